@@ -1,0 +1,378 @@
+//! The fluent way to an event.
+
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use crate::{
+    Complexity, Harness, Outcome, Provider, QualityGate, RepoSizeCategory, SchemaVersion,
+    TaskCompletionEvent, TaskType, ranges, timestamp,
+};
+
+/// Token counts of a task; what is not named is 0.
+///
+/// ```
+/// use telemetry_model::Tokens;
+///
+/// let tokens = Tokens { actual_in: 112_340, actual_out: 38_760, ..Tokens::default() };
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tokens {
+    /// Input tokens, as estimated before the task.
+    pub estimated_in: u64,
+    /// Output tokens, as estimated before the task.
+    pub estimated_out: u64,
+    /// Input tokens consumed.
+    pub actual_in: u64,
+    /// Output tokens generated.
+    pub actual_out: u64,
+}
+
+/// The cost of a task in microdollars (1 USD = 1,000,000); what is not named is 0.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cost {
+    /// As estimated before the task.
+    pub estimated: u64,
+    /// As it was.
+    pub actual: u64,
+}
+
+/// The quality gates of a task; by default none ran and they were not passed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Quality {
+    /// Whether the gates were passed.
+    pub passed: bool,
+    /// The gates that ran.
+    pub gates_run: Vec<QualityGate>,
+    /// Those of them that failed.
+    pub gates_failed: Vec<QualityGate>,
+}
+
+/// The use of the model's context window; what is not named is 0.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Context {
+    /// How often the context was compacted.
+    pub compactions: u64,
+    /// How often the context was rotated.
+    pub rotations: u64,
+    /// The share in use at the end, 0.0 to 1.0.
+    pub utilization: f64,
+}
+
+/// Builds a [`TaskCompletionEvent`] from defaults that can all be overridden.
+///
+/// | setter | default |
+/// |---|---|
+/// | `task_type`, `provider`, `harness` | `unknown` |
+/// | `model` | `"unknown"` |
+/// | `complexity` | `medium` |
+/// | `outcome` | `failure` |
+/// | `duration_ms`, `tokens`, `cost`, `context`, `retry_count` | 0 |
+/// | `quality` | not passed, no gates |
+/// | `language`, `repo_size` | none |
+/// | `event_id` | a random UUID |
+/// | `timestamp` | now |
+///
+/// [`build`](Self::build) cannot fail: it brings each value into its range.
+///
+/// ```
+/// use telemetry_model::{EventBuilder, Outcome, Provider, TaskType, Tokens};
+/// use uuid::uuid;
+///
+/// let event = EventBuilder::new(uuid!("12345678-1234-1234-1234-123456789abc"))
+///     .task_type(TaskType::Implementation)
+///     .model("claude-sonnet-4-5-20250929")
+///     .provider(Provider::Anthropic)
+///     .outcome(Outcome::Success)
+///     .duration_ms(45_000)
+///     .tokens(Tokens { actual_in: 112_340, actual_out: 38_760, ..Tokens::default() })
+///     .build();
+/// assert_eq!(event.validate(), Ok(()));
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "a builder makes an event when `build` is called"]
+pub struct EventBuilder {
+    event_id: Option<Uuid>,
+    timestamp: Option<OffsetDateTime>,
+    event: TaskCompletionEvent,
+}
+
+impl EventBuilder {
+    /// Starts an event of the given installation.
+    pub fn new(instance_id: Uuid) -> Self {
+        Self {
+            event_id: None,
+            timestamp: None,
+            event: TaskCompletionEvent {
+                instance_id,
+                event_id: Uuid::nil(),
+                schema_version: SchemaVersion::V1_0,
+                timestamp: OffsetDateTime::UNIX_EPOCH,
+                task_duration_ms: 0,
+                task_type: TaskType::default(),
+                complexity: Complexity::default(),
+                harness: Harness::default(),
+                model: String::new(),
+                provider: Provider::default(),
+                estimated_input_tokens: 0,
+                estimated_output_tokens: 0,
+                actual_input_tokens: 0,
+                actual_output_tokens: 0,
+                estimated_cost_usd_micros: 0,
+                actual_cost_usd_micros: 0,
+                quality_gate_passed: false,
+                quality_gates_run: Vec::new(),
+                quality_gates_failed: Vec::new(),
+                context_compactions: 0,
+                context_rotations: 0,
+                context_utilization_final: 0.0,
+                outcome: Outcome::default(),
+                retry_count: 0,
+                language: None,
+                repo_size_category: None,
+            },
+        }
+    }
+
+    /// What kind of work the task was.
+    pub fn task_type(mut self, task_type: impl Into<TaskType>) -> Self {
+        self.event.task_type = task_type.into();
+        self
+    }
+
+    /// The model's name as its provider writes it. An empty one becomes `"unknown"`.
+    pub fn model(mut self, model: impl Into<String>) -> Self {
+        self.event.model = model.into();
+        self
+    }
+
+    /// Who served the model.
+    pub fn provider(mut self, provider: impl Into<Provider>) -> Self {
+        self.event.provider = provider.into();
+        self
+    }
+
+    /// The tool that drove the model.
+    #[doc(alias = "harness_type")]
+    pub fn harness(mut self, harness: impl Into<Harness>) -> Self {
+        self.event.harness = harness.into();
+        self
+    }
+
+    /// How hard the task was thought to be.
+    #[doc(alias = "complexity_level")]
+    pub fn complexity(mut self, complexity: impl Into<Complexity>) -> Self {
+        self.event.complexity = complexity.into();
+        self
+    }
+
+    /// How the task ended.
+    #[doc(alias = "outcome_value")]
+    pub fn outcome(mut self, outcome: impl Into<Outcome>) -> Self {
+        self.event.outcome = outcome.into();
+        self
+    }
+
+    /// How long the task took, in milliseconds.
+    pub fn duration_ms(mut self, milliseconds: u64) -> Self {
+        self.event.task_duration_ms = milliseconds;
+        self
+    }
+
+    /// How long the task took; the part below a millisecond is cut off.
+    #[doc(alias = "duration_ms")]
+    pub fn duration(self, duration: std::time::Duration) -> Self {
+        self.duration_ms(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
+    }
+
+    /// Token counts, estimated and actual.
+    pub fn tokens(mut self, tokens: Tokens) -> Self {
+        self.event.estimated_input_tokens = tokens.estimated_in;
+        self.event.estimated_output_tokens = tokens.estimated_out;
+        self.event.actual_input_tokens = tokens.actual_in;
+        self.event.actual_output_tokens = tokens.actual_out;
+        self
+    }
+
+    /// Cost in microdollars, estimated and actual.
+    pub fn cost(mut self, cost: Cost) -> Self {
+        self.event.estimated_cost_usd_micros = cost.estimated;
+        self.event.actual_cost_usd_micros = cost.actual;
+        self
+    }
+
+    /// Which quality gates ran, and their result.
+    pub fn quality(mut self, quality: Quality) -> Self {
+        self.event.quality_gate_passed = quality.passed;
+        self.event.quality_gates_run = quality.gates_run;
+        self.event.quality_gates_failed = quality.gates_failed;
+        self
+    }
+
+    /// The use of the context window.
+    pub fn context(mut self, context: Context) -> Self {
+        self.event.context_compactions = context.compactions;
+        self.event.context_rotations = context.rotations;
+        self.event.context_utilization_final = context.utilization;
+        self
+    }
+
+    /// The programming language.
+    pub fn language(mut self, language: impl Into<String>) -> Self {
+        self.event.language = Some(language.into());
+        self
+    }
+
+    /// The size of the repository.
+    #[doc(alias = "repo_size_category")]
+    pub fn repo_size(mut self, size: impl Into<RepoSizeCategory>) -> Self {
+        self.event.repo_size_category = Some(size.into());
+        self
+    }
+
+    /// How often the task was tried again.
+    pub fn retry_count(mut self, count: u64) -> Self {
+        self.event.retry_count = count;
+        self
+    }
+
+    /// Replaces the random id.
+    pub fn event_id(mut self, id: Uuid) -> Self {
+        self.event_id = Some(id);
+        self
+    }
+
+    /// Replaces the current time. Kept in UTC and whole milliseconds.
+    pub fn timestamp(mut self, at: OffsetDateTime) -> Self {
+        self.timestamp = Some(at);
+        self
+    }
+
+    /// Makes the event.
+    ///
+    /// Cannot fail: counts above [`TaskCompletionEvent::MAX_COUNT`] become it, the utilization is
+    /// brought into 0.0 to 1.0 (not a number: 0.0), text is cut after
+    /// [`MAX_TEXT_CHARS`](crate::MAX_TEXT_CHARS) characters, empty text becomes the field's default,
+    /// empty gates are left out, and a time outside the years 0 to 9999 becomes the nearest inside.
+    /// The result always passes [`validate`](TaskCompletionEvent::validate).
+    #[must_use]
+    pub fn build(self) -> TaskCompletionEvent {
+        let Self { event_id, timestamp, mut event } = self;
+        event.event_id = event_id.unwrap_or_else(Uuid::new_v4);
+        event.timestamp = timestamp::normalized(timestamp.unwrap_or_else(now));
+        ranges::normalize(&mut event);
+        event
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the default timestamp is the current time")]
+fn now() -> OffsetDateTime {
+    OffsetDateTime::now_utc()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::{collection::vec, option, prelude::*};
+    use serde_json::json;
+    use uuid::uuid;
+
+    use super::*;
+
+    const INSTANCE: Uuid = uuid!("12345678-1234-1234-1234-123456789abc");
+
+    #[test]
+    fn the_defaults_are_the_guides() {
+        let event = EventBuilder::new(INSTANCE)
+            .event_id(uuid!("a1b2c3d4-e5f6-4a7b-8c9d-0e1f2a3b4c5d"))
+            .timestamp(OffsetDateTime::UNIX_EPOCH)
+            .build();
+        assert_eq!(
+            serde_json::to_value(&event).unwrap(),
+            json!({
+                "instance_id": "12345678-1234-1234-1234-123456789abc",
+                "event_id": "a1b2c3d4-e5f6-4a7b-8c9d-0e1f2a3b4c5d",
+                "schema_version": "1.0",
+                "timestamp": "1970-01-01T00:00:00.000Z",
+                "task_duration_ms": 0,
+                "task_type": "unknown",
+                "complexity": "medium",
+                "harness": "unknown",
+                "model": "unknown",
+                "provider": "unknown",
+                "estimated_input_tokens": 0,
+                "estimated_output_tokens": 0,
+                "actual_input_tokens": 0,
+                "actual_output_tokens": 0,
+                "estimated_cost_usd_micros": 0,
+                "actual_cost_usd_micros": 0,
+                "quality_gate_passed": false,
+                "quality_gates_run": [],
+                "quality_gates_failed": [],
+                "context_compactions": 0,
+                "context_rotations": 0,
+                "context_utilization_final": 0.0,
+                "outcome": "failure",
+                "retry_count": 0,
+                "language": null,
+                "repo_size_category": null,
+            })
+        );
+    }
+
+    #[test]
+    fn ids_are_random_and_the_time_is_the_current_one() {
+        let (one, other) =
+            (EventBuilder::new(INSTANCE).build(), EventBuilder::new(INSTANCE).build());
+        assert_ne!(one.event_id, other.event_id);
+        assert_eq!(one.event_id.get_version_num(), 4);
+        assert!(now() - one.timestamp < time::Duration::hours(1));
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_goes_in_a_valid_event_comes_out(
+            words in vec(".{0,300}", 6),
+            gates in vec(".{0,300}", 0..5),
+            counts in vec(any::<u64>(), 10),
+            utilization: f64,
+            texts in (option::of(".{0,300}"), ".{0,300}"),
+            seconds in -377_705_116_800i64..=253_402_300_799,
+        ) {
+            let gates: Vec<QualityGate> = gates.into_iter().map(QualityGate::from).collect();
+            let mut builder = EventBuilder::new(INSTANCE)
+                .task_type(words[0].as_str())
+                .provider(words[1].as_str())
+                .harness(words[2].as_str())
+                .complexity(words[3].as_str())
+                .outcome(words[4].as_str())
+                .repo_size(words[5].as_str())
+                .model(texts.1)
+                .duration_ms(counts[0])
+                .retry_count(counts[1])
+                .tokens(Tokens {
+                    estimated_in: counts[2],
+                    estimated_out: counts[3],
+                    actual_in: counts[4],
+                    actual_out: counts[5],
+                })
+                .cost(Cost { estimated: counts[6], actual: counts[7] })
+                .context(Context { compactions: counts[8], rotations: counts[9], utilization })
+                .quality(Quality { passed: true, gates_run: gates.clone(), gates_failed: gates })
+                .timestamp(OffsetDateTime::from_unix_timestamp(seconds).unwrap());
+            if let Some(language) = texts.0 {
+                builder = builder.language(language);
+            }
+            let event = builder.build();
+            prop_assert_eq!(event.validate(), Ok(()));
+            let json = serde_json::to_vec(&event).unwrap();
+            let mut read: TaskCompletionEvent = serde_json::from_slice(&json).unwrap();
+            // Without its feature `float_roundtrip`, serde_json may miss the last bit.
+            prop_assert!(
+                (read.context_utilization_final - event.context_utilization_final).abs()
+                    <= f64::EPSILON
+            );
+            read.context_utilization_final = event.context_utilization_final;
+            prop_assert_eq!(&read, &event);
+            prop_assert_eq!(TaskCompletionEvent::from_json(&json), Ok(event));
+        }
+    }
+}

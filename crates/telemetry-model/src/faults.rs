@@ -1,0 +1,141 @@
+//! What the strict validation found.
+
+use std::{error::Error, fmt};
+
+use uuid::Uuid;
+
+/// The most faults that one answer lists; the rest is counted.
+const MAX_LISTED: usize = 100;
+
+/// The most characters of a document that a message repeats.
+const MAX_EXCERPT: usize = 40;
+
+/// One thing that is wrong, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Fault {
+    /// Where: a JSON pointer (RFC 6901) into the document. Empty for the document as a whole.
+    pub pointer: String,
+    /// What was expected, and what was found.
+    pub message: String,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.pointer.as_str() {
+            "" => f.write_str(&self.message),
+            pointer => write!(f, "{pointer}: {}", self.message),
+        }
+    }
+}
+
+/// Everything that is wrong with a document or a value: at least one fault.
+///
+/// Displays as a line a fault. Lists up to 100 faults and counts the rest; a message repeats only
+/// a short excerpt of what it was found in.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Faults {
+    listed: Vec<Fault>,
+    unlisted: usize,
+    event_id: Option<Uuid>,
+}
+
+impl Faults {
+    /// The id of the event they were found in, if it could be read.
+    #[must_use]
+    pub const fn event_id(&self) -> Option<Uuid> {
+        self.event_id
+    }
+
+    /// The faults, in the order of the document or, for a value, of the schema.
+    pub fn iter(&self) -> std::slice::Iter<'_, Fault> {
+        self.listed.iter()
+    }
+
+    /// How many there are, with those that are not listed.
+    #[must_use]
+    #[expect(clippy::len_without_is_empty, reason = "there is always one")]
+    pub const fn len(&self) -> usize {
+        self.listed.len() + self.unlisted
+    }
+
+    pub(crate) fn of(pointer: &str, message: impl Into<String>) -> Self {
+        let mut faults = Self::default();
+        faults.add(pointer, message);
+        faults
+    }
+
+    pub(crate) fn add(&mut self, pointer: &str, message: impl Into<String>) {
+        if self.listed.len() < MAX_LISTED {
+            self.listed.push(Fault { pointer: pointer.into(), message: message.into() });
+        } else {
+            self.unlisted += 1;
+        }
+    }
+
+    pub(crate) const fn set_event_id(&mut self, event_id: Option<Uuid>) {
+        self.event_id = event_id;
+    }
+
+    /// `value` if nothing was found.
+    pub(crate) fn or<T>(self, value: impl FnOnce() -> T) -> Result<T, Self> {
+        if self.listed.is_empty() { Ok(value()) } else { Err(self) }
+    }
+
+    /// Takes over the faults of a part of the document.
+    pub(crate) fn extend(&mut self, part: Self) {
+        for fault in part.listed {
+            self.add(&fault.pointer, fault.message);
+        }
+        self.unlisted += part.unlisted;
+    }
+
+    /// Points into the document that the value is a part of.
+    pub(crate) fn below(mut self, prefix: &str) -> Self {
+        for fault in &mut self.listed {
+            fault.pointer.insert_str(0, prefix);
+        }
+        self
+    }
+}
+
+impl<'a> IntoIterator for &'a Faults {
+    type Item = &'a Fault;
+    type IntoIter = std::slice::Iter<'a, Fault>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+impl fmt::Display for Faults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, fault) in self.listed.iter().enumerate() {
+            let separator = if index == 0 { "" } else { "\n" };
+            write!(f, "{separator}{fault}")?;
+        }
+        match self.unlisted {
+            0 => Ok(()),
+            more => write!(f, "\nand {more} more"),
+        }
+    }
+}
+
+impl Error for Faults {}
+
+/// A short, quoted piece of `text` for a message.
+pub(crate) fn excerpt(text: &str) -> String {
+    match text.char_indices().nth(MAX_EXCERPT) {
+        Some((end, _)) => format!("{:?}…", &text[..end]),
+        None => format!("{text:?}"),
+    }
+}
+
+/// `key` as a step of a JSON pointer.
+pub(crate) fn step(key: &str) -> String {
+    let key = key.replace('~', "~0").replace('/', "~1");
+    match key.char_indices().nth(MAX_EXCERPT) {
+        Some((end, _)) => format!("/{}…", &key[..end]),
+        None => format!("/{key}"),
+    }
+}

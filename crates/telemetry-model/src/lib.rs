@@ -1,0 +1,27 @@
+#![doc = include_str!("../README.md")]
+
+mod batch;
+mod builder;
+mod event;
+mod faults;
+mod prediction;
+mod ranges;
+mod reader;
+mod timestamp;
+mod validate;
+mod vocabulary;
+
+pub use batch::{BatchReceipt, EventBatch, EventResult, TooManyEvents};
+pub use builder::{Context, Cost, EventBuilder, Quality, Tokens};
+pub use event::TaskCompletionEvent;
+pub use faults::{Fault, Faults};
+pub use prediction::{
+    CorrectionFactors, FallbackLevel, PredictionData, PredictionMetadata, PredictionQuery,
+    PredictionRequest, PredictionResponse, QualityPrediction, TokenDistribution,
+};
+pub use ranges::MAX_TEXT_CHARS;
+pub use validate::{MAX_BATCH_BYTES, MAX_EVENT_BYTES};
+pub use vocabulary::{
+    Complexity, Confidence, Harness, Outcome, Provider, QualityGate, RepoSizeCategory,
+    SchemaVersion, TaskType, Unlisted,
+};

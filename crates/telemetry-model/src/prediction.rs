@@ -1,0 +1,223 @@
+//! What the server can be asked before a task, and what it answers.
+//!
+//! Reading is lenient where the protocol leaves room: unknown keys are ignored, and what is not
+//! known to be always present has a default.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Complexity, Confidence, Provider, TaskType};
+
+/// The four dimensions that a prediction is asked for.
+///
+/// ```
+/// use telemetry_model::{Complexity, PredictionQuery, Provider, TaskType};
+///
+/// let query = PredictionQuery::new(
+///     TaskType::Implementation,
+///     "claude-sonnet-4-5-20250929",
+///     Provider::Anthropic,
+///     Complexity::Medium,
+/// );
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct PredictionQuery {
+    /// What kind of work the task is.
+    pub task_type: TaskType,
+    /// The model's name as its provider writes it.
+    pub model: String,
+    /// Who serves the model.
+    pub provider: Provider,
+    /// How hard the task is thought to be.
+    pub complexity: Complexity,
+}
+
+impl PredictionQuery {
+    /// Names the four dimensions.
+    pub fn new(
+        task_type: impl Into<TaskType>,
+        model: impl Into<String>,
+        provider: impl Into<Provider>,
+        complexity: impl Into<Complexity>,
+    ) -> Self {
+        Self {
+            task_type: task_type.into(),
+            model: model.into(),
+            provider: provider.into(),
+            complexity: complexity.into(),
+        }
+    }
+}
+
+/// The body of `POST /v1/predictions/batch`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct PredictionRequest {
+    /// The queries; answers come in their order.
+    pub queries: Vec<PredictionQuery>,
+}
+
+impl PredictionRequest {
+    /// The most queries in one request. An assumption: no public source states a limit.
+    pub const MAX_QUERIES: usize = 50;
+
+    /// Asks all of `queries`.
+    #[must_use]
+    pub const fn new(queries: Vec<PredictionQuery>) -> Self {
+        Self { queries }
+    }
+}
+
+/// The answer to one query.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct PredictionResponse {
+    /// What to expect; none if the server has no data ([`Confidence::None`]).
+    pub prediction: Option<PredictionData>,
+    /// What the prediction rests on.
+    #[serde(default)]
+    pub metadata: PredictionMetadata,
+}
+
+impl PredictionResponse {
+    /// Pairs a prediction with what it rests on.
+    #[must_use]
+    pub const fn new(prediction: Option<PredictionData>, metadata: PredictionMetadata) -> Self {
+        Self { prediction, metadata }
+    }
+}
+
+/// What to expect of a task.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct PredictionData {
+    /// Input tokens.
+    pub input_tokens: TokenDistribution,
+    /// Output tokens.
+    pub output_tokens: TokenDistribution,
+    /// Cost in microdollars (1 USD = 1,000,000) by the percentile's name; `median` is there, other
+    /// names are the server's.
+    pub cost_usd_micros: BTreeMap<String, f64>,
+    /// Duration in milliseconds by the percentile's name, as for the cost.
+    pub duration_ms: BTreeMap<String, f64>,
+    /// How far estimates have been off.
+    #[serde(default)]
+    pub correction_factors: CorrectionFactors,
+    /// How tasks have ended.
+    #[serde(default)]
+    pub quality: QualityPrediction,
+}
+
+/// Percentiles of a number of tokens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct TokenDistribution {
+    /// One task in ten needs fewer.
+    pub p10: f64,
+    /// One task in four needs fewer.
+    pub p25: f64,
+    /// Half of the tasks need fewer.
+    pub median: f64,
+    /// Three tasks in four need fewer.
+    pub p75: f64,
+    /// Nine tasks in ten need fewer.
+    pub p90: f64,
+}
+
+impl TokenDistribution {
+    /// Fills a distribution from a function of the percentile, 0.0 to 1.0.
+    pub fn from_fn(percentile: impl Fn(f64) -> f64) -> Self {
+        let [p10, p25, median, p75, p90] = [0.10, 0.25, 0.50, 0.75, 0.90].map(percentile);
+        Self { p10, p25, median, p75, p90 }
+    }
+}
+
+/// Actual over estimated tokens: above 1.0, estimates have been too low.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct CorrectionFactors {
+    /// For input tokens.
+    pub input: f64,
+    /// For output tokens.
+    pub output: f64,
+}
+
+impl CorrectionFactors {
+    /// Names both factors.
+    #[must_use]
+    pub const fn new(input: f64, output: f64) -> Self {
+        Self { input, output }
+    }
+}
+
+impl Default for CorrectionFactors {
+    /// Estimates have been right.
+    fn default() -> Self {
+        Self::new(1.0, 1.0)
+    }
+}
+
+/// How tasks have ended, as shares from 0.0 to 1.0.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct QualityPrediction {
+    /// The share that passed the quality gates.
+    pub gate_pass_rate: f64,
+    /// The share that succeeded.
+    pub success_rate: f64,
+}
+
+impl QualityPrediction {
+    /// Names both shares.
+    #[must_use]
+    pub const fn new(gate_pass_rate: f64, success_rate: f64) -> Self {
+        Self { gate_pass_rate, success_rate }
+    }
+}
+
+/// What a prediction rests on.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct PredictionMetadata {
+    /// How many tasks it was computed from.
+    pub sample_size: u64,
+    /// How far it can be relied on.
+    pub confidence: Confidence,
+    /// Says in words which dimensions were dropped, if any were.
+    pub fallback_note: Option<String>,
+    /// How many dimensions were dropped, or their name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fallback_level: Option<FallbackLevel>,
+}
+
+impl PredictionMetadata {
+    /// Names what a prediction without a fallback rests on.
+    #[must_use]
+    pub const fn new(sample_size: u64, confidence: Confidence) -> Self {
+        Self { sample_size, confidence, fallback_note: None, fallback_level: None }
+    }
+
+    /// Adds that a fallback was used.
+    #[must_use]
+    pub fn with_fallback(mut self, level: FallbackLevel, note: impl Into<String>) -> Self {
+        self.fallback_level = Some(level);
+        self.fallback_note = Some(note.into());
+        self
+    }
+}
+
+/// How far the server fell back. The type is an assumption: a number and a text are both read.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+#[non_exhaustive]
+pub enum FallbackLevel {
+    /// As a number.
+    Number(f64),
+    /// As text.
+    Text(String),
+}

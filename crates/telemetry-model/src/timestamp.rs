@@ -1,0 +1,139 @@
+//! Points in time as the wire has them: RFC 3339, UTC, whole milliseconds.
+
+use std::{borrow::Cow, str};
+
+use serde::{Deserialize, Deserializer, Serializer, de::Error as _};
+use time::{OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339};
+
+/// 0000-01-01T00:00:00.000Z, the earliest moment that RFC 3339 can write.
+const EARLIEST: OffsetDateTime = at(-62_167_219_200_000);
+/// 9999-12-31T23:59:59.999Z, the latest.
+const LATEST: OffsetDateTime = at(253_402_300_799_999);
+
+const fn at(unix_milliseconds: i128) -> OffsetDateTime {
+    match OffsetDateTime::from_unix_timestamp_nanos(unix_milliseconds * 1_000_000) {
+        Ok(at) => at,
+        Err(_) => OffsetDateTime::UNIX_EPOCH,
+    }
+}
+
+/// Brings `at` into the form of the wire: UTC, whole milliseconds, a year of four digits.
+///
+/// What lies outside those years becomes the nearest moment inside.
+pub(crate) fn normalized(at: OffsetDateTime) -> OffsetDateTime {
+    let at = clamped(at);
+    let utc = at.checked_to_offset(UtcOffset::UTC).unwrap_or(at);
+    utc.replace_millisecond(utc.millisecond()).unwrap_or(utc)
+}
+
+/// `at`, or the nearest moment that the wire can carry.
+pub(crate) fn clamped(at: OffsetDateTime) -> OffsetDateTime {
+    at.clamp(EARLIEST, LATEST)
+}
+
+/// Reads a moment in UTC, as the strict validation wants it.
+pub(crate) fn parse_utc(text: &str) -> Option<OffsetDateTime> {
+    let utc = ["Z", "+00:00", "-00:00"].iter().any(|offset| text.ends_with(offset));
+    if !utc || text.as_bytes().get(10) != Some(&b'T') {
+        return None;
+    }
+    OffsetDateTime::parse(text, &Rfc3339).ok()
+}
+
+pub(crate) fn serialize<S: Serializer>(
+    at: &OffsetDateTime,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    let text = written(*at);
+    serializer.serialize_str(str::from_utf8(&text).unwrap_or_default())
+}
+
+pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<OffsetDateTime, D::Error> {
+    let text = Cow::<str>::deserialize(deserializer)?;
+    OffsetDateTime::parse(&text, &Rfc3339)
+        .ok()
+        .and_then(|at| at.checked_to_offset(UtcOffset::UTC))
+        .ok_or_else(|| D::Error::custom("expected a date-time as RFC 3339 writes it"))
+}
+
+/// `2026-02-15T05:29:05.123Z`. By hand, since every event of every batch passes here.
+fn written(at: OffsetDateTime) -> [u8; 24] {
+    let at = normalized(at);
+    let mut text = *b"0000-00-00T00:00:00.000Z";
+    let mut put = |from: usize, digits: usize, mut value: u32| {
+        for place in text[from..from + digits].iter_mut().rev() {
+            *place = b'0' + (value % 10) as u8;
+            value /= 10;
+        }
+    };
+    put(0, 4, at.year().unsigned_abs());
+    put(5, 2, u8::from(at.month()).into());
+    put(8, 2, at.day().into());
+    put(11, 2, at.hour().into());
+    put(14, 2, at.minute().into());
+    put(17, 2, at.second().into());
+    put(20, 3, at.millisecond().into());
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn text(at: OffsetDateTime) -> String {
+        String::from_utf8(written(at).to_vec()).unwrap()
+    }
+
+    fn parsed(text: &str) -> OffsetDateTime {
+        OffsetDateTime::parse(text, &Rfc3339).unwrap()
+    }
+
+    #[test]
+    fn moments_are_written_in_utc_and_whole_milliseconds() {
+        assert_eq!(text(parsed("2026-02-15T05:29:05.123Z")), "2026-02-15T05:29:05.123Z");
+        assert_eq!(text(parsed("2026-02-15T07:29:05.1239+02:00")), "2026-02-15T05:29:05.123Z");
+        assert_eq!(text(OffsetDateTime::UNIX_EPOCH), "1970-01-01T00:00:00.000Z");
+    }
+
+    #[test]
+    fn moments_outside_the_four_digit_years_become_the_nearest_inside() {
+        let last_second = parsed("9999-12-31T23:59:59-12:00");
+        assert_eq!(text(last_second), "9999-12-31T23:59:59.999Z");
+        let before_christ = time::Date::MIN.midnight().assume_utc();
+        assert_eq!(text(before_christ), "0000-01-01T00:00:00.000Z");
+        let far_east = parsed("0000-01-01T00:00:00+14:00");
+        assert_eq!(text(far_east), "0000-01-01T00:00:00.000Z");
+    }
+
+    #[test]
+    fn strict_reading_wants_utc() {
+        for good in ["2026-02-15T05:29:05Z", "2026-02-15T05:29:05.5+00:00"] {
+            assert!(parse_utc(good).is_some(), "{good}");
+        }
+        for bad in [
+            "",
+            "Z",
+            "2026-02-15",
+            "2026-02-15T05:29:05",
+            "2026-02-15 05:29:05Z",
+            "2026-02-30T05:29:05Z",
+            "2026-02-15T05:29:05+02:00",
+            "2026-02-15T25:29:05Z",
+        ] {
+            assert!(parse_utc(bad).is_none(), "{bad}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_can_be_read(seconds in -377_705_116_800i64..=253_402_300_799, nanos: u32) {
+            let at = OffsetDateTime::from_unix_timestamp(seconds).unwrap()
+                + time::Duration::nanoseconds((nanos % 1_000_000_000).into());
+            prop_assert_eq!(parse_utc(&text(at)), Some(normalized(at)));
+        }
+    }
+}

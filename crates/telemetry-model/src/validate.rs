@@ -1,0 +1,165 @@
+//! Strict validation, of values and of JSON: every fault, with its place.
+
+use serde_json::value::RawValue;
+
+use crate::{EventBatch, Faults, TaskCompletionEvent, ranges, reader::Reader, timestamp};
+
+/// The largest document that [`TaskCompletionEvent::from_json`] reads, in bytes.
+pub const MAX_EVENT_BYTES: usize = 64 * 1024;
+
+/// The largest document that [`EventBatch::from_json`] reads, in bytes.
+pub const MAX_BATCH_BYTES: usize = EventBatch::MAX_EVENTS * MAX_EVENT_BYTES;
+
+const KEYS: &[&str] = &[
+    "instance_id",
+    "event_id",
+    "schema_version",
+    "timestamp",
+    "task_duration_ms",
+    "task_type",
+    "complexity",
+    "harness",
+    "model",
+    "provider",
+    "estimated_input_tokens",
+    "estimated_output_tokens",
+    "actual_input_tokens",
+    "actual_output_tokens",
+    "estimated_cost_usd_micros",
+    "actual_cost_usd_micros",
+    "quality_gate_passed",
+    "quality_gates_run",
+    "quality_gates_failed",
+    "context_compactions",
+    "context_rotations",
+    "context_utilization_final",
+    "outcome",
+    "retry_count",
+    "language",
+    "repo_size_category",
+];
+
+impl TaskCompletionEvent {
+    /// Checks every range that the builder keeps.
+    ///
+    /// # Errors
+    ///
+    /// All faults at once, each with a pointer such as `/context_utilization_final`.
+    pub fn validate(&self) -> Result<(), Faults> {
+        let mut faults = Faults::default();
+        if self.timestamp != timestamp::clamped(self.timestamp) {
+            faults.add("/timestamp", "expected a time in the years 0 to 9999, in UTC");
+        }
+        ranges::check(self, &mut faults);
+        faults.set_event_id(Some(self.event_id));
+        faults.or(|| ())
+    }
+
+    /// Reads one event strictly: every key of the schema once and no other, each of its type and
+    /// in its range. `retry_count`, `language` and `repo_size_category` may be absent; words that
+    /// are not listed are accepted, since the lists are open.
+    ///
+    /// Safe for input of any origin: it does not panic, needs memory in proportion to the input
+    /// (which may have up to [`MAX_EVENT_BYTES`]) and does not recurse.
+    ///
+    /// ```
+    /// use telemetry_model::TaskCompletionEvent;
+    ///
+    /// let faults = TaskCompletionEvent::from_json(br#"{"model": 7, "modle": "x"}"#).unwrap_err();
+    /// let model = faults.iter().find(|fault| fault.pointer == "/model").unwrap();
+    /// assert_eq!(model.message, "expected a string, found 7");
+    /// assert!(faults.to_string().contains("/modle: expected no such key in schema 1.0"));
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// All faults at once. JSON that is broken is one fault, with its line and column.
+    pub fn from_json(json: &[u8]) -> Result<Self, Faults> {
+        check_size(json, MAX_EVENT_BYTES)?;
+        let mut reader = Reader::new(json, KEYS)?;
+        let event = Self {
+            instance_id: reader.uuid("instance_id"),
+            event_id: reader.uuid("event_id"),
+            schema_version: reader.text("schema_version").into(),
+            timestamp: reader.timestamp("timestamp"),
+            task_duration_ms: reader.count("task_duration_ms"),
+            task_type: reader.text("task_type").into(),
+            complexity: reader.text("complexity").into(),
+            harness: reader.text("harness").into(),
+            model: reader.text("model"),
+            provider: reader.text("provider").into(),
+            estimated_input_tokens: reader.count("estimated_input_tokens"),
+            estimated_output_tokens: reader.count("estimated_output_tokens"),
+            actual_input_tokens: reader.count("actual_input_tokens"),
+            actual_output_tokens: reader.count("actual_output_tokens"),
+            estimated_cost_usd_micros: reader.count("estimated_cost_usd_micros"),
+            actual_cost_usd_micros: reader.count("actual_cost_usd_micros"),
+            quality_gate_passed: reader.boolean("quality_gate_passed"),
+            quality_gates_run: words(reader.texts("quality_gates_run")),
+            quality_gates_failed: words(reader.texts("quality_gates_failed")),
+            context_compactions: reader.count("context_compactions"),
+            context_rotations: reader.count("context_rotations"),
+            context_utilization_final: reader.share("context_utilization_final"),
+            outcome: reader.text("outcome").into(),
+            retry_count: reader.count_or_zero("retry_count"),
+            language: reader.optional_text("language"),
+            repo_size_category: reader.optional_text("repo_size_category").map(Into::into),
+        };
+        let mut faults = reader.faults;
+        ranges::check_schema_version(&event.schema_version, &mut faults);
+        faults.set_event_id(Some(event.event_id).filter(|id| !id.is_nil()));
+        faults.or(|| event)
+    }
+}
+
+impl EventBatch {
+    /// Checks every event as [`TaskCompletionEvent::validate`] does.
+    ///
+    /// # Errors
+    ///
+    /// All faults of all events, each with a pointer such as `/events/3/model`.
+    pub fn validate(&self) -> Result<(), Faults> {
+        let mut faults = Faults::default();
+        for (index, event) in self.events().iter().enumerate() {
+            if let Err(found) = event.validate() {
+                faults.extend(found.below(&format!("/events/{index}")));
+            }
+        }
+        faults.or(|| ())
+    }
+
+    /// Reads the body of a batch request strictly, each event on its own: a bad one never hides a
+    /// good one.
+    ///
+    /// As safe as [`TaskCompletionEvent::from_json`], for up to [`MAX_BATCH_BYTES`].
+    ///
+    /// # Errors
+    ///
+    /// The outer error means that there is no batch of at most [`EventBatch::MAX_EVENTS`] events in
+    /// the document; an inner one lists the faults of that event, with pointers into the document.
+    pub fn from_json(json: &[u8]) -> Result<Vec<Result<TaskCompletionEvent, Faults>>, Faults> {
+        check_size(json, MAX_BATCH_BYTES)?;
+        let mut reader = Reader::new(json, &["events"])?;
+        let (items, count) = reader.items("events", Self::MAX_EVENTS);
+        if count > Self::MAX_EVENTS {
+            let message = format!("expected at most {} events, found {count}", Self::MAX_EVENTS);
+            reader.faults.add("/events", message);
+        }
+        let event = |(index, item): (usize, &RawValue)| {
+            TaskCompletionEvent::from_json(item.get().as_bytes())
+                .map_err(|faults| faults.below(&format!("/events/{index}")))
+        };
+        reader.faults.or(|| items.into_iter().enumerate().map(event).collect())
+    }
+}
+
+fn check_size(json: &[u8], max: usize) -> Result<(), Faults> {
+    if json.len() > max {
+        return Err(Faults::of("", format!("expected at most {max} bytes, found {}", json.len())));
+    }
+    Ok(())
+}
+
+fn words<T: From<String>>(texts: Vec<String>) -> Vec<T> {
+    texts.into_iter().map(T::from).collect()
+}
