@@ -1,0 +1,139 @@
+//! Interleavings of pushes and a reader, tried by loom.
+//!
+//! `RUSTFLAGS="--cfg loom" cargo test --release -p telemetry-queue --test loom --target-dir target/loom`
+#![cfg(loom)]
+
+use loom::thread;
+use telemetry_queue::{Batch, EvictingQueue};
+
+/// Tries all interleavings with at most three preemptions.
+fn check(test: impl Fn() + Sync + Send + 'static) {
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = Some(3);
+    model.check(test);
+}
+
+fn push_all<const N: usize>(queue: &EvictingQueue<u32>, items: [u32; N]) -> Vec<u32> {
+    items.into_iter().filter_map(|item| queue.push(item)).collect()
+}
+
+fn rest(queue: &EvictingQueue<u32>) -> Vec<u32> {
+    queue.peek_batch(9).map(Batch::commit).unwrap_or_default()
+}
+
+/// Each item came out once, and what one thread pushed earlier left earlier.
+fn check_books<const N: usize>(pushed: [u32; N], evicted: &[u32], kept: &[u32]) {
+    let mut all: Vec<u32> = [evicted, kept].concat();
+    all.sort_unstable();
+    assert_eq!(all, pushed);
+    for thread in 0..3 {
+        let of = |items: &[u32]| -> Vec<u32> {
+            items.iter().copied().filter(|item| item / 10 == thread).collect()
+        };
+        let (evicted, kept) = (of(evicted), of(kept));
+        assert!(kept.is_sorted());
+        assert!(evicted.iter().max() < kept.first() || kept.is_empty(), "{evicted:?} {kept:?}");
+    }
+}
+
+#[test]
+fn two_pushing_threads_and_one_place() {
+    check(|| {
+        let queue = EvictingQueue::new(1);
+        let other = {
+            let queue = queue.clone();
+            thread::spawn(move || push_all(&queue, [10, 11]))
+        };
+        let mut evicted = push_all(&queue, [20, 21]);
+        evicted.extend(other.join().unwrap());
+        assert_eq!(queue.len(), 1);
+        check_books([10, 11, 20, 21], &evicted, &rest(&queue));
+    });
+}
+
+#[test]
+fn two_pushing_threads_and_two_places() {
+    check(|| {
+        let queue = EvictingQueue::new(2);
+        let other = {
+            let queue = queue.clone();
+            thread::spawn(move || push_all(&queue, [10, 11]))
+        };
+        let mut evicted = push_all(&queue, [20, 21]);
+        evicted.extend(other.join().unwrap());
+        assert_eq!(queue.len(), 2);
+        check_books([10, 11, 20, 21], &evicted, &rest(&queue));
+    });
+}
+
+#[test]
+fn a_reader_that_commits() {
+    check(|| {
+        let queue = EvictingQueue::new(2);
+        let other = {
+            let queue = queue.clone();
+            thread::spawn(move || push_all(&queue, [10, 11, 12]))
+        };
+        let mut kept = queue.peek_batch(2).map(Batch::commit).unwrap_or_default();
+        let evicted = other.join().unwrap();
+        kept.extend(rest(&queue));
+        assert!(queue.is_empty());
+        let mut all = [&evicted[..], &kept[..]].concat();
+        assert!(kept.is_sorted() && evicted.is_sorted());
+        all.sort_unstable();
+        assert_eq!(all, [10, 11, 12]);
+    });
+}
+
+#[test]
+fn a_reader_that_releases() {
+    check(|| {
+        let queue = EvictingQueue::new(2);
+        assert_eq!(queue.push(10), None);
+        let other = {
+            let queue = queue.clone();
+            thread::spawn(move || push_all(&queue, [11, 12]))
+        };
+        let mut evicted = queue.peek_batch(2).map(Batch::release).unwrap_or_default();
+        evicted.extend(other.join().unwrap());
+        assert_eq!(evicted, [10]);
+        assert_eq!(queue.len(), 2);
+        assert_eq!(rest(&queue), [11, 12]);
+    });
+}
+
+#[test]
+fn a_reader_that_releases_between_two_pushing_threads() {
+    check(|| {
+        let queue = EvictingQueue::new(1);
+        assert_eq!(queue.push(0), None);
+        let threads = [10, 20].map(|item| {
+            let queue = queue.clone();
+            thread::spawn(move || queue.push(item))
+        });
+        let mut evicted = queue.peek_batch(1).map(Batch::release).unwrap_or_default();
+        evicted.extend(threads.into_iter().filter_map(|thread| thread.join().unwrap()));
+        assert!(evicted.contains(&0), "the oldest is evicted first");
+        assert_eq!(queue.len(), 1);
+        check_books([0, 10, 20], &evicted, &rest(&queue));
+    });
+}
+
+#[test]
+fn two_readers_never_have_the_same_item() {
+    check(|| {
+        let queue = EvictingQueue::new(2);
+        assert_eq!([queue.push(10), queue.push(11)], [None, None]);
+        let other = {
+            let queue = queue.clone();
+            thread::spawn(move || queue.peek_batch(1).map(Batch::commit).unwrap_or_default())
+        };
+        let ours = queue.peek_batch(1).map(Batch::commit).unwrap_or_default();
+        let theirs = other.join().unwrap();
+        let rest = rest(&queue);
+        let mut kept = [&ours[..], &theirs, &rest].concat();
+        assert_eq!(kept.len(), 2, "{ours:?} {theirs:?} {rest:?}");
+        kept.sort_unstable();
+        assert_eq!(kept, [10, 11]);
+    });
+}

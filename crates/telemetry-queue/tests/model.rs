@@ -1,0 +1,124 @@
+//! Every sequence of calls does what the same calls do to a `VecDeque`.
+#![cfg(not(loom))]
+
+use std::collections::VecDeque;
+
+use proptest::{collection::vec, prelude::*};
+use telemetry_queue::{Batch, EvictingQueue};
+
+#[derive(Clone, Debug)]
+enum Call {
+    Push,
+    Peek(usize),
+    Commit,
+    Release,
+    Drop,
+}
+
+fn call() -> impl Strategy<Value = Call> {
+    prop_oneof![
+        6 => Just(Call::Push),
+        3 => (0..7usize).prop_map(Call::Peek),
+        1 => Just(Call::Commit),
+        1 => Just(Call::Release),
+        1 => Just(Call::Drop),
+    ]
+}
+
+/// The queue as one would write it without threads: a batch is a prefix of all items.
+struct Model {
+    capacity: usize,
+    items: VecDeque<u32>,
+    out: usize,
+    first_out: Option<u64>,
+    evicted_out: Vec<u32>,
+    pushed: u64,
+}
+
+impl Model {
+    fn push(&mut self, item: u32) -> Option<u32> {
+        self.items.push_back(item);
+        self.pushed += 1;
+        if self.items.len() <= self.capacity {
+            return None;
+        }
+        let evicted = self.items.pop_front();
+        if self.out == 0 {
+            return evicted;
+        }
+        self.out -= 1;
+        self.evicted_out.extend(evicted);
+        None
+    }
+
+    fn end_loan(&mut self, keep: bool) -> Vec<u32> {
+        let mut gone = std::mem::take(&mut self.evicted_out);
+        if !keep {
+            gone.extend(self.items.drain(..self.out));
+        }
+        self.out = 0;
+        self.first_out = None;
+        gone
+    }
+
+    fn held(&self) -> usize {
+        self.items.len() + self.evicted_out.len()
+    }
+
+    fn settled(&self) -> u64 {
+        self.first_out.unwrap_or_else(|| self.pushed - self.held() as u64)
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn it_behaves_like_the_model(capacity in 1..6usize, calls in vec(call(), 0..80)) {
+        let queue = EvictingQueue::new(capacity);
+        let mut model = Model {
+            capacity,
+            items: VecDeque::new(),
+            out: 0,
+            first_out: None,
+            evicted_out: Vec::new(),
+            pushed: 0,
+        };
+        let mut batch: Option<Batch<u32>> = None;
+        for (item, call) in (0..).zip(calls) {
+            match call {
+                Call::Push => prop_assert_eq!(queue.push(item), model.push(item)),
+                Call::Peek(max) => {
+                    let peeked = queue.peek_batch(max);
+                    let expected = max.min(model.items.len());
+                    if batch.is_some() || expected == 0 {
+                        prop_assert!(peeked.is_none());
+                    } else {
+                        let peeked = peeked.expect("there are items");
+                        prop_assert!(peeked.iter().eq(model.items.range(..expected)));
+                        model.first_out = Some(model.settled());
+                        model.out = expected;
+                        batch = Some(peeked);
+                    }
+                }
+                Call::Commit => if let Some(batch) = batch.take() {
+                    prop_assert_eq!(batch.commit(), model.end_loan(false));
+                },
+                Call::Release => if let Some(batch) = batch.take() {
+                    prop_assert_eq!(batch.release(), model.end_loan(true));
+                },
+                Call::Drop => if batch.take().is_some() {
+                    model.end_loan(true);
+                },
+            }
+            prop_assert_eq!(queue.len(), model.held());
+            prop_assert_eq!(queue.is_empty(), model.held() == 0);
+            prop_assert_eq!(queue.pushed(), model.pushed);
+            prop_assert_eq!(queue.settled(), model.settled());
+        }
+        drop(batch);
+        model.end_loan(true);
+        let rest = queue.peek_batch(usize::MAX).map(Batch::commit).unwrap_or_default();
+        prop_assert!(rest.iter().eq(&model.items));
+    }
+}
