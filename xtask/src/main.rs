@@ -1,0 +1,43 @@
+//! The workspace's own tooling: `cargo xtask help` says what it does.
+#![expect(clippy::print_stdout, reason = "printing is what a command-line tool is for")]
+
+use std::env;
+use std::process::ExitCode;
+
+mod ci;
+mod manifest;
+mod tidy;
+mod tree;
+
+const HELP: &str = "\
+cargo xtask ci                  run every check a change has to pass
+cargo xtask ci STEP...          run only these steps
+cargo xtask ci --list [STEP..]  print the commands instead of running them
+cargo xtask tidy                check the architecture, the prose and the sources
+cargo xtask help                print this
+";
+
+/// Exits with 0 if all is well, 1 if a check failed, 2 if the arguments or the workspace cannot be
+/// read.
+fn main() -> ExitCode {
+    let root = tree::root();
+    let args: Vec<String> = env::args().skip(1).collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let passed = match args.as_slice() {
+        ["ci", args @ ..] => ci::run(&root, args),
+        ["tidy"] => tidy::run(&root),
+        [] | ["help" | "--help" | "-h"] => {
+            print!("{HELP}");
+            Ok(true)
+        }
+        _ => Err(format!("unknown arguments: {}\n{HELP}", args.join(" "))),
+    };
+    match passed {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("xtask: {error}");
+            ExitCode::from(2)
+        }
+    }
+}

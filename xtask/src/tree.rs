@@ -1,0 +1,134 @@
+//! The workspace as the checks see it.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::{env, fs};
+
+use crate::manifest::{self, Manifest};
+
+/// Every file below the root but those in `.git` and `target`, by its path from the root with `/`
+/// between the parts.
+///
+/// Only Rust, Markdown and TOML files are read; the text of every other file is empty.
+#[derive(Default)]
+pub(crate) struct Tree {
+    pub(crate) files: BTreeMap<String, String>,
+    /// The packages of the workspace, in the order of their paths.
+    pub(crate) manifests: Vec<Manifest>,
+    /// What git tracks; `None` if git cannot say.
+    pub(crate) tracked: Option<Vec<String>>,
+}
+
+impl Tree {
+    /// Reads the workspace at `root`, fails with the first file or manifest that cannot be read.
+    pub(crate) fn load(root: &Path) -> Result<Self, String> {
+        let mut files = BTreeMap::new();
+        collect(root, "", &mut files)?;
+        Ok(Self { tracked: tracked(root), ..Self::new(files)? })
+    }
+
+    fn new(files: BTreeMap<String, String>) -> Result<Self, String> {
+        let manifests = files
+            .iter()
+            .filter(|(path, _)| path.ends_with("/Cargo.toml"))
+            .map(|(path, text)| Manifest::parse(path, text))
+            .collect::<Result<_, _>>()?;
+        Ok(Self { files, manifests, tracked: None })
+    }
+
+    pub(crate) fn text(&self, path: &str) -> Option<&str> {
+        self.files.get(path).map(String::as_str)
+    }
+
+    /// Whether there is a file or a folder at `path`.
+    pub(crate) fn has(&self, path: &str) -> bool {
+        let folder = format!("{path}/");
+        path.is_empty()
+            || self.files.contains_key(path)
+            || self
+                .files
+                .range(folder.clone()..)
+                .next()
+                .is_some_and(|(it, _)| it.starts_with(&folder))
+    }
+
+    /// The `rust-version` that all packages inherit.
+    pub(crate) fn rust_version(&self) -> Option<String> {
+        manifest::workspace_rust_version(self.text("Cargo.toml")?)
+    }
+}
+
+#[cfg(test)]
+impl Tree {
+    pub(crate) fn of(files: &[(&str, &str)]) -> Self {
+        Self::new(files.iter().map(|&(path, text)| (path.into(), text.into())).collect()).unwrap()
+    }
+}
+
+/// The root of the workspace that cargo was called in.
+pub(crate) fn root() -> PathBuf {
+    // Asked at run time, as checkouts that share a target directory share this binary too.
+    let manifest = env::var_os("CARGO_MANIFEST_DIR");
+    PathBuf::from(manifest.unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into())).join("..")
+}
+
+/// The number, from 1, of the line that holds the byte at `offset`.
+pub(crate) fn line_of(text: &str, offset: usize) -> usize {
+    text[..offset].matches('\n').count() + 1
+}
+
+fn collect(
+    folder: &Path,
+    prefix: &str,
+    files: &mut BTreeMap<String, String>,
+) -> Result<(), String> {
+    let unreadable = |error| format!("{}: {error}", folder.display());
+    for entry in fs::read_dir(folder).map_err(unreadable)? {
+        let entry = entry.map_err(unreadable)?;
+        let (name, path) = (entry.file_name(), entry.path());
+        let relative = format!("{prefix}{}", name.to_string_lossy());
+        if entry.file_type().map_err(unreadable)?.is_dir() {
+            if name != ".git" && name != "target" {
+                collect(&path, &format!("{relative}/"), files)?;
+            }
+        } else {
+            let is_read =
+                path.extension().is_some_and(|it| it == "rs" || it == "md" || it == "toml");
+            let bytes = if is_read { fs::read(&path).map_err(unreadable)? } else { Vec::new() };
+            files.insert(relative, String::from_utf8_lossy(&bytes).into_owned());
+        }
+    }
+    Ok(())
+}
+
+fn tracked(root: &Path) -> Option<Vec<String>> {
+    let git = Command::new("git").args(["ls-files", "-z"]).current_dir(root).output().ok()?;
+    let paths = git.stdout.split(|&byte| byte == 0).filter(|path| !path.is_empty());
+    git.status.success().then(|| paths.map(String::from_utf8_lossy).map(Cow::into_owned).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn has_files_and_folders_but_no_mere_prefixes() {
+        let tree = Tree::of(&[("docs/protocol.md", ""), ("docs-old", "")]);
+        assert!(tree.has("docs/protocol.md") && tree.has("docs") && tree.has("docs-old"));
+        assert!(!tree.has("doc") && !tree.has("docs/protocol"));
+    }
+
+    #[test]
+    fn loads_the_workspace_that_xtask_belongs_to() {
+        let tree = Tree::load(&root()).unwrap();
+        assert!(
+            tree.text("xtask/src/tree.rs")
+                .is_some_and(|text| text.contains("pub(crate) struct Tree"))
+        );
+        assert!(tree.manifests.iter().any(|it| it.package == "xtask" && !it.is_published));
+        assert!(tree.rust_version().is_some());
+        assert!(!tree.has("target"));
+    }
+}
