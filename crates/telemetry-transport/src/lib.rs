@@ -1,1 +1,17 @@
 #![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod blocking;
+mod error;
+mod nonblocking;
+mod request;
+#[cfg(feature = "ureq")]
+mod ureq;
+
+pub use blocking::Transport;
+pub use error::TransportError;
+pub use nonblocking::{AsyncTransport, ResponseFuture};
+pub use request::{MAX_RESPONSE_BYTES, Request, Response, Timeout};
+
+#[cfg(feature = "ureq")]
+pub use self::ureq::UreqTransport;
