@@ -1,0 +1,19 @@
+//! The one place that reads the clock; everything below the clients takes time as an argument.
+
+use std::time::{Duration, Instant, SystemTime};
+
+#[expect(clippy::disallowed_methods, reason = "drivers read the clock here")]
+pub(crate) fn now() -> Instant {
+    Instant::now()
+}
+
+#[expect(clippy::disallowed_methods, reason = "drivers read the clock here")]
+pub(crate) fn wall() -> SystemTime {
+    SystemTime::now()
+}
+
+/// `now + duration`, or a moment that no program lives to see.
+pub(crate) fn after(now: Instant, duration: Duration) -> Instant {
+    const FAR: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
+    now.checked_add(duration).unwrap_or_else(|| now + FAR)
+}

@@ -1,0 +1,173 @@
+//! Where events go, and the secret that opens the door.
+
+use std::{fmt, net::IpAddr};
+
+use http::{HeaderValue, Uri};
+
+/// The API key: 64 hexadecimal characters, issued by an administrator of the server.
+///
+/// `Debug` does not show it, and there is no `Display`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ApiKey(Box<str>);
+
+impl ApiKey {
+    const LENGTH: usize = 64;
+
+    /// Reads a key.
+    ///
+    /// # Errors
+    ///
+    /// It is not 64 hexadecimal characters. The message does not repeat it.
+    pub fn new(key: &str) -> Result<Self, String> {
+        let expected = "expected 64 hexadecimal characters";
+        let length = key.chars().count();
+        if length != Self::LENGTH {
+            return Err(format!("{expected}, found {length} characters"));
+        }
+        if !key.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Err(format!("{expected}, found other characters among the 64"));
+        }
+        Ok(Self(key.into()))
+    }
+
+    /// `Bearer …`, marked sensitive, so that it is neither logged nor indexed.
+    pub(crate) fn authorization(&self) -> HeaderValue {
+        // 64 hexadecimal characters are a header value.
+        let mut value = HeaderValue::try_from(format!("Bearer {}", self.0))
+            .unwrap_or_else(|_| HeaderValue::from_static("Bearer"));
+        value.set_sensitive(true);
+        value
+    }
+}
+
+impl fmt::Debug for ApiKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ApiKey(redacted)")
+    }
+}
+
+/// The base URL of a server, without a trailing slash.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerUrl(Box<str>);
+
+impl ServerUrl {
+    /// Reads a URL such as `https://tel-api.mosaicstack.dev`. A path is kept, a trailing slash
+    /// dropped. Plain `http` is taken for loopback, and elsewhere only with `allow_plain_http`: the
+    /// API key would travel in the open.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it. The message repeats no user name or password.
+    pub fn new(url: &str, allow_plain_http: bool) -> Result<Self, String> {
+        const EXPECTED: &str = "expected a URL such as https://tel-api.mosaicstack.dev";
+        if url.contains('#') {
+            return Err(format!("{EXPECTED}, found one with a fragment"));
+        }
+        let uri: Uri = url.parse().map_err(|error| format!("{EXPECTED}, found none: {error}"))?;
+        let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
+            return Err(format!("{EXPECTED}, found one without scheme or host"));
+        };
+        if !matches!(scheme, "http" | "https") {
+            return Err(format!("{EXPECTED}, found the scheme {scheme:?}"));
+        }
+        if authority.as_str().contains('@') {
+            return Err(format!("{EXPECTED}, found one with a user name or password"));
+        }
+        if uri.query().is_some() {
+            return Err(format!("{EXPECTED}, found one with a query"));
+        }
+        if authority.host().is_empty() {
+            return Err(format!("{EXPECTED}, found one without a host"));
+        }
+        if scheme == "http" && !allow_plain_http && !is_loopback(authority.host()) {
+            return Err(format!(
+                "expected https, found http: the API key would travel in the open; only loopback \
+                 ({authority} is not) is taken, unless allow_plain_http(true) is set"
+            ));
+        }
+        Ok(Self(format!("{scheme}://{authority}{}", uri.path().trim_end_matches('/')).into()))
+    }
+
+    /// The URL as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The address of an endpoint; `path` begins with a slash.
+    pub(crate) fn endpoint(&self, path: &'static str) -> Uri {
+        // The parts were read from a URI, so the whole is one.
+        format!("{}{path}", self.0).parse().unwrap_or_else(|_| Uri::from_static(path))
+    }
+}
+
+impl fmt::Display for ServerUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+fn is_loopback(host: &str) -> bool {
+    let address = host.trim_start_matches('[').trim_end_matches(']');
+    address.parse().map_or_else(
+        |_| host.eq_ignore_ascii_case("localhost"),
+        |address: IpAddr| address.is_loopback(),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_64_hexadecimal_characters_and_never_shown() {
+        let key = ApiKey::new(&"aF09".repeat(16)).unwrap();
+        assert_eq!(format!("{key:?}"), "ApiKey(redacted)");
+        assert_eq!(format!("{:?}", key.authorization()), "Sensitive");
+        assert_eq!(key.authorization().to_str().unwrap(), format!("Bearer {}", "aF09".repeat(16)));
+        for bad in ["", "secret", &"g".repeat(64), &"a".repeat(63), &"é".repeat(64)] {
+            let error = ApiKey::new(bad).unwrap_err();
+            assert!(error.starts_with("expected 64 hexadecimal characters, found "), "{error}");
+            assert!(bad.is_empty() || !error.contains(bad), "{error}");
+        }
+    }
+
+    #[test]
+    fn urls_are_normalized() {
+        for (given, kept) in [
+            ("https://tel-api.mosaicstack.dev", "https://tel-api.mosaicstack.dev"),
+            ("https://tel-api.mosaicstack.dev/", "https://tel-api.mosaicstack.dev"),
+            ("https://example.com:8443/telemetry/", "https://example.com:8443/telemetry"),
+            ("HTTPS://example.com", "https://example.com"),
+            ("http://localhost:8000", "http://localhost:8000"),
+            ("http://127.0.0.9:1", "http://127.0.0.9:1"),
+            ("http://[::1]:8000/", "http://[::1]:8000"),
+        ] {
+            let url = ServerUrl::new(given, false).unwrap();
+            assert_eq!(url.as_str(), kept);
+            assert_eq!(url.endpoint("/v1/x").to_string(), format!("{kept}/v1/x"));
+        }
+        assert!(ServerUrl::new("http://example.com", true).is_ok());
+    }
+
+    #[test]
+    fn what_is_no_server_is_refused() {
+        for (bad, reason) in [
+            ("", "found none"),
+            ("tel-api.mosaicstack.dev", "without scheme or host"),
+            ("/v1", "without scheme or host"),
+            ("ftp://example.com", "found the scheme"),
+            ("https://", "found none"),
+            ("https://user:hunter2@example.com", "user name or password"),
+            ("https://example.com/?key=hunter2", "with a query"),
+            ("https://example.com/#hunter2", "with a fragment"),
+            ("http://example.com", "expected https"),
+            ("http://127.0.0.1.example.com", "expected https"),
+            ("http://localhost.example.com", "expected https"),
+        ] {
+            let error = ServerUrl::new(bad, false).unwrap_err();
+            assert!(error.contains(reason), "{bad}: {error}");
+            assert!(!error.contains("hunter2"), "{error}");
+        }
+    }
+}

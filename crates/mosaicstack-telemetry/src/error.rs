@@ -1,0 +1,109 @@
+//! What the application is told.
+
+use std::{error::Error, fmt, time::Duration};
+
+use telemetry_transport::TransportError;
+
+/// Everything that is wrong with a configuration, at once: at least one fault.
+///
+/// Displays as a line a fault, each with what was expected and where it can be set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigError {
+    faults: Vec<ConfigFault>,
+}
+
+/// One thing that is wrong with a configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ConfigFault {
+    /// The name of the parameter, as the builder has it.
+    pub parameter: &'static str,
+    /// What was expected and found, and the way out. Never repeats the API key.
+    pub message: String,
+}
+
+impl ConfigError {
+    pub(crate) const fn new(faults: Vec<ConfigFault>) -> Self {
+        Self { faults }
+    }
+
+    /// The faults, in the order of the parameters.
+    #[must_use]
+    pub fn faults(&self) -> &[ConfigFault] {
+        &self.faults
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the telemetry configuration cannot be used:")?;
+        self.faults.iter().try_for_each(|fault| write!(f, "\n  {fault}"))
+    }
+}
+
+impl Error for ConfigError {}
+
+impl fmt::Display for ConfigFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.parameter, self.message)
+    }
+}
+
+/// Not all that was tracked before a flush has been settled by its deadline, or can be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FlushError {
+    /// How many events are pending. They stay queued, and the client goes on trying.
+    pub pending: u64,
+}
+
+impl FlushError {
+    pub(crate) const fn new(pending: u64) -> Self {
+        Self { pending }
+    }
+}
+
+impl fmt::Display for FlushError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { pending } = self;
+        write!(f, "not flushed in time: {pending} events are pending and stay queued")
+    }
+}
+
+impl Error for FlushError {}
+
+/// Predictions could not be refreshed. What was cached stays.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum PredictionError {
+    /// There was no answer.
+    Transport(TransportError),
+    /// The server refused, with this status.
+    Refused(u16),
+    /// The answer could not be read, or did not match the queries.
+    Unreadable(String),
+    /// The server asked for a pause that has this long to go; it was not asked again.
+    Paused(Duration),
+}
+
+impl fmt::Display for PredictionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Transport(error) => write!(f, "no predictions: {error}"),
+            Self::Refused(status) => write!(f, "no predictions: the server answered {status}"),
+            Self::Unreadable(reason) => write!(f, "no predictions: {reason}"),
+            Self::Paused(left) => {
+                write!(f, "no predictions: the server asked to wait {left:.0?} more")
+            }
+        }
+    }
+}
+
+impl Error for PredictionError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Transport(error) => Some(error),
+            Self::Refused(_) | Self::Unreadable(_) | Self::Paused(_) => None,
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! What an application clones and passes around.
+
+use std::sync::Arc;
+
+use telemetry_model::{EventBuilder, PredictionQuery, PredictionResponse, TaskCompletionEvent};
+use uuid::Uuid;
+
+use crate::{
+    Start, Stats, Submitter, TelemetryConfig, clock, outbox::Outbox, predictions::Predictions,
+};
+
+/// Records events, reads predictions and the books. Never does I/O.
+///
+/// Cheap to clone, and all clones are one. It may outlive its client: what is tracked then is
+/// counted as dropped.
+#[derive(Clone, Debug)]
+pub struct TelemetryHandle {
+    pub(crate) outbox: Arc<Outbox>,
+    pub(crate) predictions: Arc<Predictions>,
+    instance_id: Uuid,
+}
+
+impl TelemetryHandle {
+    /// A handle, and the [`Submitter`] that a driver of one's own runs instead of a client.
+    ///
+    /// `wake` is called when the driver should call [`Submitter::poll`] before the time it was
+    /// told. It is called from [`track`](Self::track), so it must not block.
+    ///
+    /// A driver in full, without early wake-ups:
+    ///
+    /// ```
+    /// use std::time::{Instant, SystemTime};
+    /// use mosaicstack_telemetry::*;
+    ///
+    /// let config = TelemetryConfig::builder()
+    ///     .server_url("https://tel-api.mosaicstack.dev")
+    ///     .api_key("a".repeat(64))
+    ///     .instance_id("12345678-1234-1234-1234-123456789abc")
+    ///     .build()?;
+    /// let start = Start { now: Instant::now(), wall: SystemTime::now(), seed: 7 };
+    /// let (handle, mut submitter) = TelemetryHandle::with_submitter(&config, start, || {});
+    /// handle.track(handle.event().model("claude-sonnet-4-5-20250929").build());
+    ///
+    /// // This transport accepts everything, and time here is what we say it is.
+    /// let transport = |_: Request| -> Result<Response, TransportError> { Ok(Response::default()) };
+    /// let mut now = start.now;
+    /// loop {
+    ///     match submitter.poll(now) {
+    ///         Action::Send(request, delivery) => {
+    ///             let result = transport.send(request);
+    ///             submitter.complete(now, delivery, result);
+    ///             submitter.close(now, now + config.shutdown_timeout());
+    ///         }
+    ///         Action::Wait(until) => now = until, // a real driver sleeps
+    ///         Action::Done => break,
+    ///     }
+    /// }
+    /// assert_eq!(handle.stats().delivered, 1);
+    /// # Ok::<(), ConfigError>(())
+    /// ```
+    #[must_use]
+    pub fn with_submitter(
+        config: &TelemetryConfig,
+        start: Start,
+        wake: impl Fn() + Send + Sync + 'static,
+    ) -> (Self, Submitter) {
+        let outbox = Arc::new(Outbox::new(config, wake));
+        let submitter = Submitter::new(config, Arc::clone(&outbox), start);
+        let handle = Self {
+            outbox,
+            predictions: Arc::new(Predictions::new(config)),
+            instance_id: config.instance_id(),
+        };
+        (handle, submitter)
+    }
+
+    /// Records an event. Never fails, never panics and never blocks.
+    ///
+    /// It waits for no lock that another thread can hold, allocates once, and does no I/O. If the
+    /// queue is full, the oldest event makes room; if telemetry is disabled or stopped, the event
+    /// is dropped. Either is counted in the [`Stats`].
+    pub fn track(&self, event: TaskCompletionEvent) {
+        self.outbox.track(event);
+    }
+
+    /// Starts an event of the configured installation.
+    pub fn event(&self) -> EventBuilder {
+        EventBuilder::new(self.instance_id)
+    }
+
+    /// The cached prediction for a query, if there is one and it is fresh.
+    ///
+    /// The server may have answered that it has no data: then there is a response, whose
+    /// `prediction` is none.
+    #[doc(alias = "get_prediction")]
+    #[must_use]
+    pub fn prediction(&self, query: &PredictionQuery) -> Option<Arc<PredictionResponse>> {
+        self.predictions.fresh(clock::now(), query)
+    }
+
+    /// The books, at this moment.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.outbox.stats()
+    }
+}

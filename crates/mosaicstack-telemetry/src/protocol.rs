@@ -1,0 +1,277 @@
+//! API v1 on the wire: what is sent, and what an answer means.
+//!
+//! Everything that no public source shows and is assumed stands here: how the key is sent, the
+//! bodies' outer forms, and the meaning of statuses that the guide does not name. One edit of this
+//! file corrects it.
+
+use std::time::{Duration, SystemTime};
+
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use telemetry_model::{
+    BatchReceipt, PredictionQuery, PredictionRequest, PredictionResponse, TaskCompletionEvent,
+};
+use telemetry_transport::{Request, Response, Timeout, TransportError};
+
+use crate::{config::Server, retry};
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const USER_AGENT: HeaderValue =
+    HeaderValue::from_static(concat!("mosaicstack-telemetry-rust/", env!("CARGO_PKG_VERSION")));
+
+/// About what an event takes, to allocate once.
+const EVENT_BYTES: usize = 900;
+
+/// What an answer, or its absence, means for the batch that was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Verdict {
+    /// The server has taken the batch; its receipt may reject single events.
+    Accepted,
+    /// The server is busy or cannot be reached: the same batch may be accepted later, but not
+    /// before the time that the server asked for, if it did.
+    Transient {
+        /// What `Retry-After` asked for.
+        retry_after: Option<Duration>,
+    },
+    /// Something in the batch is wrong, or it is too large.
+    BatchAtFault,
+    /// The key, the instance or the URL is wrong: no batch will be accepted.
+    Configuration,
+}
+
+impl Verdict {
+    /// Reads an answer. `wall` is used if the server names a date and not its own.
+    pub(crate) fn of(result: &Result<Response, TransportError>, wall: SystemTime) -> Self {
+        match result {
+            Ok(response) => Self::of_status(response.status(), response.headers(), wall),
+            Err(TransportError::Timeout | TransportError::Network(_)) => {
+                Self::Transient { retry_after: None }
+            }
+            Err(_) => Self::Configuration,
+        }
+    }
+
+    fn of_status(status: StatusCode, headers: &HeaderMap, wall: SystemTime) -> Self {
+        match status.as_u16() {
+            200..=299 => Self::Accepted,
+            408 | 429 | 500..=599 => {
+                Self::Transient { retry_after: retry::retry_after(headers, wall) }
+            }
+            400 | 413 | 422 => Self::BatchAtFault,
+            _ => Self::Configuration,
+        }
+    }
+}
+
+/// Makes requests for one server.
+#[derive(Clone, Debug)]
+pub(crate) struct Protocol {
+    events: Uri,
+    predictions: Uri,
+    authorization: HeaderValue,
+}
+
+impl Protocol {
+    pub(crate) fn new(server: &Server) -> Self {
+        Self {
+            events: server.url.endpoint("/v1/events/batch"),
+            predictions: server.url.endpoint("/v1/predictions/batch"),
+            authorization: server.api_key.authorization(),
+        }
+    }
+
+    /// A request that reports `events`. The same events give the same bytes.
+    pub(crate) fn report(&self, events: &[Box<TaskCompletionEvent>], timeout: Duration) -> Request {
+        #[derive(Serialize)]
+        struct Body<'a> {
+            events: &'a [Box<TaskCompletionEvent>],
+        }
+        let mut body = Vec::with_capacity(EVENT_BYTES * events.len());
+        // Writing an event to memory cannot fail. If it did, the empty body would be the server's
+        // to refuse, the batch would be halved, and the event at fault found.
+        if serde_json::to_writer(&mut body, &Body { events }).is_err() {
+            body.clear();
+        }
+        let mut request = post(self.events.clone(), body, timeout);
+        request.headers_mut().insert(header::AUTHORIZATION, self.authorization.clone());
+        request
+    }
+
+    /// A request for predictions. It is public, so the key stays at home.
+    pub(crate) fn predict(&self, queries: &[PredictionQuery], timeout: Duration) -> Request {
+        // Text and words: writing them to memory cannot fail.
+        let body = serde_json::to_vec(&PredictionRequest::new(queries.to_vec()));
+        post(self.predictions.clone(), body.unwrap_or_default(), timeout)
+    }
+
+    pub(crate) const fn events_uri(&self) -> &Uri {
+        &self.events
+    }
+}
+
+fn post(uri: Uri, body: Vec<u8>, timeout: Duration) -> Request {
+    let mut request = Request::new(body);
+    *request.method_mut() = Method::POST;
+    *request.uri_mut() = uri;
+    let headers = request.headers_mut();
+    headers.insert(header::CONTENT_TYPE, JSON);
+    headers.insert(header::ACCEPT, JSON);
+    headers.insert(header::USER_AGENT, USER_AGENT);
+    request.extensions_mut().insert(Timeout(timeout));
+    request
+}
+
+/// Reads a receipt. An empty or unreadable one rejects nothing: the status has said yes.
+pub(crate) fn receipt(body: &[u8]) -> BatchReceipt {
+    serde_json::from_slice(body).unwrap_or_default()
+}
+
+/// Reads predictions, one for each of `asked` queries, in their order; an answer that cannot be
+/// read is none.
+pub(crate) fn predictions(
+    body: &[u8],
+    asked: usize,
+) -> Result<Vec<Option<PredictionResponse>>, String> {
+    #[derive(Deserialize)]
+    struct Results<'a> {
+        #[serde(borrow, alias = "predictions")]
+        results: Vec<&'a RawValue>,
+    }
+    let array = body.trim_ascii_start().starts_with(b"[");
+    let results = if array {
+        serde_json::from_slice::<Vec<&RawValue>>(body)
+    } else {
+        serde_json::from_slice::<Results<'_>>(body).map(|body| body.results)
+    };
+    let results = results.map_err(|error| {
+        // Not the error itself: it can repeat what it was found in.
+        format!("the answer is not readable: line {} column {}", error.line(), error.column())
+    })?;
+    if results.len() != asked {
+        return Err(format!("{asked} queries were asked and {} answered", results.len()));
+    }
+    Ok(results.into_iter().map(|result| serde_json::from_str(result.get()).ok()).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use telemetry_model::{Complexity, EventBuilder, Provider, TaskType};
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::{ApiKey, ServerUrl};
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn protocol() -> Protocol {
+        Protocol::new(&Server {
+            url: ServerUrl::new("https://example.com/base", false).unwrap(),
+            api_key: ApiKey::new(&"a".repeat(64)).unwrap(),
+        })
+    }
+
+    fn answered(status: u16, header: Option<(&'static str, &str)>) -> Verdict {
+        let mut response = Response::default();
+        *response.status_mut() = StatusCode::from_u16(status).unwrap();
+        if let Some((name, value)) = header {
+            response.headers_mut().insert(name, value.parse().unwrap());
+        }
+        Verdict::of(&Ok(response), SystemTime::UNIX_EPOCH)
+    }
+
+    #[test]
+    fn a_report_is_the_wires() {
+        let events = [Box::new(EventBuilder::new(Uuid::from_u128(1)).build())];
+        let request = protocol().report(&events, SECOND);
+        assert_eq!(request.method(), Method::POST);
+        assert_eq!(request.uri(), "https://example.com/base/v1/events/batch");
+        assert_eq!(request.headers()["authorization"], format!("Bearer {}", "a".repeat(64)));
+        assert!(request.headers()["authorization"].is_sensitive());
+        assert_eq!(request.headers()["content-type"], "application/json");
+        assert_eq!(request.headers()["accept"], "application/json");
+        assert_eq!(request.headers()["user-agent"], "mosaicstack-telemetry-rust/0.1.0");
+        assert_eq!(Timeout::of(&request), SECOND);
+        assert!(!format!("{request:?}").contains("aaaa"));
+        let event = serde_json::to_string(&events[0]).unwrap();
+        let body = String::from_utf8(request.into_body()).unwrap();
+        assert_eq!(body, format!("{{\"events\":[{event}]}}"));
+        assert!(body.len() < EVENT_BYTES + 100);
+    }
+
+    #[test]
+    fn asking_for_predictions_needs_no_key() {
+        let query = PredictionQuery::new(
+            TaskType::Testing,
+            "claude-haiku-4-5-20251001",
+            Provider::Anthropic,
+            Complexity::Low,
+        );
+        let request = protocol().predict(&[query], SECOND);
+        assert_eq!(request.uri(), "https://example.com/base/v1/predictions/batch");
+        assert!(!request.headers().contains_key("authorization"));
+        assert_eq!(
+            String::from_utf8(request.into_body()).unwrap(),
+            "{\"queries\":[{\"task_type\":\"testing\",\"model\":\"claude-haiku-4-5-20251001\",\
+             \"provider\":\"anthropic\",\"complexity\":\"low\"}]}"
+        );
+    }
+
+    #[test]
+    fn every_status_has_its_meaning() {
+        for status in 100..600 {
+            let expected = match status {
+                200..=299 => Verdict::Accepted,
+                408 | 429 | 500.. => Verdict::Transient { retry_after: None },
+                400 | 413 | 422 => Verdict::BatchAtFault,
+                _ => Verdict::Configuration,
+            };
+            assert_eq!(answered(status, None), expected, "{status}");
+        }
+        for status in [408, 429, 500, 503] {
+            let verdict = answered(status, Some(("retry-after", "7")));
+            assert_eq!(verdict, Verdict::Transient { retry_after: Some(7 * SECOND) });
+        }
+        assert_eq!(answered(403, Some(("retry-after", "7"))), Verdict::Configuration);
+    }
+
+    #[test]
+    fn the_absence_of_an_answer_has_its_meaning() {
+        let of = |error| Verdict::of(&Err(error), SystemTime::UNIX_EPOCH);
+        assert_eq!(of(TransportError::Timeout), Verdict::Transient { retry_after: None });
+        assert_eq!(of(TransportError::network("reset")), Verdict::Transient { retry_after: None });
+        assert_eq!(of(TransportError::other("certificate")), Verdict::Configuration);
+    }
+
+    #[test]
+    fn receipts_are_read_leniently() {
+        for unreadable in ["", "ok", "[]", "{\"accepted\":\"many\"}", "{\"results\":7}"] {
+            assert_eq!(receipt(unreadable.as_bytes()), BatchReceipt::default(), "{unreadable}");
+        }
+        assert_eq!(receipt(b"{\"rejected\":2,\"more\":{}}").rejected, 2);
+        let receipt = receipt(b"{\"results\":[{\"status\":\"rejected\",\"error\":\"no\"},{}]}");
+        assert_eq!(receipt.results.len(), 2);
+        assert!(receipt.results[0].is_rejected());
+    }
+
+    #[test]
+    fn predictions_come_in_three_forms_and_must_match_the_queries() {
+        let one = r#"{"prediction":null,"metadata":{"sample_size":0,"confidence":"none"}}"#;
+        for body in [
+            format!("{{\"results\":[{one},7]}}"),
+            format!("{{\"predictions\":[{one},7],\"more\":1}}"),
+            format!(" [{one},7]"),
+        ] {
+            let answers = predictions(body.as_bytes(), 2).unwrap();
+            assert!(answers[0].as_ref().unwrap().prediction.is_none());
+            assert!(answers[1].is_none());
+            let error = predictions(body.as_bytes(), 3).unwrap_err();
+            assert_eq!(error, "3 queries were asked and 2 answered");
+        }
+        for unreadable in ["", "{}", "secret", "\"secret\"", "{\"results\":{}}", "[1,"] {
+            let error = predictions(unreadable.as_bytes(), 0).unwrap_err();
+            assert!(error.starts_with("the answer is not readable: line "), "{error}");
+        }
+    }
+}

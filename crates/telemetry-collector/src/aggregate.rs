@@ -1,0 +1,308 @@
+//! Predictions from the events held.
+
+use telemetry_model::{
+    Confidence, CorrectionFactors, FallbackLevel, Outcome, PredictionData, PredictionMetadata,
+    PredictionQuery, PredictionResponse, QualityPrediction, TaskCompletionEvent,
+};
+
+use crate::percentiles::{distribution, named};
+
+/// How many dimensions a match drops: none, then complexity, provider and model, in this order.
+const LEVELS: usize = 4;
+
+/// What one prediction is computed from: the events that match its query best.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Sample {
+    level: usize,
+    input_tokens: Vec<u64>,
+    output_tokens: Vec<u64>,
+    cost: Vec<u64>,
+    duration: Vec<u64>,
+    input: Estimates,
+    output: Estimates,
+    gated: u64,
+    gated_passed: u64,
+    passed: u64,
+    succeeded: u64,
+}
+
+/// Sums over the tasks for which there was an estimate.
+#[derive(Clone, Copy, Debug, Default)]
+struct Estimates {
+    estimated: u128,
+    actual: u128,
+}
+
+impl Sample {
+    /// Takes the events that match the query in all dimensions; if there are none, those that
+    /// match without the complexity, then without the provider as well, then without the model.
+    pub(crate) fn gather<'e>(
+        events: impl Iterator<Item = &'e TaskCompletionEvent>,
+        query: &PredictionQuery,
+    ) -> Self {
+        let mut best = Self { level: LEVELS, ..Self::default() };
+        for event in events {
+            let Some(level) = level(event, query) else { continue };
+            if level < best.level {
+                best = Self { level, ..Self::default() };
+            }
+            // A sample is only used when no event matches more closely, so that all of its events
+            // drop exactly as many dimensions.
+            if level == best.level {
+                best.add(event);
+            }
+        }
+        best
+    }
+
+    fn add(&mut self, event: &TaskCompletionEvent) {
+        self.input_tokens.push(event.actual_input_tokens);
+        self.output_tokens.push(event.actual_output_tokens);
+        self.cost.push(event.actual_cost_usd_micros);
+        self.duration.push(event.task_duration_ms);
+        self.input.add(event.estimated_input_tokens, event.actual_input_tokens);
+        self.output.add(event.estimated_output_tokens, event.actual_output_tokens);
+        let passed = u64::from(event.quality_gate_passed);
+        self.passed += passed;
+        if !event.quality_gates_run.is_empty() {
+            self.gated += 1;
+            self.gated_passed += passed;
+        }
+        self.succeeded += u64::from(event.outcome == Outcome::Success);
+    }
+
+    /// The prediction and what it rests on.
+    pub(crate) fn response(self, query: &PredictionQuery) -> PredictionResponse {
+        let size = self.duration.len() as u64;
+        let confidence = match (size, self.level) {
+            (0, _) => Confidence::None,
+            (100.., 0) => Confidence::High,
+            (30.., 0) => Confidence::Medium,
+            _ => Confidence::Low,
+        };
+        let mut metadata = PredictionMetadata::new(size, confidence);
+        if size == 0 {
+            return PredictionResponse::new(None, metadata);
+        }
+        if let Some(note) = note(self.level, query) {
+            metadata = metadata.with_fallback(FallbackLevel::Number(self.level as f64), note);
+        }
+        PredictionResponse::new(Some(self.prediction()), metadata)
+    }
+
+    fn prediction(self) -> PredictionData {
+        let quality = QualityPrediction::new(
+            match self.gated {
+                0 => share(self.passed, self.duration.len() as u64),
+                gated => share(self.gated_passed, gated),
+            },
+            share(self.succeeded, self.duration.len() as u64),
+        );
+        let mut data = PredictionData::default();
+        data.input_tokens = distribution(self.input_tokens);
+        data.output_tokens = distribution(self.output_tokens);
+        data.cost_usd_micros = named(distribution(self.cost));
+        data.duration_ms = named(distribution(self.duration));
+        data.correction_factors = CorrectionFactors::new(self.input.factor(), self.output.factor());
+        data.quality = quality;
+        data
+    }
+}
+
+impl Estimates {
+    fn add(&mut self, estimated: u64, actual: u64) {
+        if estimated > 0 {
+            self.estimated += u128::from(estimated);
+            self.actual += u128::from(actual);
+        }
+    }
+
+    fn factor(self) -> f64 {
+        if self.estimated == 0 { 1.0 } else { self.actual as f64 / self.estimated as f64 }
+    }
+}
+
+/// How many dimensions must be dropped for the event to match; none if even the task type differs.
+fn level(event: &TaskCompletionEvent, query: &PredictionQuery) -> Option<usize> {
+    if event.task_type != query.task_type {
+        None
+    } else if event.model != query.model {
+        Some(3)
+    } else if event.provider != query.provider {
+        Some(2)
+    } else if event.complexity != query.complexity {
+        Some(1)
+    } else {
+        Some(0)
+    }
+}
+
+fn note(level: usize, query: &PredictionQuery) -> Option<String> {
+    let PredictionQuery { model, provider, complexity, .. } = query;
+    match level {
+        0 => None,
+        1 => Some(format!("no tasks with complexity {complexity}: all complexities are counted")),
+        2 => Some(format!(
+            "no tasks with model {model} at {provider}: all providers and complexities are counted"
+        )),
+        _ => Some(format!(
+            "no tasks with model {model}: all models, providers and complexities are counted"
+        )),
+    }
+}
+
+fn share(part: u64, whole: u64) -> f64 {
+    part as f64 / whole as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use telemetry_model::{
+        Complexity, Cost, EventBuilder, Provider, Quality, QualityGate, TaskType, Tokens,
+    };
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn query() -> PredictionQuery {
+        PredictionQuery::new(TaskType::Debugging, "m", Provider::Anthropic, Complexity::High)
+    }
+
+    fn matching() -> EventBuilder {
+        EventBuilder::new(Uuid::from_u128(1))
+            .task_type(TaskType::Debugging)
+            .model("m")
+            .provider(Provider::Anthropic)
+            .complexity(Complexity::High)
+    }
+
+    fn answer(events: &[TaskCompletionEvent]) -> PredictionResponse {
+        Sample::gather(events.iter(), &query()).response(&query())
+    }
+
+    #[test]
+    fn every_number_of_a_prediction_is_the_one_computed_by_hand() {
+        let gates = |passed, gates_run: &[QualityGate]| Quality {
+            passed,
+            gates_run: gates_run.to_vec(),
+            gates_failed: Vec::new(),
+        };
+        let tokens = |estimated_in, actual_in, actual_out| Tokens {
+            estimated_in,
+            estimated_out: 0,
+            actual_in,
+            actual_out,
+        };
+        let events = [
+            matching()
+                .tokens(tokens(100, 150, 10))
+                .cost(Cost { estimated: 0, actual: 1_000 })
+                .duration_ms(100)
+                .outcome(Outcome::Success)
+                .quality(gates(true, &[QualityGate::Build]))
+                .build(),
+            matching()
+                .tokens(tokens(300, 250, 20))
+                .cost(Cost { estimated: 0, actual: 3_000 })
+                .duration_ms(200)
+                .outcome(Outcome::Partial)
+                .quality(gates(false, &[QualityGate::Test]))
+                .build(),
+            // No estimate and no gate: counted neither in the factor nor in the rate of passes.
+            matching()
+                .tokens(tokens(0, 1_000, 60))
+                .cost(Cost { estimated: 0, actual: 2_000 })
+                .duration_ms(600)
+                .outcome(Outcome::Success)
+                .quality(gates(true, &[]))
+                .build(),
+        ];
+        let PredictionResponse { prediction, metadata, .. } = answer(&events);
+        let data = prediction.unwrap();
+        // Ranks 0.2, 0.5, 1, 1.5 and 1.8 among 150, 250, 1000.
+        let input = data.input_tokens;
+        assert_eq!((input.p10, input.p25, input.median), (170.0, 200.0, 250.0));
+        assert_eq!((input.p75, input.p90), (625.0, 850.0));
+        assert_eq!(data.output_tokens.median, 20.0);
+        let cost: Vec<_> = data.cost_usd_micros.iter().map(|(k, v)| (k.as_str(), *v)).collect();
+        assert_eq!(
+            cost,
+            [
+                ("median", 2_000.0),
+                ("p10", 1_200.0),
+                ("p25", 1_500.0),
+                ("p75", 2_500.0),
+                ("p90", 2_800.0)
+            ]
+        );
+        assert_eq!(data.duration_ms["median"], 200.0);
+        assert_eq!(data.duration_ms["p90"], 520.0);
+        assert_eq!(data.correction_factors, CorrectionFactors::new(1.0, 1.0));
+        assert_eq!(data.quality, QualityPrediction::new(0.5, 2.0 / 3.0));
+        assert_eq!(metadata, PredictionMetadata::new(3, Confidence::Low));
+    }
+
+    #[test]
+    fn factors_are_sums_over_sums() {
+        let estimate = |estimated_out, actual_out| {
+            matching().tokens(Tokens { estimated_out, actual_out, ..Tokens::default() }).build()
+        };
+        let data = answer(&[estimate(100, 300), estimate(300, 300), estimate(0, 999)]);
+        // 600 / 400, where the mean of the single factors would be 2.
+        assert_eq!(data.prediction.unwrap().correction_factors, CorrectionFactors::new(1.0, 1.5));
+    }
+
+    #[test]
+    fn where_no_gate_ran_the_rate_is_of_all_tasks() {
+        let passed = |passed| matching().quality(Quality { passed, ..Quality::default() }).build();
+        let data = answer(&[passed(true), passed(false), passed(false), passed(false)]);
+        assert_eq!(data.prediction.unwrap().quality.gate_pass_rate, 0.25);
+    }
+
+    #[test]
+    fn dimensions_are_dropped_one_after_the_other() {
+        let other_type = matching().task_type(TaskType::Planning).build();
+        let other_model = matching().model("n").build();
+        let other_provider = matching().provider(Provider::Openai).build();
+        let other_complexity = matching().complexity(Complexity::Low).build();
+        let mut events = vec![other_type];
+        let nothing = answer(&events);
+        assert_eq!(nothing.prediction, None);
+        assert_eq!(nothing.metadata, PredictionMetadata::new(0, Confidence::None));
+        for (event, level, note) in [
+            (
+                other_model,
+                3.0,
+                "no tasks with model m: all models, providers and complexities are counted",
+            ),
+            (
+                other_provider,
+                2.0,
+                "no tasks with model m at anthropic: all providers and complexities are counted",
+            ),
+            (other_complexity, 1.0, "no tasks with complexity high: all complexities are counted"),
+        ] {
+            events.extend(vec![event; 200]);
+            let metadata = answer(&events).metadata;
+            assert_eq!(metadata.fallback_level, Some(FallbackLevel::Number(level)));
+            assert_eq!(metadata.fallback_note.as_deref(), Some(note));
+            assert_eq!((metadata.sample_size, metadata.confidence), (200, Confidence::Low));
+        }
+        events.push(matching().build());
+        assert_eq!(answer(&events).metadata, PredictionMetadata::new(1, Confidence::Low));
+    }
+
+    #[test]
+    fn confidence_grows_with_the_sample() {
+        for (size, confidence) in [
+            (1, Confidence::Low),
+            (29, Confidence::Low),
+            (30, Confidence::Medium),
+            (99, Confidence::Medium),
+            (100, Confidence::High),
+        ] {
+            let metadata = answer(&vec![matching().build(); size]).metadata;
+            assert_eq!(metadata, PredictionMetadata::new(size as u64, confidence));
+        }
+    }
+}

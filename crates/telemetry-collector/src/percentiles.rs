@@ -1,0 +1,65 @@
+//! Percentiles.
+
+use std::collections::BTreeMap;
+
+use telemetry_model::TokenDistribution;
+
+/// The percentiles of the values, which may come in any order.
+pub(crate) fn distribution(mut values: Vec<u64>) -> TokenDistribution {
+    values.sort_unstable();
+    TokenDistribution::from_fn(|share| percentile(&values, share))
+}
+
+/// The same percentiles by their names on the wire.
+pub(crate) fn named(distribution: TokenDistribution) -> BTreeMap<String, f64> {
+    let TokenDistribution { p10, p25, median, p75, p90, .. } = distribution;
+    [("p10", p10), ("p25", p25), ("median", median), ("p75", p75), ("p90", p90)]
+        .map(|(name, value)| (name.into(), value))
+        .into()
+}
+
+/// The percentile by linear interpolation between the closest ranks, as numpy's default and
+/// Excel's `PERCENTILE.INC`. 0.0 if there are no values.
+fn percentile(sorted: &[u64], share: f64) -> f64 {
+    let Some(last) = sorted.len().checked_sub(1) else { return 0.0 };
+    let rank = share * last as f64;
+    let below = (rank.floor() as usize).min(last);
+    let low = sorted[below];
+    let high = sorted[(below + 1).min(last)];
+    // The bounds keep rounding from carrying a percentile past its neighbours.
+    ((high - low) as f64).mul_add(rank.fract(), low as f64).clamp(low as f64, high as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::{collection::vec, prelude::*};
+    use telemetry_model::TaskCompletionEvent;
+
+    use super::*;
+
+    #[test]
+    fn percentiles_are_interpolated_between_the_closest_ranks() {
+        // numpy.percentile([15, 20, 35, 40, 50], [10, 25, 50, 75, 90]) == [17, 20, 35, 40, 46]
+        let found = distribution(vec![50, 15, 40, 20, 35]);
+        assert_eq!((found.p10, found.p25, found.median), (17.0, 20.0, 35.0));
+        assert_eq!((found.p75, found.p90), (40.0, 46.0));
+        // The median of an even number is the mean of the two in the middle.
+        assert_eq!(percentile(&[1, 2, 3, 10], 0.5), 2.5);
+        assert_eq!(percentile(&[7], 0.9), 7.0);
+        assert_eq!(percentile(&[], 0.5), 0.0);
+    }
+
+    proptest! {
+        #[test]
+        fn percentiles_are_ordered_and_within_the_values(
+            values in vec(0..=TaskCompletionEvent::MAX_COUNT, 1..50),
+        ) {
+            let (min, max) = (*values.iter().min().unwrap(), *values.iter().max().unwrap());
+            let found = distribution(values);
+            let ordered = [
+                min as f64, found.p10, found.p25, found.median, found.p75, found.p90, max as f64,
+            ];
+            prop_assert!(ordered.is_sorted(), "{:?}", ordered);
+        }
+    }
+}

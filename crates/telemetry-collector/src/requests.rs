@@ -1,0 +1,180 @@
+//! The log of requests.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, header, request};
+
+/// The most requests in the log.
+const MAX_REQUESTS: usize = 1_000;
+
+/// The most bytes in the log: paths, headers and bodies.
+const MAX_BYTES: usize = 16 * 1024 * 1024;
+
+/// A request that arrived in full.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Received {
+    /// The TCP connection it came by: the first is 1.
+    pub connection: u64,
+    /// The method.
+    pub method: Method,
+    /// The path, with its query if it has one.
+    pub path: String,
+    /// The headers without `authorization`, which is not kept.
+    pub headers: HeaderMap,
+    /// What stood in `authorization`.
+    pub authorization: Authorization,
+    /// The body; empty if it was too large to be read.
+    pub body: Bytes,
+}
+
+impl Received {
+    /// The value of a header, if there is one and it is text. Names are compared without case.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    pub(crate) fn new(
+        connection: u64,
+        head: &request::Parts,
+        authorization: Authorization,
+        body: Bytes,
+    ) -> Self {
+        // Copies, since the originals keep hyper's whole read buffer alive.
+        let copied = |value: &HeaderValue| HeaderValue::from_bytes(value.as_bytes()).ok();
+        let headers = head.headers.iter().filter(|(name, _)| *name != header::AUTHORIZATION);
+        Self {
+            connection,
+            method: head.method.clone(),
+            path: head.uri.path_and_query().map_or_else(String::new, ToString::to_string),
+            headers: headers
+                .filter_map(|(name, value)| Some((name.clone(), copied(value)?)))
+                .collect(),
+            authorization,
+            body,
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        let header = |(name, value): (&http::HeaderName, &HeaderValue)| {
+            name.as_str().len() + value.as_bytes().len()
+        };
+        self.path.len() + self.headers.iter().map(header).sum::<usize>() + self.body.len()
+    }
+}
+
+/// What stood in a request's `authorization` header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Authorization {
+    /// There was none.
+    Absent,
+    /// `Bearer` and the configured key; if no key is configured, anything.
+    Right,
+    /// Something else.
+    Wrong,
+}
+
+impl Authorization {
+    /// Compares with the configured key, in a time that tells nothing of it but its length.
+    pub(crate) fn of(headers: &HeaderMap, key: Option<&str>) -> Self {
+        let mut values = headers.get_all(header::AUTHORIZATION).iter();
+        match (values.next(), values.next(), key) {
+            (None, ..) => Self::Absent,
+            (Some(_), _, None) => Self::Right,
+            (Some(value), None, Some(key)) if is_bearer(value.as_bytes(), key.as_bytes()) => {
+                Self::Right
+            }
+            (Some(_), _, Some(_)) => Self::Wrong,
+        }
+    }
+}
+
+fn is_bearer(value: &[u8], key: &[u8]) -> bool {
+    const SCHEME: &[u8] = b"Bearer ";
+    let Some((scheme, found)) = value.split_at_checked(SCHEME.len()) else { return false };
+    let differences = found.iter().zip(key).fold(0, |all, (a, b)| all | (a ^ b));
+    scheme.eq_ignore_ascii_case(SCHEME)
+        && found.len() == key.len()
+        && std::hint::black_box(differences) == 0
+}
+
+/// The last requests.
+#[derive(Debug, Default)]
+pub(crate) struct RequestLog {
+    requests: VecDeque<Received>,
+    bytes: usize,
+}
+
+impl RequestLog {
+    /// Adds a request; the oldest ones make room.
+    pub(crate) fn push(&mut self, request: Received) {
+        self.bytes += request.bytes();
+        self.requests.push_back(request);
+        while self.requests.len() > MAX_REQUESTS || self.bytes > MAX_BYTES {
+            let Some(oldest) = self.requests.pop_front() else { return };
+            self.bytes -= oldest.bytes();
+        }
+    }
+
+    /// The requests, oldest first.
+    pub(crate) fn to_vec(&self) -> Vec<Received> {
+        self.requests.iter().cloned().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(path: &str, body: Bytes) -> Received {
+        let (mut head, ()) = http::Request::new(()).into_parts();
+        head.uri = path.parse().unwrap();
+        Received::new(1, &head, Authorization::Absent, body)
+    }
+
+    #[test]
+    fn the_log_is_bounded_by_count() {
+        let mut log = RequestLog::default();
+        for number in 0..MAX_REQUESTS + 3 {
+            log.push(request(&format!("/{number}"), Bytes::new()));
+        }
+        let requests = log.to_vec();
+        assert_eq!(requests.len(), MAX_REQUESTS);
+        assert_eq!(requests[0].path, "/3");
+    }
+
+    #[test]
+    fn the_log_is_bounded_by_bytes() {
+        let mut log = RequestLog::default();
+        let body = Bytes::from(vec![0; MAX_BYTES / 4]);
+        for _ in 0..9 {
+            log.push(request("/", body.clone()));
+        }
+        assert_eq!(log.to_vec().len(), 3);
+        assert!(log.bytes <= MAX_BYTES);
+        log.push(request("/", Bytes::from(vec![0; MAX_BYTES + 1])));
+        assert_eq!((log.to_vec().len(), log.bytes), (0, 0));
+    }
+
+    #[test]
+    fn the_key_is_compared_as_a_whole() {
+        let of = |values: &[&str], key| {
+            let values = values.iter().map(|value| HeaderValue::from_str(value).unwrap());
+            Authorization::of(&values.map(|value| (header::AUTHORIZATION, value)).collect(), key)
+        };
+        assert_eq!(of(&[], None), Authorization::Absent);
+        assert_eq!(of(&[], Some("k1")), Authorization::Absent);
+        assert_eq!(of(&["anything"], None), Authorization::Right);
+        assert_eq!(of(&["Bearer k1"], Some("k1")), Authorization::Right);
+        assert_eq!(of(&["bearer k1"], Some("k1")), Authorization::Right);
+        for wrong in
+            ["Bearer k2", "Bearer k", "Bearer k11", "Bearer ", "Bearer", "", "Basic k1", "k1"]
+        {
+            assert_eq!(of(&[wrong], Some("k1")), Authorization::Wrong, "{wrong}");
+        }
+        assert_eq!(of(&["Bearer k1", "Bearer k1"], Some("k1")), Authorization::Wrong);
+    }
+}

@@ -1,0 +1,173 @@
+//! The endpoints: from a request that was read to its answer, without I/O.
+
+use bytes::Bytes;
+use http::{HeaderValue, Method, Response, StatusCode, header};
+use http_body_util::Full;
+use serde_json::{Value, json};
+use telemetry_model::{EventBatch, MAX_BATCH_BYTES, MAX_TEXT_CHARS, PredictionRequest};
+
+use crate::{Authorization, PredictionsSeen, shared::Shared, store::Store};
+
+/// The most characters of a parser's message that an answer repeats.
+const MAX_MESSAGE_CHARS: usize = 200;
+
+/// What an answer is worked out from.
+#[derive(Debug)]
+pub(crate) struct Question<'r> {
+    pub(crate) method: &'r Method,
+    pub(crate) path: &'r str,
+    pub(crate) authorization: Authorization,
+    /// None if it was too large to be read.
+    pub(crate) body: Option<&'r [u8]>,
+}
+
+/// An answer, always of JSON.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: StatusCode,
+    header: Option<(header::HeaderName, HeaderValue)>,
+    body: Value,
+}
+
+impl Reply {
+    const fn ok(body: Value) -> Self {
+        Self { status: StatusCode::OK, header: None, body }
+    }
+
+    pub(crate) fn error(status: StatusCode, error: impl Into<String>) -> Self {
+        Self { status, header: None, body: json!({ "error": error.into() }) }
+    }
+
+    fn with(mut self, name: header::HeaderName, value: &'static str) -> Self {
+        self.header = Some((name, HeaderValue::from_static(value)));
+        self
+    }
+
+    /// Why the request was refused.
+    pub(crate) fn reason(&self) -> &str {
+        self.body["error"].as_str().unwrap_or_default()
+    }
+
+    pub(crate) fn into_response(self) -> Response<Full<Bytes>> {
+        let mut response = Response::new(Full::new(self.body.to_string().into()));
+        *response.status_mut() = self.status;
+        let json = HeaderValue::from_static("application/json");
+        response.headers_mut().insert(header::CONTENT_TYPE, json);
+        if let Some((name, value)) = self.header {
+            response.headers_mut().insert(name, value);
+        }
+        response
+    }
+}
+
+/// Answers as usual.
+pub(crate) fn respond(shared: &Shared, question: &Question<'_>) -> Reply {
+    type Endpoint = fn(&Shared, &Question<'_>) -> Result<Reply, Reply>;
+    let (endpoint, method, allow): (Endpoint, _, _) = match question.path {
+        "/v1/events/batch" => (events, Method::POST, "POST"),
+        "/v1/predictions/batch" => (predictions, Method::POST, "POST"),
+        "/" | "/health" => (health, Method::GET, "GET"),
+        _ => {
+            let error = "no such path; there are POST /v1/events/batch, \
+                         POST /v1/predictions/batch and GET /health";
+            return Reply::error(StatusCode::NOT_FOUND, error);
+        }
+    };
+    if *question.method != method {
+        let error = format!("expected the method {allow}");
+        return Reply::error(StatusCode::METHOD_NOT_ALLOWED, error).with(header::ALLOW, allow);
+    }
+    endpoint(shared, question).unwrap_or_else(|refusal| refusal)
+}
+
+fn health(shared: &Shared, _: &Question<'_>) -> Result<Reply, Reply> {
+    Ok(Reply::ok(json!({ "status": "ok", "totals": shared.read(Store::totals) })))
+}
+
+fn events(shared: &Shared, question: &Question<'_>) -> Result<Reply, Reply> {
+    if shared.api_key.is_some() {
+        match question.authorization {
+            Authorization::Right => {}
+            Authorization::Absent => {
+                let error = "expected the header `authorization: Bearer <api key>`, found none";
+                return Err(Reply::error(StatusCode::UNAUTHORIZED, error)
+                    .with(header::WWW_AUTHENTICATE, "Bearer"));
+            }
+            Authorization::Wrong => {
+                let error = "the header `authorization` does not carry the key that is configured";
+                return Err(Reply::error(StatusCode::FORBIDDEN, error));
+            }
+        }
+    }
+    let batch = EventBatch::from_json(body(question)?).map_err(|faults| {
+        let faults = faults.iter().map(|fault| (fault.pointer.as_str(), fault.message.as_str()));
+        unprocessable("the body is no batch of events", faults)
+    })?;
+    let seen = shared.update(|store| store.take(batch, shared.instance_id));
+    let reply = Reply::ok(json!(seen.receipt));
+    if let Some(hook) = &shared.hooks.batch {
+        hook(&seen);
+    }
+    Ok(reply)
+}
+
+fn predictions(shared: &Shared, question: &Question<'_>) -> Result<Reply, Reply> {
+    const WHAT: &str = "the body is no predictions request";
+    let request: PredictionRequest = serde_json::from_slice(body(question)?).map_err(|error| {
+        let message: String = error.to_string().chars().take(MAX_MESSAGE_CHARS).collect();
+        unprocessable(WHAT, [("", message.as_str())])
+    })?;
+    let (found, max) = (request.queries.len(), PredictionRequest::MAX_QUERIES);
+    if found > max {
+        let message = format!("expected at most {max} queries, found {found}");
+        return Err(unprocessable(WHAT, [("/queries", message.as_str())]));
+    }
+    let faults = query_faults(&request);
+    if !faults.is_empty() {
+        let faults = faults.iter().map(|(pointer, message)| (pointer.as_str(), message.as_str()));
+        return Err(unprocessable(WHAT, faults));
+    }
+    let results: Vec<_> = request.queries.iter().map(|query| shared.predict(query)).collect();
+    if let Some(hook) = &shared.hooks.predictions {
+        let predicted = results.iter().filter(|result| result.prediction.is_some()).count();
+        hook(&PredictionsSeen { queries: found as u64, predicted: predicted as u64 });
+    }
+    Ok(Reply::ok(json!({ "results": results })))
+}
+
+/// Each word of a query that no event can have, with its JSON pointer.
+fn query_faults(request: &PredictionRequest) -> Vec<(String, String)> {
+    let mut faults = Vec::new();
+    for (index, query) in request.queries.iter().enumerate() {
+        for (key, word) in [
+            ("task_type", query.task_type.as_str()),
+            ("model", &query.model),
+            ("provider", query.provider.as_str()),
+            ("complexity", query.complexity.as_str()),
+        ] {
+            let found = word.chars().count();
+            if !(1..=MAX_TEXT_CHARS).contains(&found) {
+                let message = format!("expected 1 to {MAX_TEXT_CHARS} characters, found {found}");
+                faults.push((format!("/queries/{index}/{key}"), message));
+            }
+        }
+    }
+    faults
+}
+
+fn body<'r>(question: &Question<'r>) -> Result<&'r [u8], Reply> {
+    question.body.ok_or_else(|| {
+        let error = format!("expected a body of at most {MAX_BATCH_BYTES} bytes");
+        Reply::error(StatusCode::PAYLOAD_TOO_LARGE, error)
+    })
+}
+
+fn unprocessable<'f>(what: &str, faults: impl IntoIterator<Item = (&'f str, &'f str)>) -> Reply {
+    let faults: Vec<_> = faults
+        .into_iter()
+        .map(|(pointer, message)| json!({ "pointer": pointer, "message": message }))
+        .collect();
+    let mut reply = Reply::error(StatusCode::UNPROCESSABLE_ENTITY, what);
+    reply.body["faults"] = faults.into();
+    reply
+}

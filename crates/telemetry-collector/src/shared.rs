@@ -1,0 +1,85 @@
+//! What the handle and the connections have in common.
+
+use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex};
+use telemetry_model::{PredictionQuery, PredictionResponse};
+use uuid::Uuid;
+
+use crate::{BatchSeen, PredictionsSeen, Refusal, Totals, aggregate::Sample, store::Store};
+
+type Hook<T> = Option<Box<dyn Fn(&T) + Send + Sync>>;
+
+#[derive(Default)]
+pub(crate) struct Hooks {
+    pub(crate) batch: Hook<BatchSeen>,
+    pub(crate) predictions: Hook<PredictionsSeen>,
+    pub(crate) refusal: Hook<Refusal>,
+}
+
+/// The configuration and the store. The lock is never held while a hook or a caller's closure
+/// runs.
+pub(crate) struct Shared {
+    pub(crate) api_key: Option<String>,
+    pub(crate) instance_id: Option<Uuid>,
+    pub(crate) hooks: Hooks,
+    store: Mutex<Store>,
+    changed: Condvar,
+}
+
+impl Shared {
+    pub(crate) fn new(
+        api_key: Option<String>,
+        instance_id: Option<Uuid>,
+        hooks: Hooks,
+        store: Store,
+    ) -> Self {
+        Self { api_key, instance_id, hooks, store: Mutex::new(store), changed: Condvar::new() }
+    }
+
+    pub(crate) fn read<T>(&self, read: impl FnOnce(&Store) -> T) -> T {
+        read(&self.store.lock())
+    }
+
+    pub(crate) fn update<T>(&self, update: impl FnOnce(&mut Store) -> T) -> T {
+        let result = update(&mut self.store.lock());
+        self.changed.notify_all();
+        result
+    }
+
+    pub(crate) fn predict(&self, query: &PredictionQuery) -> PredictionResponse {
+        // Sorting, the long part, is done without the lock.
+        let sample = self.read(|store| Sample::gather(store.events(), query));
+        sample.response(query)
+    }
+
+    pub(crate) fn wait_for(
+        &self,
+        timeout: Duration,
+        mut reached: impl FnMut(&Totals) -> bool,
+    ) -> bool {
+        let deadline = now().checked_add(timeout);
+        let mut totals = self.read(Store::totals);
+        while !reached(&totals) {
+            let mut store = self.store.lock();
+            while store.totals() == totals {
+                let Some(deadline) = deadline else {
+                    self.changed.wait(&mut store);
+                    continue;
+                };
+                if self.changed.wait_until(&mut store, deadline).timed_out()
+                    && store.totals() == totals
+                {
+                    return false;
+                }
+            }
+            totals = store.totals();
+        }
+        true
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a time-out in a test is one of the real clock")]
+fn now() -> Instant {
+    Instant::now()
+}
