@@ -1,0 +1,143 @@
+//! 800 real coding-agent runs go through the SDK, over HTTP, into a collector, and predictions
+//! come back.
+//!
+//! ```text
+//! cargo run --release --example tour              # with a collector of its own
+//! cargo run --release --example tour -- FILE      # other runs, in the form of data/README.md
+//! ```
+//!
+//! With `MOSAIC_TELEMETRY_SERVER_URL` set, it reports to the server that the environment names;
+//! `cargo run -p telemetry-collector` starts one to watch.
+//!
+//! Exit code: 0 if everything was delivered, 1 if not, 2 if it could not begin.
+
+#[path = "tour/runs.rs"]
+mod runs;
+#[path = "tour/screen.rs"]
+mod screen;
+
+use std::{env, error::Error, fs, process::ExitCode, sync::mpsc, thread, time::Duration};
+
+use mosaicstack_telemetry::{
+    Complexity, PredictionQuery, Request, TaskType, TelemetryClient, TelemetryConfig, Transport,
+    UreqTransport,
+};
+use telemetry_collector::Collector;
+
+use self::{
+    runs::Run,
+    screen::{Progress, line},
+};
+
+const RUNS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/data/swe-bench-pro-runs.jsonl");
+
+/// When delivering ends at the latest. The tour then says how many events are pending.
+const DEADLINE: Duration = Duration::from_secs(10);
+
+fn main() -> ExitCode {
+    match tour() {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(1),
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Whether everything was delivered.
+fn tour() -> Result<bool, Box<dyn Error>> {
+    let path = env::args().nth(1).unwrap_or_else(|| RUNS.into());
+    let text = fs::read_to_string(&path).map_err(|error| format!("cannot read {path}: {error}"))?;
+    let (runs, faults) = runs::parse(&text);
+    faults.iter().for_each(|fault| eprintln!("{fault}, skipped"));
+    if runs.is_empty() {
+        return Err(format!("{path} has no runs to report").into());
+    }
+    let (config, collector) = configuration(runs.len())?;
+    let server = config.server_url().map(ToString::to_string).unwrap_or_default();
+    line(format!("{} agent runs, reported to {server}", runs.len()));
+
+    let client = TelemetryClient::start(config);
+    report(&client, &runs);
+    let mut queries = queries(&runs);
+    if client.stats().pending > 0 {
+        queries.clear();
+    } else if let Err(error) = client.refresh_predictions(&queries) {
+        line(error.to_string());
+        queries.clear();
+    }
+    let answers: Vec<_> = queries.iter().map(|query| client.prediction(query)).collect();
+    let stats = client.stop();
+
+    let count = collector.map_or_else(|| ask_for_count(&server), |it| Some(it.totals().held));
+    screen::books(&stats, count);
+    if !queries.is_empty() {
+        screen::predictions(queries.iter().zip(answers.iter().map(Option::as_deref)));
+    }
+    if stats.pending > 0 {
+        line(format!("\n{} events are pending: {server} did not take them", stats.pending));
+    }
+    Ok(stats.delivered == stats.tracked)
+}
+
+/// The environment's server, or a collector in this process.
+fn configuration(events: usize) -> Result<(TelemetryConfig, Option<Collector>), Box<dyn Error>> {
+    // All runs are tracked at once here, which no agent does, so all must find room.
+    let builder = TelemetryConfig::builder()
+        .max_queue_size(events.max(1_000))
+        .shutdown_timeout(Duration::from_secs(1));
+    if env::var_os("MOSAIC_TELEMETRY_SERVER_URL").is_some() {
+        return Ok((builder.with_env().build()?, None));
+    }
+    let collector = Collector::start()?;
+    let builder = builder
+        .server_url(collector.url())
+        .api_key("a".repeat(64))
+        .instance_id("12345678-1234-1234-1234-123456789abc");
+    Ok((builder.build()?, Some(collector)))
+}
+
+/// Tracks an event for each run, and delivers them all, or what is possible until the deadline.
+fn report(client: &TelemetryClient, runs: &[Run]) {
+    let (flushed, is_flushed) = mpsc::channel::<()>();
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            let progress = Progress::new();
+            let ticks = || is_flushed.recv_timeout(Duration::from_millis(50));
+            while ticks() == Err(mpsc::RecvTimeoutError::Timeout) {
+                progress.show(&client.stats(), runs.len());
+            }
+            progress.show(&client.stats(), runs.len());
+        });
+        for run in runs {
+            client.track(run.event(client.event()));
+        }
+        // What could not be delivered shows in the books.
+        let _ = client.flush(DEADLINE);
+        drop(flushed);
+    });
+}
+
+/// What each model needs for a task of medium complexity; and the first one for a hard task, which
+/// no run has, so that the server falls back.
+fn queries(runs: &[Run]) -> Vec<PredictionQuery> {
+    let query = |run: &Run, complexity| {
+        let (model, provider) = (run.model.as_str(), run.provider.as_str());
+        PredictionQuery::new(TaskType::Implementation, model, provider, complexity)
+    };
+    let mut queries: Vec<_> = runs.iter().map(|run| query(run, Complexity::Medium)).collect();
+    queries.sort_unstable();
+    queries.dedup();
+    queries.truncate(9);
+    queries.push(query(&runs[0], Complexity::High));
+    queries
+}
+
+/// How many events a collector elsewhere holds; a server that is none does not say.
+fn ask_for_count(server: &str) -> Option<u64> {
+    let mut request = Request::default();
+    *request.uri_mut() = format!("{server}/health").parse().ok()?;
+    let answer = UreqTransport::new().send(request).ok()?;
+    serde_json::from_slice::<serde_json::Value>(answer.body()).ok()?["held"].as_u64()
+}

@@ -1,0 +1,139 @@
+//! What a person sees: a line that moves on a terminal, tables of at most 80 columns anywhere.
+
+use std::io::{self, IsTerminal, Write};
+
+use mosaicstack_telemetry::{PredictionQuery, PredictionResponse, Stats};
+
+/// Writes a line; a reader that has gone away is no reason to fail.
+pub(crate) fn line(text: impl AsRef<str>) {
+    let _ = writeln!(io::stdout(), "{}", text.as_ref());
+}
+
+/// A line that is written over itself on a terminal, and not written elsewhere.
+pub(crate) struct Progress {
+    terminal: bool,
+}
+
+impl Progress {
+    pub(crate) fn new() -> Self {
+        Self { terminal: io::stdout().is_terminal() }
+    }
+
+    pub(crate) fn show(&self, stats: &Stats, total: usize) {
+        if self.terminal {
+            let done = usize::try_from(stats.delivered).unwrap_or(total) * 40 / total.max(1);
+            let bar: String = (0..40).map(|step| if step < done { '#' } else { '.' }).collect();
+            let (tracked, delivered) = (stats.tracked, stats.delivered);
+            let mut out = io::stdout();
+            let _ = write!(out, "\r[{bar}] tracked {tracked:>6} delivered {delivered:>6}");
+            let _ = out.flush();
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if self.terminal {
+            line("");
+        }
+    }
+}
+
+/// The client's books beside what the collector says.
+pub(crate) fn books(stats: &Stats, collector: Option<u64>) {
+    line("\nthe books");
+    for (name, count) in [
+        ("tracked", stats.tracked),
+        ("delivered", stats.delivered),
+        ("rejected", stats.rejected),
+        ("evicted", stats.evicted),
+        ("dropped", stats.dropped.total()),
+        ("pending", stats.pending),
+    ] {
+        line(format!("  {name:<22}{count:>8}"));
+    }
+    let sum = if stats.is_balanced() { "yes" } else { "NO" };
+    line(format!("  {:<22}{sum:>8}", "they balance"));
+    match collector {
+        Some(count) => line(format!("  {:<22}{count:>8}", "the collector's count")),
+        None => line(format!("  {:<22}{:>8}", "the collector's count", "unknown")),
+    }
+}
+
+/// A row for each query, below its model.
+pub(crate) fn predictions<'a>(
+    answers: impl IntoIterator<Item = (&'a PredictionQuery, Option<&'a PredictionResponse>)>,
+) {
+    line("\npredictions for an implementation task");
+    line(format!("{:10}{:>13}{:>14}{:>16}", "", "input tokens", "output tokens", "cost in USD"));
+    line(
+        ROW.iter()
+            .map(|(name, width)| format!("{name:>width$}"))
+            .fold(format!("{:<10}", "complexity"), |row, cell| row + &cell),
+    );
+    let (mut model, mut notes) = (None, Vec::new());
+    for (query, answer) in answers {
+        if model.replace(&query.model) != Some(&query.model) {
+            line(format!("{}, by {}", printable(&query.model), printable(query.provider.as_str())));
+        }
+        let cells = answer.map(cells).unwrap_or_default();
+        let mut row = format!("  {:<8}", query.complexity);
+        for (index, (_, width)) in ROW.iter().enumerate() {
+            row += &format!("{:>width$}", cells.get(index).map_or("-", String::as_str));
+        }
+        line(row);
+        notes.extend(answer.and_then(|answer| answer.metadata.fallback_note.as_deref()));
+    }
+    notes.into_iter().for_each(|note| line(format!("note: {}", printable(note))));
+}
+
+/// The columns and their widths; with the first one, 80 in all.
+const ROW: [(&str, usize); 9] = [
+    ("median", 7),
+    ("p90", 6),
+    ("median", 8),
+    ("p90", 6),
+    ("median", 8),
+    ("p90", 8),
+    ("success", 8),
+    ("samples", 8),
+    ("confidence", 11),
+];
+
+fn cells(answer: &PredictionResponse) -> Vec<String> {
+    let metadata = &answer.metadata;
+    let rests_on = [metadata.sample_size.to_string(), metadata.confidence.to_string()];
+    let Some(data) = &answer.prediction else {
+        return [const { String::new() }; 7].into_iter().chain(rests_on).collect();
+    };
+    let dollars = |percentile: &str| {
+        let micros = data.cost_usd_micros.get(percentile);
+        micros.map_or_else(|| "-".into(), |micros| format!("{:.2}", micros / 1e6))
+    };
+    let expected = [
+        short(data.input_tokens.median),
+        short(data.input_tokens.p90),
+        short(data.output_tokens.median),
+        short(data.output_tokens.p90),
+        dollars("median"),
+        dollars("p90"),
+        format!("{:.0} %", data.quality.success_rate * 100.0),
+    ];
+    expected.into_iter().chain(rests_on).collect()
+}
+
+/// A number in at most five characters.
+fn short(number: f64) -> String {
+    match number {
+        _ if number >= 9.95e6 => format!("{:.1}M", number / 1e6),
+        _ if number >= 1e6 => format!("{:.2}M", number / 1e6),
+        _ if number >= 9_950.0 => format!("{:.0}k", number / 1e3),
+        _ if number >= 1e3 => format!("{:.1}k", number / 1e3),
+        _ => format!("{number:.0}"),
+    }
+}
+
+/// Text from elsewhere, without what could move the cursor.
+fn printable(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(70).collect()
+}
