@@ -1,1 +1,57 @@
-//! Test support.
+//! What the tests share: configurations, a driver in virtual time, and a place where logs land.
+
+mod log;
+mod simulation;
+
+use mosaicstack_telemetry::{
+    Response, TaskCompletionEvent, TelemetryConfig, TelemetryConfigBuilder, TelemetryHandle,
+};
+use uuid::Uuid;
+
+pub use self::{
+    log::Log,
+    simulation::{Next, Sent, Simulation},
+};
+
+/// A key that must not turn up anywhere but in the header.
+pub const KEY: &str = "5ec2e7c0ffee5ec2e7c0ffee5ec2e7c0ffee5ec2e7c0ffee5ec2e7c0ffee5ec2";
+
+/// The installation that reports in tests.
+pub const INSTANCE: &str = "12345678-1234-1234-1234-123456789abc";
+
+/// A configuration for the server at `url`.
+pub fn config(url: &str) -> TelemetryConfigBuilder {
+    TelemetryConfig::builder().server_url(url).api_key(KEY).instance_id(INSTANCE)
+}
+
+/// Tracks `count` events and returns their ids.
+pub fn track(handle: &TelemetryHandle, count: usize) -> Vec<Uuid> {
+    let track = |_| {
+        let event = handle.event().build();
+        let id = event.event_id;
+        handle.track(event);
+        id
+    };
+    (0..count).map(track).collect()
+}
+
+/// The events of a request's body.
+///
+/// # Panics
+///
+/// It is no batch.
+#[must_use]
+pub fn events(body: &[u8]) -> Vec<TaskCompletionEvent> {
+    let answers = mosaicstack_telemetry::EventBatch::from_json(body).expect("a batch");
+    answers.into_iter().map(|event| event.expect("a valid event")).collect()
+}
+
+/// An answer with a status and no body.
+///
+/// # Panics
+///
+/// There is no such status.
+#[must_use]
+pub fn status(status: u16) -> Response {
+    http::Response::builder().status(status).body(Vec::new()).expect("a status")
+}

@@ -1,0 +1,3 @@
+//! The crates together: one binary, a module for each subject.
+
+mod schedule;
