@@ -198,8 +198,11 @@ impl Submitter {
     }
 
     /// Sends what is queued now without waiting for the interval. Does not open a gate that the
-    /// server or the back-off has closed.
+    /// server or the back-off has closed. Does nothing once closed.
     pub fn flush(&mut self, now: Instant) {
+        if self.closing.is_some() {
+            return;
+        }
         if self.pause == Pause::Gate && now < self.due {
             self.drain_to = self.drain_to.max(self.outbox.queued());
         } else {
@@ -208,9 +211,14 @@ impl Submitter {
     }
 
     /// Ends with one last drain, over by `deadline` whatever the server does; it begins at once
-    /// even if a gate is closed. What is tracked from now on is dropped.
+    /// even if a gate is closed. What is tracked from now on is dropped. A second call can only make
+    /// the deadline earlier.
     pub fn close(&mut self, now: Instant, deadline: Instant) {
         self.outbox.close();
+        if let Some(first) = self.closing {
+            self.closing = Some(first.min(deadline));
+            return;
+        }
         self.closing = Some(deadline);
         self.delays.reset();
         self.start_cycle(now);
