@@ -87,12 +87,16 @@ fn branches(text: &str) -> Vec<usize> {
 fn exports(lib: &str) -> BTreeMap<String, String> {
     let mut exports = BTreeMap::new();
     for statement in code(lib).split(';') {
-        let path = statement.split_once("use ").map_or("", |(_, path)| path);
-        let mut names = path
-            .split(|char| !is_identifier(char))
-            .filter(|it| !matches!(*it, "" | "crate" | "self"));
-        if let Some(module) = names.next() {
-            exports.extend(names.map(|name| (name.to_owned(), module.to_owned())));
+        let path = statement.split_once("use ").map_or("", |(_, path)| path.trim());
+        let path = ["crate::", "self::"].iter().fold(path, |it, root| it.trim_start_matches(root));
+        let starts = branches(path);
+        let ends = starts.iter().skip(1).copied().chain([path.len()]);
+        for (start, end) in starts.iter().copied().zip(ends) {
+            let mut names =
+                path[start..end].split(|char| !is_identifier(char)).filter(|it| !it.is_empty());
+            if let Some(module) = names.next() {
+                exports.extend(names.map(|name| (name.to_owned(), module.to_owned())));
+            }
         }
     }
     exports
@@ -152,6 +156,16 @@ mod tests {
                 "crates/mosaicstack-telemetry/src/retry.rs:1: `retry` uses `Verdict`: `protocol` is above it"
             ]
         );
+    }
+
+    #[test]
+    fn a_re_export_belongs_to_its_branch() {
+        let lib =
+            "pub use a::B;\npub use crate::{\n    c::{D, E},\n    f::G,\n};\npub use self::h::I;";
+        let exports = exports(lib);
+        let found: Vec<_> =
+            exports.iter().map(|(name, module)| format!("{module}::{name}")).collect();
+        assert_eq!(found, ["a::B", "c::D", "c::E", "f::G", "h::I"]);
     }
 
     #[test]
