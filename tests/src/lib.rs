@@ -1,5 +1,9 @@
 //! What the tests share: configurations, a driver in virtual time, and a place where logs land.
 
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+mod readme {}
+
 mod log;
 mod simulation;
 

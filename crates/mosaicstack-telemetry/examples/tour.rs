@@ -139,5 +139,5 @@ fn ask_for_count(server: &str) -> Option<u64> {
     let mut request = Request::default();
     *request.uri_mut() = format!("{server}/health").parse().ok()?;
     let answer = UreqTransport::new().send(request).ok()?;
-    serde_json::from_slice::<serde_json::Value>(answer.body()).ok()?["held"].as_u64()
+    serde_json::from_slice::<serde_json::Value>(answer.body()).ok()?["totals"]["held"].as_u64()
 }

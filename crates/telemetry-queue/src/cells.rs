@@ -4,10 +4,16 @@
 //! queue itself moves single words only. Free places form a Treiber stack; its head carries a tag
 //! that changes with every acquisition, so that a place which was taken and given back in between
 //! is not mistaken for untouched.
+//!
+//! On a full queue each push frees one place and fills one, so each thread keeps the last one that
+//! it freed at hand, and the stack is left alone.
 
 use std::fmt;
 
-use crate::sync::{AtomicU32, AtomicU64, Mutex, Ordering, lock_owned};
+use crate::sync::{Apart, AtomicU32, AtomicU64, Mutex, Ordering, lock_owned};
+
+/// How many places can be at hand, and are then not on the stack.
+pub(crate) const AT_HAND: usize = if cfg!(loom) { 1 } else { 8 };
 
 /// The exclusive right to a place.
 #[derive(Debug, PartialEq, Eq)]
@@ -31,7 +37,9 @@ impl Handle {
 pub(crate) struct Cells<T> {
     cells: Box<[Cell<T>]>,
     /// Tag in the upper half, the word of the topmost free handle in the lower; 0 when none is.
-    free: AtomicU64,
+    free: Apart<AtomicU64>,
+    /// The word of the handle that the threads with this number have at hand; 0 when none is.
+    at_hand: [Apart<AtomicU32>; AT_HAND],
 }
 
 struct Cell<T> {
@@ -43,49 +51,94 @@ struct Cell<T> {
 impl<T> Cells<T> {
     pub(crate) fn new(count: u32) -> Self {
         let cell = |below| Cell { item: Mutex::new(None), next: AtomicU32::new(below) };
-        Self { cells: (0..count).map(cell).collect(), free: AtomicU64::new(count.into()) }
+        Self {
+            cells: (0..count).map(cell).collect(),
+            free: Apart(AtomicU64::new(count.into())),
+            at_hand: std::array::from_fn(|_| Apart(AtomicU32::new(0))),
+        }
     }
 
-    /// Puts `item` into a free place; hands it back if there is none.
+    /// Puts `item` into a free place; hands it back if there is none, but for those at hand for
+    /// other threads, perhaps.
     pub(crate) fn put(&self, item: T) -> Result<Handle, T> {
-        let mut head = self.free.load(Ordering::Acquire);
-        loop {
-            let Some(handle) = Handle::from_word(low(head)) else { return Err(item) };
-            let below = self.cell(&handle).next.load(Ordering::Relaxed);
-            let rest = pack(high(head).wrapping_add(1), below);
-            match self.free.compare_exchange_weak(head, rest, Ordering::AcqRel, Ordering::Acquire) {
-                Ok(_) => {
-                    *lock_owned(&self.cell(&handle).item) = Some(item);
-                    return Ok(handle);
-                }
-                Err(changed) => head = changed,
-            }
-        }
+        let at_hand = &self.at_hand[thread_number()].0;
+        let Some(handle) = grab(at_hand).or_else(|| self.pop()).or_else(|| self.grab_any()) else {
+            return Err(item);
+        };
+        *lock_owned(&self.cell(&handle).item) = Some(item);
+        Ok(handle)
     }
 
     /// Takes the item out of its place and frees the place.
     pub(crate) fn take(&self, handle: Handle) -> Option<T> {
-        let cell = self.cell(&handle);
-        let item = lock_owned(&cell.item).take();
-        let word = handle.word();
-        let mut head = self.free.load(Ordering::Relaxed);
+        let item = lock_owned(&self.cell(&handle).item).take();
+        let at_hand = &self.at_hand[thread_number()].0;
+        if let Some(displaced) = Handle::from_word(at_hand.swap(handle.word(), Ordering::AcqRel)) {
+            self.push(displaced);
+        }
+        item
+    }
+
+    fn grab_any(&self) -> Option<Handle> {
+        self.at_hand.iter().find_map(|at_hand| grab(&at_hand.0))
+    }
+
+    fn pop(&self) -> Option<Handle> {
+        let mut head = self.free.0.load(Ordering::Acquire);
         loop {
-            cell.next.store(low(head), Ordering::Relaxed);
-            match self.free.compare_exchange_weak(
-                head,
-                pack(high(head), word),
-                Ordering::Release,
-                Ordering::Relaxed,
-            ) {
-                Ok(_) => return item,
+            let handle = Handle::from_word(low(head))?;
+            let below = self.cell(&handle).next.load(Ordering::Relaxed);
+            let rest = pack(high(head).wrapping_add(1), below);
+            match self.swap_head(head, rest) {
+                Ok(_) => return Some(handle),
                 Err(changed) => head = changed,
             }
         }
+    }
+
+    fn push(&self, handle: Handle) {
+        let mut head = self.free.0.load(Ordering::Acquire);
+        loop {
+            self.cell(&handle).next.store(low(head), Ordering::Relaxed);
+            match self.swap_head(head, pack(high(head), handle.word())) {
+                Ok(_) => return,
+                Err(changed) => head = changed,
+            }
+        }
+    }
+
+    fn swap_head(&self, head: u64, new: u64) -> Result<u64, u64> {
+        self.free.0.compare_exchange_weak(head, new, Ordering::AcqRel, Ordering::Acquire)
     }
 
     fn cell(&self, handle: &Handle) -> &Cell<T> {
         &self.cells[handle.0 as usize]
     }
+}
+
+fn grab(at_hand: &AtomicU32) -> Option<Handle> {
+    // Most often there is one for the thread itself, and none for a stranger: look before writing.
+    if at_hand.load(Ordering::Relaxed) == 0 {
+        return None;
+    }
+    Handle::from_word(at_hand.swap(0, Ordering::AcqRel))
+}
+
+/// Which place at hand is the calling thread's; several threads may have the same.
+#[cfg(not(loom))]
+fn thread_number() -> usize {
+    use std::sync::atomic::AtomicUsize;
+
+    static THREADS: AtomicUsize = AtomicUsize::new(0);
+    thread_local! {
+        static NUMBER: usize = THREADS.fetch_add(1, Ordering::Relaxed) % AT_HAND;
+    }
+    NUMBER.with(|number| *number)
+}
+
+#[cfg(loom)]
+const fn thread_number() -> usize {
+    0
 }
 
 impl<T> fmt::Debug for Cells<T> {
@@ -117,7 +170,7 @@ mod tests {
         let (a, b) = (cells.put('a').unwrap(), cells.put('b').unwrap());
         assert_eq!(cells.put('c'), Err('c'));
         assert_eq!(cells.take(a), Some('a'));
-        let c = cells.put('c').unwrap();
+        let c = std::thread::scope(|scope| scope.spawn(|| cells.put('c').unwrap()).join().unwrap());
         assert_eq!(cells.take(b), Some('b'));
         assert_eq!(cells.take(c), Some('c'));
     }

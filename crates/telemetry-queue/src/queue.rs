@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::{
     Batch,
-    cells::Cells,
+    cells::{AT_HAND, Cells},
     ring::{Ring, Taken},
     sync::{Arc, AtomicBool, AtomicU64, AtomicUsize, Ordering, yield_now},
 };
@@ -42,7 +42,7 @@ impl<T> EvictingQueue<T> {
     /// Makes a queue for `capacity` items, at least 1 and at most
     /// [`MAX_CAPACITY`](Self::MAX_CAPACITY); other numbers become the nearest of these.
     ///
-    /// All memory is taken here: `size_of::<T>()` and about 24 bytes for each place and for 256
+    /// All memory is taken here: `size_of::<T>()` and about 24 bytes for each place and for 264
     /// more.
     #[must_use]
     pub fn new(capacity: usize) -> Self {
@@ -55,7 +55,7 @@ impl<T> EvictingQueue<T> {
         Self {
             shared: Arc::new(Shared {
                 ring: Ring::new(capacity),
-                cells: Cells::new(capacity + spare),
+                cells: Cells::new(capacity + spare + AT_HAND as u32),
                 reading: AtomicBool::new(false),
                 taken: AtomicU64::new(0),
                 first: AtomicU64::new(0),
@@ -221,9 +221,11 @@ mod tests {
     #[test]
     fn without_a_free_place_the_item_is_handed_back() {
         let queue = EvictingQueue::with_spare(2, 0);
+        let hands: Vec<_> = (0..AT_HAND).map(|_| queue.shared.cells.put(0).unwrap()).collect();
         assert_eq!([queue.push(1), queue.push(2), queue.push(3)], [None, None, Some(3)]);
         assert_eq!(queue.peek_batch(9).unwrap().commit(), [1, 2]);
         assert_eq!(queue.push(4), None);
+        assert_eq!(hands.len(), AT_HAND);
     }
 
     #[test]

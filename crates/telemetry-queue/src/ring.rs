@@ -19,13 +19,8 @@
 
 use crate::{
     cells::{Handle, high, low, pack},
-    sync::{AtomicU64, Ordering},
+    sync::{Apart, AtomicU64, Ordering},
 };
-
-/// Keeps what every push writes apart from what others read.
-#[derive(Debug)]
-#[repr(align(128))]
-struct Apart<T>(T);
 
 #[derive(Debug)]
 pub(crate) struct Ring {

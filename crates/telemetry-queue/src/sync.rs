@@ -26,3 +26,8 @@ pub(crate) fn lock_owned<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     #[cfg(not(loom))]
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
+
+/// Keeps what many threads write apart from what lies beside it.
+#[derive(Debug)]
+#[repr(align(128))]
+pub(crate) struct Apart<T>(pub(crate) T);
