@@ -1,0 +1,137 @@
+//! What other answers mean for the events.
+
+use super::*;
+
+#[test]
+fn a_refused_configuration_is_said_once_and_tried_once_a_cycle() {
+    for refusal in [401, 403, 404, 405, 410, 307] {
+        let log = Log::new();
+        let mut simulation = simulation();
+        track(&simulation.handle, 5);
+        simulation.run_until(3 * INTERVAL, |_| Ok(status(refusal)));
+        assert_eq!(times(&simulation), [INTERVAL, 2 * INTERVAL, 3 * INTERVAL]);
+        let stats = simulation.handle.stats();
+        assert_eq!((stats.pending, stats.health), (5, Health::Refused));
+        assert_eq!(log.lines("check the URL").len(), 1, "once per spell");
+        simulation.run_until(4 * INTERVAL, accept);
+        let stats = simulation.handle.stats();
+        assert_eq!((stats.delivered, stats.health), (5, Health::Good));
+        assert_eq!(log.lines("takes events again").len(), 1);
+        track(&simulation.handle, 5);
+        simulation.run_until(5 * INTERVAL, |_| Ok(status(refusal)));
+        assert_eq!(log.lines("check the URL").len(), 2, "a new spell");
+    }
+}
+
+#[test]
+fn a_transport_that_cannot_work_is_a_configuration_too() {
+    let mut simulation = simulation();
+    track(&simulation.handle, 1);
+    simulation.run_until(2 * INTERVAL, |_| Err(TransportError::other("certificate")));
+    assert_eq!(times(&simulation), [INTERVAL, 2 * INTERVAL]);
+    assert_eq!(simulation.handle.stats().health, Health::Refused);
+}
+
+#[test]
+fn a_bad_event_is_found_and_costs_nobody_else() {
+    for refusal in [400, 413, 422] {
+        let log = Log::new();
+        let mut simulation = simulation();
+        let tracked = track(&simulation.handle, 100);
+        let culprit = tracked[37];
+        let mut taken = Vec::new();
+        simulation.run_until(SECOND, |sent| {
+            if sent.ids.contains(&culprit) {
+                return Ok(status(refusal));
+            }
+            taken.extend(sent.ids.clone());
+            Ok(status(200))
+        });
+        let stats = simulation.handle.stats();
+        assert_eq!((stats.delivered, stats.rejected, stats.pending), (99, 1, 0));
+        assert!(stats.is_balanced());
+        let others: Vec<Uuid> = tracked.iter().copied().filter(|id| *id != culprit).collect();
+        assert_eq!(taken, others, "in their order");
+        assert!(simulation.sent.len() <= 23, "{}", simulation.sent.len());
+        let dropped = log.lines("is dropped");
+        assert_eq!(dropped.len(), 1);
+        assert!(dropped[0].contains(&culprit.to_string()), "{dropped:?}");
+    }
+}
+
+#[test]
+fn what_a_receipt_rejects_is_counted_told_and_not_sent_again() {
+    let log = Log::new();
+    let mut simulation = simulation();
+    let tracked = track(&simulation.handle, 10);
+    let receipt = format!(
+        r#"{{"accepted":8,"rejected":2,"results":[
+            {{"event_id":"{0}","status":"rejected","error":"no such\nmodel"}},
+            {{"event_id":"{0}","status":"rejected","error":"said twice"}},
+            {{"event_id":"{1}","status":"accepted","error":null}},
+            {{"event_id":"{2}","status":"rejected"}},
+            {{"event_id":"{3}","status":"rejected","error":"not of this batch"}}]}}"#,
+        tracked[3],
+        tracked[4],
+        tracked[5],
+        Uuid::nil(),
+    );
+    simulation.run_until(2 * INTERVAL, |_| Ok(http::Response::new(receipt.clone().into_bytes())));
+    assert_eq!(simulation.sent.len(), 1);
+    let stats = simulation.handle.stats();
+    assert_eq!((stats.delivered, stats.rejected, stats.pending), (8, 2, 0));
+    assert!(log.lines("rejected event")[0].contains("no such model"), "on one line");
+}
+
+#[test]
+fn receipts_are_not_believed_beyond_the_batch() {
+    for (receipt, rejected) in [
+        (r#"{"rejected":3}"#, 3),
+        (r#"{"rejected":18446744073709551615}"#, 10),
+        (r#"{"results":[{"status":"rejected"},{"status":"rejected"}]}"#, 2),
+        (r#"{"accepted":0}"#, 0),
+        ("<html>", 0),
+        ("", 0),
+    ] {
+        let mut simulation = simulation();
+        track(&simulation.handle, 10);
+        simulation.run_until(INTERVAL, |_| Ok(http::Response::new(receipt.as_bytes().to_vec())));
+        let stats = simulation.handle.stats();
+        assert_eq!((stats.delivered, stats.rejected), (10 - rejected, rejected), "{receipt}");
+        assert!(stats.is_balanced());
+    }
+}
+
+#[test]
+fn verdicts_are_returned() {
+    let mut simulation = simulation();
+    track(&simulation.handle, 100);
+    let mut verdict = |answer: Answered| {
+        simulation.advance(INTERVAL * 20);
+        let Next::Sent(delivery) = simulation.step() else { panic!("there are events") };
+        simulation.complete(delivery, answer)
+    };
+    assert_eq!(verdict(Ok(status(403))), Verdict::Configuration);
+    assert_eq!(verdict(Ok(status(500))), Verdict::Transient { retry_after: None });
+    assert_eq!(
+        verdict(Ok(with_header(500, "retry-after", "2"))),
+        Verdict::Transient { retry_after: Some(2 * SECOND) }
+    );
+    assert_eq!(verdict(Ok(status(400))), Verdict::BatchAtFault);
+    assert_eq!(verdict(Ok(status(204))), Verdict::Accepted);
+}
+
+#[test]
+fn the_log_has_one_target_and_no_key() {
+    let log = Log::new();
+    let mut simulation = small_queue();
+    let mut answers = [200, 503, 400, 403, 429].into_iter().cycle();
+    for _ in 0..50 {
+        track(&simulation.handle, 11);
+        simulation
+            .run_until(simulation.now() + INTERVAL, |_| Ok(status(answers.next().unwrap_or(200))));
+    }
+    assert!(log.lines("").len() > 50);
+    assert_eq!(log.lines("").len(), log.lines(" mosaicstack_telemetry: ").len());
+    assert!(log.lines(telemetry_tests::KEY).is_empty());
+}
