@@ -6,7 +6,10 @@ mod evictions;
 mod interval;
 mod retries;
 
-use std::time::Duration;
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    time::Duration,
+};
 
 use mosaicstack_telemetry::{Health, Response, TelemetryConfig, TransportError, Verdict};
 use telemetry_tests::{Log, Next, Sent, Simulation, config, status, track};

@@ -16,13 +16,25 @@ pub struct Log {
 }
 
 #[derive(Clone, Debug, Default)]
-struct Text(Arc<Mutex<Vec<u8>>>);
+struct Text {
+    written: Arc<Mutex<Vec<u8>>>,
+    panics: bool,
+}
 
 impl Log {
     /// Begins to collect.
     #[must_use]
     pub fn new() -> Self {
-        let text = Text::default();
+        Self::into_text(Text::default())
+    }
+
+    /// Panics at whatever is logged on this thread while it exists.
+    #[must_use]
+    pub fn that_panics() -> Self {
+        Self::into_text(Text { panics: true, ..Text::default() })
+    }
+
+    fn into_text(text: Text) -> Self {
         let subscriber = tracing_subscriber::fmt()
             .with_max_level(Level::TRACE)
             .without_time()
@@ -35,7 +47,7 @@ impl Log {
     /// What has been logged with that level or word in it, a line each.
     #[must_use]
     pub fn lines(&self, word: &str) -> Vec<String> {
-        let text = self.text.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let text = self.text.written.lock().unwrap_or_else(PoisonError::into_inner);
         let text = String::from_utf8_lossy(&text);
         text.lines().filter(|line| line.contains(word)).map(|line| line.trim().into()).collect()
     }
@@ -49,7 +61,8 @@ impl Default for Log {
 
 impl io::Write for Text {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+        assert!(!self.panics, "whoever listens to the log is in trouble");
+        self.written.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
         Ok(bytes.len())
     }
 

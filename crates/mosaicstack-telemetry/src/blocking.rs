@@ -80,8 +80,9 @@ impl TelemetryClient {
     /// refused it; no longer than `deadline`, plus 50 ms.
     ///
     /// Returns earlier if nothing more can be done before the deadline, because the server wants a
-    /// pause that is longer, or refuses the configuration. Does nothing, well, if telemetry is
-    /// disabled.
+    /// pause that is longer, or refuses the configuration; also at once when called by the transport
+    /// or a log subscriber on the client's own thread, which cannot wait for itself. Does nothing,
+    /// well, if telemetry is disabled.
     ///
     /// # Errors
     ///
@@ -123,9 +124,13 @@ impl TelemetryClient {
     ///
     /// # Errors
     ///
-    /// The first failure; what was cached stays, and so does what was answered before it.
+    /// The first failure; what was cached stays, and so does what was answered before it. Of more
+    /// than 1,000 answers, those that expire first are forgotten.
     #[doc(alias = "refresh_predictions_sync")]
     pub fn refresh_predictions(&self, queries: &[PredictionQuery]) -> Result<(), PredictionError> {
+        if self.is_forked() {
+            return Err(PredictionError::Forked);
+        }
         let predictions = &self.handle.predictions;
         for (queries, request) in predictions.requests(queries) {
             predictions.check_gate(clock::now())?;

@@ -15,5 +15,5 @@ pub(crate) fn wall() -> SystemTime {
 /// `now + duration`, or a moment that no program lives to see.
 pub(crate) fn after(now: Instant, duration: Duration) -> Instant {
     const FAR: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
-    now.checked_add(duration).unwrap_or_else(|| now + FAR)
+    now.checked_add(duration).or_else(|| now.checked_add(FAR)).unwrap_or(now)
 }

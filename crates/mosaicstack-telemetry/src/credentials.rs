@@ -1,8 +1,9 @@
 //! Where events go, and the secret that opens the door.
 
-use std::{fmt, net::IpAddr};
+use std::fmt;
 
 use http::{HeaderValue, Uri};
+use telemetry_transport::is_loopback;
 
 /// The API key: 64 hexadecimal characters, issued by an administrator of the server.
 ///
@@ -79,6 +80,10 @@ impl ServerUrl {
         if authority.host().is_empty() {
             return Err(format!("{EXPECTED}, found one without a host"));
         }
+        let port = authority.as_str().trim_start_matches(authority.host());
+        if !port.is_empty() && authority.port_u16().is_none_or(|port| port == 0) {
+            return Err(format!("{EXPECTED}, found one with {port:?} for a port"));
+        }
         if scheme == "http" && !allow_plain_http && !is_loopback(authority.host()) {
             return Err(format!(
                 "expected https, found http: the API key would travel in the open; only loopback \
@@ -105,14 +110,6 @@ impl fmt::Display for ServerUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
-}
-
-fn is_loopback(host: &str) -> bool {
-    let address = host.trim_start_matches('[').trim_end_matches(']');
-    address.parse().map_or_else(
-        |_| host.eq_ignore_ascii_case("localhost"),
-        |address: IpAddr| address.is_loopback(),
-    )
 }
 
 #[cfg(test)]
@@ -161,6 +158,9 @@ mod tests {
             ("https://user:hunter2@example.com", "user name or password"),
             ("https://example.com/?key=hunter2", "with a query"),
             ("https://example.com/#hunter2", "with a fragment"),
+            ("https://example.com:99999", "\":99999\" for a port"),
+            ("https://example.com:0", "\":0\" for a port"),
+            ("https://[::1]:", "\":\" for a port"),
             ("http://example.com", "expected https"),
             ("http://127.0.0.1.example.com", "expected https"),
             ("http://localhost.example.com", "expected https"),

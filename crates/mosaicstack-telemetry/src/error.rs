@@ -84,6 +84,8 @@ pub enum PredictionError {
     Unreadable(String),
     /// The server asked for a pause that has this long to go; it was not asked again.
     Paused(Duration),
+    /// This is a forked child: its connections are the parent's. Start a client of its own.
+    Forked,
 }
 
 impl fmt::Display for PredictionError {
@@ -95,6 +97,9 @@ impl fmt::Display for PredictionError {
             Self::Paused(left) => {
                 write!(f, "no predictions: the server asked to wait {left:.0?} more")
             }
+            Self::Forked => {
+                f.write_str("no predictions: in a forked child, start a client of its own")
+            }
         }
     }
 }
@@ -103,7 +108,7 @@ impl Error for PredictionError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Transport(error) => Some(error),
-            Self::Refused(_) | Self::Unreadable(_) | Self::Paused(_) => None,
+            _ => None,
         }
     }
 }

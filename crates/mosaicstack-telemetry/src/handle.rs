@@ -24,9 +24,9 @@ impl TelemetryHandle {
     /// A handle, and the [`Submitter`] that a driver of one's own runs instead of a client.
     ///
     /// `wake` is called when the driver should call [`Submitter::poll`] before the time it was
-    /// told. It is called from [`track`](Self::track), so it must not block.
+    /// told. It is called from [`track`](Self::track) alone, so it must not block.
     ///
-    /// A driver in full, without early wake-ups:
+    /// A driver for a program that reports at its end:
     ///
     /// ```
     /// use std::time::{Instant, SystemTime};
@@ -44,12 +44,12 @@ impl TelemetryHandle {
     /// // This transport accepts everything, and time here is what we say it is.
     /// let transport = |_: Request| -> Result<Response, TransportError> { Ok(Response::default()) };
     /// let mut now = start.now;
+    /// submitter.close(now, now + config.shutdown_timeout());
     /// loop {
     ///     match submitter.poll(now) {
     ///         Action::Send(request, delivery) => {
     ///             let result = transport.send(request);
     ///             submitter.complete(now, delivery, result);
-    ///             submitter.close(now, now + config.shutdown_timeout());
     ///         }
     ///         Action::Wait(until) => now = until, // a real driver sleeps
     ///         Action::Done => break,

@@ -18,7 +18,7 @@ mod submitter;
 pub use telemetry_model::*;
 #[cfg(feature = "ureq")]
 pub use telemetry_transport::UreqTransport;
-pub use telemetry_transport::{Request, Response, Timeout, Transport, TransportError};
+pub use telemetry_transport::{Request, Response, Timeout, Transport, TransportError, http};
 
 pub use crate::{
     blocking::TelemetryClient,

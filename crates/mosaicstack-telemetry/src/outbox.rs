@@ -97,11 +97,7 @@ impl Outbox {
 
     /// Puts a batch back, and books what was evicted meanwhile.
     pub(crate) fn release(&self, batch: Batch<Event>) {
-        let evicted = batch.release();
-        if !evicted.is_empty() {
-            self.counters.evicted.add(evicted.len());
-            self.note_eviction();
-        }
+        self.counters.evicted.add(batch.release().len());
     }
 
     /// Takes a batch out for good, and books it.

@@ -18,6 +18,10 @@ use crate::{
 /// The most predictions that are kept.
 const MAX_CACHED: usize = 1_000;
 
+/// How long a reader waits for a writer, who only ever holds the lock to move answers in. In a
+/// forked child, the writer may be in the parent and the lock never free.
+const PATIENCE: Duration = Duration::from_millis(50);
+
 /// The cache, and the gate of its own that the server can close.
 #[derive(Debug)]
 pub(crate) struct Predictions {
@@ -58,7 +62,7 @@ impl Predictions {
         now: Instant,
         query: &PredictionQuery,
     ) -> Option<Arc<PredictionResponse>> {
-        let state = self.state.lock();
+        let state = self.state.try_lock_for(PATIENCE)?;
         let cached = state.cached.get(query).filter(|cached| now < cached.expires)?;
         Some(Arc::clone(&cached.response))
     }
@@ -104,9 +108,12 @@ impl Predictions {
             .map_err(PredictionError::Unreadable)?;
         let unreadable = answers.iter().filter(|answer| answer.is_none()).count();
         let mut state = self.state.lock();
+        state.make_room(now, queries.len());
         for (query, answer) in queries.iter().zip(answers) {
             if let Some(answer) = answer {
-                state.insert(now, query, answer, self.ttl);
+                let expires = clock::after(now, self.ttl);
+                let cached = Cached { response: Arc::new(answer), expires };
+                state.cached.insert(query.clone(), cached);
             }
         }
         if unreadable > 0 {
@@ -119,23 +126,94 @@ impl Predictions {
 }
 
 impl State {
-    fn insert(
-        &mut self,
-        now: Instant,
-        query: &PredictionQuery,
-        response: PredictionResponse,
-        ttl: Duration,
-    ) {
-        if self.cached.len() >= MAX_CACHED && !self.cached.contains_key(query) {
-            self.cached.retain(|_, cached| now < cached.expires);
-            if self.cached.len() >= MAX_CACHED
-                && let Some(first) = self.cached.iter().min_by_key(|(_, cached)| cached.expires)
-            {
-                let first = first.0.clone();
-                self.cached.remove(&first);
-            }
+    /// Forgets what has expired, and then what expires next, until there is room for `more`.
+    fn make_room(&mut self, now: Instant, more: usize) {
+        let keep = MAX_CACHED.saturating_sub(more);
+        if self.cached.len() <= keep {
+            return;
         }
-        let cached = Cached { response: Arc::new(response), expires: clock::after(now, ttl) };
-        self.cached.insert(query.clone(), cached);
+        self.cached.retain(|_, cached| now < cached.expires);
+        let mut expiries: Vec<Instant> = self.cached.values().map(|it| it.expires).collect();
+        expiries.sort_unstable();
+        let mut excess = expiries.len().saturating_sub(keep);
+        if let Some(last) = excess.checked_sub(1).map(|index| expiries[index]) {
+            // Many can expire at once: no more of them than needed.
+            self.cached.retain(|_, cached| {
+                let goes = excess > 0 && cached.expires <= last;
+                excess -= usize::from(goes);
+                !goes
+            });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use telemetry_model::{Complexity, Provider, TaskType};
+
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn queries(from: usize, count: usize) -> Vec<PredictionQuery> {
+        let query = |number| {
+            let model = format!("model-{number}");
+            PredictionQuery::new(TaskType::Testing, model, Provider::Openai, Complexity::Low)
+        };
+        (from..from + count).map(query).collect()
+    }
+
+    fn predictions() -> Predictions {
+        let config = TelemetryConfig::builder()
+            .server_url("https://example.com")
+            .api_key("a".repeat(64))
+            .instance_id("12345678-1234-1234-1234-123456789abc")
+            .prediction_cache_ttl(60 * SECOND);
+        Predictions::new(&config.build().unwrap())
+    }
+
+    fn answer(predictions: &Predictions, now: Instant, queries: &[PredictionQuery]) {
+        let answers = vec![r#"{"prediction":null}"#; queries.len()].join(",");
+        let body = format!("{{\"results\":[{answers}]}}").into_bytes();
+        let result = Ok(http::Response::new(body));
+        predictions.complete(now, SystemTime::UNIX_EPOCH, queries, result).unwrap();
+    }
+
+    fn fresh(predictions: &Predictions, now: Instant, queries: &[PredictionQuery]) -> usize {
+        queries.iter().filter(|query| predictions.fresh(now, query).is_some()).count()
+    }
+
+    #[test]
+    fn what_has_expired_is_not_returned() {
+        let (predictions, now) = (predictions(), clock::now());
+        let query = queries(0, 1);
+        assert_eq!(fresh(&predictions, now, &query), 0);
+        answer(&predictions, now, &query);
+        assert_eq!(fresh(&predictions, now + 60 * SECOND - SECOND / 1000, &query), 1);
+        assert_eq!(fresh(&predictions, now + 60 * SECOND, &query), 0);
+    }
+
+    #[test]
+    fn the_cache_is_bounded_and_the_oldest_answers_make_room() {
+        let (predictions, now) = (predictions(), clock::now());
+        for second in 0..30 {
+            answer(&predictions, now + second * SECOND, &queries(50 * second as usize, 50));
+        }
+        let later = now + 30 * SECOND;
+        assert_eq!(fresh(&predictions, later, &queries(0, 500)), 0);
+        assert_eq!(fresh(&predictions, later, &queries(500, 1_000)), 1_000);
+        answer(&predictions, later, &queries(9_000, 1));
+        assert_eq!(fresh(&predictions, later, &queries(500, 1_000)), 999);
+    }
+
+    #[test]
+    fn what_has_expired_makes_room_first() {
+        let (predictions, now) = (predictions(), clock::now());
+        for chunk in 0..20 {
+            answer(&predictions, now, &queries(50 * chunk, 50));
+        }
+        let later = now + 100 * SECOND;
+        answer(&predictions, later, &queries(0, 50));
+        assert_eq!(predictions.state.lock().cached.len(), 50);
     }
 }

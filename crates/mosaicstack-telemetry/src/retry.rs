@@ -6,8 +6,14 @@ use backoff::{ExponentialBackoff, backoff::Backoff};
 use http::{HeaderMap, header};
 
 /// How often and how soon a failed request is tried again.
+///
+/// ```
+/// use std::time::Duration;
+/// use mosaicstack_telemetry::RetryPolicy;
+///
+/// let patient = RetryPolicy { max_backoff: Duration::from_secs(300), ..RetryPolicy::default() };
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct RetryPolicy {
     /// How often, in one submission cycle; 3 by default. Then the events wait for the next cycle.
     pub max_retries: u32,
@@ -65,11 +71,17 @@ impl Delays {
         }
         self.retries += 1;
         let delay = self.exponential.next_backoff().unwrap_or(self.policy.max_backoff);
+        let delay = delay.min(self.policy.max_backoff);
         let spread = delay.mul_f64(self.random.unit());
         Some(match retry_after {
             Some(wait) => self.clamped(wait) + spread,
             None => delay / 2 + spread,
         })
+    }
+
+    /// The delay of the next attempt, without any spread, if there were no answer at all.
+    pub(crate) const fn initial(&self) -> Duration {
+        self.policy.initial_backoff
     }
 
     pub(crate) fn clamped(&self, retry_after: Duration) -> Duration {
@@ -145,6 +157,13 @@ mod tests {
             delays.reset();
             assert!(delays.next(None).unwrap() < SECOND);
         }
+    }
+
+    #[test]
+    fn the_first_delay_is_bounded_too() {
+        let max_backoff = Duration::from_millis(100);
+        let policy = RetryPolicy { max_backoff, ..RetryPolicy::default() };
+        assert!(Delays::new(policy, 7).next(None).unwrap() < Duration::from_millis(150));
     }
 
     #[test]

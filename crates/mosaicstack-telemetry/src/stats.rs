@@ -27,7 +27,7 @@ pub struct Stats {
     pub pending: u64,
     /// Requests that were sent to deliver events, whatever came of them.
     pub requests: u64,
-    /// Those of them that failed in a way that was, or will be, tried again.
+    /// Those of them that failed in a way that may pass, and those whose batch was halved.
     pub retried: u64,
     /// Panics that were caught in the transport or elsewhere on the worker.
     pub panics: u64,
@@ -59,7 +59,7 @@ impl Dropped {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Health {
-    /// It was accepted, or there was none yet.
+    /// The server took it, or refused it for its content; or there was none yet.
     #[default]
     Good,
     /// It failed, and is tried again: the server is busy or cannot be reached.

@@ -9,6 +9,7 @@ mod narrowing;
 mod report;
 
 use std::{
+    fmt,
     sync::Arc,
     time::{Duration, Instant, SystemTime},
 };
@@ -25,7 +26,6 @@ use crate::{
 };
 
 /// What a driver has to do next.
-#[derive(Debug)]
 #[must_use = "a driver does what it says"]
 #[expect(clippy::large_enum_variant, reason = "moved once, and a request is what it is for")]
 pub enum Action {
@@ -66,23 +66,16 @@ pub struct Submitter {
     delays: Delays,
     narrowing: Narrowing,
     reporter: Reporter,
-    /// When to send next, unless something else comes first.
+    /// When to send next, unless a full batch or a flush comes first.
     due: Instant,
-    pause: Pause,
+    /// Nothing is sent before: the server or the back-off wants it. Only the last drain ignores it,
+    /// once.
+    gate: Option<Instant>,
+    /// The last cycle gave up: full batches wait for the next one.
+    gave_up: bool,
     /// Events queued before this many are sent without waiting for another interval.
     drain_to: u64,
     closing: Option<Instant>,
-}
-
-/// Why nothing is sent before `due`, and what may be sent all the same.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Pause {
-    /// The interval is not over: a full batch or a flush ends it.
-    Interval,
-    /// The last cycle gave up: a flush ends it.
-    Cycle,
-    /// The server or the back-off wants it: only the last drain ends it, once.
-    Gate,
 }
 
 impl Submitter {
@@ -98,7 +91,8 @@ impl Submitter {
             narrowing: Narrowing::new(config.batch_size),
             reporter: Reporter::default(),
             due: clock::after(start.now, config.submit_interval),
-            pause: Pause::Interval,
+            gate: None,
+            gave_up: false,
             drain_to: 0,
             closing: None,
         }
@@ -110,17 +104,17 @@ impl Submitter {
         if self.protocol.is_none() {
             return Action::Done;
         }
-        if self.closing.is_some_and(|deadline| now >= deadline || self.due >= deadline) {
+        if self.closing.is_some_and(|deadline| now >= deadline || self.next() >= deadline) {
             return Action::Done;
         }
-        if self.pause == Pause::Interval {
+        if !self.gave_up && self.is_gate_open(now) {
             self.outbox.listen();
             if self.due > now && self.outbox.has_full_batch() {
                 self.start_cycle(now);
             }
         }
-        if now < self.due {
-            return Action::Wait(self.due);
+        if now < self.next() {
+            return Action::Wait(self.next());
         }
         self.send_next(now)
     }
@@ -132,17 +126,20 @@ impl Submitter {
         while let Some(protocol) = &self.protocol
             && let Some(batch) = self.outbox.peek(self.narrowing.limit())
         {
+            let delivery = Delivery::new(batch, Arc::clone(&self.outbox));
             if self.dry_run {
-                self.reporter.dry_run(protocol, batch.len());
-                let count = batch.len();
-                self.outbox.commit(batch, 0, (&self.outbox.counters.dry_run, count));
+                let count = delivery.len();
+                delivery.skipped();
+                self.reporter.dry_run(protocol, count);
                 continue;
             }
             let left = self.closing.map(|deadline| deadline.saturating_duration_since(now));
             let timeout = left.map_or(self.request_timeout, |left| left.min(self.request_timeout));
-            let request = protocol.report(&batch, timeout);
+            let request = protocol.report(delivery.batch(), timeout);
             self.outbox.counters.requests.add(1);
-            return Action::Send(request, Delivery::new(batch, Arc::clone(&self.outbox)));
+            // Until the result is known: a driver that drops the delivery comes back at once.
+            self.gate = Some(clock::after(now, self.delays.initial()));
+            return Action::Send(request, delivery);
         }
         if self.closing.is_some() && self.outbox.is_empty() {
             return Action::Done;
@@ -162,35 +159,48 @@ impl Submitter {
         result: Result<Response, TransportError>,
     ) -> Verdict {
         // The calendar of the start, carried on by the monotonic clock: it does not jump.
-        let wall = self.start.wall + now.saturating_duration_since(self.start.now);
+        let Start { now: start, wall, .. } = self.start;
+        let wall = wall.checked_add(now.saturating_duration_since(start)).unwrap_or(wall);
         let verdict = Verdict::of(&result, wall);
+        self.gate = None;
+        // Booked and scheduled first, said last: whoever listens to the log may panic.
+        let count = delivery.len();
         match verdict {
             Verdict::Accepted => {
-                let body = result.map(Response::into_body).unwrap_or_default();
-                self.accepted(now, delivery, &body);
+                self.narrowing.accepted(count);
+                self.delays.reset();
+                self.outbox.counters.set_health(Health::Good);
+                let receipt = protocol::receipt(result.as_ref().map_or(&[], |it| it.body()));
+                delivery.accepted(&receipt);
+                self.go_on(now);
+                self.reporter.accepted(count, &receipt);
             }
             Verdict::Transient { retry_after } => {
-                self.reporter.failed(delivery.len(), &result);
                 self.outbox.counters.retried.add(1);
                 self.outbox.counters.set_health(Health::Retrying);
                 drop(delivery);
-                self.retry(now, retry_after);
+                let gave_up = !self.retry(now, retry_after);
+                self.reporter.failed(count, &result, gave_up.then(|| self.outbox.pending()));
             }
             Verdict::BatchAtFault => {
-                self.narrowing.at_fault(delivery.len());
-                if let Some(culprit) = delivery.single() {
-                    self.reporter.rejected(culprit.event_id, &result);
+                self.narrowing.at_fault(count);
+                self.delays.reset();
+                self.outbox.counters.set_health(Health::Good);
+                if let Some(culprit) = delivery.single().map(|event| event.event_id) {
                     delivery.rejected();
+                    self.go_on(now);
+                    self.reporter.rejected(culprit, &result);
                 } else {
                     self.outbox.counters.retried.add(1);
+                    drop(delivery);
+                    self.due = now;
                 }
-                self.due = now;
             }
             Verdict::Configuration => {
-                self.reporter.refused(&result);
                 self.outbox.counters.set_health(Health::Refused);
                 drop(delivery);
-                self.give_up(now, Pause::Cycle, self.interval);
+                self.give_up(now);
+                self.reporter.refused(&result);
             }
         }
         self.reporter.evictions(&self.outbox);
@@ -200,12 +210,7 @@ impl Submitter {
     /// Sends what is queued now without waiting for the interval. Does not open a gate that the
     /// server or the back-off has closed. Does nothing once closed.
     pub fn flush(&mut self, now: Instant) {
-        if self.closing.is_some() {
-            return;
-        }
-        if self.pause == Pause::Gate && now < self.due {
-            self.drain_to = self.drain_to.max(self.outbox.queued());
-        } else {
+        if self.closing.is_none() {
             self.start_cycle(now);
         }
     }
@@ -221,29 +226,28 @@ impl Submitter {
         }
         self.closing = Some(deadline);
         self.delays.reset();
+        self.gate = None;
         self.start_cycle(now);
         self.drain_to = u64::MAX;
     }
 
+    /// When something is to be done next, if nothing comes in between.
+    fn next(&self) -> Instant {
+        self.gate.map_or(self.due, |gate| gate.max(self.due))
+    }
+
+    fn is_gate_open(&self, now: Instant) -> bool {
+        self.gate.is_none_or(|gate| now >= gate)
+    }
+
     fn start_cycle(&mut self, now: Instant) {
         self.due = now;
-        self.pause = Pause::Interval;
+        self.gave_up = false;
         self.drain_to = self.drain_to.max(self.outbox.queued());
     }
 
-    fn wait_for_interval(&mut self, now: Instant) {
-        self.due = clock::after(now, self.interval);
-        self.pause = Pause::Interval;
-    }
-
-    fn accepted(&mut self, now: Instant, delivery: Delivery, body: &[u8]) {
-        self.narrowing.accepted(delivery.len());
-        self.delays.reset();
-        self.reporter.accepted(&delivery);
-        self.outbox.counters.set_health(Health::Good);
-        let receipt = protocol::receipt(body);
-        self.reporter.rejections(&receipt);
-        delivery.accepted(&receipt);
+    /// After something was settled: with what the cycle has left, or with the next cycle.
+    fn go_on(&mut self, now: Instant) {
         if self.outbox.settled() < self.drain_to {
             self.due = now;
         } else {
@@ -251,29 +255,43 @@ impl Submitter {
         }
     }
 
-    fn retry(&mut self, now: Instant, retry_after: Option<Duration>) {
-        if let Some(delay) = self.delays.next(retry_after) {
-            self.due = clock::after(now, delay);
-            self.pause = Pause::Gate;
-            return;
+    fn wait_for_interval(&mut self, now: Instant) {
+        self.due = clock::after(now, self.interval);
+        self.gave_up = false;
+    }
+
+    /// Schedules the next attempt; false if the cycle has had enough of them.
+    fn retry(&mut self, now: Instant, retry_after: Option<Duration>) -> bool {
+        let delay = self.delays.next(retry_after);
+        let wait = retry_after.map(|wait| self.delays.clamped(wait));
+        self.gate = delay.or(wait).map(|wait| clock::after(now, wait));
+        if delay.is_some() {
+            self.due = now;
+        } else {
+            self.give_up(now);
         }
-        match retry_after.map(|wait| self.delays.clamped(wait)) {
-            Some(wait) if wait > self.interval => self.give_up(now, Pause::Gate, wait),
-            Some(_) => self.give_up(now, Pause::Gate, self.interval),
-            None => self.give_up(now, Pause::Cycle, self.interval),
-        }
-        self.reporter.gave_up(self.outbox.pending());
+        delay.is_some()
     }
 
     /// Leaves the batch for the next cycle.
-    fn give_up(&mut self, now: Instant, pause: Pause, wait: Duration) {
+    fn give_up(&mut self, now: Instant) {
         self.delays.reset();
-        self.due = clock::after(now, wait);
-        self.pause = pause;
+        self.due = clock::after(now, self.interval);
+        self.gave_up = true;
         self.drain_to = 0;
         if let Some(deadline) = self.closing {
             // There is no next cycle.
             self.due = self.due.max(deadline);
+        }
+    }
+}
+
+impl fmt::Debug for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Send(_, delivery) => f.debug_tuple("Send").field(delivery).finish(),
+            Self::Wait(until) => f.debug_tuple("Wait").field(until).finish(),
+            Self::Done => f.write_str("Done"),
         }
     }
 }

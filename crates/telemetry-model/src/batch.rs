@@ -2,7 +2,8 @@
 
 use std::{error::Error, fmt};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
+use serde_json::Value;
 use uuid::Uuid;
 
 use crate::TaskCompletionEvent;
@@ -61,35 +62,59 @@ impl Error for TooManyEvents {}
 
 /// The answer to `POST /v1/events/batch`.
 ///
-/// Its form is an assumption: no public source shows it. So every key is optional, unknown keys are
-/// ignored, and a client takes any 2xx answer as acceptance, whatever its body.
+/// Its form is an assumption: no public source shows it. So it is read leniently: every key is
+/// optional, one of another type is as if absent, and unknown keys are ignored. A client takes any
+/// 2xx answer as acceptance, whatever its body.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 #[non_exhaustive]
 pub struct BatchReceipt {
     /// How many events were taken.
-    #[serde(default)]
+    #[serde(deserialize_with = "lenient")]
     pub accepted: u64,
     /// How many were not.
-    #[serde(default)]
+    #[serde(deserialize_with = "lenient")]
     pub rejected: u64,
     /// What became of single events.
-    #[serde(default)]
+    #[serde(deserialize_with = "lenient_items")]
     pub results: Vec<EventResult>,
 }
 
 /// What became of one event.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 #[non_exhaustive]
 pub struct EventResult {
     /// Which event.
-    #[serde(default)]
+    #[serde(deserialize_with = "lenient")]
     pub event_id: Option<Uuid>,
     /// `accepted` or `rejected`; other words are kept.
-    #[serde(default)]
+    #[serde(deserialize_with = "lenient")]
     pub status: String,
-    /// Why it was rejected.
-    #[serde(default)]
+    /// Why it was rejected. What is not text is kept as JSON.
+    #[serde(deserialize_with = "text_or_json")]
     pub error: Option<String>,
+}
+
+fn lenient<'de, T: DeserializeOwned + Default, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<T, D::Error> {
+    Value::deserialize(deserializer).map(|value| T::deserialize(value).unwrap_or_default())
+}
+
+fn lenient_items<'de, T: DeserializeOwned, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<T>, D::Error> {
+    let items: Vec<Value> = lenient(deserializer)?;
+    Ok(items.into_iter().filter_map(|item| T::deserialize(item).ok()).collect())
+}
+
+fn text_or_json<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    Ok(match Value::deserialize(deserializer)? {
+        Value::Null => None,
+        Value::String(text) => Some(text).filter(|text| !text.is_empty()),
+        other => Some(other.to_string()),
+    })
 }
 
 impl BatchReceipt {
@@ -114,9 +139,47 @@ impl EventResult {
         Self { event_id, status: "rejected".into(), error: Some(error.into()) }
     }
 
-    /// Whether the server refused the event.
+    /// Whether the server refused the event: it says so, or names an error and does not say that
+    /// it accepted the event.
     #[must_use]
     pub fn is_rejected(&self) -> bool {
-        self.status == "rejected"
+        match self.status.as_str() {
+            "accepted" => false,
+            "rejected" => true,
+            _ => self.error.is_some(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(json: &str) -> BatchReceipt {
+        serde_json::from_str(json).unwrap()
+    }
+
+    #[test]
+    fn a_receipt_survives_the_wire() {
+        let receipt = BatchReceipt::new(vec![
+            EventResult::accepted(Uuid::from_u128(1)),
+            EventResult::rejected(Some(Uuid::from_u128(2)), "no such model"),
+            EventResult::rejected(None, "no id"),
+        ]);
+        assert_eq!((receipt.accepted, receipt.rejected), (1, 2));
+        assert_eq!(read(&serde_json::to_string(&receipt).unwrap()), receipt);
+    }
+
+    #[test]
+    fn each_key_is_read_on_its_own() {
+        assert_eq!(read("{}"), BatchReceipt::default());
+        let receipt = read(
+            r#"{"accepted":null,"rejected":1,"more":{},
+                "results":[7,{"event_id":"no id","status":3,"error":{"loc":["model"]}},{}]}"#,
+        );
+        assert_eq!((receipt.accepted, receipt.rejected), (0, 1));
+        assert_eq!(receipt.results.len(), 2);
+        assert_eq!(receipt.results[0].error.as_deref(), Some(r#"{"loc":["model"]}"#));
+        assert!(receipt.results[0].is_rejected() && !receipt.results[1].is_rejected());
     }
 }

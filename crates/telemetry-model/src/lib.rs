@@ -25,3 +25,5 @@ pub use vocabulary::{
     Complexity, Confidence, Harness, Outcome, Provider, QualityGate, RepoSizeCategory,
     SchemaVersion, TaskType, Unlisted,
 };
+/// The crates whose types events have: [`uuid::Uuid`] and [`time::OffsetDateTime`].
+pub use {time, uuid};

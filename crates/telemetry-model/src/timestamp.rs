@@ -37,7 +37,7 @@ pub(crate) fn parse_utc(text: &str) -> Option<OffsetDateTime> {
     if !utc || text.as_bytes().get(10) != Some(&b'T') {
         return None;
     }
-    OffsetDateTime::parse(text, &Rfc3339).ok()
+    OffsetDateTime::parse(text, &Rfc3339).ok().map(normalized)
 }
 
 pub(crate) fn serialize<S: Serializer>(
@@ -53,9 +53,8 @@ pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
 ) -> Result<OffsetDateTime, D::Error> {
     let text = Cow::<str>::deserialize(deserializer)?;
     OffsetDateTime::parse(&text, &Rfc3339)
-        .ok()
-        .and_then(|at| at.checked_to_offset(UtcOffset::UTC))
-        .ok_or_else(|| D::Error::custom("expected a date-time as RFC 3339 writes it"))
+        .map(normalized)
+        .map_err(|_| D::Error::custom("expected a date-time as RFC 3339 writes it"))
 }
 
 /// `2026-02-15T05:29:05.123Z`. By hand, since every event of every batch passes here.

@@ -25,7 +25,7 @@ pub struct EvictingQueue<T> {
 pub(crate) struct Shared<T> {
     ring: Ring,
     cells: Cells<T>,
-    /// Whether a batch is out. Whoever sets it owns the fields below.
+    /// Whether a batch is out, or being taken. Whoever sets it owns the fields below.
     reading: AtomicBool,
     /// The sequence number after the last one that was taken or passed over.
     taken: AtomicU64,
@@ -127,15 +127,16 @@ impl<T> EvictingQueue<T> {
     /// How many of those, from the first one on, have left: by a commit or by eviction.
     ///
     /// With [`pushed`](Self::pushed) this tells when all that was there at some moment is gone. An
-    /// item in a batch that is out has not left.
+    /// item in a batch that is out has not left, and while a batch is taken out the answer may be
+    /// too low, never too high.
     #[must_use]
     pub fn settled(&self) -> u64 {
-        let Shared { ring, first, out, .. } = &*self.shared;
+        let Shared { ring, first, reading, .. } = &*self.shared;
+        // In this order: whoever sees a push that evicted what a reader has taken sees the reader.
+        let evicted = ring.tail().saturating_sub(ring.capacity());
+        let is_out = reading.load(Ordering::Acquire);
         let first = first.load(Ordering::Acquire);
-        if out.load(Ordering::Acquire) > 0 {
-            return first;
-        }
-        first.max(ring.tail().saturating_sub(ring.capacity()))
+        if is_out { first } else { first.max(evicted) }
     }
 }
 

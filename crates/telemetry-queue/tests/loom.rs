@@ -3,7 +3,13 @@
 //! `RUSTFLAGS="--cfg loom" cargo test --release -p telemetry-queue --test loom --target-dir target/loom`
 #![cfg(loom)]
 
-use loom::thread;
+use loom::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+};
 use telemetry_queue::{Batch, EvictingQueue};
 
 /// Tries all interleavings with at most three preemptions.
@@ -135,5 +141,32 @@ fn two_readers_never_have_the_same_item() {
         assert_eq!(kept.len(), 2, "{ours:?} {theirs:?} {rest:?}");
         kept.sort_unstable();
         assert_eq!(kept, [10, 11]);
+    });
+}
+
+#[test]
+fn what_a_reader_has_in_hand_is_not_settled() {
+    check(|| {
+        let queue = EvictingQueue::new(1);
+        assert_eq!(queue.push(0), None);
+        let committing = Arc::new(AtomicBool::new(false));
+        let reader = {
+            let (queue, committing) = (queue.clone(), Arc::clone(&committing));
+            thread::spawn(move || {
+                let batch = queue.peek_batch(1);
+                committing.store(true, Ordering::SeqCst);
+                batch.map(Batch::commit).unwrap_or_default()
+            })
+        };
+        let pushing = {
+            let queue = queue.clone();
+            thread::spawn(move || drop(queue.push(1)))
+        };
+        let is_settled = queue.settled() > 0;
+        let is_committing = committing.load(Ordering::SeqCst);
+        pushing.join().unwrap();
+        if reader.join().unwrap().contains(&0) && is_settled {
+            assert!(is_committing, "settled before it was committed");
+        }
     });
 }

@@ -1,6 +1,6 @@
 //! What goes in and what comes out.
 
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
 /// A request with its whole body. Its [`Timeout`] is among its extensions.
 pub type Request = http::Request<Vec<u8>>;
@@ -17,7 +17,7 @@ pub const MAX_RESPONSE_BYTES: usize = 1 << 20;
 /// How long an exchange may take, from the name look-up to the last byte of the answer.
 ///
 /// ```
-/// use std::time::Duration;
+/// use std::{net::IpAddr, time::Duration};
 /// use telemetry_transport::{Request, Timeout};
 ///
 /// let mut request = Request::default();
@@ -37,4 +37,21 @@ impl Timeout {
     pub fn of<B>(request: &http::Request<B>) -> Duration {
         request.extensions().get().map_or(Self::DEFAULT, |Self(timeout)| *timeout)
     }
+}
+
+/// Whether a host is this machine: `localhost`, or a loopback address, with or without brackets.
+///
+/// ```
+/// use telemetry_transport::is_loopback;
+///
+/// assert!(is_loopback("localhost") && is_loopback("127.0.0.9") && is_loopback("[::1]"));
+/// assert!(!is_loopback("localhost.example.com") && !is_loopback("192.168.0.1"));
+/// ```
+#[must_use]
+pub fn is_loopback(host: &str) -> bool {
+    let address = host.trim_start_matches('[').trim_end_matches(']');
+    address.parse().map_or_else(
+        |_| host.eq_ignore_ascii_case("localhost"),
+        |address: IpAddr| address.is_loopback(),
+    )
 }

@@ -1,12 +1,21 @@
 //! The blocking transport, over ureq.
 
-use std::io::{self, Read};
+use std::{
+    io::{self, Read},
+    time::Duration,
+};
 
 use ureq::Agent;
 
-use crate::{MAX_RESPONSE_BYTES, Request, Response, Timeout, Transport, TransportError};
+use crate::{
+    MAX_RESPONSE_BYTES, Request, Response, Timeout, Transport, TransportError, is_loopback,
+};
 
-/// Sends over HTTP/1.1 with [ureq](https://docs.rs/ureq), on the calling thread.
+/// What ureq can add to a clock.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+/// Sends over HTTP/1.1 with [ureq](https://docs.rs/ureq), on the calling thread (ureq looks names up
+/// on a short-lived thread, to keep the time-out).
 ///
 /// - Connections are kept alive and used again.
 /// - Redirects are not followed, and any status is an answer.
@@ -14,7 +23,8 @@ use crate::{MAX_RESPONSE_BYTES, Request, Response, Timeout, Transport, Transport
 ///   another provider or none as its default is not affected, nor is this; the roots are Mozilla's,
 ///   compiled in. Without the feature, `https` is an error.
 /// - A proxy is taken from `ALL_PROXY`, `HTTPS_PROXY` or `HTTP_PROXY`, unless `NO_PROXY` names the
-///   host; read once, when the transport is made.
+///   host; read once, when the transport is made. Loopback is never reached through a proxy: it
+///   would be the proxy's own, and the key would travel in the open.
 ///
 /// A clone shares the connections.
 #[derive(Clone, Debug)]
@@ -52,8 +62,13 @@ impl Default for UreqTransport {
 
 impl Transport for UreqTransport {
     fn send(&self, request: Request) -> Result<Response, TransportError> {
-        let timeout = Timeout::of(&request);
-        let request = self.agent.configure_request(request).timeout_global(Some(timeout)).build();
+        let timeout = Timeout::of(&request).min(LONGEST);
+        let direct = request.uri().host().is_some_and(is_loopback);
+        let mut config = self.agent.configure_request(request).timeout_global(Some(timeout));
+        if direct {
+            config = config.proxy(None);
+        }
+        let request = config.build();
         let (parts, mut body) = self.agent.run(request).map_err(transport_error)?.into_parts();
         let mut bytes = Vec::new();
         body.as_reader()

@@ -43,9 +43,10 @@ fn read_request(stream: &mut impl BufRead) -> Option<(String, Vec<u8>)> {
     Some((head, body))
 }
 
+/// A client that has gone is the client's affair.
 fn answer(stream: &mut impl Write, head: &str, body: &str) {
     let head = format!("HTTP/1.1 {head}\r\ncontent-length: {}\r\n\r\n", body.len());
-    stream.write_all((head + body).as_bytes()).expect("the client reads");
+    let _ = stream.write_all((head + body).as_bytes());
 }
 
 fn post(url: &str, timeout: Duration) -> Request {
@@ -191,4 +192,46 @@ fn what_cannot_work_is_neither() {
         let _ = TcpStream::connect(url.trim_start_matches("http://").trim_end_matches("/v1"));
     }
     serving.join().unwrap();
+}
+
+#[test]
+fn a_time_out_can_be_as_long_as_one_likes() {
+    let (url, serving) = server(1, |mut stream| {
+        read_request(&mut BufReader::new(stream.try_clone().expect("a second handle")));
+        answer(&mut stream, "200 OK", "");
+    });
+    assert!(UreqTransport::new().send(post(&url, Duration::MAX)).is_ok());
+    serving.join().unwrap();
+}
+
+/// Runs itself again in a child process, since a proxy is read from the environment.
+#[test]
+fn loopback_is_not_reached_through_a_proxy() {
+    const URL: &str = "TELEMETRY_TRANSPORT_TEST_URL";
+    if let Ok(url) = std::env::var(URL) {
+        assert_eq!(UreqTransport::new().send(post(&url, AMPLE)).unwrap().status(), 200);
+        return;
+    }
+    let (url, serving) = server(1, |mut stream| {
+        read_request(&mut BufReader::new(stream.try_clone().expect("a second handle")));
+        answer(&mut stream, "200 OK", "");
+    });
+    let (proxy, proxying) = server(1, |mut stream| {
+        let asked = read_request(&mut BufReader::new(stream.try_clone().expect("a handle")));
+        answer(&mut stream, "502 Bad Gateway", "");
+        asked
+    });
+    let child = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "loopback_is_not_reached_through_a_proxy"])
+        .env(URL, &url)
+        .envs(["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"].map(|name| (name, proxy.clone())))
+        .env_remove("NO_PROXY")
+        .env_remove("no_proxy")
+        .output()
+        .unwrap();
+    assert!(child.status.success(), "{}", String::from_utf8_lossy(&child.stdout));
+    serving.join().unwrap();
+    // Nobody has asked the proxy, so it still waits.
+    drop(TcpStream::connect(proxy.trim_start_matches("http://").trim_end_matches("/v1")));
+    assert_eq!(proxying.join().unwrap(), [None]);
 }

@@ -135,3 +135,77 @@ fn the_log_has_one_target_and_no_key() {
     assert_eq!(log.lines("").len(), log.lines(" mosaicstack_telemetry: ").len());
     assert!(log.lines(telemetry_tests::KEY).is_empty());
 }
+
+#[test]
+fn a_server_that_refuses_every_event_is_asked_once_a_cycle() {
+    let mut simulation = simulation();
+    let handle = simulation.handle.clone();
+    track(&handle, 1);
+    simulation.run_until(3 * INTERVAL, |_| {
+        track(&handle, 1);
+        Ok(status(400))
+    });
+    assert_eq!(times(&simulation), [INTERVAL, 2 * INTERVAL, 3 * INTERVAL]);
+    let stats = handle.stats();
+    assert_eq!((stats.rejected, stats.pending, stats.health), (3, 1, Health::Good));
+}
+
+#[test]
+fn a_log_that_panics_costs_nothing_but_itself() {
+    for (answer, delivered, next) in [
+        (with_header(429, "retry-after", "3600"), 0, 3600 * SECOND),
+        (status(503), 0, SECOND / 4),
+        (status(403), 0, INTERVAL),
+        (status(200), 100, INTERVAL),
+    ] {
+        let mut simulation = simulation();
+        track(&simulation.handle, 100);
+        let Next::Sent(delivery) = simulation.step() else { panic!("a batch is full") };
+        {
+            let _log = Log::that_panics();
+            let told = catch_unwind(AssertUnwindSafe(|| {
+                simulation.complete(delivery, Ok(answer.clone()));
+            }));
+            assert!(told.is_err());
+        }
+        let stats = simulation.handle.stats();
+        assert!(stats.is_balanced());
+        assert_eq!(stats.delivered, delivered);
+        let Next::Waits(until) = simulation.step() else { panic!("sent again: {answer:?}") };
+        assert!(until >= next, "{until:?}");
+    }
+}
+
+#[test]
+fn a_dry_run_survives_a_log_that_panics() {
+    let config = config("https://example.com").dry_run(true).max_queue_size(2).build().unwrap();
+    let mut simulation = Simulation::new(&config);
+    track(&simulation.handle, 3);
+    {
+        let _log = Log::that_panics();
+        for _ in 0..3 {
+            let _ = catch_unwind(AssertUnwindSafe(|| simulation.step()));
+            track(&simulation.handle, 1);
+        }
+    }
+    assert!(simulation.handle.stats().is_balanced());
+    simulation.run_until(INTERVAL, accept);
+    let stats = simulation.handle.stats();
+    assert!(stats.is_balanced());
+    assert_eq!(stats.pending, 0);
+}
+
+#[test]
+fn a_server_that_echoes_the_key_does_not_get_it_into_the_log() {
+    let log = Log::new();
+    let mut simulation = simulation();
+    let key = telemetry_tests::KEY;
+    track(&simulation.handle, 1);
+    let receipt = format!(r#"{{"results":[{{"status":"rejected","error":"Bearer {key}"}}]}}"#);
+    simulation.run_until(INTERVAL, |_| Ok(http::Response::new(receipt.clone().into_bytes())));
+    track(&simulation.handle, 1);
+    simulation.run_until(2 * INTERVAL, |_| Err(TransportError::other(format!("token {key}"))));
+    assert_eq!(log.lines("Bearer …").len(), 1);
+    assert_eq!(log.lines("token …").len(), 1);
+    assert!(log.lines(key).is_empty());
+}

@@ -53,5 +53,6 @@ fn a_delivery_that_is_dropped_puts_its_events_back() {
     assert!(simulation.handle.stats().is_balanced());
     simulation.run_until(SECOND, accept);
     assert_eq!(simulation.sent[1].ids, tracked);
+    assert_eq!(simulation.sent[1].at, SECOND / 2, "as if it had failed, to be no hot loop");
     assert_eq!(simulation.handle.stats().delivered, 100);
 }

@@ -173,3 +173,18 @@ fn a_flush_does_not_wait_and_may_follow_a_cycle_that_gave_up() {
     flush(&mut simulation);
     assert_eq!(times(&simulation), [Duration::ZERO, SECOND]);
 }
+
+#[test]
+fn a_flush_may_follow_a_pause_that_the_server_wanted_and_got() {
+    let config = config("https://example.com").max_retries(0).build().unwrap();
+    let mut simulation = Simulation::new(&config);
+    track(&simulation.handle, 100);
+    simulation.run_until(SECOND / 2, |_| Ok(with_header(429, "retry-after", "1")));
+    for (at, requests) in [(SECOND / 2, 1), (SECOND, 2)] {
+        simulation.run_until(at, accept);
+        let now = simulation.instant();
+        simulation.submitter.flush(now);
+        simulation.run_until(at, accept);
+        assert_eq!(simulation.sent.len(), requests, "{at:?}");
+    }
+}

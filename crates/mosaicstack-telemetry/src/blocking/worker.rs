@@ -67,6 +67,9 @@ impl Worker {
     pub(super) fn flush(&self, deadline: Instant, settled: impl Fn() -> bool) -> bool {
         let number = self.control.ask_flush();
         unpark(&self.thread);
+        if self.is_current() {
+            return settled();
+        }
         self.control.wait_for_flush(number, deadline, settled)
     }
 
@@ -75,9 +78,17 @@ impl Worker {
     pub(super) fn stop(self, deadline: Instant) {
         self.control.ask_close(deadline);
         unpark(&self.thread);
-        if !self.control.wait_for_done(clock::after(deadline, GRACE)) {
-            warn!(target: LOG_TARGET, "the last attempt is still under way and is left to itself");
+        if !self.is_current() && !self.control.wait_for_done(clock::after(deadline, GRACE)) {
+            // Called from `Drop`, where a subscriber's panic could end the program.
+            let _ = catch_unwind(|| {
+                warn!(target: LOG_TARGET, "the last attempt is left to itself, under way as it is");
+            });
         }
+    }
+
+    /// Whether this is the thread itself, which cannot wait for itself.
+    fn is_current(&self) -> bool {
+        self.thread.get().is_some_and(|thread| thread.id() == thread::current().id())
     }
 }
 

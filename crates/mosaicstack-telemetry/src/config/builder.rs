@@ -17,9 +17,12 @@ const API_KEY: &str = "MOSAIC_TELEMETRY_API_KEY";
 const INSTANCE_ID: &str = "MOSAIC_TELEMETRY_INSTANCE_ID";
 const ENABLED: &str = "MOSAIC_TELEMETRY_ENABLED";
 
+/// Shorter ones keep a processor busy for nothing.
+const SHORTEST: Duration = Duration::from_millis(1);
+
 /// Collects the parameters of a [`TelemetryConfig`], which documents them.
 ///
-/// `Debug` does not show the API key.
+/// `Debug` shows no text that was set, since any could be the API key in the wrong place.
 #[derive(Clone)]
 #[must_use = "a builder makes a configuration when `build` is called"]
 pub struct TelemetryConfigBuilder {
@@ -69,7 +72,7 @@ impl TelemetryConfigBuilder {
         self
     }
 
-    /// How often queued events are sent; above 0.
+    /// How often queued events are sent; 1 ms or more.
     #[doc(alias = "submit_interval_seconds")]
     pub fn submit_interval(mut self, interval: Duration) -> Self {
         self.rest.submit_interval = interval;
@@ -88,7 +91,7 @@ impl TelemetryConfigBuilder {
         self
     }
 
-    /// How long one request may take; above 0.
+    /// How long one request may take; 1 ms or more.
     #[doc(alias = "request_timeout_seconds")]
     pub fn request_timeout(mut self, timeout: Duration) -> Self {
         self.rest.request_timeout = timeout;
@@ -140,7 +143,8 @@ impl TelemetryConfigBuilder {
         self
     }
 
-    /// Fills what was not set from the environment. An empty variable is one that is not set.
+    /// Fills what was not set from the environment. White space around a value does not count, and
+    /// an empty variable is one that is not set.
     pub fn with_env(self) -> Self {
         self.with_vars(|name| std::env::var_os(name).map(|value| value.to_string_lossy().into()))
     }
@@ -163,8 +167,8 @@ impl TelemetryConfigBuilder {
         ] {
             if text.is_none() {
                 *text = variable(name)
-                    .filter(|value| !value.is_empty())
-                    .map(|value| Text { value, variable: Some(name) });
+                    .map(|value| Text { value: value.trim().into(), variable: Some(name) })
+                    .filter(|text| !text.value.is_empty());
             }
         }
         self
@@ -195,29 +199,41 @@ impl TelemetryConfigBuilder {
             let id = instance_id.and_then(|text| parse_instance(&text.value).ok());
             config.instance_id = id.unwrap_or_default();
         }
-        parser.duration("submit_interval", config.submit_interval, false);
+        parser.duration("submit_interval", config.submit_interval, SHORTEST);
         let places = EvictingQueue::<()>::MAX_CAPACITY;
         parser.within("max_queue_size", config.max_queue_size, 1..=places);
         parser.within("batch_size", config.batch_size, 1..=EventBatch::MAX_EVENTS);
-        parser.duration("request_timeout", config.request_timeout, false);
-        parser.duration("prediction_cache_ttl", config.prediction_cache_ttl, true);
+        parser.duration("request_timeout", config.request_timeout, SHORTEST);
+        parser.duration("prediction_cache_ttl", config.prediction_cache_ttl, Duration::ZERO);
         parser.within("max_retries", config.retry_policy.max_retries, 0..=100);
-        parser.duration("retry_policy.initial_backoff", config.retry_policy.initial_backoff, true);
-        parser.duration("retry_policy.max_backoff", config.retry_policy.max_backoff, true);
-        parser.duration("retry_policy.max_retry_after", config.retry_policy.max_retry_after, true);
-        parser.duration("shutdown_timeout", config.shutdown_timeout, true);
+        parser.duration(
+            "retry_policy.initial_backoff",
+            config.retry_policy.initial_backoff,
+            Duration::ZERO,
+        );
+        parser.duration(
+            "retry_policy.max_backoff",
+            config.retry_policy.max_backoff,
+            Duration::ZERO,
+        );
+        parser.duration(
+            "retry_policy.max_retry_after",
+            config.retry_policy.max_retry_after,
+            Duration::ZERO,
+        );
+        parser.duration("shutdown_timeout", config.shutdown_timeout, Duration::ZERO);
         parser.finish().map(|()| config)
     }
 }
 
 impl fmt::Debug for TelemetryConfigBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = |text: &Option<Text>| text.as_ref().map(|text| text.value.clone());
+        // Not the texts: any of them can be a secret in the wrong place.
         f.debug_struct("TelemetryConfigBuilder")
-            .field("server_url", &shown(&self.server_url))
-            .field("api_key", &self.api_key.as_ref().map(|_| "redacted"))
-            .field("instance_id", &shown(&self.instance_id))
-            .field("enabled", &shown(&self.enabled))
+            .field("has_server_url", &self.server_url.is_some())
+            .field("has_api_key", &self.api_key.is_some())
+            .field("has_instance_id", &self.instance_id.is_some())
+            .field("has_enabled", &self.enabled.is_some())
             .field("allow_plain_http", &self.allow_plain_http)
             .field("rest", &self.rest)
             .finish()
@@ -229,7 +245,7 @@ fn in_code(value: impl Into<String>) -> Option<Text> {
 }
 
 fn parse_instance(text: &str) -> Result<Uuid, String> {
-    Uuid::parse_str(text.trim()).map_err(|_| {
+    Uuid::parse_str(text).map_err(|_| {
         "expected a UUID such as a1b2c3d4-e5f6-4a7b-8c9d-0e1f2a3b4c5d, found none".into()
     })
 }
@@ -333,7 +349,8 @@ mod tests {
             .request_timeout(Duration::MAX)
             .max_retries(101)
             .with_vars(|name| (name == API_KEY).then(|| secret.to_owned()));
-        assert!(!format!("{builder:?}").contains(secret));
+        let shown = format!("{:?}", builder.clone().instance_id(secret));
+        assert!(!shown.contains(secret), "{shown}");
         let error = builder.build().unwrap_err();
         let parameters: Vec<&str> = error.faults().iter().map(|fault| fault.parameter).collect();
         assert_eq!(

@@ -62,11 +62,10 @@ impl Parser {
         }
     }
 
-    pub(super) fn duration(&mut self, parameter: &'static str, value: Duration, zero: bool) {
+    pub(super) fn duration(&mut self, parameter: &'static str, value: Duration, min: Duration) {
         const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
-        if value > LONGEST || value.is_zero() && !zero {
-            let above = if zero { "" } else { "more than 0 and " };
-            let message = format!("expected {above}at most 365 days, found {value:?}");
+        if !(min..=LONGEST).contains(&value) {
+            let message = format!("expected {min:?} to 365 days, found {value:?}");
             self.fault(parameter, message);
         }
     }
@@ -85,9 +84,10 @@ pub(super) fn switch(text: &str) -> Result<bool, String> {
     match text.trim().to_ascii_lowercase().as_str() {
         "true" | "1" | "yes" | "on" => Ok(true),
         "false" | "0" | "no" | "off" => Ok(false),
-        _ => Err(format!(
-            "expected true, 1, yes or on, or false, 0, no or off, found {:?}",
-            text.chars().take(20).collect::<String>()
-        )),
+        // What is longer may be something else, in the wrong place: a secret, say.
+        word => {
+            let found = if word.len() <= 8 { format!("{word:?}") } else { "another word".into() };
+            Err(format!("expected true, 1, yes or on, or false, 0, no or off, found {found}"))
+        }
     }
 }

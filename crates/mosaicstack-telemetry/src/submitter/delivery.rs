@@ -6,7 +6,10 @@ use telemetry_model::{BatchReceipt, TaskCompletionEvent};
 use telemetry_queue::Batch;
 use uuid::Uuid;
 
-use crate::outbox::{Event, Outbox};
+use crate::{
+    outbox::{Event, Outbox},
+    stats::{Counter, Counters},
+};
 
 /// The events of one request, on loan from the queue until its result is known.
 ///
@@ -32,15 +35,16 @@ impl Delivery {
 
     /// The events, in order.
     pub fn events(&self) -> impl ExactSizeIterator<Item = &TaskCompletionEvent> {
-        self.batch.as_deref().unwrap_or_default().iter().map(|event| &**event)
+        self.batch().iter().map(|event| &**event)
+    }
+
+    pub(super) fn batch(&self) -> &[Event] {
+        self.batch.as_deref().unwrap_or_default()
     }
 
     /// The event, if it is alone.
     pub(super) fn single(&self) -> Option<&TaskCompletionEvent> {
-        match self.batch.as_deref() {
-            Some([event]) => Some(event),
-            _ => None,
-        }
+        if let [event] = self.batch() { Some(event) } else { None }
     }
 
     /// Books the batch as taken, but for the events that the receipt rejects.
@@ -52,10 +56,19 @@ impl Delivery {
     }
 
     /// Books the batch as refused for good.
-    pub(super) fn rejected(mut self) {
+    pub(super) fn rejected(self) {
+        self.book(|counters| &counters.rejected);
+    }
+
+    /// Books the batch as not sent, in a dry run.
+    pub(super) fn skipped(self) {
+        self.book(|counters| &counters.dry_run);
+    }
+
+    fn book(mut self, counter: impl FnOnce(&Counters) -> &Counter) {
         if let Some(batch) = self.batch.take() {
             let count = batch.len();
-            self.outbox.commit(batch, 0, (&self.outbox.counters.rejected, count));
+            self.outbox.commit(batch, 0, (counter(&self.outbox.counters), count));
         }
     }
 }
@@ -74,19 +87,13 @@ impl fmt::Debug for Delivery {
     }
 }
 
-/// How many events of the batch the receipt rejects. By name, if it names any; each once, and
-/// never more than there are.
+/// How many events of the batch the receipt rejects: those that it names, or as many as it says if
+/// that is more; never more than there are.
 fn rejected(batch: &[Event], receipt: &BatchReceipt) -> usize {
-    if receipt.results.iter().all(|result| result.event_id.is_none()) {
-        let unnamed = receipt.results.iter().filter(|result| result.is_rejected()).count();
-        let counted = usize::try_from(receipt.rejected).unwrap_or(usize::MAX);
-        return counted.max(unnamed).min(batch.len());
-    }
-    let named: HashSet<Uuid> = receipt
-        .results
-        .iter()
-        .filter(|result| result.is_rejected())
-        .filter_map(|result| result.event_id)
-        .collect();
-    batch.iter().filter(|event| named.contains(&event.event_id)).count()
+    let results = receipt.results.iter().filter(|result| result.is_rejected());
+    let unnamed = results.clone().filter(|result| result.event_id.is_none()).count();
+    let named: HashSet<Uuid> = results.filter_map(|result| result.event_id).collect();
+    let found = batch.iter().filter(|event| named.contains(&event.event_id)).count();
+    let said = usize::try_from(receipt.rejected).unwrap_or(usize::MAX);
+    said.max(found + unnamed).min(batch.len())
 }

@@ -5,7 +5,6 @@ use telemetry_transport::{Response, TransportError};
 use tracing::{debug, info, warn};
 use uuid::Uuid;
 
-use super::Delivery;
 use crate::{LOG_TARGET, outbox::Outbox, protocol::Protocol};
 
 /// The most rejections of one receipt that are told one by one.
@@ -42,14 +41,11 @@ impl Reporter {
         info!(target: LOG_TARGET, "[DRY RUN] Would submit batch of {count} events to {uri}");
     }
 
-    pub(super) fn accepted(&mut self, delivery: &Delivery) {
-        debug!(target: LOG_TARGET, "submitted batch of {} events", delivery.len());
+    pub(super) fn accepted(&mut self, count: usize, receipt: &BatchReceipt) {
+        debug!(target: LOG_TARGET, "submitted batch of {count} events");
         if std::mem::take(&mut self.refused) {
             info!(target: LOG_TARGET, "the server takes events again");
         }
-    }
-
-    pub(super) fn rejections(&self, receipt: &BatchReceipt) {
         let rejected: Vec<_> = receipt.results.iter().filter(|it| it.is_rejected()).collect();
         for result in rejected.iter().take(MAX_TOLD) {
             let id = result.event_id.map_or_else(|| "without id".into(), |id| id.to_string());
@@ -67,16 +63,22 @@ impl Reporter {
         warn!(target: LOG_TARGET, "event {event_id} is dropped: {answer}");
     }
 
-    pub(super) fn failed(&self, count: usize, result: &Result<Response, TransportError>) {
+    /// `pending` if the cycle gave up.
+    pub(super) fn failed(
+        &self,
+        count: usize,
+        result: &Result<Response, TransportError>,
+        pending: Option<u64>,
+    ) {
         let answer = described(result);
         debug!(target: LOG_TARGET, "batch of {count} events was not submitted: {answer}");
-    }
-
-    pub(super) fn gave_up(&self, pending: u64) {
-        warn!(
-            target: LOG_TARGET,
-            "the server cannot be reached or is busy: {pending} events wait for the next cycle"
-        );
+        if let Some(pending) = pending {
+            warn!(
+                target: LOG_TARGET,
+                "{pending} events wait for the next cycle, the server is busy or cannot be \
+                 reached: {answer}"
+            );
+        }
     }
 
     pub(super) fn refused(&mut self, result: &Result<Response, TransportError>) {
@@ -94,11 +96,43 @@ impl Reporter {
 fn described(result: &Result<Response, TransportError>) -> String {
     match result {
         Ok(response) => format!("the server answered {}", response.status()),
-        Err(error) => error.to_string(),
+        Err(error) => excerpt(&error.to_string()),
     }
 }
 
-/// The server's words, cut and without control characters.
+/// Somebody else's words: cut, on one line, and without anything that could be the key.
 fn excerpt(text: &str) -> String {
-    text.chars().take(200).map(|c| if c.is_control() { ' ' } else { c }).collect()
+    const LONGEST: usize = 200;
+    let is_other = |c: char| !c.is_ascii_hexdigit();
+    let mut shown: String = text.chars().take(LONGEST).collect();
+    if text.chars().nth(LONGEST).is_some() {
+        // The beginning of a key could have been cut off from its end.
+        shown.truncate(shown.trim_end_matches(|c| !is_other(c)).len());
+    }
+    let shown = shown.replace(|c: char| c.is_control(), " ");
+    shown
+        .split_inclusive(is_other)
+        .map(|piece| match piece.trim_end_matches(is_other) {
+            word if word.len() >= 32 => piece.replacen(word, "…", 1),
+            _ => piece.into(),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn other_peoples_words_are_cut_and_cleaned() {
+        let key = "5ec2e7c0".repeat(8);
+        let said = format!("no\nsuch key: \"Bearer {key}\", {key}");
+        assert_eq!(excerpt(&said), "no such key: \"Bearer …\", …");
+        assert_eq!(excerpt(&format!("key={key}")), "key=…");
+        assert_eq!(excerpt(&"ö".repeat(300)), "ö".repeat(200));
+        assert_eq!(excerpt(&format!("{}{key}", "ö".repeat(180))), "ö".repeat(180));
+        let id = "event a1b2c3d4-e5f6-4a7b-8c9d-0e1f2a3b4c5d";
+        assert_eq!(excerpt(id), id);
+        assert_eq!(excerpt(""), "");
+    }
 }
