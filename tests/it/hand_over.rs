@@ -1,0 +1,41 @@
+//! What `track` costs its caller.
+
+use allocation_counter::measure;
+use mosaicstack_telemetry::{TaskCompletionEvent, TelemetryConfig};
+use telemetry_tests::{Simulation, config, track};
+
+fn event(simulation: &Simulation) -> TaskCompletionEvent {
+    simulation.handle.event().model("claude-sonnet-4-5-20250929").language("rust").build()
+}
+
+#[test]
+fn track_allocates_once() {
+    let config = config("https://example.com").max_queue_size(10).build().unwrap();
+    let simulation = Simulation::new(&config);
+    for _ in 0..30 {
+        let event = event(&simulation);
+        let cost = measure(|| simulation.handle.track(event));
+        assert_eq!(cost.count_total, 1, "the event's own place, also when another is evicted");
+    }
+    assert_eq!(simulation.handle.stats().evicted, 20);
+}
+
+#[test]
+fn an_evicted_event_is_freed_at_once() {
+    let config = config("https://example.com").max_queue_size(10).build().unwrap();
+    let simulation = Simulation::new(&config);
+    track(&simulation.handle, 10);
+    let event = event(&simulation);
+    let cost = measure(|| simulation.handle.track(event));
+    assert!(cost.count_current < 0, "one place taken, another given back with its text");
+    let (before, after) = (10_000, 100_000);
+    let fill = |count| measure(|| drop(track(&simulation.handle, count)));
+    assert_eq!(fill(before).bytes_current, fill(after).bytes_current, "memory does not grow");
+}
+
+#[test]
+fn disabled_telemetry_allocates_nothing() {
+    let simulation = Simulation::new(&TelemetryConfig::disabled());
+    let event = event(&simulation);
+    assert_eq!(measure(|| simulation.handle.track(event)).count_total, 0);
+}
