@@ -149,6 +149,7 @@ impl State {
 
 #[cfg(test)]
 mod tests {
+    use http::{HeaderValue, StatusCode, header};
     use telemetry_model::{Complexity, Provider, TaskType};
 
     use super::*;
@@ -163,13 +164,26 @@ mod tests {
         (from..from + count).map(query).collect()
     }
 
-    fn predictions() -> Predictions {
+    fn config() -> TelemetryConfig {
         let config = TelemetryConfig::builder()
             .server_url("https://example.com")
             .api_key("a".repeat(64))
             .instance_id("12345678-1234-1234-1234-123456789abc")
             .prediction_cache_ttl(60 * SECOND);
-        Predictions::new(&config.build().unwrap())
+        config.build().unwrap()
+    }
+
+    fn predictions() -> Predictions {
+        Predictions::new(&config())
+    }
+
+    /// Completes one query with an answer that asks for a pause.
+    fn pause(predictions: &Predictions, now: Instant, status: StatusCode, wait: &'static str) {
+        let mut response = Response::default();
+        *response.status_mut() = status;
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(wait));
+        let wall = SystemTime::UNIX_EPOCH;
+        predictions.complete(now, wall, &queries(0, 1), Ok(response)).unwrap_err();
     }
 
     fn answer(predictions: &Predictions, now: Instant, queries: &[PredictionQuery]) {
@@ -215,5 +229,84 @@ mod tests {
         let later = now + 100 * SECOND;
         answer(&predictions, later, &queries(0, 50));
         assert_eq!(predictions.state.lock().cached.len(), 50);
+    }
+
+    #[test]
+    fn a_newer_answer_is_fresh_for_longer() {
+        let (predictions, now) = (predictions(), clock::now());
+        let query = queries(0, 1);
+        answer(&predictions, now, &query);
+        answer(&predictions, now + 30 * SECOND, &query);
+        assert_eq!(fresh(&predictions, now + 89 * SECOND, &query), 1);
+        assert_eq!(fresh(&predictions, now + 90 * SECOND, &query), 0);
+    }
+
+    #[test]
+    fn the_time_to_live_can_be_none_or_for_ever() {
+        let (now, query) = (clock::now(), queries(0, 1));
+        for (ttl, known) in [(Duration::ZERO, 0), (Duration::MAX, 1)] {
+            let config = TelemetryConfig { prediction_cache_ttl: ttl, ..config() };
+            let predictions = Predictions::new(&config);
+            answer(&predictions, now, &query);
+            assert_eq!(fresh(&predictions, now, &query), known);
+            assert_eq!(fresh(&predictions, now + 100_000_000 * SECOND, &query), known);
+        }
+    }
+
+    #[test]
+    fn a_pause_is_over_when_the_server_said_so() {
+        for status in [StatusCode::TOO_MANY_REQUESTS, StatusCode::SERVICE_UNAVAILABLE] {
+            let (predictions, now) = (predictions(), clock::now());
+            predictions.check_gate(now).unwrap();
+            pause(&predictions, now, status, "30");
+            let error = predictions.check_gate(now + 10 * SECOND).unwrap_err();
+            assert!(matches!(error, PredictionError::Paused(left) if left == 20 * SECOND));
+            predictions.check_gate(now + 30 * SECOND).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_pause_is_clamped_and_only_a_busy_server_gets_one() {
+        let now = clock::now();
+        let clamped = predictions();
+        pause(&clamped, now, StatusCode::TOO_MANY_REQUESTS, "99999999999");
+        clamped.check_gate(now + 3_599 * SECOND).unwrap_err();
+        clamped.check_gate(now + 3_600 * SECOND).unwrap();
+
+        let open = predictions();
+        pause(&open, now, StatusCode::FORBIDDEN, "30");
+        pause(&open, now, StatusCode::TOO_MANY_REQUESTS, "soon");
+        open.check_gate(now).unwrap();
+    }
+
+    #[test]
+    fn a_failure_keeps_what_is_cached() {
+        let (predictions, now) = (predictions(), clock::now());
+        let (query, wall) = (queries(0, 1), SystemTime::UNIX_EPOCH);
+        answer(&predictions, now, &query);
+        predictions.complete(now, wall, &query, Ok(Response::default())).unwrap_err();
+        predictions.complete(now, wall, &query, Err(TransportError::Timeout)).unwrap_err();
+        pause(&predictions, now, StatusCode::BAD_GATEWAY, "1");
+        assert_eq!(fresh(&predictions, now, &query), 1);
+    }
+
+    #[test]
+    fn queries_are_asked_fifty_at_a_time() {
+        let predictions = predictions();
+        for (count, sizes) in [(0, vec![]), (50, vec![50]), (51, vec![50, 1]), (100, vec![50, 50])]
+        {
+            let queries = queries(0, count);
+            let requests: Vec<_> = predictions.requests(&queries).collect();
+            assert!(requests.iter().map(|(asked, _)| asked.len()).eq(sizes));
+            assert!(requests.iter().flat_map(|(asked, _)| *asked).eq(&queries));
+        }
+    }
+
+    #[test]
+    fn without_a_server_there_is_nobody_to_ask() {
+        let dry_run = TelemetryConfig { dry_run: true, ..config() };
+        for config in [TelemetryConfig::disabled(), dry_run] {
+            assert_eq!(Predictions::new(&config).requests(&queries(0, 1)).count(), 0);
+        }
     }
 }
