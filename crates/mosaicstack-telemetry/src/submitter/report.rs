@@ -24,16 +24,17 @@ impl Reporter {
     /// room again and none was evicted since the last look.
     pub(super) fn evictions(&mut self, outbox: &Outbox) {
         let evicted = outbox.counters.evicted.value();
-        let more = evicted > self.evicted;
-        if more && self.spell.is_none() {
-            self.spell = Some(self.evicted);
-            warn!(target: LOG_TARGET, "the queue is full: the oldest events are evicted");
-        } else if !more && let Some(before) = self.spell.take_if(|_| outbox.has_room()) {
-            let lost = evicted - before;
-            info!(target: LOG_TARGET, "the queue has room again: {lost} events were evicted");
+        let before = std::mem::replace(&mut self.evicted, evicted);
+        if evicted > before {
+            if self.spell.is_none() {
+                self.spell = Some(before);
+                warn!(target: LOG_TARGET, "the queue is full: the oldest events are evicted");
+            }
+        } else if let Some(first) = self.spell.take_if(|_| outbox.has_room()) {
             outbox.end_evicting();
+            let lost = evicted - first;
+            info!(target: LOG_TARGET, "the queue has room again: {lost} events were evicted");
         }
-        self.evicted = evicted;
     }
 
     pub(super) fn dry_run(&self, protocol: &Protocol, count: usize) {
