@@ -1,5 +1,9 @@
 //! The crates together: one binary, a module for each subject.
 
+mod blocking;
 mod books;
 mod hand_over;
+mod predictions;
 mod schedule;
+mod teardown;
+mod wire;

@@ -2,13 +2,17 @@
 
 mod worker;
 
-use std::{fmt, process, sync::Arc, time::Duration};
+use std::{fmt, process, sync::Arc, thread, time::Duration};
 
 use telemetry_model::{EventBuilder, PredictionQuery, PredictionResponse, TaskCompletionEvent};
 use telemetry_transport::Transport;
 
 use self::worker::Worker;
 use crate::{FlushError, PredictionError, Stats, TelemetryConfig, TelemetryHandle, clock};
+
+/// How long booking a result can take at the most, with other threads in the way. Within what a
+/// deadline may be late, beside what the worker is waited for after it.
+const BOOKING: Duration = Duration::from_millis(20);
 
 /// Reports events from a thread of its own.
 ///
@@ -108,7 +112,15 @@ impl TelemetryClient {
     /// delivered in time is `pending` in the returned books. What is tracked from now on is dropped.
     pub fn stop(mut self) -> Stats {
         self.shut_down();
-        self.handle.stats()
+        // An attempt that was left to itself may be between two of the numbers right now.
+        for _ in 0..BOOKING.as_millis() {
+            let stats = self.stats();
+            if stats.is_balanced() {
+                return stats;
+            }
+            thread::park_timeout(Duration::from_millis(1));
+        }
+        self.stats()
     }
 
     /// The books, at this moment.

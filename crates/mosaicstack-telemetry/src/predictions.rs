@@ -108,7 +108,11 @@ impl Predictions {
             .map_err(PredictionError::Unreadable)?;
         let unreadable = answers.iter().filter(|answer| answer.is_none()).count();
         let mut state = self.state.lock();
-        state.make_room(now, queries.len());
+        let is_new = |(query, answer): &(&_, &Option<_>)| {
+            answer.is_some() && !state.cached.contains_key(*query)
+        };
+        let new = queries.iter().zip(&answers).filter(is_new).count();
+        state.make_room(now, new);
         for (query, answer) in queries.iter().zip(answers) {
             if let Some(answer) = answer {
                 let expires = clock::after(now, self.ttl);
@@ -221,13 +225,30 @@ mod tests {
     }
 
     #[test]
+    fn what_is_cached_already_or_unreadable_needs_no_place() {
+        let (predictions, now) = (predictions(), clock::now());
+        for second in 0..20 {
+            answer(&predictions, now + second * SECOND, &queries(50 * second as usize, 50));
+        }
+        let later = now + 30 * SECOND;
+        answer(&predictions, later, &queries(950, 50));
+        assert_eq!(fresh(&predictions, later, &queries(0, 1_000)), 1_000);
+        let body = format!("[{}]", ["7"; 50].join(",")).into_bytes();
+        let unreadable = Ok(http::Response::new(body));
+        let asked = queries(2_000, 50);
+        let wall = SystemTime::UNIX_EPOCH;
+        assert!(predictions.complete(later, wall, &asked, unreadable).is_err());
+        assert_eq!(fresh(&predictions, later, &queries(0, 1_000)), 1_000);
+    }
+
+    #[test]
     fn what_has_expired_makes_room_first() {
         let (predictions, now) = (predictions(), clock::now());
         for chunk in 0..20 {
             answer(&predictions, now, &queries(50 * chunk, 50));
         }
         let later = now + 100 * SECOND;
-        answer(&predictions, later, &queries(0, 50));
+        answer(&predictions, later, &queries(2_000, 50));
         assert_eq!(predictions.state.lock().cached.len(), 50);
     }
 

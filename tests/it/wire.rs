@@ -1,0 +1,251 @@
+//! What goes over the wire, to the byte, read from a bare socket.
+
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpListener,
+    thread::{self, JoinHandle},
+};
+
+use mosaicstack_telemetry::{
+    Complexity, Context, Cost, EventBuilder, Harness, Outcome, PredictionQuery, Provider, Quality,
+    QualityGate, TaskCompletionEvent, TaskType, TelemetryClient, Tokens,
+};
+use telemetry_tests::{KEY, config};
+use time::{Duration, OffsetDateTime};
+use uuid::{Uuid, uuid};
+
+use crate::blocking::AMPLE;
+
+const INSTANCE: Uuid = uuid!("a1b2c3d4-e5f6-4a7b-8c9d-0e1f2a3b4c5d");
+
+/// The guide's example, key by key in the order of the schema.
+const GUIDE_EVENT: &str = concat!(
+    r#"{"instance_id":"a1b2c3d4-e5f6-4a7b-8c9d-0e1f2a3b4c5d","#,
+    r#""event_id":"00000000-0000-4000-8000-000000000001","#,
+    r#""schema_version":"1.0","#,
+    r#""timestamp":"2026-02-15T05:29:05.123Z","#,
+    r#""task_duration_ms":45000,"#,
+    r#""task_type":"implementation","#,
+    r#""complexity":"medium","#,
+    r#""harness":"claude_code","#,
+    r#""model":"claude-sonnet-4-5-20250929","#,
+    r#""provider":"anthropic","#,
+    r#""estimated_input_tokens":105000,"#,
+    r#""estimated_output_tokens":45000,"#,
+    r#""actual_input_tokens":112340,"#,
+    r#""actual_output_tokens":38760,"#,
+    r#""estimated_cost_usd_micros":630000,"#,
+    r#""actual_cost_usd_micros":919200,"#,
+    r#""quality_gate_passed":true,"#,
+    r#""quality_gates_run":["build","lint","test","typecheck"],"#,
+    r#""quality_gates_failed":[],"#,
+    r#""context_compactions":2,"#,
+    r#""context_rotations":0,"#,
+    r#""context_utilization_final":0.72,"#,
+    r#""outcome":"success","#,
+    r#""retry_count":0,"#,
+    r#""language":"typescript","#,
+    r#""repo_size_category":null}"#,
+);
+
+/// An event of which only the id and the time are given.
+const DEFAULT_EVENT: &str = concat!(
+    r#"{"instance_id":"a1b2c3d4-e5f6-4a7b-8c9d-0e1f2a3b4c5d","#,
+    r#""event_id":"00000000-0000-4000-8000-000000000002","#,
+    r#""schema_version":"1.0","#,
+    r#""timestamp":"2026-02-15T05:29:05.123Z","#,
+    r#""task_duration_ms":0,"#,
+    r#""task_type":"unknown","#,
+    r#""complexity":"medium","#,
+    r#""harness":"unknown","#,
+    r#""model":"unknown","#,
+    r#""provider":"unknown","#,
+    r#""estimated_input_tokens":0,"#,
+    r#""estimated_output_tokens":0,"#,
+    r#""actual_input_tokens":0,"#,
+    r#""actual_output_tokens":0,"#,
+    r#""estimated_cost_usd_micros":0,"#,
+    r#""actual_cost_usd_micros":0,"#,
+    r#""quality_gate_passed":false,"#,
+    r#""quality_gates_run":[],"#,
+    r#""quality_gates_failed":[],"#,
+    r#""context_compactions":0,"#,
+    r#""context_rotations":0,"#,
+    r#""context_utilization_final":0.0,"#,
+    r#""outcome":"failure","#,
+    r#""retry_count":0,"#,
+    r#""language":null,"#,
+    r#""repo_size_category":null}"#,
+);
+
+const AGENT: &str = concat!("user-agent: mosaicstack-telemetry-rust/", env!("CARGO_PKG_VERSION"));
+
+/// A request as it came: the first line, the headers in the order of their names, the body.
+struct Raw {
+    line: String,
+    headers: Vec<String>,
+    body: String,
+}
+
+/// Reads one request and answers it with `body`.
+fn server(body: &'static str) -> (String, JoinHandle<Raw>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback can be bound");
+    let host = listener.local_addr().expect("it is bound").to_string();
+    let serving = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("a client connects");
+        stream.set_read_timeout(Some(AMPLE)).expect("a valid time-out");
+        let mut reading = BufReader::new(stream.try_clone().expect("a second handle"));
+        let mut lines = Vec::new();
+        loop {
+            let mut line = String::new();
+            reading.read_line(&mut line).expect("the head is text");
+            match line.trim_end() {
+                "" => break,
+                line => lines.push(line.to_owned()),
+            }
+        }
+        let line = lines.remove(0);
+        let mut headers: Vec<String> = lines.iter().map(|line| lower_name(line)).collect();
+        headers.sort();
+        let length = headers.iter().find_map(|line| line.strip_prefix("content-length: "));
+        let mut bytes = vec![0; length.map_or(0, |length| length.parse().expect("a number"))];
+        reading.read_exact(&mut bytes).expect("the body is complete");
+        let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+        stream.write_all(answer.as_bytes()).expect("the client reads");
+        Raw { line, headers, body: String::from_utf8(bytes).expect("the body is text") }
+    });
+    (host, serving)
+}
+
+fn lower_name(header: &str) -> String {
+    let (name, value) = header.split_once(':').expect("a header has a colon");
+    format!("{}:{value}", name.to_lowercase())
+}
+
+fn at() -> OffsetDateTime {
+    OffsetDateTime::UNIX_EPOCH + Duration::milliseconds(1_771_133_345_123)
+}
+
+fn guide_event() -> TaskCompletionEvent {
+    EventBuilder::new(INSTANCE)
+        .event_id(uuid!("00000000-0000-4000-8000-000000000001"))
+        .timestamp(at())
+        .task_type(TaskType::Implementation)
+        .model("claude-sonnet-4-5-20250929")
+        .provider(Provider::Anthropic)
+        .harness(Harness::ClaudeCode)
+        .complexity(Complexity::Medium)
+        .outcome(Outcome::Success)
+        .duration_ms(45_000)
+        .tokens(Tokens {
+            estimated_in: 105_000,
+            estimated_out: 45_000,
+            actual_in: 112_340,
+            actual_out: 38_760,
+        })
+        .cost(Cost { estimated: 630_000, actual: 919_200 })
+        .quality(Quality {
+            passed: true,
+            gates_run: vec![
+                QualityGate::Build,
+                QualityGate::Lint,
+                QualityGate::Test,
+                QualityGate::Typecheck,
+            ],
+            ..Quality::default()
+        })
+        .context(Context { compactions: 2, rotations: 0, utilization: 0.72 })
+        .language("typescript")
+        .build()
+}
+
+fn default_event() -> TaskCompletionEvent {
+    let id = uuid!("00000000-0000-4000-8000-000000000002");
+    EventBuilder::new(INSTANCE).event_id(id).timestamp(at()).build()
+}
+
+#[test]
+fn the_guides_event_is_written_key_by_key() {
+    assert_eq!(serde_json::to_string(&guide_event()).unwrap(), GUIDE_EVENT);
+    assert_eq!(serde_json::to_string(&default_event()).unwrap(), DEFAULT_EVENT);
+    let read = TaskCompletionEvent::from_json(GUIDE_EVENT.as_bytes());
+    assert_eq!(read, Ok(guide_event()));
+}
+
+#[test]
+fn a_batch_is_the_wires_to_the_byte() {
+    let (host, serving) = server(r#"{"accepted":2,"rejected":0,"results":[]}"#);
+    let client = TelemetryClient::start(config(&format!("http://{host}")).build().unwrap());
+    client.track(guide_event());
+    client.track(default_event());
+    client.flush(AMPLE).unwrap();
+    let Raw { line, headers, body } = serving.join().unwrap();
+    assert_eq!(line, "POST /v1/events/batch HTTP/1.1");
+    assert_eq!(body, format!("{{\"events\":[{GUIDE_EVENT},{DEFAULT_EVENT}]}}"));
+    assert_eq!(
+        headers,
+        [
+            "accept: application/json",
+            &format!("authorization: Bearer {KEY}"),
+            &format!("content-length: {}", body.len()),
+            "content-type: application/json",
+            &format!("host: {host}"),
+            AGENT,
+        ]
+    );
+    assert_eq!(client.stop().delivered, 2);
+}
+
+#[test]
+fn a_predictions_request_is_the_wires_to_the_byte_and_has_no_key() {
+    let (host, serving) = server(r#"{"results":[{"prediction":null},{"prediction":null}]}"#);
+    let client = TelemetryClient::start(config(&format!("http://{host}")).build().unwrap());
+    let queries = [
+        PredictionQuery::new(
+            TaskType::Implementation,
+            "claude-sonnet-4-5-20250929",
+            Provider::Anthropic,
+            Complexity::Medium,
+        ),
+        PredictionQuery::new(
+            TaskType::Testing,
+            "claude-haiku-4-5-20251001",
+            Provider::Anthropic,
+            Complexity::Low,
+        ),
+    ];
+    client.refresh_predictions(&queries).unwrap();
+    let Raw { line, headers, body } = serving.join().unwrap();
+    assert_eq!(line, "POST /v1/predictions/batch HTTP/1.1");
+    assert_eq!(
+        body,
+        concat!(
+            r#"{"queries":[{"task_type":"implementation","model":"claude-sonnet-4-5-20250929","#,
+            r#""provider":"anthropic","complexity":"medium"},"#,
+            r#"{"task_type":"testing","model":"claude-haiku-4-5-20251001","#,
+            r#""provider":"anthropic","complexity":"low"}]}"#,
+        )
+    );
+    assert_eq!(
+        headers,
+        [
+            "accept: application/json",
+            &format!("content-length: {}", body.len()),
+            "content-type: application/json",
+            &format!("host: {host}"),
+            AGENT,
+        ]
+    );
+}
+
+#[test]
+fn a_path_in_the_servers_url_is_kept() {
+    let (host, serving) = server("");
+    let url = format!("http://{host}/behind/a/gateway/");
+    let client = TelemetryClient::start(config(&url).build().unwrap());
+    client.track(guide_event());
+    client.flush(AMPLE).unwrap();
+    let raw = serving.join().unwrap();
+    assert_eq!(raw.line, "POST /behind/a/gateway/v1/events/batch HTTP/1.1");
+    assert_eq!(client.stop().delivered, 1, "an empty body accepts all");
+}
