@@ -13,7 +13,7 @@ use mosaicstack_telemetry::{
     RetryPolicy, TelemetryClient, TelemetryConfig, TelemetryConfigBuilder, TelemetryHandle,
 };
 use telemetry_collector::{Authorization, Collector};
-use telemetry_tests::{KEY, config, track};
+use telemetry_tests::{KEY, Log, config, track};
 use uuid::Uuid;
 
 /// After this long, a test has failed.
@@ -321,4 +321,25 @@ fn two_clients_keep_their_books_apart() {
     track(&clients[1].handle(), 4);
     assert_eq!(clients.map(|client| client.stop().delivered), [3, 4]);
     assert_eq!((one.totals().accepted, other.totals().accepted), (3, 4));
+}
+
+#[test]
+fn what_is_left_behind_is_said() {
+    for deadline in [Duration::ZERO, Duration::from_millis(1)] {
+        let log = Log::new();
+        let config = config(ABSENT).shutdown_timeout(deadline).build().unwrap();
+        let client = TelemetryClient::start(config);
+        track(&client.handle(), 3);
+        drop(client);
+        let said = log.lines("3 events are not delivered");
+        assert_eq!(said.len(), 1, "{:?}", log.lines(""));
+        assert!(said[0].starts_with("WARN mosaicstack_telemetry: "), "{said:?}");
+    }
+}
+
+#[test]
+fn that_telemetry_is_disabled_is_said() {
+    let log = Log::new();
+    drop(TelemetryClient::start(TelemetryConfig::disabled()));
+    assert_eq!(log.lines("telemetry is disabled").len(), 1);
 }

@@ -2,6 +2,8 @@
 
 mod blocking;
 mod books;
+#[cfg(unix)]
+mod fork;
 mod hand_over;
 mod predictions;
 mod schedule;

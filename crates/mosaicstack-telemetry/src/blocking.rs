@@ -2,13 +2,16 @@
 
 mod worker;
 
-use std::{fmt, process, sync::Arc, thread, time::Duration};
+use std::{fmt, panic::catch_unwind, process, sync::Arc, thread, time::Duration};
 
 use telemetry_model::{EventBuilder, PredictionQuery, PredictionResponse, TaskCompletionEvent};
 use telemetry_transport::Transport;
+use tracing::{debug, warn};
 
 use self::worker::Worker;
-use crate::{FlushError, PredictionError, Stats, TelemetryConfig, TelemetryHandle, clock};
+use crate::{
+    FlushError, LOG_TARGET, PredictionError, Stats, TelemetryConfig, TelemetryHandle, clock,
+};
 
 /// How long booking a result can take at the most, with other threads in the way. Within what a
 /// deadline may be late, beside what the worker is waited for after it.
@@ -55,6 +58,9 @@ impl TelemetryClient {
     pub fn with_transport(config: TelemetryConfig, transport: impl Transport + 'static) -> Self {
         let transport: Arc<dyn Transport> = Arc::new(transport);
         let (handle, worker) = worker::spawn(&config, &transport);
+        if worker.is_none() {
+            debug!(target: LOG_TARGET, "telemetry is disabled: events are counted and dropped");
+        }
         Self {
             handle,
             transport,
@@ -131,7 +137,8 @@ impl TelemetryClient {
 
     /// Asks the server for predictions, on the calling thread, and caches the answers.
     ///
-    /// Takes up to the configured `request_timeout` for each 50 queries. Asks nothing and succeeds
+    /// Takes up to the configured `request_timeout` for each 50 queries; each is asked once, since
+    /// the caller knows best whether to try again. Asks nothing and succeeds
     /// if telemetry is disabled or in a dry run.
     ///
     /// # Errors
@@ -162,8 +169,16 @@ impl TelemetryClient {
     fn shut_down(&mut self) {
         let Some(worker) = self.worker.take() else { return };
         self.handle.outbox.close();
-        if !self.is_forked() {
-            worker.stop(clock::after(clock::now(), self.shutdown_timeout));
+        if self.is_forked() {
+            return;
+        }
+        worker.stop(clock::after(clock::now(), self.shutdown_timeout));
+        let pending = self.handle.outbox.pending();
+        if pending > 0 {
+            // In `Drop`, a subscriber's panic could end the program.
+            let _ = catch_unwind(|| {
+                warn!(target: LOG_TARGET, "stopped in time, but {pending} events are not delivered");
+            });
         }
     }
 

@@ -9,7 +9,7 @@ use telemetry_model::EventBatch;
 use uuid::Uuid;
 
 pub use self::builder::TelemetryConfigBuilder;
-use crate::{ApiKey, ConfigError, RetryPolicy, ServerUrl};
+use crate::{ConfigError, RetryPolicy, ServerUrl, credentials::ApiKey};
 
 /// How a client behaves and whom it talks to.
 ///
@@ -24,7 +24,7 @@ use crate::{ApiKey, ConfigError, RetryPolicy, ServerUrl};
 /// | `batch_size` | 100 events, the server's maximum | |
 /// | `request_timeout` | 10 s | |
 /// | `prediction_cache_ttl` | 6 h | |
-/// | `dry_run` | false | |
+/// | `dry_run` | false: nothing is sent, batches are logged, predictions are not asked for | |
 /// | `max_retries` | 3 | |
 ///
 /// Those are the guide's. Beyond it:
@@ -92,10 +92,7 @@ impl TelemetryConfig {
     /// warning: telemetry is never the reason that a program does not start.
     #[must_use]
     pub fn from_env_or_disabled() -> Self {
-        Self::from_env().unwrap_or_else(|error| {
-            tracing::warn!(target: crate::LOG_TARGET, "telemetry is disabled: {error}");
-            Self::disabled()
-        })
+        Self::builder().with_env().build_or_disabled()
     }
 
     /// Telemetry that is off: no thread, no queue; what is tracked is counted and dropped.

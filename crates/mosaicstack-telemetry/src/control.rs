@@ -65,15 +65,14 @@ impl Control {
         }
     }
 
-    /// Waits until the worker is done; false if it is not by `deadline`.
-    pub(crate) fn wait_for_done(&self, deadline: Instant) -> bool {
+    /// Waits until the worker is done, but not beyond `deadline`.
+    pub(crate) fn wait_for_done(&self, deadline: Instant) {
         let mut state = self.state.lock();
         while !state.done {
             if self.changed.wait_until(&mut state, deadline).timed_out() {
-                return state.done;
+                return;
             }
         }
-        true
     }
 
     /// For the worker: what there is to do. It is at work from now on.

@@ -9,17 +9,13 @@ use telemetry_transport::is_loopback;
 ///
 /// `Debug` does not show it, and there is no `Display`.
 #[derive(Clone, PartialEq, Eq)]
-pub struct ApiKey(Box<str>);
+pub(crate) struct ApiKey(Box<str>);
 
 impl ApiKey {
     const LENGTH: usize = 64;
 
-    /// Reads a key.
-    ///
-    /// # Errors
-    ///
-    /// It is not 64 hexadecimal characters. The message does not repeat it.
-    pub fn new(key: &str) -> Result<Self, String> {
+    /// Reads a key. The message of an error does not repeat it.
+    pub(crate) fn new(key: &str) -> Result<Self, String> {
         let expected = "expected 64 hexadecimal characters";
         let length = key.chars().count();
         if length != Self::LENGTH {
@@ -54,12 +50,8 @@ pub struct ServerUrl(Box<str>);
 impl ServerUrl {
     /// Reads a URL such as `https://tel-api.mosaicstack.dev`. A path is kept, a trailing slash
     /// dropped. Plain `http` is taken for loopback, and elsewhere only with `allow_plain_http`: the
-    /// API key would travel in the open.
-    ///
-    /// # Errors
-    ///
-    /// What is wrong with it. The message repeats no user name or password.
-    pub fn new(url: &str, allow_plain_http: bool) -> Result<Self, String> {
+    /// API key would travel in the open. The message of an error repeats no user name or password.
+    pub(crate) fn new(url: &str, allow_plain_http: bool) -> Result<Self, String> {
         const EXPECTED: &str = "expected a URL such as https://tel-api.mosaicstack.dev";
         if url.contains('#') {
             return Err(format!("{EXPECTED}, found one with a fragment"));

@@ -49,7 +49,8 @@ impl fmt::Display for ConfigFault {
     }
 }
 
-/// Not all that was tracked before a flush has been settled by its deadline, or can be.
+/// Not all that was tracked before a flush has been settled by its deadline, or can be;
+/// [`Stats::health`](crate::Stats::health) says how the last request went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FlushError {
@@ -66,7 +67,7 @@ impl FlushError {
 impl fmt::Display for FlushError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { pending } = self;
-        write!(f, "not flushed in time: {pending} events are pending and stay queued")
+        write!(f, "not flushed: {pending} events are pending and stay queued")
     }
 }
 

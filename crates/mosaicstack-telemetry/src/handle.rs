@@ -26,6 +26,9 @@ impl TelemetryHandle {
     /// `wake` is called when the driver should call [`Submitter::poll`] before the time it was
     /// told. It is called from [`track`](Self::track) alone, so it must not block.
     ///
+    /// Predictions are the clients' so far: [`prediction`](Self::prediction) of such a handle is
+    /// always none.
+    ///
     /// A driver for a program that reports at its end:
     ///
     /// ```
@@ -76,7 +79,7 @@ impl TelemetryHandle {
 
     /// Records an event. Never fails, never panics and never blocks.
     ///
-    /// It waits for no lock that another thread can hold, allocates once, and does no I/O. If the
+    /// The allocator aside, it waits for no other thread; it allocates once and does no I/O. If the
     /// queue is full, the oldest event makes room; if telemetry is disabled or stopped, the event
     /// is dropped. Either is counted in the [`Stats`].
     pub fn track(&self, event: TaskCompletionEvent) {

@@ -18,12 +18,12 @@ mod submitter;
 pub use telemetry_model::*;
 #[cfg(feature = "ureq")]
 pub use telemetry_transport::UreqTransport;
-pub use telemetry_transport::{Request, Response, Timeout, Transport, TransportError, http};
+pub use telemetry_transport::{Request, Response, Timeout, Transport, TransportError};
 
 pub use crate::{
     blocking::TelemetryClient,
     config::{TelemetryConfig, TelemetryConfigBuilder},
-    credentials::{ApiKey, ServerUrl},
+    credentials::ServerUrl,
     error::{ConfigError, ConfigFault, FlushError, PredictionError},
     handle::TelemetryHandle,
     protocol::Verdict,
@@ -31,6 +31,13 @@ pub use crate::{
     stats::{Dropped, Health, Stats},
     submitter::{Action, Delivery, Start, Submitter},
 };
+
+/// The crates whose types are part of this one's API. In a module, so that a glob import does not
+/// hide one's own.
+pub mod reexport {
+    pub use telemetry_model::reexport::{time, uuid};
+    pub use telemetry_transport::reexport::http;
+}
 
 /// The target of everything that is logged, through [`tracing`](https://docs.rs/tracing).
 pub const LOG_TARGET: &str = "mosaicstack_telemetry";

@@ -161,7 +161,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::{ApiKey, ServerUrl};
+    use crate::{ServerUrl, credentials::ApiKey};
 
     const SECOND: Duration = Duration::from_secs(1);
 

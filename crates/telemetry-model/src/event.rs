@@ -25,7 +25,7 @@ use crate::{
 pub struct TaskCompletionEvent {
     /// The Mosaic Stack installation that reports; it must belong to the API key.
     pub instance_id: Uuid,
-    /// Identifies the event; a server takes a repeated one once.
+    /// Identifies the event. A server is assumed to take a repeated one once.
     pub event_id: Uuid,
     /// Always [`SchemaVersion::V1_0`] in events that this crate builds.
     pub schema_version: SchemaVersion,

@@ -2,6 +2,7 @@
 
 use std::{error::Error, fmt};
 
+use serde::Serialize;
 use uuid::Uuid;
 
 /// The most faults that one answer lists; the rest is counted.
@@ -10,8 +11,8 @@ const MAX_LISTED: usize = 100;
 /// The most characters of a document that a message repeats.
 const MAX_EXCERPT: usize = 40;
 
-/// One thing that is wrong, and where.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// One thing that is wrong, and where. Serializes as `{"pointer": …, "message": …}`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Fault {
     /// Where: a JSON pointer (RFC 6901) into the document. Empty for the document as a whole.

@@ -25,5 +25,7 @@ pub use vocabulary::{
     Complexity, Confidence, Harness, Outcome, Provider, QualityGate, RepoSizeCategory,
     SchemaVersion, TaskType, Unlisted,
 };
-/// The crates whose types events have: [`uuid::Uuid`] and [`time::OffsetDateTime`].
-pub use {time, uuid};
+/// The crates whose types events have. In a module, so that a glob import does not hide one's own.
+pub mod reexport {
+    pub use {time, uuid};
+}

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 
 use crate::{Complexity, Confidence, Provider, TaskType};
 
@@ -97,10 +97,12 @@ pub struct PredictionData {
     pub input_tokens: TokenDistribution,
     /// Output tokens.
     pub output_tokens: TokenDistribution,
-    /// Cost in microdollars (1 USD = 1,000,000) by the percentile's name; `median` is there, other
-    /// names are the server's.
+    /// Cost in microdollars (1 USD = 1,000,000) by the percentile's name; other names than `median`
+    /// are the server's. Reading fails without a `median`.
+    #[serde(deserialize_with = "with_median")]
     pub cost_usd_micros: BTreeMap<String, f64>,
     /// Duration in milliseconds by the percentile's name, as for the cost.
+    #[serde(deserialize_with = "with_median")]
     pub duration_ms: BTreeMap<String, f64>,
     /// How far estimates have been off.
     #[serde(default)]
@@ -108,6 +110,17 @@ pub struct PredictionData {
     /// How tasks have ended.
     #[serde(default)]
     pub quality: QualityPrediction,
+}
+
+fn with_median<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<BTreeMap<String, f64>, D::Error> {
+    let percentiles = BTreeMap::deserialize(deserializer)?;
+    if percentiles.contains_key("median") {
+        Ok(percentiles)
+    } else {
+        Err(D::Error::missing_field("median"))
+    }
 }
 
 /// Percentiles of a number of tokens.
@@ -220,4 +233,61 @@ pub enum FallbackLevel {
     Number(f64),
     /// As text.
     Text(String),
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn answer() -> serde_json::Value {
+        let tokens = json!({"p10": 1, "p25": 2.5, "median": 3, "p75": 4, "p90": 5});
+        json!({
+            "prediction": {
+                "input_tokens": tokens,
+                "output_tokens": tokens,
+                "cost_usd_micros": {"median": 4950, "p99": 7},
+                "duration_ms": {"median": 1500.5},
+                "correction_factors": {"input": 1.2},
+                "quality": {"gate_pass_rate": 0.5, "success_rate": 0.25},
+                "more": {},
+            },
+            "metadata": {"sample_size": 12, "confidence": "low", "fallback_level": "model"},
+        })
+    }
+
+    fn read(answer: serde_json::Value) -> Result<PredictionResponse, serde_json::Error> {
+        serde_json::from_value(answer)
+    }
+
+    #[test]
+    fn an_answer_survives_the_wire() {
+        let response = read(answer()).unwrap();
+        let data = response.prediction.as_ref().unwrap();
+        assert_eq!((data.input_tokens.p25, data.output_tokens.p90), (2.5, 5.0));
+        assert_eq!((data.cost_usd_micros["median"], data.cost_usd_micros["p99"]), (4950.0, 7.0));
+        assert_eq!(data.correction_factors, CorrectionFactors::new(1.2, 1.0));
+        assert_eq!(response.metadata.confidence, Confidence::Low);
+        let level = FallbackLevel::Text("model".into());
+        assert_eq!(response.metadata.fallback_level, Some(level));
+        let json = serde_json::to_string(&response).unwrap();
+        assert_eq!(serde_json::from_str::<PredictionResponse>(&json).unwrap(), response);
+    }
+
+    #[test]
+    fn the_median_is_there_or_there_is_no_prediction() {
+        for map in ["cost_usd_micros", "duration_ms"] {
+            let mut answer = answer();
+            answer["prediction"][map] = json!({"p50": 3});
+            assert_eq!(read(answer).unwrap_err().to_string(), "missing field `median`");
+        }
+    }
+
+    #[test]
+    fn no_data_is_an_answer() {
+        let none = json!({"prediction": null, "metadata": {"confidence": "none"}});
+        assert_eq!(read(none).unwrap(), PredictionResponse::default());
+        assert_eq!(read(json!({"prediction": null})).unwrap(), PredictionResponse::default());
+    }
 }

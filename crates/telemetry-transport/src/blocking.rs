@@ -20,15 +20,26 @@ use crate::{Request, Response, TransportError};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
+/// A type that is shared or boxed goes into a closure:
+///
+/// ```
+/// # use telemetry_transport::{Request, Transport, TransportError, Response};
+/// # fn example(recorder: std::sync::Arc<dyn Transport>) -> impl Transport {
+/// move |request: Request| recorder.send(request)
+/// # }
+/// ```
+///
 /// # What an implementation owes
 ///
+/// - **Room for several callers:** a client sends from its own thread, and asks for predictions from
+///   whichever thread wants them.
 /// - **The whole request:** method, path, headers and body as they are. The `Authorization` header
 ///   is marked sensitive; it must not reach a log, an error, or any host but the request's.
 /// - **The answer as it is:** any status is an answer, and none an error. Redirects are not
 ///   followed: the key would go with them.
 /// - **An end:** within the [`Timeout`](crate::Timeout) among the request's extensions, for the
 ///   whole exchange; [`TransportError::Timeout`] when it is over. A client waits no longer than its
-///   own deadline whatever the transport does, but until it returns, nothing else is sent.
+///   own deadline whatever the transport does, but until it returns, no other events are sent.
 /// - **A bound:** at most [`MAX_RESPONSE_BYTES`](crate::MAX_RESPONSE_BYTES) of the answer's body.
 /// - **No retries:** they are the client's, which knows the server's wishes.
 ///

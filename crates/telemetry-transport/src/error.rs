@@ -11,7 +11,7 @@ type BoxError = Box<dyn Error + Send + Sync>;
 ///
 /// | the request | error | the client |
 /// |---|---|---|
-/// | may or may not have arrived: no complete answer came in time | [`Timeout`](Self::Timeout) | tries again, with back-off; the server takes a repeated event once |
+/// | may or may not have arrived: no complete answer came in time | [`Timeout`](Self::Timeout) | tries again, with back-off; the server is assumed to take a repeated event once |
 /// | could not be sent, or its answer broke off: no route, refused, reset, a name that is not found | [`Network`](Self::Network) | the same |
 /// | will not go through however often it is tried: the certificate is refused, the address cannot be used, a gateway's own refusal | [`Other`](Self::Other) | keeps the events, waits for its next interval, and says so once |
 ///

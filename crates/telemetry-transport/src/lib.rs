@@ -10,10 +10,14 @@ mod ureq;
 
 pub use blocking::Transport;
 pub use error::TransportError;
-/// The crate whose types requests and answers are.
-pub use http;
 pub use nonblocking::{AsyncTransport, ResponseFuture};
 pub use request::{MAX_RESPONSE_BYTES, Request, Response, Timeout, is_loopback};
 
 #[cfg(feature = "ureq")]
 pub use self::ureq::UreqTransport;
+
+/// The crate whose types requests and answers are. In a module, so that a glob import does not hide
+/// one's own.
+pub mod reexport {
+    pub use http;
+}

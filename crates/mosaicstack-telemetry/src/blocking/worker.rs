@@ -78,11 +78,8 @@ impl Worker {
     pub(super) fn stop(self, deadline: Instant) {
         self.control.ask_close(deadline);
         unpark(&self.thread);
-        if !self.is_current() && !self.control.wait_for_done(clock::after(deadline, GRACE)) {
-            // Called from `Drop`, where a subscriber's panic could end the program.
-            let _ = catch_unwind(|| {
-                warn!(target: LOG_TARGET, "the last attempt is left to itself, under way as it is");
-            });
+        if !self.is_current() {
+            self.control.wait_for_done(clock::after(deadline, GRACE));
         }
     }
 

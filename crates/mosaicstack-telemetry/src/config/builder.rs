@@ -10,7 +10,7 @@ use super::{
     Server, TelemetryConfig,
     parse::{Parser, Text, switch},
 };
-use crate::{ApiKey, ConfigError, RetryPolicy, ServerUrl};
+use crate::{ConfigError, RetryPolicy, ServerUrl, credentials::ApiKey};
 
 const SERVER_URL: &str = "MOSAIC_TELEMETRY_SERVER_URL";
 const API_KEY: &str = "MOSAIC_TELEMETRY_API_KEY";
@@ -22,7 +22,8 @@ const SHORTEST: Duration = Duration::from_millis(1);
 
 /// Collects the parameters of a [`TelemetryConfig`], which documents them.
 ///
-/// `Debug` shows no text that was set, since any could be the API key in the wrong place.
+/// White space around a text does not count. `Debug` shows no text that was set, since any could be
+/// the API key in the wrong place.
 #[derive(Clone)]
 #[must_use = "a builder makes a configuration when `build` is called"]
 pub struct TelemetryConfigBuilder {
@@ -105,7 +106,7 @@ impl TelemetryConfigBuilder {
         self
     }
 
-    /// Logs batches instead of sending them.
+    /// Sends nothing: batches are logged instead, and predictions are not asked for.
     pub fn dry_run(mut self, dry_run: bool) -> Self {
         self.rest.dry_run = dry_run;
         self
@@ -143,8 +144,7 @@ impl TelemetryConfigBuilder {
         self
     }
 
-    /// Fills what was not set from the environment. White space around a value does not count, and
-    /// an empty variable is one that is not set.
+    /// Fills what was not set from the environment. An empty variable is one that is not set.
     pub fn with_env(self) -> Self {
         self.with_vars(|name| std::env::var_os(name).map(|value| value.to_string_lossy().into()))
     }
@@ -172,6 +172,16 @@ impl TelemetryConfigBuilder {
             }
         }
         self
+    }
+
+    /// As [`build`](Self::build), but faults turn telemetry off, with a warning: telemetry is never
+    /// the reason that a program does not start.
+    #[must_use]
+    pub fn build_or_disabled(self) -> TelemetryConfig {
+        self.build().unwrap_or_else(|error| {
+            tracing::warn!(target: crate::LOG_TARGET, "telemetry is disabled: {error}");
+            TelemetryConfig::disabled()
+        })
     }
 
     /// Makes the configuration.
@@ -241,7 +251,7 @@ impl fmt::Debug for TelemetryConfigBuilder {
 }
 
 fn in_code(value: impl Into<String>) -> Option<Text> {
-    Some(Text { value: value.into(), variable: None })
+    Some(Text { value: value.into().trim().into(), variable: None })
 }
 
 fn parse_instance(text: &str) -> Result<Uuid, String> {
@@ -309,6 +319,18 @@ mod tests {
         assert!(!config.is_enabled());
         let config = good().with_vars(variables([(ENABLED, "")])).build().unwrap();
         assert!(config.is_enabled());
+    }
+
+    #[test]
+    fn a_faulty_configuration_can_turn_telemetry_off() {
+        assert!(good().build_or_disabled().is_enabled());
+        assert!(!good().batch_size(0).build_or_disabled().is_enabled());
+    }
+
+    #[test]
+    fn white_space_around_a_text_does_not_count() {
+        let config = good().api_key(format!(" {KEY}\n")).server_url("https://example.com \n");
+        assert_eq!(config.build().unwrap().server_url().unwrap().as_str(), "https://example.com");
     }
 
     #[test]
