@@ -91,8 +91,8 @@ impl TelemetryClient {
     ///
     /// Returns earlier if nothing more can be done before the deadline, because the server wants a
     /// pause that is longer, or refuses the configuration; also at once when called by the transport
-    /// or a log subscriber on the client's own thread, which cannot wait for itself. Does nothing,
-    /// well, if telemetry is disabled.
+    /// or a log subscriber on the client's own thread, which cannot wait for itself. Succeeds at once
+    /// if telemetry is disabled.
     ///
     /// # Errors
     ///
@@ -138,8 +138,8 @@ impl TelemetryClient {
     /// Asks the server for predictions, on the calling thread, and caches the answers.
     ///
     /// Takes up to the configured `request_timeout` for each 50 queries; each is asked once, since
-    /// the caller knows best whether to try again. Asks nothing and succeeds
-    /// if telemetry is disabled or in a dry run.
+    /// the caller knows best whether to try again. Asks nothing and succeeds if telemetry is disabled
+    /// or in a dry run.
     ///
     /// # Errors
     ///

@@ -21,7 +21,7 @@ pub(crate) struct Outbox {
     pub(crate) counters: Counters,
     closed: AtomicBool,
     /// How many waiting events are worth waking the driver for.
-    full_batch: Option<usize>,
+    full_batch: Option<u64>,
     wake: Box<dyn Fn() + Send + Sync>,
     /// Whether the driver has been woken for a full batch and has not looked yet.
     nudged: AtomicBool,
@@ -33,7 +33,7 @@ impl Outbox {
     /// `wake` is called from `track`: it must neither block nor panic.
     pub(crate) fn new(config: &TelemetryConfig, wake: impl Fn() + Send + Sync + 'static) -> Self {
         // A queue smaller than a batch is full before a batch is.
-        let full_batch = config.batch_size.min(config.max_queue_size);
+        let full_batch = config.batch_size.min(config.max_queue_size) as u64;
         Self {
             queue: config.is_enabled().then(|| EvictingQueue::new(config.max_queue_size)),
             counters: Counters::default(),
@@ -72,8 +72,7 @@ impl Outbox {
 
     /// Whether a batch is full, and need not wait for the interval.
     pub(crate) fn has_full_batch(&self) -> bool {
-        let waiting = self.queue.as_ref().map_or(0, EvictingQueue::len);
-        self.full_batch.is_some_and(|full| waiting >= full)
+        self.full_batch.is_some_and(|full| self.pending() >= full)
     }
 
     /// From now on, `track` wakes the driver again. To be called before looking for a full batch.

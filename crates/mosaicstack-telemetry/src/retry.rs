@@ -79,9 +79,9 @@ impl Delays {
         })
     }
 
-    /// The delay of the next attempt, without any spread, if there were no answer at all.
-    pub(crate) const fn initial(&self) -> Duration {
-        self.policy.initial_backoff
+    /// The first delay, before it is spread.
+    pub(crate) fn initial(&self) -> Duration {
+        self.policy.initial_backoff.min(self.policy.max_backoff)
     }
 
     pub(crate) fn clamped(&self, retry_after: Duration) -> Duration {

@@ -48,7 +48,8 @@ impl Faults {
         self.event_id
     }
 
-    /// The faults, in the order of the document or, for a value, of the schema.
+    /// The faults. Their order is always the same, but not the document's: keys come first, then
+    /// values.
     pub fn iter(&self) -> std::slice::Iter<'_, Fault> {
         self.listed.iter()
     }

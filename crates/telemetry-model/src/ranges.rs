@@ -74,7 +74,7 @@ fn excess(text: &str) -> Option<usize> {
     text.char_indices().nth(MAX_TEXT_CHARS).map(|(byte, _)| byte)
 }
 
-/// Reports every value that is out of its range, in the order of the schema.
+/// Reports every value that is out of its range.
 pub(crate) fn check(event: &TaskCompletionEvent, faults: &mut Faults) {
     check_schema_version(&event.schema_version, faults);
     for (pointer, value) in [

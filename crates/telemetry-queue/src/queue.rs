@@ -147,19 +147,21 @@ impl<T> Shared<T> {
 
     /// Takes up to `max` successive items. Called by the owner of `reading` alone.
     fn take(&self, max: usize) -> Vec<T> {
-        let (tail, capacity) = (self.ring.tail(), self.ring.capacity());
-        let from = self.taken.load(Ordering::Relaxed).max(tail.saturating_sub(capacity));
-        let mut items =
-            Vec::with_capacity(max.min(usize::try_from(tail.saturating_sub(from)).unwrap_or(max)));
-        let mut next = from;
-        // Pushes can overtake the reader; after a whole lap it gives up until the next call.
-        while next - from < capacity && items.len() < max {
+        let oldest = || self.ring.tail().saturating_sub(self.ring.capacity());
+        let mut next = self.taken.load(Ordering::Relaxed).max(oldest());
+        let waiting = self.ring.tail().saturating_sub(next).min(self.ring.capacity());
+        let max = max.min(usize::try_from(waiting).unwrap_or(max));
+        let mut items = Vec::with_capacity(max);
+        while items.len() < max {
             match self.ring.take(next) {
-                Taken::Item(handle) => items.extend(self.cells.take(handle)),
-                Taken::Evicted if items.is_empty() => {}
+                Taken::Item(handle) => {
+                    items.extend(self.cells.take(handle));
+                    next += 1;
+                }
+                // Pushes have overtaken the reader before it had anything.
+                Taken::Evicted if items.is_empty() => next = oldest().max(next + 1),
                 Taken::Evicted | Taken::NotPushed => break,
             }
-            next += 1;
         }
         self.out.store(items.len(), Ordering::Release);
         self.first.store(next - items.len() as u64, Ordering::Release);

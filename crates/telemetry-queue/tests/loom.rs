@@ -166,3 +166,18 @@ fn what_a_reader_has_in_hand_is_not_settled() {
         }
     });
 }
+
+#[test]
+fn a_reader_that_is_overtaken_finds_what_is_there() {
+    check(|| {
+        let queue = EvictingQueue::new(1);
+        assert_eq!(queue.push(0), None);
+        let other = {
+            let queue = queue.clone();
+            thread::spawn(move || push_all(&queue, [1, 2]))
+        };
+        let batch = queue.peek_batch(1).map(Batch::commit);
+        other.join().unwrap();
+        assert_eq!(batch.map(|items| items.len()), Some(1), "the queue was never empty");
+    });
+}
