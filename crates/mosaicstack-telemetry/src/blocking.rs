@@ -1,21 +1,20 @@
 //! The client for programs without an asynchronous runtime.
 
+mod predictor;
 mod worker;
 
-use std::{fmt, panic::catch_unwind, process, sync::Arc, thread, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use telemetry_model::{EventBuilder, PredictionQuery, PredictionResponse, TaskCompletionEvent};
 use telemetry_transport::Transport;
-use tracing::{debug, warn};
 
+pub use self::predictor::Predictor;
 use self::worker::Worker;
 use crate::{
-    FlushError, LOG_TARGET, PredictionError, Stats, TelemetryConfig, TelemetryHandle, clock,
+    FlushError, PredictionError, Stats, TelemetryConfig, TelemetryHandle, clock,
+    lifecycle::{self, Lifecycle},
+    wait,
 };
-
-/// How long booking a result can take at the most, with other threads in the way. Within what a
-/// deadline may be late, beside what the worker is waited for after it.
-const BOOKING: Duration = Duration::from_millis(20);
 
 /// Reports events from a thread of its own.
 ///
@@ -34,13 +33,9 @@ const BOOKING: Duration = Duration::from_millis(20);
 /// ```
 #[must_use = "dropping it stops it"]
 pub struct TelemetryClient {
-    handle: TelemetryHandle,
+    lifecycle: Lifecycle,
+    worker: Worker,
     transport: Arc<dyn Transport>,
-    shutdown_timeout: Duration,
-    /// None if telemetry is disabled.
-    worker: Option<Worker>,
-    /// The process that the worker runs in: a forked child has no worker.
-    process: u32,
 }
 
 impl TelemetryClient {
@@ -57,33 +52,24 @@ impl TelemetryClient {
     /// Cannot fail either: if the system has no thread for it, that is logged, and events wait.
     pub fn with_transport(config: TelemetryConfig, transport: impl Transport + 'static) -> Self {
         let transport: Arc<dyn Transport> = Arc::new(transport);
-        let (handle, worker) = worker::spawn(&config, &transport);
-        if worker.is_none() {
-            debug!(target: LOG_TARGET, "telemetry is disabled: events are counted and dropped");
-        }
-        Self {
-            handle,
-            transport,
-            shutdown_timeout: config.shutdown_timeout,
-            worker,
-            process: process::id(),
-        }
+        let (lifecycle, worker) = worker::spawn(&config, &transport);
+        Self { lifecycle, worker, transport }
     }
 
     /// A handle to record with from anywhere.
     #[must_use]
     pub fn handle(&self) -> TelemetryHandle {
-        self.handle.clone()
+        self.lifecycle.handle.clone()
     }
 
     /// Records an event; see [`TelemetryHandle::track`] for what it promises.
     pub fn track(&self, event: TaskCompletionEvent) {
-        self.handle.track(event);
+        self.lifecycle.handle.track(event);
     }
 
     /// Starts an event of the configured installation.
     pub fn event(&self) -> EventBuilder {
-        self.handle.event()
+        self.lifecycle.handle.event()
     }
 
     /// Sends what has been tracked before this call, and waits until the server has taken or
@@ -98,18 +84,11 @@ impl TelemetryClient {
     ///
     /// Events are still pending. They stay queued, and the client goes on trying.
     pub fn flush(&self, deadline: Duration) -> Result<(), FlushError> {
-        let Some(worker) = &self.worker else { return Ok(()) };
-        let outbox = &self.handle.outbox;
-        let mark = outbox.queued();
-        let settled = || outbox.settled() >= mark;
-        if settled() {
-            return Ok(());
+        let Some(flush) = self.lifecycle.flush(clock::now(), deadline)? else { return Ok(()) };
+        if self.worker.is_current() {
+            return flush.result();
         }
-        let deadline = clock::after(clock::now(), deadline);
-        if self.is_forked() || !worker.flush(deadline, settled) {
-            return Err(FlushError::new(outbox.pending()));
-        }
-        Ok(())
+        wait::block_on(|now, cx| flush.poll(now, cx))
     }
 
     /// Delivers what is queued and ends, within the configured `shutdown_timeout` plus 50 ms.
@@ -118,73 +97,58 @@ impl TelemetryClient {
     /// delivered in time is `pending` in the returned books. What is tracked from now on is dropped.
     pub fn stop(mut self) -> Stats {
         self.shut_down();
-        // An attempt that was left to itself may be between two of the numbers right now.
-        for _ in 0..BOOKING.as_millis() {
-            let stats = self.stats();
-            if stats.is_balanced() {
-                return stats;
-            }
-            thread::park_timeout(Duration::from_millis(1));
-        }
         self.stats()
     }
 
     /// The books, at this moment.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        self.handle.stats()
+        self.lifecycle.handle.stats()
     }
 
-    /// Asks the server for predictions, on the calling thread, and caches the answers.
-    ///
-    /// Takes up to the configured `request_timeout` for each 50 queries; each is asked once, since
-    /// the caller knows best whether to try again. Asks nothing and succeeds if telemetry is disabled
-    /// or in a dry run.
+    /// What asks for predictions, to pass around.
+    #[must_use]
+    pub fn predictor(&self) -> Predictor {
+        let transport = Arc::clone(&self.transport);
+        Predictor::new(self.handle(), transport, self.lifecycle.process)
+    }
+
+    /// What the server predicts; see [`Predictor::predict`]. Runs on the calling thread.
     ///
     /// # Errors
     ///
-    /// The first failure; what was cached stays, and so does what was answered before it. Of more
-    /// than 1,000 answers, those that expire first are forgotten.
+    /// As there.
+    pub fn predict(
+        &self,
+        query: &PredictionQuery,
+    ) -> Result<Arc<PredictionResponse>, PredictionError> {
+        self.predictor().predict(query)
+    }
+
+    /// Asks the server for predictions and caches the answers; see [`Predictor::refresh`]. Runs on
+    /// the calling thread.
+    ///
+    /// # Errors
+    ///
+    /// As there.
     #[doc(alias = "refresh_predictions_sync")]
     pub fn refresh_predictions(&self, queries: &[PredictionQuery]) -> Result<(), PredictionError> {
-        if self.is_forked() {
-            return Err(PredictionError::Forked);
-        }
-        let predictions = &self.handle.predictions;
-        for (queries, request) in predictions.requests(queries) {
-            predictions.check_gate(clock::now())?;
-            let result = worker::send(&*self.transport, request, &self.handle.outbox.counters);
-            predictions.complete(clock::now(), clock::wall(), queries, result)?;
-        }
-        Ok(())
+        self.predictor().refresh(queries)
     }
 
     /// The cached prediction for a query; see [`TelemetryHandle::prediction`].
     #[doc(alias = "get_prediction")]
     #[must_use]
     pub fn prediction(&self, query: &PredictionQuery) -> Option<Arc<PredictionResponse>> {
-        self.handle.prediction(query)
+        self.lifecycle.handle.prediction(query)
     }
 
     fn shut_down(&mut self) {
-        let Some(worker) = self.worker.take() else { return };
-        self.handle.outbox.close();
-        if self.is_forked() {
-            return;
+        let Some(closing) = self.lifecycle.close(clock::now()) else { return };
+        if !self.worker.is_current() {
+            wait::block_on(|now, cx| closing.poll(now, cx));
         }
-        worker.stop(clock::after(clock::now(), self.shutdown_timeout));
-        let pending = self.handle.outbox.pending();
-        if pending > 0 {
-            // In `Drop`, a subscriber's panic could end the program.
-            let _ = catch_unwind(|| {
-                warn!(target: LOG_TARGET, "stopped in time, but {pending} events are not delivered");
-            });
-        }
-    }
-
-    /// Whether this is a forked child: the worker is in the parent, and so are its events.
-    fn is_forked(&self) -> bool {
-        process::id() != self.process
+        lifecycle::report_pending(&self.lifecycle.handle.outbox);
     }
 }
 

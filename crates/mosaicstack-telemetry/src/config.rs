@@ -32,6 +32,7 @@ use crate::{ConfigError, RetryPolicy, ServerUrl, credentials::ApiKey};
 /// | parameter | default | |
 /// |---|---|---|
 /// | `shutdown_timeout` | 5 s | how long `stop` and dropping a client may take |
+/// | `no_data_cache_ttl` | 10 min | how long "no data" counts as a fresh answer |
 /// | `early_flush` | true | a full batch does not wait for the interval |
 /// | `retry_policy` | see [`RetryPolicy`] | delays between attempts |
 /// | `allow_plain_http` | false | `http` to hosts other than loopback |
@@ -60,6 +61,7 @@ pub struct TelemetryConfig {
     pub(crate) batch_size: usize,
     pub(crate) request_timeout: Duration,
     pub(crate) prediction_cache_ttl: Duration,
+    pub(crate) no_data_cache_ttl: Duration,
     pub(crate) dry_run: bool,
     pub(crate) retry_policy: RetryPolicy,
     pub(crate) shutdown_timeout: Duration,
@@ -106,6 +108,7 @@ impl TelemetryConfig {
             batch_size: EventBatch::MAX_EVENTS,
             request_timeout: Duration::from_secs(10),
             prediction_cache_ttl: Duration::from_secs(6 * 60 * 60),
+            no_data_cache_ttl: Duration::from_secs(10 * 60),
             dry_run: false,
             retry_policy: RetryPolicy::default(),
             shutdown_timeout: Duration::from_secs(5),
@@ -159,6 +162,12 @@ impl TelemetryConfig {
     #[must_use]
     pub const fn prediction_cache_ttl(&self) -> Duration {
         self.prediction_cache_ttl
+    }
+
+    /// How long it counts as fresh that the server has no data for a query.
+    #[must_use]
+    pub const fn no_data_cache_ttl(&self) -> Duration {
+        self.no_data_cache_ttl
     }
 
     /// Whether batches are logged instead of sent.

@@ -1,14 +1,23 @@
-//! Between the threads that ask for a flush or a stop, and the worker that does it.
+//! Between those who ask for a flush or a stop, and the worker that does it.
 
-use std::time::{Duration, Instant};
+use std::{
+    fmt,
+    task::Context,
+    time::{Duration, Instant},
+};
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::Mutex;
+
+use crate::wait::{Wait, Waiters};
+
+/// How much later than its deadline a call may return: the last attempt ends at the deadline, and
+/// what came of it is worth the wait.
+pub(crate) const GRACE: Duration = Duration::from_millis(20);
 
 /// What callers want, and how far the worker is.
-#[derive(Debug, Default)]
 pub(crate) struct Control {
     state: Mutex<State>,
-    changed: Condvar,
+    wake: Box<dyn Fn() + Send + Sync>,
 }
 
 #[derive(Debug, Default)]
@@ -21,6 +30,7 @@ struct State {
     /// Until when the worker sleeps; none while it is at work.
     sleeps_until: Option<Instant>,
     done: bool,
+    waiters: Waiters,
 }
 
 /// What the worker has been asked since it looked last.
@@ -31,48 +41,59 @@ pub(crate) struct Orders {
 }
 
 impl Control {
+    /// `wake` makes the worker look for orders; it is called from `track`.
+    pub(crate) fn new(wake: impl Fn() + Send + Sync + 'static) -> Self {
+        Self { state: Mutex::default(), wake: Box::new(wake) }
+    }
+
+    pub(crate) fn wake(&self) {
+        (self.wake)();
+    }
+
     /// Asks for a flush; returns its number.
     pub(crate) fn ask_flush(&self) -> u64 {
-        let mut state = self.state.lock();
-        state.asked += 1;
-        state.asked
+        let number = {
+            let mut state = self.state.lock();
+            state.asked += 1;
+            state.asked
+        };
+        self.wake();
+        number
     }
 
     pub(crate) fn ask_close(&self, deadline: Instant) {
         self.state.lock().close_by = Some(deadline);
+        self.wake();
     }
 
-    /// Waits until the flush with that number has ended: `settled` is true, or the worker cannot
-    /// settle any more before the deadline, or it has passed. `settled` is called under the lock.
-    pub(crate) fn wait_for_flush(
+    /// Whether the flush with that number has ended: `settled` is true, or the worker cannot settle
+    /// any more before the deadline, or it has passed. `settled` is called under the lock.
+    pub(crate) fn poll_flush(
         &self,
-        number: u64,
-        deadline: Instant,
+        now: Instant,
+        cx: &Context<'_>,
+        (number, deadline): (u64, Instant),
         settled: impl Fn() -> bool,
-    ) -> bool {
+    ) -> Wait<bool> {
         let mut state = self.state.lock();
-        loop {
-            if settled() {
-                return true;
-            }
-            let sleeps_on = state.sleeps_until.is_some_and(|until| until >= deadline);
-            if state.done || (state.begun >= number && sleeps_on) {
-                return false;
-            }
-            if self.changed.wait_until(&mut state, deadline).timed_out() {
-                return settled();
-            }
+        if settled() {
+            return Wait::Ready(true);
         }
+        let sleeps_on = state.sleeps_until.is_some_and(|until| until >= deadline);
+        if state.done || (state.begun >= number && sleeps_on) || now >= deadline {
+            return Wait::Ready(false);
+        }
+        state.waiters.register(cx);
+        Wait::Until(deadline)
     }
 
-    /// Waits until the worker is done, but not beyond `deadline`.
-    pub(crate) fn wait_for_done(&self, deadline: Instant) {
+    /// Whether the worker is done; if not, it wakes the caller when it is.
+    pub(crate) fn poll_done(&self, cx: &Context<'_>) -> bool {
         let mut state = self.state.lock();
-        while !state.done {
-            if self.changed.wait_until(&mut state, deadline).timed_out() {
-                return;
-            }
+        if !state.done {
+            state.waiters.register(cx);
         }
+        state.done
     }
 
     /// For the worker: what there is to do. It is at work from now on.
@@ -86,29 +107,38 @@ impl Control {
 
     /// For the worker: whether it may sleep. It may not if there are orders.
     pub(crate) fn may_sleep(&self, until: Instant) -> bool {
-        let mut state = self.state.lock();
-        if state.asked > state.begun || state.close_by.is_some() {
-            return false;
-        }
-        state.sleeps_until = Some(until);
-        self.changed.notify_all();
+        let waiters = {
+            let mut state = self.state.lock();
+            if state.asked > state.begun || state.close_by.is_some() {
+                return false;
+            }
+            state.sleeps_until = Some(until);
+            state.waiters.take()
+        };
+        waiters.wake();
         true
     }
 
     /// For the worker: something has been settled.
     pub(crate) fn progress(&self) {
-        // With the lock, or it could fall between a caller's look and its wait.
-        drop(self.state.lock());
-        self.changed.notify_all();
+        // Under the lock, or it could fall between a caller's look and its registration.
+        let waiters = self.state.lock().waiters.take();
+        waiters.wake();
     }
 
     /// For the worker: it will do nothing more.
     pub(crate) fn done(&self) {
-        self.state.lock().done = true;
-        self.changed.notify_all();
+        let waiters = {
+            let mut state = self.state.lock();
+            state.done = true;
+            state.waiters.take()
+        };
+        waiters.wake();
     }
 }
 
-/// How much later than its deadline a call may return: the last attempt ends at the deadline, and
-/// what came of it is worth the wait.
-pub(crate) const GRACE: Duration = Duration::from_millis(20);
+impl fmt::Debug for Control {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Control").field("state", &self.state).finish_non_exhaustive()
+    }
+}

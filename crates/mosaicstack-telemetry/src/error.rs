@@ -74,7 +74,7 @@ impl fmt::Display for FlushError {
 impl Error for FlushError {}
 
 /// Predictions could not be refreshed. What was cached stays.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum PredictionError {
     /// There was no answer.

@@ -6,7 +6,8 @@ use telemetry_model::{EventBuilder, PredictionQuery, PredictionResponse, TaskCom
 use uuid::Uuid;
 
 use crate::{
-    Start, Stats, Submitter, TelemetryConfig, clock, outbox::Outbox, predictions::Predictions,
+    CachedPrediction, PredictionLookup, Start, Stats, Submitter, TelemetryConfig, clock,
+    outbox::Outbox, predictions::Predictions,
 };
 
 /// Records events, reads predictions and the books. Never does I/O.
@@ -26,8 +27,8 @@ impl TelemetryHandle {
     /// `wake` is called when the driver should call [`Submitter::poll`] before the time it was
     /// told. It is called from [`track`](Self::track) alone, so it must not block.
     ///
-    /// Predictions are the clients' so far: [`prediction`](Self::prediction) of such a handle is
-    /// always none.
+    /// For predictions, such a driver carries out what [`lookup`](Self::lookup) and
+    /// [`refresh`](Self::refresh) say.
     ///
     /// A driver for a program that reports at its end:
     ///
@@ -91,7 +92,8 @@ impl TelemetryHandle {
         EventBuilder::new(self.instance_id)
     }
 
-    /// The cached prediction for a query, if there is one and it is fresh.
+    /// The cached prediction for a query, if there is one and it is fresh; see
+    /// [`cached_prediction`](Self::cached_prediction) for one that may be stale.
     ///
     /// The server may have answered that it has no data: then there is a response, whose
     /// `prediction` is none.
@@ -99,6 +101,56 @@ impl TelemetryHandle {
     #[must_use]
     pub fn prediction(&self, query: &PredictionQuery) -> Option<Arc<PredictionResponse>> {
         self.predictions.fresh(clock::now(), query)
+    }
+
+    /// What the server answered last to a query, if it is still known, and how old that is.
+    #[must_use]
+    pub fn cached_prediction(&self, query: &PredictionQuery) -> Option<CachedPrediction> {
+        self.predictions.cached(clock::now(), query)
+    }
+
+    /// What to do to learn the answers to `queries`, for a driver of one's own: those that are
+    /// cached and fresh are not asked again. A client's [`Predictor`](crate::Predictor) does it.
+    ///
+    /// ```
+    /// use std::{task::{Context, Waker}, time::{Instant, SystemTime}};
+    /// use mosaicstack_telemetry::*;
+    ///
+    /// # let config = TelemetryConfig::builder()
+    /// #     .server_url("https://tel-api.mosaicstack.dev")
+    /// #     .api_key("a".repeat(64))
+    /// #     .instance_id("12345678-1234-1234-1234-123456789abc")
+    /// #     .build()?;
+    /// # let start = Start { now: Instant::now(), wall: SystemTime::now(), seed: 7 };
+    /// # let (handle, _submitter) = TelemetryHandle::with_submitter(&config, start, || {});
+    /// let query = PredictionQuery::new(TaskType::Testing, "m", Provider::Ollama, Complexity::Low);
+    /// let transport = |_: Request| -> Result<Response, TransportError> {
+    ///     let answer = r#"{"results": [{"prediction": null}]}"#;
+    ///     Ok(Response::new(answer.into()))
+    /// };
+    /// let mut lookup = handle.lookup([query.clone()]);
+    /// // A driver that serves more than one caller passes a waker that wakes this one.
+    /// let mut cx = Context::from_waker(Waker::noop());
+    /// let answers = loop {
+    ///     match lookup.poll(start.now, &mut cx) {
+    ///         LookupAction::Send(request, inquiry) => {
+    ///             lookup.complete(start.now, start.wall, inquiry, transport.send(request));
+    ///         }
+    ///         LookupAction::Wait(_) => unreachable!("nobody else asks"),
+    ///         LookupAction::Done(answers) => break answers?,
+    ///     }
+    /// };
+    /// assert_eq!(answers[&query].metadata.confidence, Confidence::None);
+    /// assert!(handle.prediction(&query).is_some(), "cached");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn lookup(&self, queries: impl IntoIterator<Item = PredictionQuery>) -> PredictionLookup {
+        PredictionLookup::new(Arc::clone(&self.predictions), queries, true)
+    }
+
+    /// As [`lookup`](Self::lookup), but all `queries` are asked, also those that are cached.
+    pub fn refresh(&self, queries: impl IntoIterator<Item = PredictionQuery>) -> PredictionLookup {
+        PredictionLookup::new(Arc::clone(&self.predictions), queries, false)
     }
 
     /// The books, at this moment.

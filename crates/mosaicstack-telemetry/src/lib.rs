@@ -6,14 +6,17 @@ mod clock;
 mod config;
 mod control;
 mod credentials;
+mod driver;
 mod error;
 mod handle;
+mod lifecycle;
 mod outbox;
 mod predictions;
 mod protocol;
 mod retry;
 mod stats;
 mod submitter;
+mod wait;
 
 pub use telemetry_model::*;
 #[cfg(feature = "ureq")]
@@ -21,11 +24,12 @@ pub use telemetry_transport::UreqTransport;
 pub use telemetry_transport::{Request, Response, Timeout, Transport, TransportError};
 
 pub use crate::{
-    blocking::TelemetryClient,
+    blocking::{Predictor, TelemetryClient},
     config::{TelemetryConfig, TelemetryConfigBuilder},
     credentials::ServerUrl,
     error::{ConfigError, ConfigFault, FlushError, PredictionError},
     handle::TelemetryHandle,
+    predictions::{CachedPrediction, Inquiry, LookupAction, PredictionLookup},
     protocol::Verdict,
     retry::RetryPolicy,
     stats::{Dropped, Health, Stats},

@@ -5,6 +5,8 @@ use std::{
     sync::atomic::{AtomicU8, AtomicU64, Ordering},
 };
 
+use telemetry_transport::TransportError;
+
 /// What became of every event that was tracked, so far.
 ///
 /// `tracked = delivered + rejected + evicted + dropped + pending`, exactly, whenever no call is
@@ -126,6 +128,12 @@ impl Counter {
 impl Counters {
     pub(crate) fn set_health(&self, health: Health) {
         self.health.store(health as u8, Ordering::Release);
+    }
+
+    /// Counts a panic of the transport: an attempt that failed.
+    pub(crate) fn transport_panicked(&self) -> TransportError {
+        self.panics.add(1);
+        TransportError::network("the transport panicked")
     }
 
     pub(crate) fn health(&self) -> Health {

@@ -28,6 +28,7 @@ const SHORTEST: Duration = Duration::from_millis(1);
 #[must_use = "a builder makes a configuration when `build` is called"]
 pub struct TelemetryConfigBuilder {
     server_url: Option<Text>,
+    default_server_url: Option<Text>,
     api_key: Option<Text>,
     instance_id: Option<Text>,
     enabled: Option<Text>,
@@ -39,6 +40,7 @@ impl Default for TelemetryConfigBuilder {
     fn default() -> Self {
         Self {
             server_url: None,
+            default_server_url: None,
             api_key: None,
             instance_id: None,
             enabled: None,
@@ -52,6 +54,12 @@ impl TelemetryConfigBuilder {
     /// The base URL of the server's API.
     pub fn server_url(mut self, url: impl Into<String>) -> Self {
         self.server_url = in_code(url);
+        self
+    }
+
+    /// The base URL if neither code nor environment names one.
+    pub fn default_server_url(mut self, url: impl Into<String>) -> Self {
+        self.default_server_url = in_code(url);
         self
     }
 
@@ -103,6 +111,13 @@ impl TelemetryConfigBuilder {
     #[doc(alias = "prediction_cache_ttl_seconds")]
     pub fn prediction_cache_ttl(mut self, ttl: Duration) -> Self {
         self.rest.prediction_cache_ttl = ttl;
+        self
+    }
+
+    /// How long it counts as fresh that the server has no data for a query; no longer than
+    /// [`prediction_cache_ttl`](Self::prediction_cache_ttl) in any case.
+    pub fn no_data_cache_ttl(mut self, ttl: Duration) -> Self {
+        self.rest.no_data_cache_ttl = ttl;
         self
     }
 
@@ -190,7 +205,8 @@ impl TelemetryConfigBuilder {
     ///
     /// Every fault at once, each with the way out. No message repeats the API key.
     pub fn build(self) -> Result<TelemetryConfig, ConfigError> {
-        let Self { server_url, api_key, instance_id, enabled, allow_plain_http, rest } = self;
+        let Self { api_key, instance_id, enabled, allow_plain_http, rest, .. } = self;
+        let server_url = self.server_url.or(self.default_server_url);
         let mut parser = Parser::default();
         let enabled = enabled.is_none_or(|text| {
             // A switch that cannot be read is a fault, and the rest is read as if it were on.
@@ -215,6 +231,7 @@ impl TelemetryConfigBuilder {
         parser.within("batch_size", config.batch_size, 1..=EventBatch::MAX_EVENTS);
         parser.duration("request_timeout", config.request_timeout, SHORTEST);
         parser.duration("prediction_cache_ttl", config.prediction_cache_ttl, Duration::ZERO);
+        parser.duration("no_data_cache_ttl", config.no_data_cache_ttl, Duration::ZERO);
         parser.within("max_retries", config.retry_policy.max_retries, 0..=100);
         parser.duration(
             "retry_policy.initial_backoff",
@@ -319,6 +336,20 @@ mod tests {
         assert!(!config.is_enabled());
         let config = good().with_vars(variables([(ENABLED, "")])).build().unwrap();
         assert!(config.is_enabled());
+    }
+
+    #[test]
+    fn the_default_url_comes_after_code_and_environment() {
+        let default = "https://default.example.com";
+        let without = TelemetryConfig::builder().api_key(KEY).instance_id(INSTANCE);
+        let url = |builder: TelemetryConfigBuilder| {
+            let config = builder.default_server_url(default).build().unwrap();
+            config.server_url().unwrap().to_string()
+        };
+        assert_eq!(url(without.clone()), default);
+        let env = variables([(SERVER_URL, "http://localhost:8000")]);
+        assert_eq!(url(without.with_vars(env)), "http://localhost:8000");
+        assert_eq!(url(good()), "https://tel-api.mosaicstack.dev");
     }
 
     #[test]

@@ -1,0 +1,79 @@
+//! What every driver of the submitter does, but for sending and sleeping.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use telemetry_transport::{Response, TransportError};
+
+use crate::{Action, Delivery, Submitter, clock, control::Control, outbox::Outbox};
+
+/// How long a worker pauses after a panic outside the transport, in a log subscriber say: it may
+/// happen again.
+const PAUSE_AFTER_PANIC: Duration = Duration::from_secs(1);
+
+/// Runs the submitter under the callers' control. Dropped, it tells them that it is done.
+#[derive(Debug)]
+pub(crate) struct Driver {
+    pub(crate) control: Arc<Control>,
+    pub(crate) outbox: Arc<Outbox>,
+    submitter: Submitter,
+    /// After a panic, until when to pause.
+    pause: Option<Instant>,
+}
+
+impl Driver {
+    pub(crate) const fn new(
+        control: Arc<Control>,
+        outbox: Arc<Outbox>,
+        submitter: Submitter,
+    ) -> Self {
+        Self { control, outbox, submitter, pause: None }
+    }
+
+    /// Takes orders, and says what to do next.
+    pub(crate) fn next(&mut self, now: Instant) -> Action {
+        if let Some(until) = self.pause.take() {
+            return Action::Wait(until);
+        }
+        let poll = |submitter: &mut Submitter, control: &Control| {
+            let orders = control.take_orders();
+            if orders.flush {
+                submitter.flush(now);
+            }
+            if let Some(deadline) = orders.close_by {
+                submitter.close(now, deadline);
+            }
+            submitter.poll(now)
+        };
+        catch_unwind(AssertUnwindSafe(|| poll(&mut self.submitter, &self.control))).unwrap_or_else(
+            |_| {
+                self.outbox.counters.panics.add(1);
+                Action::Wait(clock::after(now, PAUSE_AFTER_PANIC))
+            },
+        )
+    }
+
+    /// Reports what became of a request.
+    pub(crate) fn complete(
+        &mut self,
+        now: Instant,
+        delivery: Delivery,
+        result: Result<Response, TransportError>,
+    ) {
+        let complete = || self.submitter.complete(now, delivery, result);
+        if catch_unwind(AssertUnwindSafe(complete)).is_err() {
+            self.outbox.counters.panics.add(1);
+            self.pause = Some(clock::after(now, PAUSE_AFTER_PANIC));
+        }
+        self.control.progress();
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        self.control.done();
+    }
+}

@@ -1,0 +1,172 @@
+//! What both clients are, but for the way they wait.
+
+use std::{
+    panic::catch_unwind,
+    process,
+    sync::Arc,
+    task::Context,
+    time::{Duration, Instant},
+};
+
+use tracing::{debug, warn};
+
+use crate::{
+    FlushError, LOG_TARGET, TelemetryConfig, TelemetryHandle, clock,
+    control::{Control, GRACE},
+    driver::Driver,
+    outbox::Outbox,
+    submitter::Start,
+    wait::Wait,
+};
+
+/// How long booking a result can take at the most, with other threads in the way. Within what a
+/// deadline may be late, beside what the worker is waited for after it.
+const BOOKING: Duration = Duration::from_millis(20);
+
+/// A running client.
+#[derive(Debug)]
+pub(crate) struct Lifecycle {
+    pub(crate) handle: TelemetryHandle,
+    /// None if telemetry is disabled, or once the client has been stopped.
+    control: Option<Arc<Control>>,
+    shutdown_timeout: Duration,
+    pub(crate) process: Process,
+}
+
+/// The process that a worker runs in: a forked child has none, and its connections are its parent's.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Process(u32);
+
+impl Process {
+    pub(crate) fn current() -> Self {
+        Self(process::id())
+    }
+
+    pub(crate) fn is_forked(self) -> bool {
+        process::id() != self.0
+    }
+}
+
+impl Lifecycle {
+    /// A client, and what its worker has to drive, unless telemetry is disabled. `wake` makes the
+    /// worker look for orders.
+    pub(crate) fn new(
+        config: &TelemetryConfig,
+        start: Start,
+        wake: impl Fn() + Send + Sync + 'static,
+    ) -> (Self, Option<Driver>) {
+        let control = Arc::new(Control::new(wake));
+        let wake = {
+            let control = Arc::clone(&control);
+            move || control.wake()
+        };
+        let (handle, submitter) = TelemetryHandle::with_submitter(config, start, wake);
+        let is_enabled = config.is_enabled();
+        if !is_enabled {
+            debug!(target: LOG_TARGET, "telemetry is disabled: events are counted and dropped");
+        }
+        let outbox = Arc::clone(&handle.outbox);
+        let driver = is_enabled.then(|| Driver::new(Arc::clone(&control), outbox, submitter));
+        let lifecycle = Self {
+            handle,
+            control: is_enabled.then_some(control),
+            shutdown_timeout: config.shutdown_timeout,
+            process: Process::current(),
+        };
+        (lifecycle, driver)
+    }
+
+    /// Asks for a flush; none if there is nothing to wait for.
+    pub(crate) fn flush(
+        &self,
+        now: Instant,
+        deadline: Duration,
+    ) -> Result<Option<Flush<'_>>, FlushError> {
+        let Some(control) = &self.control else { return Ok(None) };
+        let outbox = &*self.handle.outbox;
+        let mark = outbox.queued();
+        if outbox.settled() >= mark {
+            return Ok(None);
+        }
+        if self.process.is_forked() {
+            return Err(FlushError::new(outbox.pending()));
+        }
+        let deadline = clock::after(now, deadline);
+        Ok(Some(Flush { control, outbox, number: control.ask_flush(), mark, deadline }))
+    }
+
+    /// Asks for the last drain; none if there is nothing to wait for.
+    pub(crate) fn close(&mut self, now: Instant) -> Option<Closing> {
+        let control = self.control.take()?;
+        self.handle.outbox.close();
+        if self.process.is_forked() {
+            return None;
+        }
+        let deadline = clock::after(now, self.shutdown_timeout);
+        control.ask_close(deadline);
+        Some(Closing { control, outbox: Arc::clone(&self.handle.outbox), deadline })
+    }
+}
+
+/// A flush that has been asked for.
+#[derive(Debug)]
+pub(crate) struct Flush<'a> {
+    control: &'a Control,
+    outbox: &'a Outbox,
+    number: u64,
+    /// How many events had been queued.
+    mark: u64,
+    deadline: Instant,
+}
+
+impl Flush<'_> {
+    pub(crate) fn poll(&self, now: Instant, cx: &Context<'_>) -> Wait<Result<(), FlushError>> {
+        let settled = || self.outbox.settled() >= self.mark;
+        match self.control.poll_flush(now, cx, (self.number, self.deadline), settled) {
+            Wait::Ready(_) => Wait::Ready(self.result()),
+            Wait::Until(deadline) => Wait::Until(deadline),
+        }
+    }
+
+    /// How it stands.
+    pub(crate) fn result(&self) -> Result<(), FlushError> {
+        if self.outbox.settled() >= self.mark {
+            return Ok(());
+        }
+        Err(FlushError::new(self.outbox.pending()))
+    }
+}
+
+/// A last drain that has been asked for.
+#[derive(Debug)]
+pub(crate) struct Closing {
+    control: Arc<Control>,
+    outbox: Arc<Outbox>,
+    deadline: Instant,
+}
+
+impl Closing {
+    /// Whether the worker is done and the books are closed, or there is no more time for it.
+    pub(crate) fn poll(&self, now: Instant, cx: &Context<'_>) -> Wait<()> {
+        let over = clock::after(self.deadline, GRACE);
+        if !self.control.poll_done(cx) && now < over {
+            return Wait::Until(over);
+        }
+        // An attempt that was left to itself may be between two of the numbers right now.
+        if self.outbox.stats().is_balanced() || now >= clock::after(over, BOOKING) {
+            return Wait::Ready(());
+        }
+        Wait::Until(clock::after(now, Duration::from_millis(1)))
+    }
+}
+
+/// Says what a client that has stopped leaves behind.
+pub(crate) fn report_pending(outbox: &Outbox) {
+    let pending = outbox.pending();
+    if pending > 0 {
+        // In `Drop`, a subscriber's panic could end the program.
+        let _ = catch_unwind(|| {
+            warn!(target: LOG_TARGET, "stopped in time, but {pending} events are not delivered");
+        });
+    }
+}

@@ -1,0 +1,218 @@
+//! What the server has answered, for as long as it is worth.
+
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use telemetry_model::{PredictionQuery, PredictionResponse};
+
+use super::Answers;
+use crate::clock;
+
+/// The most predictions that are kept.
+const MAX_CACHED: usize = 1_000;
+
+/// A prediction out of the cache, and how old it is.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct CachedPrediction {
+    /// What the server answered.
+    pub response: Arc<PredictionResponse>,
+    /// How long ago.
+    pub age: Duration,
+    /// Whether that is less than the time that such an answer counts as fresh. If it is not, the
+    /// answer is stale: better than nothing, if that is what you want.
+    pub is_fresh: bool,
+}
+
+/// Answers, each until newer ones need its place. What has expired is kept as stale.
+#[derive(Debug)]
+pub(super) struct Cache {
+    ttl: Duration,
+    no_data_ttl: Duration,
+    entries: HashMap<PredictionQuery, Entry>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    response: Arc<PredictionResponse>,
+    answered: Instant,
+    expires: Instant,
+}
+
+impl Cache {
+    /// `no_data_ttl` is for answers without a prediction.
+    pub(super) fn new(ttl: Duration, no_data_ttl: Duration) -> Self {
+        Self { ttl, no_data_ttl: no_data_ttl.min(ttl), entries: HashMap::new() }
+    }
+
+    pub(super) fn read(&self, now: Instant, query: &PredictionQuery) -> Option<CachedPrediction> {
+        self.entries.get(query).map(|entry| CachedPrediction {
+            response: Arc::clone(&entry.response),
+            age: now.saturating_duration_since(entry.answered),
+            is_fresh: now < entry.expires,
+        })
+    }
+
+    pub(super) fn store(&mut self, now: Instant, answers: &Answers) {
+        let new = answers.keys().filter(|query| !self.entries.contains_key(*query)).count();
+        self.make_room(now, new);
+        for (query, response) in answers {
+            let ttl = if response.prediction.is_some() { self.ttl } else { self.no_data_ttl };
+            let response = Arc::clone(response);
+            let entry = Entry { response, answered: now, expires: clock::after(now, ttl) };
+            self.entries.insert(query.clone(), entry);
+        }
+    }
+
+    /// Forgets what has expired, and then what expires next, until there is room for `more`.
+    fn make_room(&mut self, now: Instant, more: usize) {
+        let keep = MAX_CACHED.saturating_sub(more);
+        if self.entries.len() <= keep {
+            return;
+        }
+        self.entries.retain(|_, entry| now < entry.expires);
+        let mut expiries: Vec<Instant> = self.entries.values().map(|it| it.expires).collect();
+        expiries.sort_unstable();
+        let mut excess = expiries.len().saturating_sub(keep);
+        if let Some(last) = excess.checked_sub(1).map(|index| expiries[index]) {
+            // Many can expire at once: no more of them than needed.
+            self.entries.retain(|_, entry| {
+                let goes = excess > 0 && entry.expires <= last;
+                excess -= usize::from(goes);
+                !goes
+            });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use telemetry_model::{Complexity, PredictionData, PredictionMetadata, Provider, TaskType};
+
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn queries(from: usize, count: usize) -> Vec<PredictionQuery> {
+        let query = |number| {
+            let model = format!("model-{number}");
+            PredictionQuery::new(TaskType::Testing, model, Provider::Openai, Complexity::Low)
+        };
+        (from..from + count).map(query).collect()
+    }
+
+    /// Fresh for a minute, without data for ten seconds.
+    fn cache() -> Cache {
+        Cache::new(60 * SECOND, 10 * SECOND)
+    }
+
+    fn store(cache: &mut Cache, now: Instant, queries: &[PredictionQuery]) {
+        let data = Some(PredictionData::default());
+        store_answer(
+            cache,
+            now,
+            queries,
+            PredictionResponse::new(data, PredictionMetadata::default()),
+        );
+    }
+
+    fn store_answer(
+        cache: &mut Cache,
+        now: Instant,
+        queries: &[PredictionQuery],
+        answer: PredictionResponse,
+    ) {
+        let answer = Arc::new(answer);
+        let answers = queries.iter().map(|query| (query.clone(), Arc::clone(&answer))).collect();
+        cache.store(now, &answers);
+    }
+
+    fn fresh(cache: &Cache, now: Instant, queries: &[PredictionQuery]) -> usize {
+        queries.iter().filter(|query| cache.read(now, query).is_some_and(|it| it.is_fresh)).count()
+    }
+
+    #[test]
+    fn what_has_expired_is_stale_and_says_so() {
+        let (mut cache, now) = (cache(), clock::now());
+        let query = queries(0, 1);
+        assert_eq!(cache.read(now, &query[0]), None);
+        store(&mut cache, now, &query);
+        let (almost, expired) = (60 * SECOND - SECOND / 1000, 60 * SECOND);
+        for (age, is_fresh) in [(almost, true), (expired, false), (1_000 * SECOND, false)] {
+            let cached = cache.read(now + age, &query[0]).unwrap();
+            assert_eq!((cached.age, cached.is_fresh), (age, is_fresh));
+        }
+    }
+
+    #[test]
+    fn no_data_is_fresh_for_a_shorter_time() {
+        let (mut cache, now) = (cache(), clock::now());
+        let query = queries(0, 1);
+        store_answer(&mut cache, now, &query, PredictionResponse::default());
+        assert_eq!(fresh(&cache, now + 9 * SECOND, &query), 1);
+        assert_eq!(fresh(&cache, now + 10 * SECOND, &query), 0);
+
+        let mut brief = Cache::new(SECOND, 10 * SECOND);
+        store_answer(&mut brief, now, &query, PredictionResponse::default());
+        assert_eq!(fresh(&brief, now + SECOND, &query), 0);
+    }
+
+    #[test]
+    fn it_is_bounded_and_the_oldest_answers_make_room() {
+        let (mut cache, now) = (cache(), clock::now());
+        for second in 0..30 {
+            store(&mut cache, now + second * SECOND, &queries(50 * second as usize, 50));
+        }
+        let later = now + 30 * SECOND;
+        assert_eq!(fresh(&cache, later, &queries(0, 500)), 0);
+        assert_eq!(fresh(&cache, later, &queries(500, 1_000)), 1_000);
+        store(&mut cache, later, &queries(9_000, 1));
+        assert_eq!(fresh(&cache, later, &queries(500, 1_000)), 999);
+        assert_eq!(cache.entries.len(), MAX_CACHED);
+    }
+
+    #[test]
+    fn what_is_cached_already_needs_no_place() {
+        let (mut cache, now) = (cache(), clock::now());
+        for second in 0..20 {
+            store(&mut cache, now + second * SECOND, &queries(50 * second as usize, 50));
+        }
+        let later = now + 30 * SECOND;
+        store(&mut cache, later, &queries(950, 50));
+        store(&mut cache, later, &[]);
+        assert_eq!(fresh(&cache, later, &queries(0, 1_000)), 1_000);
+    }
+
+    #[test]
+    fn what_has_expired_makes_room_first() {
+        let (mut cache, now) = (cache(), clock::now());
+        store(&mut cache, now, &queries(0, 1_000));
+        let later = now + 100 * SECOND;
+        store(&mut cache, later, &queries(2_000, 50));
+        assert_eq!(cache.entries.len(), 50);
+    }
+
+    #[test]
+    fn a_newer_answer_is_fresh_for_longer() {
+        let (mut cache, now) = (cache(), clock::now());
+        let query = queries(0, 1);
+        store(&mut cache, now, &query);
+        store(&mut cache, now + 30 * SECOND, &query);
+        assert_eq!(fresh(&cache, now + 89 * SECOND, &query), 1);
+        assert_eq!(fresh(&cache, now + 90 * SECOND, &query), 0);
+    }
+
+    #[test]
+    fn the_time_to_live_can_be_none_or_for_ever() {
+        let (now, query) = (clock::now(), queries(0, 1));
+        for (ttl, known) in [(Duration::ZERO, 0), (Duration::MAX, 1)] {
+            let mut cache = Cache::new(ttl, Duration::ZERO);
+            store(&mut cache, now, &query);
+            assert_eq!(fresh(&cache, now, &query), known);
+            assert_eq!(fresh(&cache, now + 100_000_000 * SECOND, &query), known);
+        }
+    }
+}
