@@ -26,6 +26,12 @@ pub(crate) fn wall() -> SystemTime {
     SystemTime::now()
 }
 
+/// The time on tokio's clock: the same, unless a test has stopped it.
+#[cfg(feature = "tokio")]
+pub(crate) fn tokio_now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
 /// `now + duration`, or a moment that no program lives to see.
 pub(crate) fn after(now: Instant, duration: Duration) -> Instant {
     const FAR: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);

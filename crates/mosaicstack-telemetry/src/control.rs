@@ -105,6 +105,13 @@ impl Control {
         Orders { flush, close_by: state.close_by.take() }
     }
 
+    /// For the worker in the middle of an attempt: when the last drain has to be over, if it has
+    /// been asked for meanwhile.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn close_by(&self) -> Option<Instant> {
+        self.state.lock().close_by
+    }
+
     /// For the worker: whether it may sleep. It may not if there are orders.
     pub(crate) fn may_sleep(&self, until: Instant) -> bool {
         let waiters = {

@@ -10,6 +10,8 @@ mod driver;
 mod error;
 mod handle;
 mod lifecycle;
+#[cfg(feature = "tokio")]
+mod nonblocking;
 mod outbox;
 mod predictions;
 mod protocol;
@@ -21,8 +23,12 @@ mod wait;
 pub use telemetry_model::*;
 #[cfg(feature = "ureq")]
 pub use telemetry_transport::UreqTransport;
-pub use telemetry_transport::{Request, Response, Timeout, Transport, TransportError};
+pub use telemetry_transport::{
+    AsyncTransport, Request, Response, ResponseFuture, Timeout, Transport, TransportError,
+};
 
+#[cfg(feature = "tokio")]
+pub use crate::nonblocking::{AsyncPredictor, AsyncTelemetryClient};
 pub use crate::{
     blocking::{Predictor, TelemetryClient},
     config::{TelemetryConfig, TelemetryConfigBuilder},

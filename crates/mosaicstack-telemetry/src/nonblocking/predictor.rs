@@ -1,0 +1,102 @@
+//! Asking for predictions without holding up a thread.
+
+use std::{fmt, slice, sync::Arc};
+
+use telemetry_model::{PredictionQuery, PredictionResponse};
+use telemetry_transport::AsyncTransport;
+
+use super::{
+    alarm::{self, Home},
+    worker,
+};
+use crate::{
+    LookupAction, PredictionError, PredictionLookup, TelemetryHandle, clock, lifecycle::Process,
+    predictions::Answers, wait::Wait,
+};
+
+/// Asks the server for predictions, for an
+/// [`AsyncTelemetryClient`](crate::AsyncTelemetryClient).
+///
+/// Cheap to clone, and all clones are one: they share the client's cache, and what is asked for by
+/// several at once is asked for once. It may outlive its client.
+#[derive(Clone)]
+pub struct AsyncPredictor {
+    handle: TelemetryHandle,
+    transport: Arc<dyn AsyncTransport>,
+    home: Home,
+    process: Process,
+}
+
+impl AsyncPredictor {
+    pub(super) const fn new(
+        handle: TelemetryHandle,
+        transport: Arc<dyn AsyncTransport>,
+        home: Home,
+        process: Process,
+    ) -> Self {
+        Self { handle, transport, home, process }
+    }
+
+    /// What the server predicts: from the cache if that is fresh, else it is asked, once for all
+    /// that want to know at the same time.
+    ///
+    /// The server may have no data; then the answer's `prediction` is none. So it is, without
+    /// asking, if telemetry is disabled or in a dry run. Dropping the future gives up the request;
+    /// if others wait for it, one of them asks again.
+    ///
+    /// # Errors
+    ///
+    /// As [`refresh`](Self::refresh). [`TelemetryHandle::cached_prediction`] may have an older
+    /// answer.
+    pub async fn predict(
+        &self,
+        query: &PredictionQuery,
+    ) -> Result<Arc<PredictionResponse>, PredictionError> {
+        let lookup = self.handle.lookup(slice::from_ref(query).iter().cloned());
+        self.run(lookup).await.map(|mut answers| answers.remove(query).unwrap_or_default())
+    }
+
+    /// Asks for all of `queries`, also those that are cached and fresh, and caches the answers.
+    ///
+    /// Takes up to the configured `request_timeout` for each 50 queries; each is asked once, since
+    /// the caller knows best whether to try again. Asks nothing and succeeds if telemetry is
+    /// disabled or in a dry run.
+    ///
+    /// # Errors
+    ///
+    /// The first failure; what was cached stays, and so does what was answered before it. Of more
+    /// than 1,000 answers, those that expire first are forgotten.
+    #[doc(alias = "refresh_predictions")]
+    pub async fn refresh(&self, queries: &[PredictionQuery]) -> Result<(), PredictionError> {
+        self.run(self.handle.refresh(queries.iter().cloned())).await.map(drop)
+    }
+
+    async fn run(&self, mut lookup: PredictionLookup) -> Result<Answers, PredictionError> {
+        if self.process.is_forked() {
+            return Err(PredictionError::Forked);
+        }
+        loop {
+            let action = alarm::wait(&self.home, |now, cx| match lookup.poll(now, cx) {
+                LookupAction::Wait(until) => Wait::Until(until),
+                action => Wait::Ready(action),
+            });
+            match action.await {
+                LookupAction::Send(request, inquiry) => {
+                    let counters = &self.handle.outbox.counters;
+                    let sending =
+                        worker::send(&*self.transport, request, &self.home, counters, |_| None);
+                    let result = sending.await;
+                    lookup.complete(clock::tokio_now(), clock::wall(), inquiry, result);
+                }
+                LookupAction::Wait(_) => {}
+                LookupAction::Done(answers) => return answers,
+            }
+        }
+    }
+}
+
+impl fmt::Debug for AsyncPredictor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AsyncPredictor").finish_non_exhaustive()
+    }
+}
