@@ -85,8 +85,8 @@ fn a_prediction_comes_back_typed() {
     assert_eq!([input.p10, input.p25, input.median, input.p75, input.p90], [125_000.0; 5]);
     let output = data.output_tokens;
     assert_eq!([output.p10, output.p25, output.median, output.p75, output.p90], [40_000.0; 5]);
-    assert_eq!(data.cost_usd_micros["median"], 919_200.0);
-    assert_eq!(data.duration_ms["median"], 45_000.0);
+    assert_eq!(data.cost_usd_micros.median(), 919_200.0);
+    assert_eq!(data.duration_ms.median(), 45_000.0);
     assert_eq!(data.correction_factors.input, 1.25);
     assert_eq!(data.correction_factors.output, 0.8);
     assert_eq!(data.quality.gate_pass_rate, 0.5);

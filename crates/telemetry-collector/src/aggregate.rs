@@ -224,7 +224,7 @@ mod tests {
         assert_eq!((input.p10, input.p25, input.median), (170.0, 200.0, 250.0));
         assert_eq!((input.p75, input.p90), (625.0, 850.0));
         assert_eq!(data.output_tokens.median, 20.0);
-        let cost: Vec<_> = data.cost_usd_micros.iter().map(|(k, v)| (k.as_str(), *v)).collect();
+        let cost: Vec<_> = data.cost_usd_micros.iter().collect();
         assert_eq!(
             cost,
             [
@@ -235,8 +235,8 @@ mod tests {
                 ("p90", 2_800.0)
             ]
         );
-        assert_eq!(data.duration_ms["median"], 200.0);
-        assert_eq!(data.duration_ms["p90"], 520.0);
+        assert_eq!(data.duration_ms.median(), 200.0);
+        assert_eq!(data.duration_ms.percentile("p90"), Some(520.0));
         assert_eq!(data.correction_factors, CorrectionFactors::new(1.0, 1.0));
         assert_eq!(data.quality, QualityPrediction::new(0.5, 2.0 / 3.0));
         assert_eq!(metadata, PredictionMetadata::new(3, Confidence::Low));

@@ -1,8 +1,6 @@
 //! Percentiles.
 
-use std::collections::BTreeMap;
-
-use telemetry_model::TokenDistribution;
+use telemetry_model::{Percentiles, TokenDistribution};
 
 /// The percentiles of the values, which may come in any order.
 pub(crate) fn distribution(mut values: Vec<u64>) -> TokenDistribution {
@@ -11,11 +9,9 @@ pub(crate) fn distribution(mut values: Vec<u64>) -> TokenDistribution {
 }
 
 /// The same percentiles by their names on the wire.
-pub(crate) fn named(distribution: TokenDistribution) -> BTreeMap<String, f64> {
+pub(crate) fn named(distribution: TokenDistribution) -> Percentiles {
     let TokenDistribution { p10, p25, median, p75, p90, .. } = distribution;
-    [("p10", p10), ("p25", p25), ("median", median), ("p75", p75), ("p90", p90)]
-        .map(|(name, value)| (name.into(), value))
-        .into()
+    Percentiles::new(median).with("p10", p10).with("p25", p25).with("p75", p75).with("p90", p90)
 }
 
 /// The percentile by linear interpolation between the closest ranks, as numpy's default and

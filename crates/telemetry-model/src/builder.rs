@@ -1,62 +1,15 @@
 //! The fluent way to an event.
 
+mod parts;
+
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+pub use self::parts::{Context, Cost, Quality, Tokens};
 use crate::{
-    Complexity, Harness, Outcome, Provider, QualityGate, RepoSizeCategory, SchemaVersion,
+    Complexity, Estimate, Harness, Outcome, Provider, RepoSizeCategory, SchemaVersion,
     TaskCompletionEvent, TaskType, ranges, timestamp,
 };
-
-/// Token counts of a task; what is not named is 0.
-///
-/// ```
-/// use telemetry_model::Tokens;
-///
-/// let tokens = Tokens { actual_in: 112_340, actual_out: 38_760, ..Tokens::default() };
-/// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Tokens {
-    /// Input tokens, as estimated before the task.
-    pub estimated_in: u64,
-    /// Output tokens, as estimated before the task.
-    pub estimated_out: u64,
-    /// Input tokens consumed.
-    pub actual_in: u64,
-    /// Output tokens generated.
-    pub actual_out: u64,
-}
-
-/// The cost of a task in microdollars (1 USD = 1,000,000); what is not named is 0.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Cost {
-    /// As estimated before the task.
-    pub estimated: u64,
-    /// As it was.
-    pub actual: u64,
-}
-
-/// The quality gates of a task; by default none ran and they were not passed.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Quality {
-    /// Whether the gates were passed.
-    pub passed: bool,
-    /// The gates that ran.
-    pub gates_run: Vec<QualityGate>,
-    /// Those of them that failed.
-    pub gates_failed: Vec<QualityGate>,
-}
-
-/// The use of the model's context window; what is not named is 0.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Context {
-    /// How often the context was compacted.
-    pub compactions: u64,
-    /// How often the context was rotated.
-    pub rotations: u64,
-    /// The share in use at the end, 0.0 to 1.0.
-    pub utilization: f64,
-}
 
 /// Builds a [`TaskCompletionEvent`] from defaults that can all be overridden.
 ///
@@ -66,7 +19,7 @@ pub struct Context {
 /// | `model` | `"unknown"` |
 /// | `complexity` | `medium` |
 /// | `outcome` | `failure` |
-/// | `duration_ms`, `tokens`, `cost`, `context`, `retry_count` | 0 |
+/// | `duration_ms`, `tokens`, `cost`, `estimate`, `context`, `retry_count` | 0 |
 /// | `quality` | not passed, no gates |
 /// | `language`, `repo_size` | none |
 /// | `event_id` | a random UUID |
@@ -93,6 +46,7 @@ pub struct Context {
 pub struct EventBuilder {
     event_id: Option<Uuid>,
     timestamp: Option<OffsetDateTime>,
+    estimate: Estimate,
     event: TaskCompletionEvent,
 }
 
@@ -102,6 +56,7 @@ impl EventBuilder {
         Self {
             event_id: None,
             timestamp: None,
+            estimate: Estimate::default(),
             event: TaskCompletionEvent {
                 instance_id,
                 event_id: Uuid::nil(),
@@ -200,6 +155,27 @@ impl EventBuilder {
         self
     }
 
+    /// What was expected of the task, as a prediction says.
+    ///
+    /// Fills those of `estimated_input_tokens`, `estimated_output_tokens` and
+    /// `estimated_cost_usd_micros` that [`tokens`](Self::tokens) and [`cost`](Self::cost) leave at 0,
+    /// in whatever order they are called. An event has no place for the expected duration.
+    ///
+    /// ```
+    /// use telemetry_model::{Estimate, EventBuilder, Tokens};
+    ///
+    /// let estimate = Estimate { input_tokens: 105_000, ..Estimate::default() };
+    /// let event = EventBuilder::new(uuid::Uuid::nil())
+    ///     .estimate(estimate)
+    ///     .tokens(Tokens { actual_in: 112_340, ..Tokens::default() })
+    ///     .build();
+    /// assert_eq!((event.estimated_input_tokens, event.actual_input_tokens), (105_000, 112_340));
+    /// ```
+    pub fn estimate(mut self, estimate: Estimate) -> Self {
+        self.estimate = estimate;
+        self
+    }
+
     /// Which quality gates ran, and their result.
     pub fn quality(mut self, quality: Quality) -> Self {
         self.event.quality_gate_passed = quality.passed;
@@ -256,9 +232,18 @@ impl EventBuilder {
     /// The result always passes [`validate`](TaskCompletionEvent::validate).
     #[must_use]
     pub fn build(self) -> TaskCompletionEvent {
-        let Self { event_id, timestamp, mut event } = self;
+        let Self { event_id, timestamp, estimate, mut event } = self;
         event.event_id = event_id.unwrap_or_else(Uuid::new_v4);
         event.timestamp = timestamp::normalized(timestamp.unwrap_or_else(now));
+        for (field, expected) in [
+            (&mut event.estimated_input_tokens, estimate.input_tokens),
+            (&mut event.estimated_output_tokens, estimate.output_tokens),
+            (&mut event.estimated_cost_usd_micros, estimate.cost_usd_micros),
+        ] {
+            if *field == 0 {
+                *field = expected;
+            }
+        }
         ranges::normalize(&mut event);
         event
     }
@@ -276,6 +261,7 @@ mod tests {
     use uuid::uuid;
 
     use super::*;
+    use crate::QualityGate;
 
     const INSTANCE: Uuid = uuid!("12345678-1234-1234-1234-123456789abc");
 
@@ -325,6 +311,40 @@ mod tests {
         assert_ne!(one.event_id, other.event_id);
         assert_eq!(one.event_id.get_version_num(), 4);
         assert!(now() - one.timestamp < time::Duration::hours(1));
+    }
+
+    #[test]
+    fn an_estimate_fills_what_is_not_named() {
+        let estimate = Estimate {
+            input_tokens: 1,
+            output_tokens: 2,
+            cost_usd_micros: u64::MAX,
+            duration_ms: 4,
+        };
+        let tokens = Tokens { estimated_out: 20, actual_in: 30, ..Tokens::default() };
+        let cost = Cost { actual: 40, ..Cost::default() };
+        let estimated = |event: &TaskCompletionEvent| {
+            (
+                event.estimated_input_tokens,
+                event.estimated_output_tokens,
+                event.estimated_cost_usd_micros,
+                event.actual_input_tokens,
+                event.actual_cost_usd_micros,
+                event.task_duration_ms,
+            )
+        };
+        let before = EventBuilder::new(INSTANCE).estimate(estimate).tokens(tokens).cost(cost);
+        let after = EventBuilder::new(INSTANCE).tokens(tokens).cost(cost).estimate(estimate);
+        let expected = (1, 20, TaskCompletionEvent::MAX_COUNT, 30, 40, 0);
+        assert_eq!(estimated(&before.build()), expected);
+        assert_eq!(estimated(&after.build()), expected);
+        let alone = EventBuilder::new(INSTANCE).estimate(estimate).build();
+        assert_eq!(estimated(&alone), (1, 2, TaskCompletionEvent::MAX_COUNT, 0, 0, 0));
+        let named = EventBuilder::new(INSTANCE)
+            .cost(Cost { estimated: 5, actual: 0 })
+            .estimate(Estimate::default())
+            .build();
+        assert_eq!(named.estimated_cost_usd_micros, 5);
     }
 
     proptest! {

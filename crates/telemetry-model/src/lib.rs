@@ -5,6 +5,7 @@ mod builder;
 mod event;
 mod faults;
 mod prediction;
+mod price;
 mod ranges;
 mod reader;
 mod timestamp;
@@ -16,9 +17,10 @@ pub use builder::{Context, Cost, EventBuilder, Quality, Tokens};
 pub use event::TaskCompletionEvent;
 pub use faults::{Fault, Faults};
 pub use prediction::{
-    CorrectionFactors, FallbackLevel, PredictionData, PredictionMetadata, PredictionQuery,
-    PredictionRequest, PredictionResponse, QualityPrediction, TokenDistribution,
+    CorrectionFactors, Estimate, FallbackLevel, Percentiles, PredictionData, PredictionMetadata,
+    PredictionQuery, PredictionRequest, PredictionResponse, QualityPrediction, TokenDistribution,
 };
+pub use price::Price;
 pub use ranges::MAX_TEXT_CHARS;
 pub use validate::{MAX_BATCH_BYTES, MAX_EVENT_BYTES};
 pub use vocabulary::{

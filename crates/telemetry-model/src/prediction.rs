@@ -1,74 +1,20 @@
-//! What the server can be asked before a task, and what it answers.
+//! What the server answers before a task.
 //!
 //! Reading is lenient where the protocol leaves room: unknown keys are ignored, and what is not
 //! known to be always present has a default.
 
-use std::collections::BTreeMap;
+mod estimate;
+mod percentiles;
+mod query;
 
-use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
+use serde::{Deserialize, Serialize};
 
-use crate::{Complexity, Confidence, Provider, TaskType};
-
-/// The four dimensions that a prediction is asked for.
-///
-/// ```
-/// use telemetry_model::{Complexity, PredictionQuery, Provider, TaskType};
-///
-/// let query = PredictionQuery::new(
-///     TaskType::Implementation,
-///     "claude-sonnet-4-5-20250929",
-///     Provider::Anthropic,
-///     Complexity::Medium,
-/// );
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct PredictionQuery {
-    /// What kind of work the task is.
-    pub task_type: TaskType,
-    /// The model's name as its provider writes it.
-    pub model: String,
-    /// Who serves the model.
-    pub provider: Provider,
-    /// How hard the task is thought to be.
-    pub complexity: Complexity,
-}
-
-impl PredictionQuery {
-    /// Names the four dimensions.
-    pub fn new(
-        task_type: impl Into<TaskType>,
-        model: impl Into<String>,
-        provider: impl Into<Provider>,
-        complexity: impl Into<Complexity>,
-    ) -> Self {
-        Self {
-            task_type: task_type.into(),
-            model: model.into(),
-            provider: provider.into(),
-            complexity: complexity.into(),
-        }
-    }
-}
-
-/// The body of `POST /v1/predictions/batch`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct PredictionRequest {
-    /// The queries; answers come in their order.
-    pub queries: Vec<PredictionQuery>,
-}
-
-impl PredictionRequest {
-    /// The most queries in one request. An assumption: no public source states a limit.
-    pub const MAX_QUERIES: usize = 50;
-
-    /// Asks all of `queries`.
-    #[must_use]
-    pub const fn new(queries: Vec<PredictionQuery>) -> Self {
-        Self { queries }
-    }
-}
+pub use self::{
+    estimate::Estimate,
+    percentiles::{Percentiles, TokenDistribution},
+    query::{PredictionQuery, PredictionRequest},
+};
+use crate::Confidence;
 
 /// The answer to one query.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -97,54 +43,16 @@ pub struct PredictionData {
     pub input_tokens: TokenDistribution,
     /// Output tokens.
     pub output_tokens: TokenDistribution,
-    /// Cost in microdollars (1 USD = 1,000,000) by the percentile's name; other names than `median`
-    /// are the server's. Reading fails without a `median`.
-    #[serde(deserialize_with = "with_median")]
-    pub cost_usd_micros: BTreeMap<String, f64>,
-    /// Duration in milliseconds by the percentile's name, as for the cost.
-    #[serde(deserialize_with = "with_median")]
-    pub duration_ms: BTreeMap<String, f64>,
+    /// Cost in microdollars (1 USD = 1,000,000).
+    pub cost_usd_micros: Percentiles,
+    /// Duration in milliseconds.
+    pub duration_ms: Percentiles,
     /// How far estimates have been off.
     #[serde(default)]
     pub correction_factors: CorrectionFactors,
     /// How tasks have ended.
     #[serde(default)]
     pub quality: QualityPrediction,
-}
-
-fn with_median<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<BTreeMap<String, f64>, D::Error> {
-    let percentiles = BTreeMap::deserialize(deserializer)?;
-    if percentiles.contains_key("median") {
-        Ok(percentiles)
-    } else {
-        Err(D::Error::missing_field("median"))
-    }
-}
-
-/// Percentiles of a number of tokens.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct TokenDistribution {
-    /// One task in ten needs fewer.
-    pub p10: f64,
-    /// One task in four needs fewer.
-    pub p25: f64,
-    /// Half of the tasks need fewer.
-    pub median: f64,
-    /// Three tasks in four need fewer.
-    pub p75: f64,
-    /// Nine tasks in ten need fewer.
-    pub p90: f64,
-}
-
-impl TokenDistribution {
-    /// Fills a distribution from a function of the percentile, 0.0 to 1.0.
-    pub fn from_fn(percentile: impl Fn(f64) -> f64) -> Self {
-        let [p10, p25, median, p75, p90] = [0.10, 0.25, 0.50, 0.75, 0.90].map(percentile);
-        Self { p10, p25, median, p75, p90 }
-    }
 }
 
 /// Actual over estimated tokens: above 1.0, estimates have been too low.
@@ -266,7 +174,8 @@ mod tests {
         let response = read(answer()).unwrap();
         let data = response.prediction.as_ref().unwrap();
         assert_eq!((data.input_tokens.p25, data.output_tokens.p90), (2.5, 5.0));
-        assert_eq!((data.cost_usd_micros["median"], data.cost_usd_micros["p99"]), (4950.0, 7.0));
+        assert_eq!(data.cost_usd_micros, Percentiles::new(4950.0).with("p99", 7.0));
+        assert_eq!(data.duration_ms.median(), 1500.5);
         assert_eq!(data.correction_factors, CorrectionFactors::new(1.2, 1.0));
         assert_eq!(response.metadata.confidence, Confidence::Low);
         let level = FallbackLevel::Text("model".into());

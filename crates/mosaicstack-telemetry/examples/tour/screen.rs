@@ -107,7 +107,7 @@ fn cells(answer: &PredictionResponse) -> Vec<String> {
         return [const { String::new() }; 7].into_iter().chain(rests_on).collect();
     };
     let dollars = |percentile: &str| {
-        let micros = data.cost_usd_micros.get(percentile);
+        let micros = data.cost_usd_micros.percentile(percentile);
         micros.map_or_else(|| "-".into(), |micros| format!("{:.2}", micros / 1e6))
     };
     let expected = [

@@ -1,0 +1,114 @@
+//! A prediction as numbers to work with.
+
+use crate::{PredictionData, TaskCompletionEvent};
+
+/// What a task is expected to take.
+///
+/// Made by [`PredictionData::estimate`]; reported by [`EventBuilder::estimate`].
+///
+/// [`EventBuilder::estimate`]: crate::EventBuilder::estimate
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Estimate {
+    /// Input tokens.
+    pub input_tokens: u64,
+    /// Output tokens.
+    pub output_tokens: u64,
+    /// Cost in microdollars (1 USD = 1,000,000).
+    pub cost_usd_micros: u64,
+    /// Duration in milliseconds.
+    pub duration_ms: u64,
+}
+
+impl PredictionData {
+    /// The medians, rounded to whole numbers from 0 to [`TaskCompletionEvent::MAX_COUNT`]; what is
+    /// not a number becomes 0.
+    ///
+    /// ```
+    /// use telemetry_model::{Percentiles, PredictionData};
+    ///
+    /// let mut data = PredictionData::default();
+    /// data.input_tokens.median = 112_340.5;
+    /// data.cost_usd_micros = Percentiles::new(919_200.0);
+    /// let estimate = data.estimate();
+    /// assert_eq!((estimate.input_tokens, estimate.cost_usd_micros), (112_341, 919_200));
+    /// ```
+    #[must_use]
+    pub fn estimate(&self) -> Estimate {
+        Estimate {
+            input_tokens: whole(self.input_tokens.median),
+            output_tokens: whole(self.output_tokens.median),
+            cost_usd_micros: whole(self.cost_usd_micros.median()),
+            duration_ms: whole(self.duration_ms.median()),
+        }
+    }
+
+    /// As [`estimate`](Self::estimate), with the token medians times their
+    /// [correction factors](PredictionData::correction_factors). Cost and duration have no factors
+    /// and stay as they are.
+    #[must_use]
+    pub fn corrected_estimate(&self) -> Estimate {
+        let factors = self.correction_factors;
+        Estimate {
+            input_tokens: whole(self.input_tokens.median * factors.input),
+            output_tokens: whole(self.output_tokens.median * factors.output),
+            ..self.estimate()
+        }
+    }
+}
+
+/// The nearest count. What is negative or not a number converts to 0.
+fn whole(number: f64) -> u64 {
+    (number.round() as u64).min(TaskCompletionEvent::MAX_COUNT)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{CorrectionFactors, Percentiles};
+
+    #[test]
+    fn an_estimate_is_the_medians() {
+        let mut data = PredictionData::default();
+        assert_eq!(data.estimate(), Estimate::default());
+        data.input_tokens.median = 1000.4;
+        data.input_tokens.p90 = 9.0;
+        data.output_tokens.median = 300.5;
+        data.cost_usd_micros = Percentiles::new(4950.0).with("p90", 9.0);
+        data.duration_ms = Percentiles::new(1500.0);
+        let medians = Estimate {
+            input_tokens: 1000,
+            output_tokens: 301,
+            cost_usd_micros: 4950,
+            duration_ms: 1500,
+        };
+        assert_eq!(data.estimate(), medians);
+        assert_eq!(data.corrected_estimate(), medians);
+        data.correction_factors = CorrectionFactors::new(1.25, 0.5);
+        let corrected = Estimate { input_tokens: 1251, output_tokens: 150, ..medians };
+        assert_eq!(data.corrected_estimate(), corrected);
+        assert_eq!(data.estimate(), medians);
+    }
+
+    #[test]
+    fn whatever_the_server_says_is_a_count() {
+        const MAX: u64 = TaskCompletionEvent::MAX_COUNT;
+        for (number, count) in [
+            (0.5, 1),
+            (0.49, 0),
+            (-0.5, 0),
+            (-7.0, 0),
+            (f64::NAN, 0),
+            (f64::NEG_INFINITY, 0),
+            (f64::INFINITY, MAX),
+            (1e300, MAX),
+            (MAX as f64, MAX),
+        ] {
+            assert_eq!(whole(number), count, "{number}");
+        }
+        let mut data = PredictionData::default();
+        data.input_tokens.median = f64::MAX;
+        data.correction_factors = CorrectionFactors::new(f64::MAX, f64::NAN);
+        let corrected = data.corrected_estimate();
+        assert_eq!((corrected.input_tokens, corrected.output_tokens), (MAX, 0));
+    }
+}

@@ -1,0 +1,174 @@
+//! Values by the share of tasks that need less.
+
+use std::{collections::BTreeMap, ops::Bound};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+
+const MEDIAN: &str = "median";
+
+/// Percentiles of a number of tokens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct TokenDistribution {
+    /// One task in ten needs fewer.
+    pub p10: f64,
+    /// One task in four needs fewer.
+    pub p25: f64,
+    /// Half of the tasks need fewer.
+    pub median: f64,
+    /// Three tasks in four need fewer.
+    pub p75: f64,
+    /// Nine tasks in ten need fewer.
+    pub p90: f64,
+}
+
+impl TokenDistribution {
+    /// Fills a distribution from a function of the percentile, 0.0 to 1.0.
+    pub fn from_fn(percentile: impl Fn(f64) -> f64) -> Self {
+        let [p10, p25, median, p75, p90] = [0.10, 0.25, 0.50, 0.75, 0.90].map(percentile);
+        Self { p10, p25, median, p75, p90 }
+    }
+
+    /// The percentile of the given name: `p10`, `p25`, `median` (or `p50`), `p75` or `p90`.
+    #[must_use]
+    pub fn percentile(&self, name: &str) -> Option<f64> {
+        match name {
+            "p10" => Some(self.p10),
+            "p25" => Some(self.p25),
+            MEDIAN | "p50" => Some(self.median),
+            "p75" => Some(self.p75),
+            "p90" => Some(self.p90),
+            _ => None,
+        }
+    }
+}
+
+/// A median, and what other percentiles the server names.
+///
+/// On the wire a map from names to numbers. Reading fails without `median`.
+///
+/// ```
+/// use telemetry_model::Percentiles;
+///
+/// let cost = Percentiles::new(4_950.0).with("p90", 9_120.0);
+/// assert_eq!(cost.median(), 4_950.0);
+/// assert_eq!(cost.percentile("p90"), Some(9_120.0));
+/// assert_eq!(cost.percentile("p99"), None);
+/// ```
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Percentiles {
+    median: f64,
+    /// Never has a `median`.
+    others: BTreeMap<String, f64>,
+}
+
+impl Percentiles {
+    /// A median alone.
+    #[must_use]
+    pub const fn new(median: f64) -> Self {
+        Self { median, others: BTreeMap::new() }
+    }
+
+    /// Adds a percentile, or replaces the one of that name.
+    #[must_use]
+    pub fn with(mut self, name: impl Into<String>, value: f64) -> Self {
+        let name = name.into();
+        if name == MEDIAN {
+            self.median = value;
+        } else {
+            self.others.insert(name, value);
+        }
+        self
+    }
+
+    /// Half of the tasks need less.
+    #[must_use]
+    pub const fn median(&self) -> f64 {
+        self.median
+    }
+
+    /// The percentile of the given name, `median` included. `p50` is the median, unless the server
+    /// names one.
+    #[must_use]
+    pub fn percentile(&self, name: &str) -> Option<f64> {
+        match self.others.get(name) {
+            None if name == MEDIAN || name == "p50" => Some(self.median),
+            other => other.copied(),
+        }
+    }
+
+    /// All names and values, `median` included, in the order of the names.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, f64)> {
+        let before = self.others.range::<str, _>((Bound::Unbounded, Bound::Excluded(MEDIAN)));
+        let after = self.others.range::<str, _>((Bound::Excluded(MEDIAN), Bound::Unbounded));
+        before.map(entry).chain([(MEDIAN, self.median)]).chain(after.map(entry))
+    }
+}
+
+impl Serialize for Percentiles {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.iter())
+    }
+}
+
+impl<'de> Deserialize<'de> for Percentiles {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut others = BTreeMap::deserialize(deserializer)?;
+        match others.remove(MEDIAN) {
+            Some(median) => Ok(Self { median, others }),
+            None => Err(D::Error::missing_field(MEDIAN)),
+        }
+    }
+}
+
+fn entry<'a>((name, value): (&'a String, &f64)) -> (&'a str, f64) {
+    (name, *value)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn the_median_stands_among_the_others() {
+        let percentiles = Percentiles::new(2.0).with("p90", 4.0).with("a", 1.0).with("p50", 3.0);
+        let listed: Vec<_> = percentiles.iter().collect();
+        assert_eq!(listed, [("a", 1.0), ("median", 2.0), ("p50", 3.0), ("p90", 4.0)]);
+        assert_eq!(percentiles.percentile("median"), Some(2.0));
+        assert_eq!(percentiles.percentile("p50"), Some(3.0));
+        assert_eq!(Percentiles::new(2.0).percentile("p50"), Some(2.0));
+        assert_eq!(Percentiles::new(2.0).with("median", 5.0), Percentiles::new(5.0));
+    }
+
+    #[test]
+    fn the_map_is_flat_and_needs_its_median() {
+        let percentiles = Percentiles::new(4950.0).with("p99", 7.5);
+        let json = serde_json::to_string(&percentiles).unwrap();
+        assert_eq!(json, r#"{"median":4950.0,"p99":7.5}"#);
+        let error = serde_json::from_str::<Percentiles>(r#"{"p50":3}"#).unwrap_err();
+        assert!(error.to_string().starts_with("missing field `median`"), "{error}");
+        assert!(serde_json::from_str::<Percentiles>(r#"{"median":"3"}"#).is_err());
+    }
+
+    #[test]
+    fn the_percentiles_of_tokens_have_names() {
+        let tokens = TokenDistribution::from_fn(|share| share);
+        let named = ["p10", "p25", "median", "p50", "p75", "p90"].map(|it| tokens.percentile(it));
+        assert_eq!(named, [0.1, 0.25, 0.5, 0.5, 0.75, 0.9].map(Some));
+        assert_eq!(tokens.percentile("p99"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn every_name_survives_the_wire(median in 0..1000u32, names: Vec<String>) {
+            let percentiles = names
+                .iter()
+                .fold(Percentiles::new(median.into()), |it, name| it.with(name, name.len() as f64));
+            let json = serde_json::to_string(&percentiles).unwrap();
+            prop_assert_eq!(&serde_json::from_str::<Percentiles>(&json).unwrap(), &percentiles);
+            prop_assert!(percentiles.iter().is_sorted_by(|one, next| one.0 < next.0));
+        }
+    }
+}
