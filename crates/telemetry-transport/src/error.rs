@@ -1,8 +1,9 @@
 //! Why there is no answer.
 
-use std::{error::Error, fmt};
+use std::{error::Error, fmt, sync::Arc};
 
 type BoxError = Box<dyn Error + Send + Sync>;
+type SharedError = Arc<dyn Error + Send + Sync>;
 
 /// There is no answer to a request.
 ///
@@ -16,26 +17,26 @@ type BoxError = Box<dyn Error + Send + Sync>;
 /// | will not go through however often it is tried: the certificate is refused, the address cannot be used, a gateway's own refusal | [`Other`](Self::Other) | keeps the events, waits for its next interval, and says so once |
 ///
 /// Messages end up in logs: they must not repeat the request's headers, which carry the API key.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum TransportError {
     /// No complete answer came in the time that the request allows.
     Timeout,
     /// The connection could not be made, or broke.
-    Network(BoxError),
+    Network(SharedError),
     /// The same request would fail again.
-    Other(BoxError),
+    Other(SharedError),
 }
 
 impl TransportError {
     /// The connection could not be made, or broke.
     pub fn network(error: impl Into<BoxError>) -> Self {
-        Self::Network(error.into())
+        Self::Network(error.into().into())
     }
 
     /// The same request would fail again.
     pub fn other(error: impl Into<BoxError>) -> Self {
-        Self::Other(error.into())
+        Self::Other(error.into().into())
     }
 }
 
@@ -54,6 +55,27 @@ impl Error for TransportError {
         match self {
             Self::Timeout => None,
             Self::Network(error) | Self::Other(error) => Some(&**error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clone_says_the_same_and_has_the_same_source() {
+        for error in [
+            TransportError::Timeout,
+            TransportError::network("reset"),
+            TransportError::other(std::io::Error::other("certificate")),
+        ] {
+            let clone = error.clone();
+            assert_eq!(clone.to_string(), error.to_string());
+            assert_eq!(
+                clone.source().map(ToString::to_string),
+                error.source().map(ToString::to_string)
+            );
         }
     }
 }
