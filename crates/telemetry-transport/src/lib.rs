@@ -3,6 +3,8 @@
 
 mod blocking;
 mod error;
+#[cfg(feature = "hyper")]
+mod hyper;
 mod nonblocking;
 mod request;
 #[cfg(feature = "ureq")]
@@ -13,6 +15,8 @@ pub use error::TransportError;
 pub use nonblocking::{AsyncTransport, ResponseFuture};
 pub use request::{MAX_RESPONSE_BYTES, Request, Response, Timeout, is_loopback};
 
+#[cfg(feature = "hyper")]
+pub use self::hyper::HyperTransport;
 #[cfg(feature = "ureq")]
 pub use self::ureq::UreqTransport;
 

@@ -1,0 +1,193 @@
+//! The asynchronous transport, over hyper.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Uri, Version, uri::PathAndQuery};
+use http_body_util::{BodyExt, Full};
+use hyper_util::{
+    client::legacy::{
+        Client,
+        connect::{Connect, HttpConnector, proxy::Tunnel},
+    },
+    rt::{TokioExecutor, TokioTimer},
+};
+use tokio::{runtime::Handle, time};
+
+use self::{
+    error::transport_error,
+    proxy::{Environment, Exempt},
+    tls::Secured,
+};
+use crate::{
+    AsyncTransport, MAX_RESPONSE_BYTES, Request, Response, ResponseFuture, Timeout, TransportError,
+    is_loopback,
+};
+
+mod error;
+mod proxy;
+#[cfg_attr(not(feature = "rustls"), path = "hyper/no_tls.rs")]
+mod tls;
+
+/// How long a connection is kept for the next request.
+const IDLE: Duration = Duration::from_secs(15);
+
+/// The longest head of an answer.
+const MAX_HEAD_BYTES: usize = 64 * 1024;
+
+type Body = Full<Bytes>;
+type Direct = Secured<HttpConnector>;
+/// TLS to the proxy, if it wants it, and within the tunnel TLS to the server.
+type Tunnelled = Secured<Tunnel<Direct>>;
+
+/// Sends over HTTP/1.1 with [hyper](https://docs.rs/hyper), on a [tokio](https://docs.rs/tokio)
+/// runtime.
+///
+/// - Connections are kept alive, for 15 seconds, and used again. A request for which the kept
+///   connection turns out closed before a byte was written goes over another one; what may have been
+///   written is never sent twice.
+/// - Redirects are not followed, and any status is an answer. A head of more than 64 KiB or 100
+///   headers is an error.
+/// - TLS (feature `rustls`) is rustls with the ring provider, named here, so a program that has
+///   another provider or none as its default is not affected, nor is this; the roots are Mozilla's,
+///   compiled in. Without the feature, `https` is an error.
+/// - A proxy is taken from `ALL_PROXY`, `HTTPS_PROXY` or `HTTP_PROXY`, the first that names an
+///   `http` or `https` proxy, or their lower-case names, unless `NO_PROXY` names the host; read once,
+///   when the transport is made. The proxy tunnels (`CONNECT`), for `http` too. If there are only
+///   others, such as SOCKS, requests are errors rather than sent past the proxy. Loopback is never
+///   reached through a proxy: it would be the proxy's own, and the key would travel in the open.
+///
+/// The runtime must have I/O and time enabled, as `#[tokio::main]` has; tokio panics if it has not.
+/// Where there is no runtime, requests are errors. Connections live on the runtime that made them:
+/// with another one, there are new ones. Names are looked up on its threads for blocking work.
+///
+/// A clone shares the connections.
+#[derive(Clone, Debug)]
+pub struct HyperTransport {
+    clients: Result<Clients, TransportError>,
+}
+
+impl HyperTransport {
+    /// Makes a transport. Opens no connection yet, starts nothing and needs no runtime yet.
+    #[must_use]
+    pub fn new() -> Self {
+        let environment = Environment::read(|name| std::env::var(name).ok());
+        Self { clients: tls::config().map(|tls| Clients::new(environment, tls)) }
+    }
+}
+
+impl Default for HyperTransport {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl AsyncTransport for HyperTransport {
+    fn send(&self, request: Request) -> ResponseFuture<'_> {
+        Box::pin(async move {
+            Handle::try_current().map_err(TransportError::other)?;
+            check(request.uri())?;
+            let clients = self.clients.as_ref().map_err(Clone::clone)?;
+            time::timeout(Timeout::of(&request), clients.send(request))
+                .await
+                .unwrap_or(Err(TransportError::Timeout))
+        })
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Clients {
+    direct: Client<Direct, Body>,
+    proxied: Option<Proxied>,
+}
+
+#[derive(Clone, Debug)]
+struct Proxied {
+    client: Result<Client<Tunnelled, Body>, TransportError>,
+    exempt: Exempt,
+}
+
+impl Clients {
+    fn new(environment: Environment, tls: tls::Config) -> Self {
+        let mut http = HttpConnector::new();
+        http.enforce_http(false);
+        http.set_nodelay(true);
+        // The time-out of a request does not bound a connection that is made beside it.
+        http.set_connect_timeout(Some(Timeout::DEFAULT));
+        let direct = tls::secured(http, &tls);
+        let proxied = environment.proxy.map(|proxy| Proxied {
+            client: proxy.map(|proxy| {
+                let mut tunnel = Tunnel::new(proxy.uri().clone(), direct.clone());
+                if let Some(credentials) = proxy.basic_auth() {
+                    tunnel = tunnel.with_auth(credentials.clone());
+                }
+                client(tls::secured(tunnel, &tls))
+            }),
+            exempt: environment.exempt,
+        });
+        Self { direct: client(direct), proxied }
+    }
+
+    async fn send(&self, mut request: Request) -> Result<Response, TransportError> {
+        *request.version_mut() = Version::HTTP_11;
+        let host = request.uri().host().unwrap_or_default();
+        match &self.proxied {
+            Some(proxied) if !is_loopback(host) && !proxied.exempt.contains(host) => {
+                let client = proxied.client.as_ref().map_err(Clone::clone)?;
+                *request.uri_mut() = with_port(request.uri())?;
+                exchange(client, request).await
+            }
+            _ => exchange(&self.direct, request).await,
+        }
+    }
+}
+
+fn client<C: Connect + Clone>(connector: C) -> Client<C, Body> {
+    Client::builder(TokioExecutor::new())
+        .pool_idle_timeout(IDLE)
+        .pool_timer(TokioTimer::new())
+        .http1_max_buf_size(MAX_HEAD_BYTES)
+        .build(connector)
+}
+
+fn check(uri: &Uri) -> Result<(), TransportError> {
+    match uri.scheme_str() {
+        Some("https") if !tls::AVAILABLE => Err(TransportError::other(
+            "https needs the feature `rustls` of the crate telemetry-transport",
+        )),
+        Some("http" | "https") if uri.host().is_some_and(|host| !host.is_empty()) => Ok(()),
+        _ => Err(TransportError::other("the address is not http:// or https:// with a host")),
+    }
+}
+
+/// A tunnel takes 443 for the port of any address that names none.
+fn with_port(uri: &Uri) -> Result<Uri, TransportError> {
+    if uri.port().is_some() || uri.scheme_str() != Some("http") {
+        return Ok(uri.clone());
+    }
+    let path = uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
+    Uri::builder()
+        .scheme("http")
+        .authority(format!("{}:80", uri.host().unwrap_or_default()))
+        .path_and_query(path)
+        .build()
+        .map_err(TransportError::other)
+}
+
+async fn exchange<C>(client: &Client<C, Body>, request: Request) -> Result<Response, TransportError>
+where
+    C: Connect + Clone + Send + Sync + 'static,
+{
+    let answer = client.request(request.map(Full::from)).await;
+    let (parts, mut body) = answer.map_err(|error| transport_error(&error))?.into_parts();
+    let mut bytes = Vec::new();
+    while bytes.len() < MAX_RESPONSE_BYTES
+        && let Some(frame) = body.frame().await
+    {
+        if let Ok(data) = frame.map_err(|error| transport_error(&error))?.into_data() {
+            let left = MAX_RESPONSE_BYTES - bytes.len();
+            bytes.extend_from_slice(&data[..data.len().min(left)]);
+        }
+    }
+    Ok(Response::from_parts(parts, bytes))
+}

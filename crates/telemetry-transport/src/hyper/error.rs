@@ -1,0 +1,50 @@
+//! What an error of hyper's means.
+
+use std::{error::Error, io, iter};
+
+use crate::TransportError;
+
+type Cause<'a> = &'a (dyn Error + 'static);
+
+/// Says every cause, in one line: the outermost ones of hyper's say next to nothing.
+pub(super) fn transport_error(error: Cause<'_>) -> TransportError {
+    let mut message = String::new();
+    let mut is_final = false;
+    for cause in causes(error) {
+        match cause.downcast_ref::<io::Error>().map(io::Error::kind) {
+            Some(io::ErrorKind::TimedOut) => return TransportError::Timeout,
+            // How rustls reports what it refuses in a handshake.
+            Some(io::ErrorKind::InvalidData) => is_final = true,
+            _ => is_final |= cannot_work(cause),
+        }
+        let text = cause.to_string();
+        // An `io::Error` says what the error within says.
+        if !message.ends_with(&text) {
+            if !message.is_empty() {
+                message.push_str(": ");
+            }
+            message.push_str(&text);
+        }
+    }
+    if is_final { TransportError::other(message) } else { TransportError::network(message) }
+}
+
+/// The error and what caused it.
+fn causes(error: Cause<'_>) -> impl Iterator<Item = Cause<'_>> {
+    iter::successors(Some(error), |error| cause(*error))
+}
+
+fn cause(error: Cause<'_>) -> Option<Cause<'_>> {
+    match error.downcast_ref::<io::Error>() {
+        // Its source is that of the error within, which would be left out.
+        Some(error) => error.get_ref().map(|within| within as Cause<'_>),
+        None => error.source(),
+    }
+}
+
+fn cannot_work(cause: Cause<'_>) -> bool {
+    let is_user = cause.downcast_ref().is_some_and(hyper::Error::is_user);
+    #[cfg(feature = "rustls")]
+    let is_user = is_user || cause.is::<rustls::pki_types::InvalidDnsNameError>();
+    is_user
+}
