@@ -11,7 +11,7 @@ use telemetry_transport::Transport;
 pub use self::predictor::Predictor;
 use self::worker::Worker;
 use crate::{
-    FlushError, PredictionError, Stats, TelemetryConfig, TelemetryHandle, clock,
+    FlushError, PredictionError, Stats, TaskGuard, TelemetryConfig, TelemetryHandle, clock,
     lifecycle::{self, Lifecycle},
     wait,
 };
@@ -70,6 +70,11 @@ impl TelemetryClient {
     /// Starts an event of the configured installation.
     pub fn event(&self) -> EventBuilder {
         self.lifecycle.handle.event()
+    }
+
+    /// Begins a task that reports itself; see [`TelemetryHandle::begin`].
+    pub fn begin(&self, event: EventBuilder) -> TaskGuard {
+        self.lifecycle.handle.begin(event)
     }
 
     /// Sends what has been tracked before this call, and waits until the server has taken or

@@ -6,7 +6,7 @@ use telemetry_model::{EventBuilder, PredictionQuery, PredictionResponse, TaskCom
 use uuid::Uuid;
 
 use crate::{
-    CachedPrediction, PredictionLookup, Start, Stats, Submitter, TelemetryConfig, clock,
+    CachedPrediction, PredictionLookup, Start, Stats, Submitter, TaskGuard, TelemetryConfig, clock,
     outbox::Outbox, predictions::Predictions,
 };
 
@@ -90,6 +90,12 @@ impl TelemetryHandle {
     /// Starts an event of the configured installation.
     pub fn event(&self) -> EventBuilder {
         EventBuilder::new(self.instance_id)
+    }
+
+    /// Begins a task: it is timed from now on, and `event`, with what is added until then, is reported
+    /// when the guard is finished or dropped.
+    pub fn begin(&self, event: EventBuilder) -> TaskGuard {
+        TaskGuard::new(self.clone(), event, clock::now())
     }
 
     /// The cached prediction for a query, if there is one and it is fresh; see

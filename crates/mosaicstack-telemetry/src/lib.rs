@@ -18,9 +18,12 @@ mod protocol;
 mod retry;
 mod stats;
 mod submitter;
+mod task;
 mod wait;
 
 pub use telemetry_model::*;
+#[cfg(feature = "hyper")]
+pub use telemetry_transport::HyperTransport;
 #[cfg(feature = "ureq")]
 pub use telemetry_transport::UreqTransport;
 pub use telemetry_transport::{
@@ -40,6 +43,7 @@ pub use crate::{
     retry::RetryPolicy,
     stats::{Dropped, Health, Stats},
     submitter::{Action, Delivery, Start, Submitter},
+    task::TaskGuard,
 };
 
 /// The crates whose types are part of this one's API. In a module, so that a glob import does not

@@ -12,7 +12,7 @@ use telemetry_transport::AsyncTransport;
 use self::alarm::Home;
 pub use self::predictor::AsyncPredictor;
 use crate::{
-    FlushError, PredictionError, Stats, TelemetryConfig, TelemetryHandle, clock,
+    FlushError, PredictionError, Stats, TaskGuard, TelemetryConfig, TelemetryHandle, clock,
     lifecycle::Lifecycle,
 };
 
@@ -58,6 +58,16 @@ pub struct AsyncTelemetryClient {
 }
 
 impl AsyncTelemetryClient {
+    /// Starts a client that sends with [`HyperTransport`](crate::HyperTransport).
+    ///
+    /// Cannot fail: what goes wrong is logged and shows in the [`Stats`]. Outside a runtime, events
+    /// only wait in the queue.
+    #[cfg(feature = "hyper")]
+    #[doc(alias = "start_async")]
+    pub fn start(config: TelemetryConfig) -> Self {
+        Self::with_transport(config, crate::HyperTransport::new())
+    }
+
     /// Starts a client that sends with a transport of one's own.
     ///
     /// Cannot fail: what goes wrong is logged and shows in the [`Stats`]. Outside a runtime, events
@@ -85,6 +95,11 @@ impl AsyncTelemetryClient {
     /// Starts an event of the configured installation.
     pub fn event(&self) -> EventBuilder {
         self.lifecycle.handle.event()
+    }
+
+    /// Begins a task that reports itself; see [`TelemetryHandle::begin`].
+    pub fn begin(&self, event: EventBuilder) -> TaskGuard {
+        self.lifecycle.handle.begin(event)
     }
 
     /// Sends what has been tracked before this call, and waits until the server has taken or
