@@ -5,6 +5,8 @@ mod books;
 #[cfg(unix)]
 mod fork;
 mod hand_over;
+mod lookups;
+mod nonblocking;
 mod predictions;
 mod schedule;
 mod teardown;

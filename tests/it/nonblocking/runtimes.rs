@@ -1,0 +1,172 @@
+//! Runtimes that are missing, have ended or stand still: nothing hangs, nothing panics.
+
+use std::{future, sync::mpsc, thread, time::Duration};
+
+use mosaicstack_telemetry::{
+    AsyncTelemetryClient, Complexity, PredictionQuery, Provider, Request, Response, Stats,
+    TaskType, TransportError,
+};
+use telemetry_collector::Answer;
+use telemetry_tests::{Log, config, track};
+use tokio::runtime::Builder;
+
+use super::{client, current_thread, multi_thread};
+use crate::blocking::{AMPLE, collector, eager, ids, returned};
+
+const URL: &str = "https://example.com";
+
+/// A transport that never answers.
+fn silent(_: Request) -> future::Pending<Result<Response, TransportError>> {
+    future::pending()
+}
+
+fn silent_client(shutdown_timeout: Duration) -> AsyncTelemetryClient {
+    let config = config(URL).shutdown_timeout(shutdown_timeout).build().expect("a configuration");
+    AsyncTelemetryClient::with_transport(config, silent)
+}
+
+/// Waits for a future on a runtime that has neither timers nor I/O.
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    Builder::new_current_thread().build().expect("a runtime").block_on(future)
+}
+
+/// Flushes and stops on a runtime of another kind.
+fn leave(client: AsyncTelemetryClient) -> Stats {
+    returned(|| {
+        block_on(async {
+            track(&client.handle(), 1);
+            client.flush(Duration::from_millis(50)).await.expect_err("nobody sends");
+            client.stop().await
+        })
+    })
+}
+
+#[test]
+fn the_runtime_can_be_dropped_before_the_client() {
+    for runtime in [current_thread(), multi_thread()] {
+        let log = Log::new();
+        let client = runtime.block_on(async { silent_client(AMPLE) });
+        track(&client.handle(), 100);
+        runtime.block_on(async { tokio::task::yield_now().await });
+        returned(move || drop(runtime));
+        // The task is gone, so nothing is waited for, however far the deadline is.
+        let stats = returned(|| {
+            block_on(async {
+                track(&client.handle(), 1);
+                client.flush(AMPLE).await.expect_err("nobody sends");
+                client.stop().await
+            })
+        });
+        assert_eq!((stats.tracked, stats.pending, stats.delivered), (101, 101, 0));
+        assert!(stats.is_balanced());
+        drop(log);
+    }
+}
+
+#[test]
+fn the_runtime_says_what_it_leaves_when_it_is_dropped_first() {
+    let log = Log::new();
+    let runtime = current_thread();
+    let client = runtime.block_on(async { silent_client(AMPLE) });
+    drop(runtime);
+    assert_eq!(log.lines("events only wait in the queue").len(), 1);
+    drop(client);
+    assert_eq!(log.lines("WARN").len(), 1);
+}
+
+#[test]
+fn the_client_can_be_dropped_after_the_runtime() {
+    let runtime = multi_thread();
+    let client = runtime.block_on(async { silent_client(AMPLE) });
+    let handle = client.handle();
+    track(&handle, 3);
+    returned(move || drop(runtime));
+    returned(move || drop(client));
+    assert_eq!(handle.stats().pending, 3);
+}
+
+#[test]
+fn a_runtime_that_stands_still_is_not_waited_for() {
+    let runtime = current_thread();
+    let client = runtime.block_on(async { silent_client(Duration::from_millis(50)) });
+    let stats = leave(client);
+    assert_eq!((stats.pending, stats.delivered), (1, 0));
+    drop(runtime);
+}
+
+#[test]
+fn a_client_can_be_stopped_from_another_runtime() {
+    let collector = collector();
+    let runtime = multi_thread();
+    let client = runtime.block_on(async { client(&collector) });
+    let tracked = track(&client.handle(), 250);
+    let stats = returned(|| block_on(client.stop()));
+    assert_eq!((stats.delivered, stats.pending), (250, 0));
+    assert_eq!(ids(&collector), tracked);
+}
+
+#[test]
+fn the_end_of_a_client_is_seen_without_a_timer() {
+    // Woken by the worker, not by its deadline.
+    let collector = collector();
+    collector.script([Answer::normal().delay(Duration::from_millis(20))]);
+    let runtime = multi_thread();
+    let client = runtime.block_on(async { client(&collector) });
+    track(&client.handle(), 3);
+    let client = returned(|| block_on(client.flush(Duration::MAX)).map(|()| client)).unwrap();
+    assert_eq!(client.stats().delivered, 3);
+}
+
+#[test]
+fn outside_a_runtime_events_wait_and_it_is_said() {
+    let log = Log::new();
+    let client = silent_client(AMPLE);
+    assert_eq!(log.lines("WARN").len(), 1);
+    let stats = leave(client);
+    assert_eq!((stats.tracked, stats.pending, stats.panics), (1, 1, 0));
+}
+
+#[test]
+fn without_timers_events_wait() {
+    let stats = returned(|| {
+        let runtime = Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let client = silent_client(AMPLE);
+            track(&client.handle(), 3);
+            tokio::task::yield_now().await;
+            client.flush(AMPLE).await.expect_err("there is no task");
+            client.stop().await
+        })
+    });
+    assert_eq!((stats.pending, stats.delivered), (3, 0));
+}
+
+#[test]
+fn without_a_runtime_predictions_fail_in_time() {
+    let config = eager(URL).request_timeout(Duration::from_millis(50)).build().unwrap();
+    let client = AsyncTelemetryClient::with_transport(config, silent);
+    let query = PredictionQuery::new(TaskType::Testing, "m", Provider::Ollama, Complexity::Low);
+    let error = returned(move || block_on(async { client.predict(&query).await })).unwrap_err();
+    assert_eq!(error.to_string(), "no predictions: no complete answer in time");
+}
+
+#[test]
+fn a_transport_that_blocks_its_thread_holds_up_nobody_else() {
+    let (release, released) = mpsc::channel::<()>();
+    let released = std::sync::Mutex::new(released);
+    let (called, calls) = mpsc::channel();
+    let blocking = move |_: Request| {
+        let _ = called.send(());
+        let _ = released.lock().map(|released| released.recv());
+        async { Ok::<_, TransportError>(Response::default()) }
+    };
+    let runtime = multi_thread();
+    let config = config(URL).shutdown_timeout(Duration::from_millis(50)).build().unwrap();
+    let client = runtime.block_on(async { AsyncTelemetryClient::with_transport(config, blocking) });
+    track(&client.handle(), 100);
+    calls.recv_timeout(AMPLE).unwrap();
+    let stats =
+        thread::scope(|scope| scope.spawn(|| runtime.block_on(client.stop())).join().unwrap());
+    assert_eq!((stats.pending, stats.delivered), (100, 0));
+    drop(release);
+}

@@ -1,0 +1,156 @@
+//! The schedule of the task, on tokio's stopped clock.
+
+use std::{
+    future,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use mosaicstack_telemetry::{
+    AsyncTelemetryClient, Request, Response, RetryPolicy, TelemetryConfigBuilder, TransportError,
+};
+use telemetry_tests::{config, events, status, track};
+use tokio::time::{self, Instant};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+type Sent = Arc<Mutex<Vec<(Duration, usize)>>>;
+
+/// A client, and when it sent how many events.
+fn client(
+    config: TelemetryConfigBuilder,
+    answer: impl Fn(usize) -> Result<Response, TransportError> + Send + Sync + 'static,
+) -> (AsyncTelemetryClient, Sent) {
+    let (sent, start) = (Sent::default(), Instant::now());
+    let transport = {
+        let sent = Arc::clone(&sent);
+        move |request: Request| {
+            let mut sent = sent.lock().expect("nobody panics");
+            sent.push((start.elapsed(), events(request.body()).len()));
+            future::ready(answer(sent.len()))
+        }
+    };
+    let client = AsyncTelemetryClient::with_transport(config.build().expect("right"), transport);
+    (client, sent)
+}
+
+fn url() -> TelemetryConfigBuilder {
+    config("https://example.com")
+}
+
+/// As precise as tokio's timers.
+fn is_close(time: Duration, expected: Duration) -> bool {
+    time >= expected && time < expected + 5 * Duration::from_millis(1)
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_interval_sends_what_is_less_than_a_batch() {
+    let (client, sent) = client(url(), |_| Ok(status(200)));
+    track(&client.handle(), 7);
+    time::sleep(299 * SECOND).await;
+    assert!(sent.lock().unwrap().is_empty());
+    time::sleep(2 * SECOND).await;
+    track(&client.handle(), 1);
+    time::sleep(300 * SECOND).await;
+    let sent = sent.lock().unwrap();
+    assert!(
+        matches!(sent[..], [(first, 7), (second, 1)]
+        if is_close(first, 300 * SECOND) && is_close(second, 600 * SECOND)),
+        "{sent:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_batch_does_not_wait() {
+    let (client, sent) = client(url(), |_| Ok(status(200)));
+    time::sleep(SECOND).await;
+    track(&client.handle(), 100);
+    time::sleep(SECOND).await;
+    let sent = sent.lock().unwrap();
+    assert!(matches!(sent[..], [(at, 100)] if is_close(at, SECOND)), "{sent:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pause_is_kept() {
+    let (client, sent) = client(url(), |count| {
+        let mut response = status(if count == 1 { 429 } else { 200 });
+        response.headers_mut().insert("retry-after", http::HeaderValue::from_static("60"));
+        Ok(response)
+    });
+    track(&client.handle(), 100);
+    time::sleep(59 * SECOND).await;
+    assert_eq!(sent.lock().unwrap().len(), 1);
+    time::sleep(2 * SECOND).await;
+    assert_eq!(client.stats().delivered, 100);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_attempt_ends_when_its_time_is_over_whatever_the_transport_does() {
+    let config = url().request_timeout(3 * SECOND).max_retries(0).build().unwrap();
+    let client = AsyncTelemetryClient::with_transport(config, |_| future::pending());
+    track(&client.handle(), 1);
+    let start = Instant::now();
+    assert_eq!(client.flush(60 * SECOND).await.unwrap_err().pending, 1);
+    assert!(is_close(start.elapsed(), 3 * SECOND), "{:?}", start.elapsed());
+    assert_eq!((client.stats().requests, client.stats().retried), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flush_ends_by_its_deadline_in_the_middle_of_an_attempt() {
+    let config = url().build().unwrap();
+    let client = AsyncTelemetryClient::with_transport(config, |_| future::pending());
+    track(&client.handle(), 1);
+    let start = Instant::now();
+    client.flush(2 * SECOND).await.unwrap_err();
+    assert!(is_close(start.elapsed(), 2 * SECOND), "{:?}", start.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_cuts_the_attempt_that_is_under_way_at_its_deadline() {
+    for early in [false, true] {
+        let config = url().shutdown_timeout(2 * SECOND).build().unwrap();
+        let client = AsyncTelemetryClient::with_transport(config, |_| future::pending());
+        track(&client.handle(), if early { 100 } else { 1 });
+        time::sleep(SECOND).await;
+        assert_eq!(client.stats().requests, u64::from(early));
+        let start = Instant::now();
+        let stats = client.stop().await;
+        assert!(is_close(start.elapsed(), 2 * SECOND), "{:?}", start.elapsed());
+        assert_eq!((stats.delivered, stats.requests), (0, 1));
+        assert!(stats.is_balanced());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_comes_in_the_last_moment_counts() {
+    let config = url().shutdown_timeout(2 * SECOND).build().unwrap();
+    let client = AsyncTelemetryClient::with_transport(config, |_| async {
+        time::sleep(SECOND).await;
+        Ok(status(200))
+    });
+    track(&client.handle(), 150);
+    let stats = client.stop().await;
+    assert_eq!((stats.delivered, stats.pending), (150, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dropped_client_gives_up_at_the_same_deadline() {
+    let initial_backoff = Duration::from_millis(100);
+    let policy = RetryPolicy { initial_backoff, max_retries: 100, ..RetryPolicy::default() };
+    let config = url().retry_policy(policy).shutdown_timeout(2 * SECOND);
+    let (client, sent) = client(config, |_| Ok(status(503)));
+    let handle = client.handle();
+    track(&handle, 1);
+    drop(client);
+    time::sleep(600 * SECOND).await;
+    let sent = sent.lock().unwrap();
+    assert!(sent.len() > 1 && sent.iter().all(|(at, _)| *at < 2 * SECOND), "{sent:?}");
+    assert_eq!(handle.stats().pending, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_client_sends_nothing() {
+    let (client, _) = client(url(), |_| Ok(status(200)));
+    time::sleep(24 * 60 * 60 * SECOND).await;
+    assert_eq!(client.stop().await.requests, 0);
+}
