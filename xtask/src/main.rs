@@ -4,7 +4,9 @@
 use std::env;
 use std::process::ExitCode;
 
+mod cargo;
 mod ci;
+mod features;
 mod manifest;
 mod tidy;
 mod tree;
