@@ -3,7 +3,7 @@
 use std::env;
 use std::fmt::{self, Display, Formatter};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 #[derive(Debug)]
 pub(crate) struct Cargo {
@@ -28,6 +28,18 @@ impl Cargo {
         let status = self.command(root).status();
         let status = status.inspect_err(|error| eprintln!("cannot run cargo: {error}"));
         status.is_ok_and(|it| it.success())
+    }
+
+    /// Runs it in `root` and returns what it prints; fails if it does.
+    ///
+    /// What cargo itself has to say still reaches the terminal.
+    pub(crate) fn output(&self, root: &Path) -> Result<String, String> {
+        let output = self.command(root).stderr(Stdio::inherit()).output();
+        let output = output.map_err(|error| format!("cannot run cargo: {error}"))?;
+        if !output.status.success() {
+            return Err(format!("failed: {self}"));
+        }
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
     fn command(&self, root: &Path) -> Command {
@@ -61,5 +73,16 @@ mod tests {
     fn a_command_reads_as_one_would_type_it() {
         let command = cargo("doc --no-deps").with("RUSTDOCFLAGS", "-D warnings");
         assert_eq!(command.to_string(), "RUSTDOCFLAGS=\"-D warnings\" cargo doc --no-deps");
+    }
+
+    #[test]
+    fn what_fails_names_the_command() {
+        let root = crate::tree::root();
+        assert!(cargo("--version").output(&root).unwrap().starts_with("cargo "));
+        let error = cargo("metadata --locked --manifest-path none/Cargo.toml").output(&root);
+        assert_eq!(
+            error.unwrap_err(),
+            "failed: cargo metadata --locked --manifest-path none/Cargo.toml"
+        );
     }
 }

@@ -1,11 +1,12 @@
 //! `cargo xtask ci`: every check a change has to pass, each a cargo command that a person can copy.
 
+use std::iter;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::cargo::{Cargo, cargo};
-use crate::features;
 use crate::tree::Tree;
+use crate::{downstream, features};
 
 struct Step {
     name: &'static str,
@@ -37,7 +38,12 @@ pub(crate) fn run(root: &Path, args: &[&str]) -> Result<bool, String> {
 fn steps(tree: &Tree) -> Vec<Step> {
     let step = |name, command: &str| Step { name, commands: vec![cargo(command)] };
     vec![
-        step("fmt", "fmt --all --check"),
+        Step {
+            name: "fmt",
+            commands: iter::once(cargo("fmt --all --check"))
+                .chain(downstream::formatting(tree))
+                .collect(),
+        },
         step("clippy", "clippy --workspace --all-targets --all-features -- -D warnings"),
         step(
             "clippy-bare",
@@ -61,6 +67,7 @@ fn steps(tree: &Tree) -> Vec<Step> {
             ],
         },
         step("examples", "build --workspace --examples --all-features --release"),
+        Step { name: "downstream", commands: downstream::checks(tree) },
         step("package", "package --workspace --no-verify --allow-dirty"),
         step("tidy", "xtask tidy"),
     ]
@@ -109,7 +116,7 @@ mod tests {
             Ok::<_, String>(steps.iter().map(|step| step.name).collect::<Vec<_>>())
         };
         assert_eq!(named(&["clippy", "fmt"]).unwrap(), ["fmt", "clippy"]);
-        assert_eq!(named(&[]).unwrap().len(), 10);
+        assert_eq!(named(&[]).unwrap().len(), 11);
         let error = named(&["fmt", "lint"]).unwrap_err();
         assert!(error.starts_with("no such step: lint; there are: fmt clippy "), "{error}");
     }

@@ -100,6 +100,7 @@ mod tests {
                 "[package]\nname = \"a\"\n[features]\ndefault = [\"x\"]\nx = [\"y\"]\ny = []",
             ),
             ("tests/Cargo.toml", "[package]\nname = \"b\"\npublish = false"),
+            ("tests/downstream/c/Cargo.toml", "[package]\nname = \"c\""),
         ]);
         let table: Vec<String> = table(&tree).iter().map(ToString::to_string).collect();
         assert_eq!(table.len(), 3 * 4);

@@ -12,6 +12,8 @@ pub(crate) struct Manifest {
     pub(crate) path: String,
     pub(crate) package: String,
     pub(crate) is_published: bool,
+    /// None if the workspace says it, or nobody does.
+    pub(crate) rust_version: Option<String>,
     /// Every feature but `default`, including those that optional dependencies imply.
     pub(crate) features: Vec<Feature>,
     /// In the order normal, dev, build; then the same for each target.
@@ -57,6 +59,7 @@ impl Manifest {
             path: path.to_owned(),
             package: name.ok_or_else(|| format!("{path}: no package name"))?.to_owned(),
             is_published: !is_unpublished,
+            rust_version: package("rust-version").and_then(DeValue::as_str).map(str::to_owned),
             features: features(manifest, text),
             dependencies: dependencies(manifest, text),
         })
