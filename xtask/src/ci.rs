@@ -1,26 +1,16 @@
 //! `cargo xtask ci`: every check a change has to pass, each a cargo command that a person can copy.
 
-use std::env;
-use std::fmt::{self, Display, Formatter};
+use std::iter;
 use std::path::Path;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
+use crate::cargo::{Cargo, cargo};
 use crate::tree::Tree;
-
-/// The crates whose unit tests also run without their default features.
-const TESTED_BARE: [&str; 2] = ["mosaicstack-telemetry", "telemetry-transport"];
+use crate::{downstream, features};
 
 struct Step {
     name: &'static str,
     commands: Vec<Cargo>,
-}
-
-/// A call of cargo, displayed as one would type it.
-struct Cargo {
-    variable: Option<(&'static str, &'static str)>,
-    /// Separated by single spaces; none contains one.
-    args: String,
 }
 
 struct Outcome {
@@ -48,14 +38,19 @@ pub(crate) fn run(root: &Path, args: &[&str]) -> Result<bool, String> {
 fn steps(tree: &Tree) -> Vec<Step> {
     let step = |name, command: &str| Step { name, commands: vec![cargo(command)] };
     vec![
-        step("fmt", "fmt --all --check"),
+        Step {
+            name: "fmt",
+            commands: iter::once(cargo("fmt --all --check"))
+                .chain(downstream::formatting(tree))
+                .collect(),
+        },
         step("clippy", "clippy --workspace --all-targets --all-features -- -D warnings"),
         step(
             "clippy-bare",
             "clippy --workspace --all-targets --no-default-features -- -D warnings",
         ),
         step("test", "test --workspace --all-features"),
-        Step { name: "features", commands: feature_table(tree) },
+        Step { name: "features", commands: features::table(tree) },
         Step {
             name: "docs",
             commands: vec![
@@ -71,32 +66,11 @@ fn steps(tree: &Tree) -> Vec<Step> {
                     .with("RUSTFLAGS", "--cfg loom"),
             ],
         },
-        step("examples", "build --workspace --examples --release"),
+        step("examples", "build --workspace --examples --all-features --release"),
+        Step { name: "downstream", commands: downstream::checks(tree) },
         step("package", "package --workspace --no-verify --allow-dirty"),
         step("tidy", "xtask tidy"),
     ]
-}
-
-/// Each published crate with none of its features, with each alone, and with all.
-fn feature_table(tree: &Tree) -> Vec<Cargo> {
-    let mut commands = Vec::new();
-    for manifest in tree.manifests.iter().filter(|it| it.is_published) {
-        let package = &manifest.package;
-        let mut check = |features: &str| {
-            commands.push(cargo(&format!("clippy -p {package} --lib {features} -- -D warnings")));
-        };
-        check("--no-default-features");
-        for feature in &manifest.features {
-            check(&format!("--no-default-features --features {}", feature.name));
-        }
-        if !manifest.features.is_empty() {
-            check("--all-features");
-        }
-        if TESTED_BARE.contains(&package.as_str()) {
-            commands.push(cargo(&format!("test -p {package} --lib --no-default-features")));
-        }
-    }
-    commands
 }
 
 fn select(steps: Vec<Step>, names: &[&str]) -> Result<Vec<Step>, String> {
@@ -131,67 +105,9 @@ impl Step {
     }
 }
 
-fn cargo(args: &str) -> Cargo {
-    Cargo { variable: None, args: args.to_owned() }
-}
-
-impl Cargo {
-    fn with(self, variable: &'static str, value: &'static str) -> Self {
-        Self { variable: Some((variable, value)), ..self }
-    }
-
-    fn passes(&self, root: &Path) -> bool {
-        println!("{self}");
-        let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        command.args(self.args.split(' ')).envs(self.variable).current_dir(root);
-        // A cargo typed in a shell has none of these, and ring is built anew when they change.
-        for (name, _) in env::vars_os() {
-            let text = name.to_string_lossy();
-            if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
-                command.env_remove(name);
-            }
-        }
-        let status = command.status().inspect_err(|error| eprintln!("cannot run cargo: {error}"));
-        status.is_ok_and(|it| it.success())
-    }
-}
-
-impl Display for Cargo {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        if let Some((name, value)) = self.variable {
-            write!(f, "{name}=\"{value}\" ")?;
-        }
-        write!(f, "cargo {}", self.args)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_feature_table_follows_the_manifests() {
-        let tree = Tree::of(&[
-            (
-                "crates/a/Cargo.toml",
-                "[package]\nname = \"a\"\n[features]\ndefault = [\"x\"]\nx = []\ny = []",
-            ),
-            ("crates/t/Cargo.toml", "[package]\nname = \"telemetry-transport\""),
-            ("tests/Cargo.toml", "[package]\nname = \"b\"\npublish = false"),
-        ]);
-        let table: Vec<String> = feature_table(&tree).iter().map(ToString::to_string).collect();
-        assert_eq!(
-            table,
-            [
-                "cargo clippy -p a --lib --no-default-features -- -D warnings",
-                "cargo clippy -p a --lib --no-default-features --features x -- -D warnings",
-                "cargo clippy -p a --lib --no-default-features --features y -- -D warnings",
-                "cargo clippy -p a --lib --all-features -- -D warnings",
-                "cargo clippy -p telemetry-transport --lib --no-default-features -- -D warnings",
-                "cargo test -p telemetry-transport --lib --no-default-features",
-            ]
-        );
-    }
 
     #[test]
     fn selects_the_named_steps_in_their_order_and_all_by_default() {
@@ -200,14 +116,8 @@ mod tests {
             Ok::<_, String>(steps.iter().map(|step| step.name).collect::<Vec<_>>())
         };
         assert_eq!(named(&["clippy", "fmt"]).unwrap(), ["fmt", "clippy"]);
-        assert_eq!(named(&[]).unwrap().len(), 10);
+        assert_eq!(named(&[]).unwrap().len(), 11);
         let error = named(&["fmt", "lint"]).unwrap_err();
         assert!(error.starts_with("no such step: lint; there are: fmt clippy "), "{error}");
-    }
-
-    #[test]
-    fn a_command_reads_as_one_would_type_it() {
-        let command = cargo("doc --no-deps").with("RUSTDOCFLAGS", "-D warnings");
-        assert_eq!(command.to_string(), "RUSTDOCFLAGS=\"-D warnings\" cargo doc --no-deps");
     }
 }

@@ -4,7 +4,10 @@
 use std::env;
 use std::process::ExitCode;
 
+mod cargo;
 mod ci;
+mod downstream;
+mod features;
 mod manifest;
 mod tidy;
 mod tree;
@@ -13,6 +16,8 @@ const HELP: &str = "\
 cargo xtask ci                  run every check a change has to pass
 cargo xtask ci STEP...          run only these steps
 cargo xtask ci --list [STEP..]  print the commands instead of running them
+cargo xtask downstream          compare what the crates of tests/downstream depend on with their lists
+cargo xtask downstream --bless  write these lists, and the lock files, anew
 cargo xtask tidy                check the architecture, the prose and the sources
 cargo xtask help                print this
 ";
@@ -25,6 +30,7 @@ fn main() -> ExitCode {
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let passed = match args.as_slice() {
         ["ci", args @ ..] => ci::run(&root, args),
+        ["downstream", args @ ..] => downstream::run(&root, args),
         ["tidy"] => tidy::run(&root),
         [] | ["help" | "--help" | "-h"] => {
             print!("{HELP}");

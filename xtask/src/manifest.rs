@@ -12,6 +12,8 @@ pub(crate) struct Manifest {
     pub(crate) path: String,
     pub(crate) package: String,
     pub(crate) is_published: bool,
+    /// None if the workspace says it, or nobody does.
+    pub(crate) rust_version: Option<String>,
     /// Every feature but `default`, including those that optional dependencies imply.
     pub(crate) features: Vec<Feature>,
     /// In the order normal, dev, build; then the same for each target.
@@ -21,6 +23,8 @@ pub(crate) struct Manifest {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Feature {
     pub(crate) name: String,
+    /// What it enables: features of the same crate, and words that are none.
+    pub(crate) implies: Vec<String>,
     pub(crate) line: usize,
 }
 
@@ -55,6 +59,7 @@ impl Manifest {
             path: path.to_owned(),
             package: name.ok_or_else(|| format!("{path}: no package name"))?.to_owned(),
             is_published: !is_unpublished,
+            rust_version: package("rust-version").and_then(DeValue::as_str).map(str::to_owned),
             features: features(manifest, text),
             dependencies: dependencies(manifest, text),
         })
@@ -82,16 +87,27 @@ fn features(manifest: &DeTable<'_>, text: &str) -> Vec<Feature> {
             .filter_map(|it| it.get_ref().as_str())
             .any(|it| it.strip_prefix("dep:") == Some(dependency))
     };
-    let implied = scopes(manifest).flat_map(|scope| entries(scope, "dependencies")).filter(
+    let optional = scopes(manifest).flat_map(|scope| entries(scope, "dependencies")).filter(
         |(name, _, it)| {
             it.get("optional").and_then(|it| it.get_ref().as_bool()) == Some(true)
                 && !is_hidden(name)
         },
     );
-    let named = declared.iter().copied().chain(implied).filter(|(name, ..)| *name != "default");
+    let named = declared.iter().copied().chain(optional).filter(|(name, ..)| *name != "default");
     named
-        .map(|(name, offset, _)| Feature { name: name.to_owned(), line: line_of(text, offset) })
+        .map(|(name, offset, it)| Feature {
+            name: name.to_owned(),
+            implies: implied(it),
+            line: line_of(text, offset),
+        })
         .collect()
+}
+
+/// The features that a list of the table of features enables; `a/b` enables `a` as well.
+fn implied(list: &DeValue<'_>) -> Vec<String> {
+    let entries = list.as_array().into_iter().flatten().filter_map(|it| it.get_ref().as_str());
+    let enabled = entries.filter(|it| !it.starts_with("dep:") && !it.contains("?/"));
+    enabled.filter_map(|it| it.split('/').next()).map(str::to_owned).collect()
 }
 
 fn dependencies(manifest: &DeTable<'_>, text: &str) -> Vec<Dependency> {
@@ -144,7 +160,7 @@ mod tests {
 name = \"a\"
 [features]
 default = [\"tls\"]
-tls = [\"dep:rustls\"]
+tls = [\"dep:rustls\", \"log\", \"rustls?/std\", \"json/std\"]
 [dependencies]
 rustls = { version = \"1\", optional = true }
 log = { version = \"1\", optional = true }
@@ -159,6 +175,8 @@ loom.workspace = true
         let features: Vec<_> =
             manifest.features.iter().map(|it| (it.name.as_str(), it.line)).collect();
         assert_eq!(features, [("tls", 5), ("log", 8)]);
+        assert_eq!(manifest.features[0].implies, ["log", "json"]);
+        assert!(manifest.features[1].implies.is_empty());
         let dependencies: Vec<_> = manifest
             .dependencies
             .iter()

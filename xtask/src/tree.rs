@@ -8,6 +8,9 @@ use std::{env, fs};
 
 use crate::manifest::{self, Manifest};
 
+/// Where the programs are that use the workspace from outside.
+pub(crate) const DOWNSTREAM: &str = "tests/downstream/";
+
 /// Every file below the root but those in `.git` and `target`, by its path from the root with `/`
 /// between the parts.
 ///
@@ -17,6 +20,8 @@ pub(crate) struct Tree {
     pub(crate) files: BTreeMap<String, String>,
     /// The packages of the workspace, in the order of their paths.
     pub(crate) manifests: Vec<Manifest>,
+    /// The packages below [`DOWNSTREAM`], each a workspace of its own, in the order of their paths.
+    pub(crate) downstream: Vec<Manifest>,
     /// What git tracks; `None` if git cannot say.
     pub(crate) tracked: Option<Vec<String>>,
 }
@@ -34,8 +39,10 @@ impl Tree {
             .iter()
             .filter(|(path, _)| path.ends_with("/Cargo.toml"))
             .map(|(path, text)| Manifest::parse(path, text))
-            .collect::<Result<_, _>>()?;
-        Ok(Self { files, manifests, tracked: None })
+            .collect::<Result<Vec<_>, _>>()?;
+        let (downstream, manifests) =
+            manifests.into_iter().partition(|it| it.path.starts_with(DOWNSTREAM));
+        Ok(Self { files, manifests, downstream, tracked: None })
     }
 
     pub(crate) fn text(&self, path: &str) -> Option<&str> {
@@ -118,6 +125,18 @@ mod tests {
         let tree = Tree::of(&[("docs/protocol.md", ""), ("docs-old", "")]);
         assert!(tree.has("docs/protocol.md") && tree.has("docs") && tree.has("docs-old"));
         assert!(!tree.has("doc") && !tree.has("docs/protocol"));
+    }
+
+    #[test]
+    fn a_package_below_downstream_is_not_one_of_the_workspace() {
+        let package = |name: &str| format!("[package]\nname = \"{name}\"");
+        let (ours, theirs) = (package("tests"), package("facade"));
+        let tree = Tree::of(&[
+            ("tests/Cargo.toml", ours.as_str()),
+            ("tests/downstream/facade/Cargo.toml", theirs.as_str()),
+        ]);
+        assert_eq!((tree.manifests.len(), tree.downstream.len()), (1, 1));
+        assert_eq!(tree.downstream[0].folder(), "tests/downstream/facade");
     }
 
     #[test]

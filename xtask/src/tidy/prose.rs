@@ -38,7 +38,8 @@ pub(super) fn readme_is_the_crate_doc(tree: &Tree) -> Vec<Fault> {
     faults
 }
 
-/// The root manifest says which Rust is needed, the root README too, and no prose says otherwise.
+/// The root manifest says which Rust is needed, the root README and those who use the crates too, and
+/// no prose says otherwise.
 pub(super) fn rust_version(tree: &Tree) -> Vec<Fault> {
     let Some(wanted) = tree.rust_version() else {
         return vec![Fault::new("Cargo.toml", 1, "no `workspace.package.rust-version`", "set it")];
@@ -48,6 +49,13 @@ pub(super) fn rust_version(tree: &Tree) -> Vec<Fault> {
     if versions(readme).is_empty() {
         let message = format!("does not say that Rust {wanted} is needed");
         faults.push(Fault::new("README.md", 1, message, "say so"));
+    }
+    for manifest in &tree.downstream {
+        let found = manifest.rust_version.as_deref().unwrap_or("not set");
+        if !is_same_version(found, &wanted) {
+            let message = format!("`rust-version` is {found}, but {wanted} in the workspace");
+            faults.push(Fault::new(&manifest.path, 1, message, "make them equal"));
+        }
     }
     for (path, text) in prose(tree) {
         for (offset, version) in versions(text) {
@@ -191,6 +199,20 @@ mod tests {
                 "docs/a.md:2: Rust 1.8, but `rust-version` is 1.88"
             ]
         );
+    }
+
+    #[test]
+    fn who_uses_the_crates_needs_the_same_rust_version() {
+        let found = |package: &str| {
+            let manifest = format!("[package]\nname = \"a\"\n{package}");
+            let readme = ("README.md", "Rust 1.88");
+            found(rust_version, &[ROOT, readme, ("tests/downstream/a/Cargo.toml", &manifest)])
+        };
+        assert!(found("rust-version = \"1.88\"").is_empty());
+        for (package, said) in [("rust-version = \"1.90\"", "1.90"), ("", "not set")] {
+            let fault = format!("`rust-version` is {said}, but 1.88 in the workspace");
+            assert_eq!(found(package), [format!("tests/downstream/a/Cargo.toml:1: {fault}")]);
+        }
     }
 
     #[test]

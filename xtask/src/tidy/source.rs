@@ -1,7 +1,7 @@
 //! What the source files must not contain.
 
 use super::Fault;
-use crate::tree::{Tree, line_of};
+use crate::tree::{DOWNSTREAM, Tree, line_of};
 
 /// How long a file may be; [`code`] says which lines count.
 const MAX_LINES: usize = 300;
@@ -46,13 +46,13 @@ pub(super) fn markers(tree: &Tree) -> Vec<Fault> {
     search(tree, ours, str::to_owned, &MARKERS, "finish it or take it out")
 }
 
-/// The crates do not unwrap outside their tests.
+/// The crates and the programs that use them do not unwrap outside their tests.
 pub(super) fn unwraps(tree: &Tree) -> Vec<Fault> {
     let advice = "return the error, or `expect` with the reason it cannot be";
     search(tree, is_crate_source, code, &[".unwrap()"], advice)
 }
 
-/// The crates do without `unsafe`, the word included, so that a search for it finds nothing.
+/// The crates and the programs that use them do without `unsafe`, the word included, so that a search for it finds nothing.
 pub(super) fn no_unsafe(tree: &Tree) -> Vec<Fault> {
     search(tree, is_crate_source, str::to_owned, &["unsafe"], "do it in safe Rust")
 }
@@ -137,13 +137,14 @@ fn is_rust(path: &str) -> bool {
 }
 
 fn is_crate_source(path: &str) -> bool {
-    path.starts_with("crates/") && is_source(path)
+    (path.starts_with("crates/") || path.starts_with(DOWNSTREAM)) && is_source(path)
 }
 
 /// Rust in the `src` of a package; unit tests in a file of their own, `tests.rs`, are not source.
 fn is_source(path: &str) -> bool {
     let in_src = match path.split('/').collect::<Vec<_>>().as_slice() {
-        ["crates", _, folder, ..] | ["tests" | "xtask", folder, ..] => *folder == "src",
+        ["crates", _, folder, ..] | ["tests", "downstream", _, folder, ..] => *folder == "src",
+        ["tests" | "xtask", folder, ..] => *folder == "src",
         _ => false,
     };
     in_src && is_rust(path) && !path.ends_with("/tests.rs")
@@ -191,8 +192,10 @@ mod tests {
         let tests = format!("#[cfg(test)]\nmod tests {{\n{}}}\n", "fn b() {}\n".repeat(MAX_LINES));
         let fits = "fn a() {}\n".repeat(MAX_LINES) + &comments + &tests;
         assert!(found(size, &[("xtask/src/ci.rs", &fits)]).is_empty());
-        let faults = found(size, &[("xtask/src/ci.rs", &format!("use a;\n{fits}"))]);
-        assert_eq!(faults, ["xtask/src/ci.rs:1: 301 lines of code, at most 300"]);
+        for path in ["xtask/src/ci.rs", "tests/downstream/a/src/main.rs"] {
+            let faults = found(size, &[(path, &format!("use a;\n{fits}"))]);
+            assert_eq!(faults, [format!("{path}:1: 301 lines of code, at most 300")]);
+        }
     }
 
     #[test]
@@ -211,10 +214,9 @@ mod tests {
         let fine = format!("/// a.unwrap()\n#[cfg(test)]\nmod tests {{\n{unwrap}}}");
         let example = ("crates/a/examples/b.rs", unwrap);
         assert!(found(unwraps, &[("crates/a/src/lib.rs", &fine), example]).is_empty());
-        assert_eq!(
-            found(unwraps, &[("crates/a/src/b/c.rs", unwrap)]),
-            ["crates/a/src/b/c.rs:1: `.unwrap()`"]
-        );
+        for path in ["crates/a/src/b/c.rs", "tests/downstream/a/src/main.rs"] {
+            assert_eq!(found(unwraps, &[(path, unwrap)]), [format!("{path}:1: `.unwrap()`")]);
+        }
     }
 
     #[test]

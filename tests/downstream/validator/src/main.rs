@@ -1,0 +1,91 @@
+//! What a server answers to `POST /v1/events/batch`: it takes the good events, and says of each
+//! other one what is wrong, and where.
+//!
+//! ```text
+//! validator           # a built-in body
+//! validator FILE      # another one; `-` is the standard input
+//! ```
+//!
+//! Exit code: 0 if the body is a batch, whatever its events are like, 1 if it is none, 2 if it could
+//! not be read.
+
+use std::{
+    env, fs,
+    io::{self, Read},
+    process::ExitCode,
+};
+
+use telemetry_model::{BatchReceipt, EventBatch, EventResult, Faults};
+
+fn main() -> ExitCode {
+    let body = match read() {
+        Ok(body) => body,
+        Err(error) => {
+            eprintln!("cannot read the body: {error}");
+            return ExitCode::from(2);
+        }
+    };
+    match answer(&body) {
+        Ok(receipt) => {
+            for result in &receipt.results {
+                let id = result.event_id.map_or("without id".into(), |id| id.to_string());
+                println!("{id}: {}", result.status);
+                result.error.iter().flat_map(|it| it.lines()).for_each(|it| println!("  {it}"));
+            }
+            println!("200 {}", serde_json::json!(receipt));
+            ExitCode::SUCCESS
+        }
+        Err(faults) => {
+            println!("422 {}", serde_json::json!({ "faults": faults.iter().collect::<Vec<_>>() }));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The whole of it: a batch gets a receipt, anything else its faults.
+fn answer(body: &[u8]) -> Result<BatchReceipt, Faults> {
+    let results = EventBatch::from_json(body)?.into_iter().map(|event| match event {
+        Ok(event) => EventResult::accepted(event.event_id), // and here it is stored
+        Err(faults) => EventResult::rejected(faults.event_id(), faults.to_string()),
+    });
+    Ok(BatchReceipt::new(results.collect()))
+}
+
+fn read() -> io::Result<Vec<u8>> {
+    match env::args().nth(1).as_deref() {
+        None => Ok(include_bytes!("../batch.json").into()),
+        Some("-") => {
+            let mut body = Vec::new();
+            io::stdin().read_to_end(&mut body).map(|_| body)
+        }
+        Some(path) => fs::read(path),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_fault_has_its_place() {
+        let receipt = answer(include_bytes!("../batch.json")).unwrap();
+        assert_eq!((receipt.accepted, receipt.rejected), (1, 2));
+        let faults = receipt.results.iter().filter_map(|result| result.error.as_deref());
+        let pointers = faults.flat_map(str::lines).filter_map(|line| line.split(':').next());
+        assert_eq!(
+            pointers.collect::<Vec<_>>(),
+            [
+                "/events/1/modle",
+                "/events/1/model",
+                "/events/1/actual_input_tokens",
+                "/events/1/context_utilization_final",
+                "/events/2",
+            ]
+        );
+    }
+
+    #[test]
+    fn what_is_no_batch_is_refused_as_a_whole() {
+        assert_eq!(answer(b"{\"events\": 7}").unwrap_err().len(), 1);
+    }
+}

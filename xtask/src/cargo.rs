@@ -1,0 +1,88 @@
+//! A call of cargo, displayed as one would type it.
+
+use std::env;
+use std::fmt::{self, Display, Formatter};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+#[derive(Debug)]
+pub(crate) struct Cargo {
+    variable: Option<(&'static str, &'static str)>,
+    /// Separated by single spaces; none contains one.
+    args: String,
+}
+
+pub(crate) fn cargo(args: impl Into<String>) -> Cargo {
+    Cargo { variable: None, args: args.into() }
+}
+
+impl Cargo {
+    /// Sets a variable of the environment.
+    pub(crate) fn with(self, variable: &'static str, value: &'static str) -> Self {
+        Self { variable: Some((variable, value)), ..self }
+    }
+
+    /// Says what it runs, runs it in `root`, and returns whether it succeeded.
+    pub(crate) fn passes(&self, root: &Path) -> bool {
+        println!("{self}");
+        let status = self.command(root).status();
+        let status = status.inspect_err(|error| eprintln!("cannot run cargo: {error}"));
+        status.is_ok_and(|it| it.success())
+    }
+
+    /// Runs it in `root` and returns what it prints; fails if it does.
+    ///
+    /// What cargo itself has to say still reaches the terminal.
+    pub(crate) fn output(&self, root: &Path) -> Result<String, String> {
+        let output = self.command(root).stderr(Stdio::inherit()).output();
+        let output = output.map_err(|error| format!("cannot run cargo: {error}"))?;
+        if !output.status.success() {
+            return Err(format!("failed: {self}"));
+        }
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    fn command(&self, root: &Path) -> Command {
+        let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        command.args(self.args.split(' ')).envs(self.variable).current_dir(root);
+        // A cargo typed in a shell has none of these, and ring is built anew when they change.
+        for (name, _) in env::vars_os() {
+            let text = name.to_string_lossy();
+            if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
+                command.env_remove(name);
+            }
+        }
+        command
+    }
+}
+
+impl Display for Cargo {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        if let Some((name, value)) = self.variable {
+            write!(f, "{name}=\"{value}\" ")?;
+        }
+        write!(f, "cargo {}", self.args)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_reads_as_one_would_type_it() {
+        let command = cargo("doc --no-deps").with("RUSTDOCFLAGS", "-D warnings");
+        assert_eq!(command.to_string(), "RUSTDOCFLAGS=\"-D warnings\" cargo doc --no-deps");
+    }
+
+    #[test]
+    fn what_fails_names_the_command() {
+        let root = crate::tree::root();
+        assert!(cargo("--version").output(&root).unwrap().starts_with("cargo "));
+        let error = cargo("metadata --locked --manifest-path none/Cargo.toml").output(&root);
+        assert_eq!(
+            error.unwrap_err(),
+            "failed: cargo metadata --locked --manifest-path none/Cargo.toml"
+        );
+    }
+}
