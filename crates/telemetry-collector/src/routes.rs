@@ -4,12 +4,9 @@ use bytes::Bytes;
 use http::{HeaderValue, Method, Response, StatusCode, header};
 use http_body_util::Full;
 use serde_json::{Value, json};
-use telemetry_model::{EventBatch, MAX_BATCH_BYTES, MAX_TEXT_CHARS, PredictionRequest};
+use telemetry_model::{EventBatch, Faults, MAX_BATCH_BYTES, PredictionRequest, PredictionResults};
 
 use crate::{Authorization, PredictionsSeen, shared::Shared, store::Store};
-
-/// The most characters of a parser's message that an answer repeats.
-const MAX_MESSAGE_CHARS: usize = 200;
 
 /// What an answer is worked out from.
 #[derive(Debug)]
@@ -99,10 +96,8 @@ fn events(shared: &Shared, question: &Question<'_>) -> Result<Reply, Reply> {
             }
         }
     }
-    let batch = EventBatch::from_json(body(question)?).map_err(|faults| {
-        let faults = faults.iter().map(|fault| (fault.pointer.as_str(), fault.message.as_str()));
-        unprocessable("the body is no batch of events", faults)
-    })?;
+    let batch = EventBatch::from_json(body(question)?)
+        .map_err(|faults| unprocessable("the body is no batch of events", &faults))?;
     let seen = shared.update(|store| store.take(batch, shared.instance_id));
     let reply = Reply::ok(json!(seen.receipt));
     if let Some(hook) = &shared.hooks.batch {
@@ -112,47 +107,14 @@ fn events(shared: &Shared, question: &Question<'_>) -> Result<Reply, Reply> {
 }
 
 fn predictions(shared: &Shared, question: &Question<'_>) -> Result<Reply, Reply> {
-    const WHAT: &str = "the body is no predictions request";
-    let request: PredictionRequest = serde_json::from_slice(body(question)?).map_err(|error| {
-        let message: String = error.to_string().chars().take(MAX_MESSAGE_CHARS).collect();
-        unprocessable(WHAT, [("", message.as_str())])
-    })?;
-    let (found, max) = (request.queries.len(), PredictionRequest::MAX_QUERIES);
-    if found > max {
-        let message = format!("expected at most {max} queries, found {found}");
-        return Err(unprocessable(WHAT, [("/queries", message.as_str())]));
-    }
-    let faults = query_faults(&request);
-    if !faults.is_empty() {
-        let faults = faults.iter().map(|(pointer, message)| (pointer.as_str(), message.as_str()));
-        return Err(unprocessable(WHAT, faults));
-    }
+    let request = PredictionRequest::from_json(body(question)?)
+        .map_err(|faults| unprocessable("the body is no predictions request", &faults))?;
     let results: Vec<_> = request.queries.iter().map(|query| shared.predict(query)).collect();
     if let Some(hook) = &shared.hooks.predictions {
         let predicted = results.iter().filter(|result| result.prediction.is_some()).count();
-        hook(&PredictionsSeen { queries: found as u64, predicted: predicted as u64 });
+        hook(&PredictionsSeen { queries: results.len() as u64, predicted: predicted as u64 });
     }
-    Ok(Reply::ok(json!({ "results": results })))
-}
-
-/// Each word of a query that no event can have, with its JSON pointer.
-fn query_faults(request: &PredictionRequest) -> Vec<(String, String)> {
-    let mut faults = Vec::new();
-    for (index, query) in request.queries.iter().enumerate() {
-        for (key, word) in [
-            ("task_type", query.task_type.as_str()),
-            ("model", &query.model),
-            ("provider", query.provider.as_str()),
-            ("complexity", query.complexity.as_str()),
-        ] {
-            let found = word.chars().count();
-            if !(1..=MAX_TEXT_CHARS).contains(&found) {
-                let message = format!("expected 1 to {MAX_TEXT_CHARS} characters, found {found}");
-                faults.push((format!("/queries/{index}/{key}"), message));
-            }
-        }
-    }
-    faults
+    Ok(Reply::ok(json!(PredictionResults::new(results))))
 }
 
 fn body<'r>(question: &Question<'r>) -> Result<&'r [u8], Reply> {
@@ -162,12 +124,8 @@ fn body<'r>(question: &Question<'r>) -> Result<&'r [u8], Reply> {
     })
 }
 
-fn unprocessable<'f>(what: &str, faults: impl IntoIterator<Item = (&'f str, &'f str)>) -> Reply {
-    let faults: Vec<_> = faults
-        .into_iter()
-        .map(|(pointer, message)| json!({ "pointer": pointer, "message": message }))
-        .collect();
+fn unprocessable(what: &str, faults: &Faults) -> Reply {
     let mut reply = Reply::error(StatusCode::UNPROCESSABLE_ENTITY, what);
-    reply.body["faults"] = faults.into();
+    reply.body["faults"] = faults.iter().map(|fault| json!(fault)).collect();
     reply
 }

@@ -17,8 +17,9 @@ pub use builder::{Context, Cost, EventBuilder, Quality, Tokens};
 pub use event::TaskCompletionEvent;
 pub use faults::{Fault, Faults};
 pub use prediction::{
-    CorrectionFactors, Estimate, FallbackLevel, Percentiles, PredictionData, PredictionMetadata,
-    PredictionQuery, PredictionRequest, PredictionResponse, QualityPrediction, TokenDistribution,
+    CorrectionFactors, Estimate, FallbackLevel, MAX_PREDICTIONS_BYTES, Percentiles, PredictionData,
+    PredictionMetadata, PredictionQuery, PredictionRequest, PredictionResponse, PredictionResults,
+    QualityPrediction, TokenDistribution,
 };
 pub use price::Price;
 pub use ranges::MAX_TEXT_CHARS;

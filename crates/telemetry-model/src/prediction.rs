@@ -6,6 +6,7 @@
 mod estimate;
 mod percentiles;
 mod query;
+mod validate;
 
 use serde::{Deserialize, Serialize};
 
@@ -13,8 +14,28 @@ pub use self::{
     estimate::Estimate,
     percentiles::{Percentiles, TokenDistribution},
     query::{PredictionQuery, PredictionRequest},
+    validate::MAX_PREDICTIONS_BYTES,
 };
 use crate::Confidence;
+
+/// The body of the answer to `POST /v1/predictions/batch`, as a server writes it.
+///
+/// To read what any server sends, deserialize each [`PredictionResponse`] on its own: that is
+/// lenient. [`from_json`](Self::from_json) is strict.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct PredictionResults {
+    /// The answers, in the order of the queries.
+    pub results: Vec<PredictionResponse>,
+}
+
+impl PredictionResults {
+    /// Answers the queries, in their order.
+    #[must_use]
+    pub const fn new(results: Vec<PredictionResponse>) -> Self {
+        Self { results }
+    }
+}
 
 /// The answer to one query.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

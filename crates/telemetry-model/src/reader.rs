@@ -3,13 +3,13 @@
 //! Nothing is built that is not asked for: a member stays text until its type is known, so neither
 //! the depth nor the size of what a stranger sends can hurt.
 
-use std::fmt;
+mod number;
+mod visit;
 
-use serde::{
-    Deserializer,
-    de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor},
-};
-use serde_json::{Number, value::RawValue};
+use std::collections::BTreeMap;
+
+use serde::Deserializer;
+use serde_json::value::RawValue;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -18,24 +18,37 @@ use crate::{
     faults::{excerpt, step},
     ranges, timestamp,
 };
+use visit::{Items, Members};
+
+/// Said of a key that is repeated.
+const TWICE: &str = "expected this key once, found it again";
+
+/// The keys that an object may have.
+#[derive(Debug)]
+pub(crate) struct Keys {
+    /// What says so.
+    pub(crate) source: &'static str,
+    pub(crate) names: &'static [&'static str],
+}
 
 /// The members of an object whose keys are known in advance.
-pub(crate) struct Reader<'a, 'j> {
-    keys: &'a [&'static str],
+pub(crate) struct Reader<'j> {
+    keys: &'static Keys,
     values: Vec<Option<&'j RawValue>>,
     pub(crate) faults: Faults,
 }
 
-impl<'a, 'j> Reader<'a, 'j> {
+impl<'j> Reader<'j> {
     /// Splits `json` into its members; fails if it is not an object.
-    pub(crate) fn new(json: &'j [u8], keys: &'a [&'static str]) -> Result<Self, Faults> {
+    pub(crate) fn new(json: &'j [u8], keys: &'static Keys) -> Result<Self, Faults> {
         match json.trim_ascii_start().first() {
             Some(b'{') | None => {}
             Some(&first) => {
                 return Err(Faults::of("", format!("expected an object, found {}", kind(first))));
             }
         }
-        let mut reader = Self { keys, values: vec![None; keys.len()], faults: Faults::default() };
+        let values = vec![None; keys.names.len()];
+        let mut reader = Self { keys, values, faults: Faults::default() };
         let mut json = serde_json::Deserializer::from_slice(json);
         let read = json.deserialize_map(&mut reader).and_then(|()| json.end());
         match read {
@@ -71,14 +84,31 @@ impl<'a, 'j> Reader<'a, 'j> {
 
     pub(crate) fn share(&mut self, key: &str) -> f64 {
         let share = self.required(key).and_then(|value| {
-            let found = value.get();
-            // Text in quotes is not a number to `parse`, and neither are "inf" and "NaN" in JSON.
-            let share: Option<f64> = found.parse().ok();
-            share
+            number::finite(value.get())
                 .filter(|share| (0.0..=1.0).contains(share))
                 .ok_or_else(|| ranges::share(shown(value)))
         });
         self.checked(key, share)
+    }
+
+    /// A finite number that is not negative.
+    pub(crate) fn amount(&mut self, key: &str) -> f64 {
+        let amount = self.required(key).and_then(amount);
+        self.checked(key, amount)
+    }
+
+    /// The amounts of an object with any keys; none if it is something else.
+    pub(crate) fn amounts(&mut self, key: &str) -> Option<BTreeMap<String, f64>> {
+        let members = self.required(key).and_then(members).map(Some);
+        let mut amounts = BTreeMap::new();
+        for (name, value) in self.checked(key, members)? {
+            let place = format!("{key}{}", step(&name));
+            let amount = self.checked(&place, amount(value));
+            if amounts.insert(name, amount).is_some() {
+                self.faults.add(&format!("/{place}"), TWICE);
+            }
+        }
+        Some(amounts)
     }
 
     pub(crate) fn boolean(&mut self, key: &str) -> bool {
@@ -96,13 +126,24 @@ impl<'a, 'j> Reader<'a, 'j> {
     }
 
     pub(crate) fn optional_text(&mut self, key: &str) -> Option<String> {
+        let text = self.nullable(key, |value| string(value, "a string or null"))?;
+        ranges::check_text(&format!("/{key}"), &text, &mut self.faults);
+        Some(text)
+    }
+
+    /// What `read` makes of a value that may be absent or null.
+    pub(crate) fn nullable<T>(
+        &mut self,
+        key: &str,
+        read: impl Fn(&RawValue) -> Result<T, String>,
+    ) -> Option<T> {
         let value = self.optional(key).filter(|value| value.get() != "null")?;
-        Some(self.checked_text(key, string(value, "a string or null")))
+        let value = read(value).map(Some);
+        self.checked(key, value)
     }
 
     pub(crate) fn texts(&mut self, key: &str) -> Vec<String> {
-        let items = self.required(key).and_then(|value| items(value, usize::MAX));
-        let (items, _) = self.checked(key, items);
+        let items = self.items(key, usize::MAX);
         let mut texts = Vec::with_capacity(items.len().min(16));
         for (index, item) in items.into_iter().enumerate() {
             let text = string(item, "a string");
@@ -111,15 +152,62 @@ impl<'a, 'j> Reader<'a, 'j> {
         texts
     }
 
-    /// At most `max` items of an array, and how many it has.
-    pub(crate) fn items(&mut self, key: &str, max: usize) -> (Vec<&'j RawValue>, usize) {
+    /// The items of an array, at most `max` of them; more are a fault.
+    pub(crate) fn items(&mut self, key: &str, max: usize) -> Vec<&'j RawValue> {
         let items = self.required(key).and_then(|value| items(value, max));
-        self.checked(key, items)
+        let (items, count) = self.checked(key, items);
+        if count > max {
+            self.faults
+                .add(&format!("/{key}"), format!("expected at most {max} {key}, found {count}"));
+        }
+        items
     }
 
-    fn optional(&self, key: &str) -> Option<&'j RawValue> {
-        let index = self.keys.iter().position(|known| *known == key)?;
+    /// The items of an array of objects, each read by `read`.
+    pub(crate) fn objects<T>(
+        &mut self,
+        key: &str,
+        max: usize,
+        keys: &'static Keys,
+        read: impl Fn(&mut Self) -> T,
+    ) -> Vec<T> {
+        let items = self.items(key, max).into_iter().enumerate();
+        items
+            .filter_map(|(index, item)| self.nested(&format!("/{key}/{index}"), item, keys, &read))
+            .collect()
+    }
+
+    /// An object, read by `read`; none if it is something else.
+    pub(crate) fn object<T>(
+        &mut self,
+        key: &str,
+        keys: &'static Keys,
+        read: impl Fn(&mut Self) -> T,
+    ) -> Option<T> {
+        let value = self.required(key).map(Some);
+        let value = self.checked(key, value)?;
+        self.nested(&format!("/{key}"), value, keys, read)
+    }
+
+    /// What stands at `key`, if anything does.
+    pub(crate) fn optional(&self, key: &str) -> Option<&'j RawValue> {
+        let index = self.keys.names.iter().position(|known| *known == key)?;
         self.values[index]
+    }
+
+    fn nested<T>(
+        &mut self,
+        pointer: &str,
+        value: &'j RawValue,
+        keys: &'static Keys,
+        read: impl Fn(&mut Self) -> T,
+    ) -> Option<T> {
+        let (object, faults) = match Reader::new(value.get().as_bytes(), keys) {
+            Ok(mut reader) => (Some(read(&mut reader)), reader.faults),
+            Err(faults) => (None, faults),
+        };
+        self.faults.extend(faults.below(pointer));
+        object
     }
 
     fn required(&self, key: &str) -> Result<&'j RawValue, String> {
@@ -144,82 +232,6 @@ impl<'a, 'j> Reader<'a, 'j> {
     }
 }
 
-impl<'j> Visitor<'j> for &mut Reader<'_, 'j> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'j>>(self, mut map: A) -> Result<(), A::Error> {
-        while let Some(key) = map.next_key_seed(Key(self.keys))? {
-            match key {
-                Ok(index) => {
-                    if self.values[index].replace(map.next_value()?).is_some() {
-                        self.faults
-                            .add(&step(self.keys[index]), "expected this key once, found it again");
-                    }
-                }
-                Err(unknown) => {
-                    map.next_value::<IgnoredAny>()?;
-                    self.faults.add(&unknown, "expected no such key in schema 1.0");
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
-/// The index of a known key, or the pointer to an unknown one.
-struct Key<'a>(&'a [&'static str]);
-
-impl<'j> DeserializeSeed<'j> for Key<'_> {
-    type Value = Result<usize, String>;
-
-    fn deserialize<D: Deserializer<'j>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_identifier(self)
-    }
-}
-
-impl Visitor<'_> for Key<'_> {
-    type Value = Result<usize, String>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a key")
-    }
-
-    fn visit_str<E>(self, key: &str) -> Result<Self::Value, E> {
-        Ok(self.0.iter().position(|known| *known == key).ok_or_else(|| step(key)))
-    }
-}
-
-/// At most `.0` items of an array; the rest is counted.
-struct Items(usize);
-
-impl<'j> Visitor<'j> for Items {
-    type Value = (Vec<&'j RawValue>, usize);
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an array")
-    }
-
-    fn visit_seq<A: SeqAccess<'j>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-        let mut items = Vec::new();
-        while items.len() < self.0 {
-            let Some(item) = seq.next_element()? else {
-                let count = items.len();
-                return Ok((items, count));
-            };
-            items.push(item);
-        }
-        let mut count = items.len();
-        while seq.next_element::<IgnoredAny>()?.is_some() {
-            count += 1;
-        }
-        Ok((items, count))
-    }
-}
-
 fn items(value: &RawValue, max: usize) -> Result<(Vec<&RawValue>, usize), String> {
     let mut json = serde_json::Deserializer::from_str(value.get());
     if value.get().starts_with('[')
@@ -228,6 +240,14 @@ fn items(value: &RawValue, max: usize) -> Result<(Vec<&RawValue>, usize), String
         return Ok(items);
     }
     Err(format!("expected an array, found {}", shown(value)))
+}
+
+fn members(value: &RawValue) -> Result<Vec<(String, &RawValue)>, String> {
+    if !value.get().starts_with('{') {
+        return Err(format!("expected an object, found {}", shown(value)));
+    }
+    let mut json = serde_json::Deserializer::from_str(value.get());
+    json.deserialize_map(Members).map_err(|error| format!("expected valid JSON, found: {error}"))
 }
 
 fn uuid(value: &RawValue) -> Result<Uuid, String> {
@@ -239,30 +259,24 @@ fn uuid(value: &RawValue) -> Result<Uuid, String> {
 }
 
 fn count(value: &RawValue) -> Result<u64, String> {
-    let number: Option<Number> = serde_json::from_str(value.get()).ok();
-    let count = number.and_then(|number| number.as_u64().or_else(|| whole(number.as_f64()?)));
-    count
-        .filter(|count| *count <= crate::TaskCompletionEvent::MAX_COUNT)
-        .ok_or_else(|| ranges::count(shown(value)))
+    number::count(value.get()).ok_or_else(|| ranges::count(shown(value)))
 }
 
-/// `2.0` and `2e3` are integers to JSON Schema, and to us as far as a float is exact.
-fn whole(number: f64) -> Option<u64> {
-    const EXACT: f64 = 9_007_199_254_740_992.0;
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "whole, and in the range in which the conversion is exact"
-    )]
-    ((0.0..=EXACT).contains(&number) && number.fract() == 0.0).then_some(number as u64)
+fn amount(value: &RawValue) -> Result<f64, String> {
+    amount_or(value, "a number, 0 or above")
 }
 
-fn string(value: &RawValue, expected: &str) -> Result<String, String> {
+pub(crate) fn amount_or(value: &RawValue, expected: &str) -> Result<f64, String> {
+    let amount = number::finite(value.get()).filter(|amount| *amount >= 0.0);
+    amount.ok_or_else(|| format!("expected {expected}, found {}", shown(value)))
+}
+
+pub(crate) fn string(value: &RawValue, expected: &str) -> Result<String, String> {
     serde_json::from_str(value.get())
         .map_err(|_| format!("expected {expected}, found {}", shown(value)))
 }
 
-/// What stands there: short values as they are, others by their kind.
+/// What stands there, for a message: short values as they are, others by their kind.
 fn shown(value: &RawValue) -> String {
     let text = value.get();
     match text.as_bytes().first() {
@@ -282,22 +296,5 @@ fn kind(first: u8) -> &'static str {
         b'n' => "null",
         b'-' | b'0'..=b'9' => "a number",
         _ => "no JSON value",
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn whole_numbers_may_be_written_as_floats() {
-        let read = |json: &str| count(&RawValue::from_string(json.into()).unwrap());
-        assert_eq!(read("0"), Ok(0));
-        assert_eq!(read("2.0"), Ok(2));
-        assert_eq!(read("2e3"), Ok(2000));
-        assert_eq!(read("9223372036854775807"), Ok(i64::MAX as u64));
-        for bad in ["-1", "2.5", "9223372036854775808", "1e300", "\"2\"", "null", "[1]", "true"] {
-            assert!(read(bad).is_err(), "{bad}");
-        }
     }
 }

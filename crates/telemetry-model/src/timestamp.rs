@@ -31,10 +31,11 @@ pub(crate) fn clamped(at: OffsetDateTime) -> OffsetDateTime {
     at.clamp(EARLIEST, LATEST)
 }
 
-/// Reads a moment in UTC, as the strict validation wants it.
+/// Reads a moment in UTC, as the strict validation wants it: without leap seconds.
 pub(crate) fn parse_utc(text: &str) -> Option<OffsetDateTime> {
     let utc = ["Z", "+00:00", "-00:00"].iter().any(|offset| text.ends_with(offset));
-    if !utc || text.as_bytes().get(10) != Some(&b'T') {
+    let bytes = text.as_bytes();
+    if !utc || bytes.get(10) != Some(&b'T') || bytes.get(17..19) == Some(b"60") {
         return None;
     }
     OffsetDateTime::parse(text, &Rfc3339).ok().map(normalized)
@@ -122,6 +123,7 @@ mod tests {
             "2026-02-30T05:29:05Z",
             "2026-02-15T05:29:05+02:00",
             "2026-02-15T25:29:05Z",
+            "2016-12-31T23:59:60Z",
         ] {
             assert!(parse_utc(bad).is_none(), "{bad}");
         }

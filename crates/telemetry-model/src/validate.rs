@@ -2,7 +2,11 @@
 
 use serde_json::value::RawValue;
 
-use crate::{EventBatch, Faults, TaskCompletionEvent, ranges, reader::Reader, timestamp};
+use crate::{
+    EventBatch, Faults, TaskCompletionEvent, ranges,
+    reader::{Keys, Reader},
+    timestamp,
+};
 
 /// The largest document that [`TaskCompletionEvent::from_json`] reads, in bytes.
 pub const MAX_EVENT_BYTES: usize = 64 * 1024;
@@ -10,34 +14,39 @@ pub const MAX_EVENT_BYTES: usize = 64 * 1024;
 /// The largest document that [`EventBatch::from_json`] reads, in bytes.
 pub const MAX_BATCH_BYTES: usize = EventBatch::MAX_EVENTS * MAX_EVENT_BYTES;
 
-const KEYS: &[&str] = &[
-    "instance_id",
-    "event_id",
-    "schema_version",
-    "timestamp",
-    "task_duration_ms",
-    "task_type",
-    "complexity",
-    "harness",
-    "model",
-    "provider",
-    "estimated_input_tokens",
-    "estimated_output_tokens",
-    "actual_input_tokens",
-    "actual_output_tokens",
-    "estimated_cost_usd_micros",
-    "actual_cost_usd_micros",
-    "quality_gate_passed",
-    "quality_gates_run",
-    "quality_gates_failed",
-    "context_compactions",
-    "context_rotations",
-    "context_utilization_final",
-    "outcome",
-    "retry_count",
-    "language",
-    "repo_size_category",
-];
+const EVENT: Keys = Keys {
+    source: "schema 1.0",
+    names: &[
+        "instance_id",
+        "event_id",
+        "schema_version",
+        "timestamp",
+        "task_duration_ms",
+        "task_type",
+        "complexity",
+        "harness",
+        "model",
+        "provider",
+        "estimated_input_tokens",
+        "estimated_output_tokens",
+        "actual_input_tokens",
+        "actual_output_tokens",
+        "estimated_cost_usd_micros",
+        "actual_cost_usd_micros",
+        "quality_gate_passed",
+        "quality_gates_run",
+        "quality_gates_failed",
+        "context_compactions",
+        "context_rotations",
+        "context_utilization_final",
+        "outcome",
+        "retry_count",
+        "language",
+        "repo_size_category",
+    ],
+};
+
+const BATCH: Keys = Keys { source: "schema 1.0", names: &["events"] };
 
 impl TaskCompletionEvent {
     /// Checks every range that the builder keeps.
@@ -76,7 +85,7 @@ impl TaskCompletionEvent {
     /// All faults at once. JSON that is broken is one fault, with its line and column.
     pub fn from_json(json: &[u8]) -> Result<Self, Faults> {
         check_size(json, MAX_EVENT_BYTES)?;
-        let mut reader = Reader::new(json, KEYS)?;
+        let mut reader = Reader::new(json, &EVENT)?;
         let event = Self {
             instance_id: reader.uuid("instance_id"),
             event_id: reader.uuid("event_id"),
@@ -139,12 +148,8 @@ impl EventBatch {
     /// the document; an inner one lists the faults of that event, with pointers into the document.
     pub fn from_json(json: &[u8]) -> Result<Vec<Result<TaskCompletionEvent, Faults>>, Faults> {
         check_size(json, MAX_BATCH_BYTES)?;
-        let mut reader = Reader::new(json, &["events"])?;
-        let (items, count) = reader.items("events", Self::MAX_EVENTS);
-        if count > Self::MAX_EVENTS {
-            let message = format!("expected at most {} events, found {count}", Self::MAX_EVENTS);
-            reader.faults.add("/events", message);
-        }
+        let mut reader = Reader::new(json, &BATCH)?;
+        let items = reader.items("events", Self::MAX_EVENTS);
         let event = |(index, item): (usize, &RawValue)| {
             TaskCompletionEvent::from_json(item.get().as_bytes())
                 .map_err(|faults| faults.below(&format!("/events/{index}")))
@@ -153,7 +158,7 @@ impl EventBatch {
     }
 }
 
-fn check_size(json: &[u8], max: usize) -> Result<(), Faults> {
+pub(crate) fn check_size(json: &[u8], max: usize) -> Result<(), Faults> {
     if json.len() > max {
         return Err(Faults::of("", format!("expected at most {max} bytes, found {}", json.len())));
     }

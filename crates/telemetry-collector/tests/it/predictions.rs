@@ -123,7 +123,7 @@ fn what_is_no_predictions_request_is_refused() {
         (queries(51), vec!["/queries"]),
         (b"".to_vec(), vec![""]),
         (b"[7]".to_vec(), vec![""]),
-        (echo.to_string().into_bytes(), vec![""]),
+        (echo.to_string().into_bytes(), vec!["/queries"]),
         (long.to_string().into_bytes(), vec!["/queries/0/model", "/queries/0/complexity"]),
     ] {
         let answered = client.ask(PREDICTIONS, &[], &body);

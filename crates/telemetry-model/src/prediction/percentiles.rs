@@ -81,6 +81,11 @@ impl Percentiles {
         self
     }
 
+    /// The percentiles of a map, if it has a `median`.
+    pub(super) fn from_map(mut map: BTreeMap<String, f64>) -> Option<Self> {
+        map.remove(MEDIAN).map(|median| Self { median, others: map })
+    }
+
     /// Half of the tasks need less.
     #[must_use]
     pub const fn median(&self) -> f64 {
@@ -113,11 +118,8 @@ impl Serialize for Percentiles {
 
 impl<'de> Deserialize<'de> for Percentiles {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let mut others = BTreeMap::deserialize(deserializer)?;
-        match others.remove(MEDIAN) {
-            Some(median) => Ok(Self { median, others }),
-            None => Err(D::Error::missing_field(MEDIAN)),
-        }
+        let map = BTreeMap::deserialize(deserializer)?;
+        Self::from_map(map).ok_or_else(|| D::Error::missing_field(MEDIAN))
     }
 }
 

@@ -1,0 +1,176 @@
+//! Strict validation of what is asked and answered: every fault, with its place.
+
+use serde_json::value::RawValue;
+
+use crate::{
+    CorrectionFactors, FallbackLevel, Faults, Percentiles, PredictionData, PredictionMetadata,
+    PredictionQuery, PredictionRequest, PredictionResponse, PredictionResults, QualityPrediction,
+    TokenDistribution,
+    faults::excerpt,
+    reader::{Keys, Reader, amount_or, string},
+    validate::check_size,
+};
+
+/// The largest document that [`PredictionRequest::from_json`] and
+/// [`PredictionResults::from_json`] read, in bytes.
+pub const MAX_PREDICTIONS_BYTES: usize = 1024 * 1024;
+
+const REQUEST: Keys = keys(&["queries"]);
+const QUERY: Keys = keys(&["task_type", "model", "provider", "complexity"]);
+const RESULTS: Keys = keys(&["results"]);
+const RESPONSE: Keys = keys(&["prediction", "metadata"]);
+const DATA: Keys = keys(&[
+    "input_tokens",
+    "output_tokens",
+    "cost_usd_micros",
+    "duration_ms",
+    "correction_factors",
+    "quality",
+]);
+const TOKENS: Keys = keys(&["p10", "p25", "median", "p75", "p90"]);
+const FACTORS: Keys = keys(&["input", "output"]);
+const QUALITY: Keys = keys(&["gate_pass_rate", "success_rate"]);
+const METADATA: Keys = keys(&["sample_size", "confidence", "fallback_note", "fallback_level"]);
+
+const fn keys(names: &'static [&'static str]) -> Keys {
+    Keys { source: "API v1", names }
+}
+
+impl PredictionRequest {
+    /// Reads the body of a request strictly: every key once and no other, words and model of 1 to
+    /// [`MAX_TEXT_CHARS`](crate::MAX_TEXT_CHARS) characters, at most
+    /// [`MAX_QUERIES`](Self::MAX_QUERIES) queries. Words that are not listed are accepted.
+    ///
+    /// As safe as [`TaskCompletionEvent::from_json`](crate::TaskCompletionEvent::from_json), for up
+    /// to [`MAX_PREDICTIONS_BYTES`].
+    ///
+    /// ```
+    /// use telemetry_model::PredictionRequest;
+    ///
+    /// let body = br#"{"queries": [{"task_type": "testing", "model": "", "provider": "openai"}]}"#;
+    /// let faults = PredictionRequest::from_json(body).unwrap_err();
+    /// assert_eq!(
+    ///     faults.to_string(),
+    ///     "/queries/0/model: expected 1 to 256 characters, found none\n\
+    ///      /queries/0/complexity: expected this key, found none"
+    /// );
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// All faults at once.
+    pub fn from_json(json: &[u8]) -> Result<Self, Faults> {
+        check_size(json, MAX_PREDICTIONS_BYTES)?;
+        let mut reader = Reader::new(json, &REQUEST)?;
+        let queries = reader.objects("queries", Self::MAX_QUERIES, &QUERY, query);
+        reader.faults.or(|| Self { queries })
+    }
+}
+
+fn query(reader: &mut Reader<'_>) -> PredictionQuery {
+    PredictionQuery {
+        task_type: reader.text("task_type").into(),
+        model: reader.text("model"),
+        provider: reader.text("provider").into(),
+        complexity: reader.text("complexity").into(),
+    }
+}
+
+impl PredictionResults {
+    /// Reads the body of an answer strictly, to test what a server writes: every key once and no
+    /// other, numbers finite and not negative, shares from 0.0 to 1.0, no prediction if the
+    /// confidence is `none` and one otherwise, at most
+    /// [`MAX_QUERIES`](PredictionRequest::MAX_QUERIES) results. `fallback_note` and `fallback_level`
+    /// may be absent or null, and percentiles of cost and duration have any names besides `median`.
+    ///
+    /// As safe as [`PredictionRequest::from_json`].
+    ///
+    /// # Errors
+    ///
+    /// All faults at once.
+    pub fn from_json(json: &[u8]) -> Result<Self, Faults> {
+        check_size(json, MAX_PREDICTIONS_BYTES)?;
+        let mut reader = Reader::new(json, &RESULTS)?;
+        let max = PredictionRequest::MAX_QUERIES;
+        let results = reader.objects("results", max, &RESPONSE, response);
+        reader.faults.or(|| Self { results })
+    }
+}
+
+fn response(reader: &mut Reader<'_>) -> PredictionResponse {
+    let is_null = reader.optional("prediction").is_some_and(|value| value.get() == "null");
+    let prediction = if is_null { None } else { reader.object("prediction", &DATA, data) };
+    let metadata = reader.object("metadata", &METADATA, metadata);
+    if let Some(PredictionMetadata { confidence, .. }) = &metadata {
+        let found = match confidence.as_str() {
+            // What could not be read has been reported.
+            "" => None,
+            "none" => prediction.is_some().then_some("expected null, found an object"),
+            _ => is_null.then_some("expected an object, found null"),
+        };
+        if let Some(message) = found {
+            let confidence = excerpt(confidence.as_str());
+            let message = format!("{message}: the confidence is {confidence}");
+            reader.faults.add("/prediction", message);
+        }
+    }
+    PredictionResponse { prediction, metadata: metadata.unwrap_or_default() }
+}
+
+fn data(reader: &mut Reader<'_>) -> PredictionData {
+    PredictionData {
+        input_tokens: reader.object("input_tokens", &TOKENS, tokens).unwrap_or_default(),
+        output_tokens: reader.object("output_tokens", &TOKENS, tokens).unwrap_or_default(),
+        cost_usd_micros: percentiles(reader, "cost_usd_micros"),
+        duration_ms: percentiles(reader, "duration_ms"),
+        correction_factors: reader
+            .object("correction_factors", &FACTORS, |factors| {
+                CorrectionFactors::new(factors.amount("input"), factors.amount("output"))
+            })
+            .unwrap_or_default(),
+        quality: reader
+            .object("quality", &QUALITY, |quality| {
+                QualityPrediction::new(
+                    quality.share("gate_pass_rate"),
+                    quality.share("success_rate"),
+                )
+            })
+            .unwrap_or_default(),
+    }
+}
+
+fn tokens(reader: &mut Reader<'_>) -> TokenDistribution {
+    TokenDistribution {
+        p10: reader.amount("p10"),
+        p25: reader.amount("p25"),
+        median: reader.amount("median"),
+        p75: reader.amount("p75"),
+        p90: reader.amount("p90"),
+    }
+}
+
+fn percentiles(reader: &mut Reader<'_>, key: &str) -> Percentiles {
+    let Some(amounts) = reader.amounts(key) else { return Percentiles::default() };
+    Percentiles::from_map(amounts).unwrap_or_else(|| {
+        reader.faults.add(&format!("/{key}/median"), "expected this key, found none");
+        Percentiles::default()
+    })
+}
+
+fn metadata(reader: &mut Reader<'_>) -> PredictionMetadata {
+    PredictionMetadata {
+        sample_size: reader.count("sample_size"),
+        confidence: reader.text("confidence").into(),
+        fallback_note: reader.nullable("fallback_note", |note| string(note, "a string or null")),
+        fallback_level: reader.nullable("fallback_level", level),
+    }
+}
+
+fn level(value: &RawValue) -> Result<FallbackLevel, String> {
+    const EXPECTED: &str = "a number, 0 or above, a string or null";
+    if value.get().starts_with('"') {
+        string(value, EXPECTED).map(FallbackLevel::Text)
+    } else {
+        amount_or(value, EXPECTED).map(FallbackLevel::Number)
+    }
+}

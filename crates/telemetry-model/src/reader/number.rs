@@ -1,0 +1,108 @@
+//! Numbers as JSON writes them.
+
+use crate::TaskCompletionEvent;
+
+/// The count that `json` is. As in JSON Schema, `2.0`, `2e3` and `-0` are whole numbers; nothing is
+/// rounded, however many digits there are.
+pub(super) fn count(json: &str) -> Option<u64> {
+    let (is_negative, digits) = match json.strip_prefix('-') {
+        Some(digits) => (true, digits),
+        None => (false, json),
+    };
+    if !digits.starts_with(|first: char| first.is_ascii_digit()) {
+        return None;
+    }
+    let (digits, exponent) = match digits.split_once(['e', 'E']) {
+        Some((digits, exponent)) => (digits, exponent.parse::<i64>().ok()),
+        None => (digits, Some(0)),
+    };
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    let digits = [whole, fraction].concat();
+    let significant = digits.trim_end_matches('0');
+    if significant.is_empty() {
+        return Some(0);
+    }
+    // Where the last significant digit stands; below 0 it is behind the point.
+    let zeros = (digits.len() - significant.len()) as i64 - fraction.len() as i64;
+    let place = u32::try_from(exponent?.checked_add(zeros)?).ok()?;
+    let significant: u64 = significant.trim_start_matches('0').parse().ok()?;
+    let count = significant.checked_mul(10_u64.checked_pow(place)?)?;
+    (!is_negative && count <= TaskCompletionEvent::MAX_COUNT).then_some(count)
+}
+
+/// The number that `json` is, if an `f64` can hold it.
+pub(super) fn finite(json: &str) -> Option<f64> {
+    // Text in quotes is not a number to `parse`, and "inf" and "NaN" are not JSON.
+    json.parse().ok().filter(|number: &f64| number.is_finite())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn whole_numbers_may_be_written_as_floats() {
+        for (json, expected) in [
+            ("0", 0),
+            ("-0", 0),
+            ("-0.0e5", 0),
+            ("0e99999999999999999999", 0),
+            ("2.0", 2),
+            ("2e3", 2000),
+            ("2E+3", 2000),
+            ("2.50e1", 25),
+            ("2000e-3", 2),
+            ("0.002e3", 2),
+            ("9007199254740993.0", 9_007_199_254_740_993),
+            ("9223372036854775807", i64::MAX as u64),
+            ("9223372036854775807.000", i64::MAX as u64),
+            ("0.9223372036854775807e19", i64::MAX as u64),
+        ] {
+            assert_eq!(count(json), Some(expected), "{json}");
+        }
+        let long = format!("2.{}", "0".repeat(5_000));
+        assert_eq!(count(&long), Some(2));
+        for bad in [
+            "-1",
+            "-1e0",
+            "2.5",
+            "25e-1",
+            "1e-400",
+            "9223372036854775808",
+            "9223372036854775807.1",
+            "1e19",
+            "1e300",
+            "1e99999999999999999999",
+            "1e-99999999999999999999",
+            "\"2\"",
+            "null",
+            "[1]",
+            "true",
+        ] {
+            assert_eq!(count(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn numbers_are_finite() {
+        assert_eq!(finite("0.25"), Some(0.25));
+        assert_eq!(finite("-1e2"), Some(-100.0));
+        assert_eq!(finite("1e-400"), Some(0.0));
+        for bad in ["1e400", "-1e400", "\"1\"", "null", "true", "[1]", "{}"] {
+            assert_eq!(finite(bad), None, "{bad}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_point_may_stand_anywhere(number: u64, place in 0..30usize) {
+            let digits = format!("{number:030}");
+            let json = format!("{}.{}e{}", &digits[..place], &digits[place..], 30 - place);
+            let json = if place == 0 { format!("0{json}") } else { json };
+            let expected = Some(number).filter(|it| *it <= TaskCompletionEvent::MAX_COUNT);
+            prop_assert_eq!(count(&json), expected);
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! The bodies of predictions, read strictly.
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use telemetry_model::{
+    Faults, MAX_PREDICTIONS_BYTES, PredictionRequest, PredictionResponse, PredictionResults,
+};
+
+fn query() -> Value {
+    json!({
+        "task_type": "implementation",
+        "model": "m",
+        "provider": "anthropic",
+        "complexity": "brand_new",
+    })
+}
+
+fn response() -> Value {
+    let tokens = json!({"p10": 1, "p25": 2.5, "median": 3, "p75": 4, "p90": 5});
+    json!({
+        "prediction": {
+            "input_tokens": tokens,
+            "output_tokens": tokens,
+            "cost_usd_micros": {"median": 4950, "p99": 7},
+            "duration_ms": {"median": 1500.5},
+            "correction_factors": {"input": 1.2, "output": 0.9},
+            "quality": {"gate_pass_rate": 0.5, "success_rate": 1},
+        },
+        "metadata": {
+            "sample_size": 12,
+            "confidence": "low",
+            "fallback_note": null,
+            "fallback_level": "model",
+        },
+    })
+}
+
+fn none() -> Value {
+    json!({"prediction": null, "metadata": {"sample_size": 0, "confidence": "none"}})
+}
+
+fn request_of(body: &Value) -> Result<PredictionRequest, Faults> {
+    PredictionRequest::from_json(body.to_string().as_bytes())
+}
+
+fn results_of(body: &Value) -> Result<PredictionResults, Faults> {
+    PredictionResults::from_json(body.to_string().as_bytes())
+}
+
+fn lines<T>(answer: Result<T, Faults>) -> Vec<String> {
+    answer.err().iter().flat_map(Faults::iter).map(ToString::to_string).collect()
+}
+
+#[test]
+fn a_good_request_is_what_serde_reads() {
+    for count in [0, 1, 50] {
+        let body = json!({ "queries": vec![query(); count] });
+        let request = request_of(&body).unwrap();
+        assert_eq!(request, serde_json::from_value(body).unwrap());
+        assert_eq!(request.queries.len(), count);
+    }
+}
+
+#[test]
+fn every_fault_of_a_request_is_named_with_its_place() {
+    let mut bad = query();
+    bad["task_type"] = json!("");
+    bad["model"] = json!("😀".repeat(257));
+    bad["provider"] = json!(7);
+    bad["more"] = json!(1);
+    bad.as_object_mut().unwrap().remove("complexity");
+    let body = json!({ "queries": [query(), bad, null], "limit": 5 });
+    assert_eq!(
+        lines(request_of(&body)),
+        [
+            "/limit: expected no such key in API v1",
+            "/queries/1/more: expected no such key in API v1",
+            "/queries/1/task_type: expected 1 to 256 characters, found none",
+            "/queries/1/model: expected 1 to 256 characters, found 257",
+            "/queries/1/provider: expected a string, found 7",
+            "/queries/1/complexity: expected this key, found none",
+            "/queries/2: expected an object, found null",
+        ]
+    );
+    let long = json!({ "queries": vec![query(); 51] });
+    assert_eq!(lines(request_of(&long)), ["/queries: expected at most 50 queries, found 51"]);
+}
+
+#[test]
+fn a_good_answer_survives_the_wire() {
+    let body = json!({ "results": [response(), none()] });
+    let results = results_of(&body).unwrap();
+    let lenient: Vec<PredictionResponse> = serde_json::from_value(body["results"].clone()).unwrap();
+    assert_eq!(results.results, lenient);
+    assert_eq!(results_of(&json!(results)), Ok(results));
+    assert_eq!(results_of(&json!({ "results": [] })), Ok(PredictionResults::default()));
+}
+
+#[test]
+fn every_fault_of_an_answer_is_named_with_its_place() {
+    let mut bad = response();
+    let data = &mut bad["prediction"];
+    data["input_tokens"] = json!({"p10": -1, "p25": "2", "median": 3, "p75": 4, "p95": 5});
+    data["output_tokens"] = json!([1]);
+    data["cost_usd_micros"] = json!({"p/99": null});
+    data["duration_ms"] = json!(1500);
+    data["correction_factors"] = json!({"input": 1});
+    data["quality"]["success_rate"] = json!(1.5);
+    bad["metadata"]["sample_size"] = json!(1.5);
+    bad["metadata"]["fallback_note"] = json!(3);
+    bad["metadata"]["fallback_level"] = json!(-1);
+    assert_eq!(
+        lines(results_of(&json!({ "results": [none(), bad] }))),
+        [
+            "/results/1/prediction/input_tokens/p95: expected no such key in API v1",
+            "/results/1/prediction/input_tokens/p10: expected a number, 0 or above, found -1",
+            "/results/1/prediction/input_tokens/p25: expected a number, 0 or above, found \"2\"",
+            "/results/1/prediction/input_tokens/p90: expected this key, found none",
+            "/results/1/prediction/output_tokens: expected an object, found an array",
+            "/results/1/prediction/cost_usd_micros/p~199: expected a number, 0 or above, found null",
+            "/results/1/prediction/cost_usd_micros/median: expected this key, found none",
+            "/results/1/prediction/duration_ms: expected an object, found 1500",
+            "/results/1/prediction/correction_factors/output: expected this key, found none",
+            "/results/1/prediction/quality/success_rate: expected a number from 0.0 to 1.0, found \
+             1.5",
+            "/results/1/metadata/sample_size: expected an integer from 0 to 9223372036854775807, \
+             found 1.5",
+            "/results/1/metadata/fallback_note: expected a string or null, found 3",
+            "/results/1/metadata/fallback_level: expected a number, 0 or above, a string or null, \
+             found -1",
+        ]
+    );
+}
+
+#[test]
+fn there_is_a_prediction_if_and_only_if_there_is_confidence() {
+    let of = |prediction: &Value, confidence: Value| {
+        let metadata = json!({ "sample_size": 1, "confidence": confidence });
+        lines(results_of(&json!({"results": [{"prediction": prediction, "metadata": metadata}]})))
+    };
+    let (some, none) = (&response()["prediction"], &json!(null));
+    for confidence in ["low", "medium", "high", "brand_new"] {
+        assert!(of(some, json!(confidence)).is_empty());
+        let message = format!("expected an object, found null: the confidence is {confidence:?}");
+        assert_eq!(of(none, json!(confidence)), [format!("/results/0/prediction: {message}")]);
+    }
+    assert!(of(none, json!("none")).is_empty());
+    assert_eq!(
+        of(some, json!("none")),
+        ["/results/0/prediction: expected null, found an object: the confidence is \"none\""]
+    );
+    // What is not read says nothing about the rest.
+    assert_eq!(of(none, json!(7)), ["/results/0/metadata/confidence: expected a string, found 7"]);
+    let absent = lines(results_of(&json!({"results": [{"prediction": some}]})));
+    assert_eq!(absent, ["/results/0/metadata: expected this key, found none"]);
+    let absent = lines(results_of(&json!({"results": [{"metadata": {"sample_size": 1,
+        "confidence": "low"}}]})));
+    assert_eq!(absent, ["/results/0/prediction: expected this key, found none"]);
+}
+
+#[test]
+fn numbers_that_are_not_finite_and_names_that_are_repeated_are_faults() {
+    let body = json!({ "results": [response()] }).to_string();
+    let of = |cost: &str| {
+        let body = body.replacen(r#"{"median":4950,"p99":7}"#, cost, 1);
+        lines(PredictionResults::from_json(body.as_bytes()))
+    };
+    assert!(of(r#"{"median":4950}"#).is_empty());
+    assert_eq!(
+        of(r#"{"median":1e400}"#),
+        [
+            "/results/0/prediction/cost_usd_micros/median: expected a number, 0 or above, found 1e400"
+        ]
+    );
+    assert_eq!(
+        of(r#"{"median":1,"p\u0039":2,"p9":3}"#),
+        ["/results/0/prediction/cost_usd_micros/p9: expected this key once, found it again"]
+    );
+}
+
+#[test]
+fn documents_of_any_origin_get_an_answer() {
+    let deep = "[".repeat(30_000) + &"]".repeat(30_000);
+    let large = " ".repeat(MAX_PREDICTIONS_BYTES + 1);
+    for body in [
+        String::new(),
+        "[]".into(),
+        r#"{"results":"#.into(),
+        format!(r#"{{"queries":{deep}}}"#),
+        format!(r#"{{"results":{deep}}}"#),
+        format!(r#"{{"results":[{{"prediction":{deep},"metadata":{deep}}}]}}"#),
+        format!(r#"{{"results":[{{"prediction":{{"duration_ms":{{"median":{deep}}}}}}}]}}"#),
+        large,
+    ] {
+        assert!(PredictionRequest::from_json(body.as_bytes()).is_err());
+        assert!(PredictionResults::from_json(body.as_bytes()).is_err());
+    }
+}
+
+proptest! {
+    #[test]
+    fn damaged_bodies_get_an_answer(at in 0..900usize, byte: u8, cut in 0..900usize) {
+        for body in [json!({ "queries": [query()] }), json!({ "results": [response(), none()] })] {
+            let mut json = body.to_string().into_bytes();
+            let at = at % json.len();
+            json[at] = byte;
+            if let Ok(request) = PredictionRequest::from_json(&json) {
+                prop_assert_eq!(request_of(&json!(request)), Ok(request));
+            }
+            if let Ok(results) = PredictionResults::from_json(&json) {
+                prop_assert_eq!(results_of(&json!(results)), Ok(results));
+            }
+            let whole = json.len();
+            json.truncate(cut);
+            prop_assert!(PredictionRequest::from_json(&json).is_err() || cut >= whole);
+        }
+    }
+}
