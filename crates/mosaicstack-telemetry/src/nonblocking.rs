@@ -25,8 +25,8 @@ use crate::{
 /// drains in the background for as long as the runtime lives. Disabled telemetry has neither task
 /// nor queue.
 ///
-/// If the runtime ends first, the task ends with it, and what is queued stays `pending`. All methods
-/// can then still be called, from any thread and executor, and return.
+/// Its methods can be awaited on any executor, and predictions can be asked for there. If the runtime
+/// ends first, the task ends with it, and what is queued stays `pending`; the methods still return.
 ///
 /// ```
 /// use mosaicstack_telemetry::*;

@@ -1,6 +1,13 @@
 //! Runtimes that are missing, have ended or stand still: nothing hangs, nothing panics.
 
-use std::{future, sync::mpsc, thread, time::Duration};
+use std::{
+    future,
+    pin::pin,
+    sync::{Arc, Mutex, mpsc},
+    task::{Context, Poll, Wake, Waker},
+    thread,
+    time::Duration,
+};
 
 use mosaicstack_telemetry::{
     AsyncTelemetryClient, Complexity, PredictionQuery, Provider, Request, Response, Stats,
@@ -28,6 +35,24 @@ fn silent_client(shutdown_timeout: Duration) -> AsyncTelemetryClient {
 /// Waits for a future on a runtime that has neither timers nor I/O.
 fn block_on<T>(future: impl Future<Output = T>) -> T {
     Builder::new_current_thread().build().expect("a runtime").block_on(future)
+}
+
+/// Waits for a future without any runtime.
+fn park_on<T>(future: impl Future<Output = T>) -> T {
+    struct Unpark(thread::Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let (mut future, mut cx) = (pin!(future), Context::from_waker(&waker));
+    loop {
+        match future.as_mut().poll(&mut cx) {
+            Poll::Ready(value) => return value,
+            Poll::Pending => thread::park(),
+        }
+    }
 }
 
 /// Flushes and stops on a runtime of another kind.
@@ -95,14 +120,26 @@ fn a_runtime_that_stands_still_is_not_waited_for() {
 }
 
 #[test]
-fn a_client_can_be_stopped_from_another_runtime() {
+fn a_client_can_be_stopped_without_a_runtime() {
     let collector = collector();
     let runtime = multi_thread();
     let client = runtime.block_on(async { client(&collector) });
     let tracked = track(&client.handle(), 250);
-    let stats = returned(|| block_on(client.stop()));
+    let stats = returned(|| park_on(client.stop()));
     assert_eq!((stats.delivered, stats.pending), (250, 0));
     assert_eq!(ids(&collector), tracked);
+}
+
+#[test]
+fn predictions_can_be_asked_for_without_a_runtime_of_ones_own() {
+    let collector = collector();
+    let runtime = multi_thread();
+    let client = runtime.block_on(async { client(&collector) });
+    let query = PredictionQuery::new(TaskType::Testing, "m", Provider::Ollama, Complexity::Low);
+    // On a plain thread: hyper's connection runs on the client's runtime.
+    let answer = returned(move || park_on(client.predict(&query)));
+    assert_eq!(answer.unwrap().prediction, None);
+    assert_eq!(collector.totals().requests, 1);
 }
 
 #[test]
@@ -153,7 +190,7 @@ fn without_a_runtime_predictions_fail_in_time() {
 #[test]
 fn a_transport_that_blocks_its_thread_holds_up_nobody_else() {
     let (release, released) = mpsc::channel::<()>();
-    let released = std::sync::Mutex::new(released);
+    let released = Mutex::new(released);
     let (called, calls) = mpsc::channel();
     let blocking = move |_: Request| {
         let _ = called.send(());

@@ -8,7 +8,10 @@ use std::{
     time::Instant,
 };
 
-use tokio::{runtime::Handle, time};
+use tokio::{
+    runtime::{EnterGuard, Handle},
+    time,
+};
 
 use crate::{clock, wait::Wait};
 
@@ -23,6 +26,11 @@ impl Home {
 
     pub(super) const fn runtime(&self) -> Option<&Handle> {
         self.0.as_ref()
+    }
+
+    /// Lends that runtime to a caller that is on none, for a transport that needs one.
+    pub(super) fn lend(&self) -> Option<EnterGuard<'_>> {
+        self.0.as_ref().filter(|_| Handle::try_current().is_err()).map(Handle::enter)
     }
 
     /// Whether the caller is on that runtime, so that its timers run.

@@ -115,10 +115,15 @@ pub(super) async fn send(
     mut cut: impl FnMut(&mut Context<'_>) -> Option<Instant>,
 ) -> Result<Response, TransportError> {
     let expires = clock::after(clock::tokio_now(), Timeout::of(&request));
-    let Ok(mut sending) = catch_unwind(AssertUnwindSafe(|| transport.send(request))) else {
+    let begin = || {
+        let _runtime = home.lend();
+        transport.send(request)
+    };
+    let Ok(mut sending) = catch_unwind(AssertUnwindSafe(begin)) else {
         return Err(counters.transport_panicked());
     };
     let result = alarm::wait(home, |now, cx| {
+        let _runtime = home.lend();
         match catch_unwind(AssertUnwindSafe(|| sending.as_mut().poll(cx))) {
             Ok(Poll::Ready(result)) => return Wait::Ready(result),
             Ok(Poll::Pending) => {}
