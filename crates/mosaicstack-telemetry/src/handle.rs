@@ -80,7 +80,8 @@ impl TelemetryHandle {
 
     /// Records an event. Never fails, never panics and never blocks.
     ///
-    /// The allocator aside, it waits for no other thread; it allocates once and does no I/O. If the
+    /// The allocator aside, it waits for no other thread; it allocates once and does no I/O. (On
+    /// tokio, waking the task when a batch is full takes the runtime's own short locks.) If the
     /// queue is full, the oldest event makes room; if telemetry is disabled or stopped, the event
     /// is dropped. Either is counted in the [`Stats`].
     pub fn track(&self, event: TaskCompletionEvent) {
