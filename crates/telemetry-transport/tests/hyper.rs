@@ -11,13 +11,13 @@ use std::{
 use telemetry_transport::{AsyncTransport, HyperTransport, Transport, TransportError};
 use tokio::{
     io::AsyncReadExt,
-    net::TcpStream,
+    net::{TcpSocket, TcpStream},
     runtime::{Builder, Runtime},
     sync::oneshot,
     task::{spawn_blocking, yield_now},
 };
 
-use self::common::{AMPLE, answer, post, read_request, server, visit};
+use self::common::{AMPLE, BRIEF, answer, post, read_request, server, visit};
 
 mod common;
 #[path = "common/scenarios.rs"]
@@ -193,4 +193,20 @@ async fn after_an_answer_that_was_cut_off_there_is_another_connection() {
         assert!(transport.send(post(&url, AMPLE)).await.is_ok());
     }
     assert_eq!(ended(serving).await, [1, 1]);
+}
+
+/// Where the queue for accepting is full, Linux answers no more.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_connection_that_nobody_answers_is_a_time_out() {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = socket.listen(0).unwrap();
+    let address = listener.local_addr().unwrap();
+    let _queued = TcpStream::connect(address).await.unwrap();
+    let sending = HyperTransport::new();
+    let error = sending.send(post(&format!("http://{address}/v1"), BRIEF)).await.unwrap_err();
+    assert!(matches!(error, TransportError::Timeout), "{error:?}");
+    let accepted = listener.accept().await;
+    assert!(accepted.is_ok());
 }

@@ -233,7 +233,7 @@ pub(crate) fn loopback_is_not_reached_through_a_proxy(transport: impl Transport)
 
 #[cfg(feature = "rustls")]
 pub(crate) fn a_certificate_of_nobody_is_refused_and_the_key_stays_here(transport: impl Transport) {
-    let identity = crate::common::tls::Identity::of("127.0.0.1");
+    let (identity, _) = crate::common::tls::Identity::of("127.0.0.1");
     let (url, serving) = server(1, move |stream| {
         let mut plain = Vec::new();
         let refused = identity.accept(stream).read_to_end(&mut plain).is_err();

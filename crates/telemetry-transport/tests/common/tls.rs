@@ -8,15 +8,12 @@ use rustls::{
     pki_types::{CertificateDer, PrivatePkcs8KeyDer},
 };
 
-/// A certificate that no authority has signed, and the server's side of it.
-pub(crate) struct Identity {
-    pub(crate) certificate: CertificateDer<'static>,
-    config: Arc<ServerConfig>,
-}
+/// What a server shows: a certificate that no authority has signed.
+pub(crate) struct Identity(Arc<ServerConfig>);
 
 impl Identity {
-    /// Of a server that would rather speak HTTP/2.
-    pub(crate) fn of(host: &str) -> Self {
+    /// Of a server that would rather speak HTTP/2. The certificate is for who is to trust it.
+    pub(crate) fn of(host: &str) -> (Self, CertificateDer<'static>) {
         let made = rcgen::generate_simple_self_signed([host.to_owned()]).expect("a certificate");
         let certificate = made.cert.der().clone();
         let key = PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
@@ -27,11 +24,11 @@ impl Identity {
             .with_single_cert(vec![certificate.clone()], key.into())
             .expect("the key is the certificate's");
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        Self { certificate, config: Arc::new(config) }
+        (Self(Arc::new(config)), certificate)
     }
 
     pub(crate) fn accept<S: Read + Write>(&self, stream: S) -> StreamOwned<ServerConnection, S> {
-        let connection = ServerConnection::new(self.config.clone()).expect("a usable config");
+        let connection = ServerConnection::new(self.0.clone()).expect("a usable config");
         StreamOwned::new(connection, stream)
     }
 }
