@@ -191,3 +191,9 @@ where
     }
     Ok(Response::from_parts(parts, bytes))
 }
+
+#[cfg(test)]
+#[path = "../tests/common/mod.rs"]
+mod common;
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,9 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(test)]
+extern crate self as telemetry_transport;
+
 mod blocking;
 mod error;
 #[cfg(feature = "hyper")]

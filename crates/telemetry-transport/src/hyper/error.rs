@@ -6,7 +6,7 @@ use crate::TransportError;
 
 type Cause<'a> = &'a (dyn Error + 'static);
 
-/// Says every cause, in one line: the outermost ones of hyper's say next to nothing.
+/// Says every cause, in one line: those of hyper's on the outside say next to nothing.
 pub(super) fn transport_error(error: Cause<'_>) -> TransportError {
     let mut message = String::new();
     let mut is_final = false;
@@ -47,4 +47,22 @@ fn cannot_work(cause: Cause<'_>) -> bool {
     #[cfg(feature = "rustls")]
     let is_user = is_user || cause.is::<rustls::pki_types::InvalidDnsNameError>();
     is_user
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_decides_may_lie_deep_and_every_cause_is_said_once() {
+        let deep = |kind| io::Error::other(io::Error::new(kind, "a certificate"));
+        let error = transport_error(&TransportError::network(deep(io::ErrorKind::InvalidData)));
+        assert!(matches!(error, TransportError::Other(_)), "{error:?}");
+        assert_eq!(error.to_string().matches("a certificate").count(), 1, "{error}");
+        let error = transport_error(&TransportError::network(deep(io::ErrorKind::TimedOut)));
+        assert!(matches!(error, TransportError::Timeout), "{error:?}");
+        let error = transport_error(&io::Error::from(io::ErrorKind::ConnectionReset));
+        assert!(matches!(error, TransportError::Network(_)), "{error:?}");
+        assert_eq!(error.to_string(), "no connection: connection reset");
+    }
 }

@@ -4,15 +4,17 @@ use crate::TransportError;
 
 pub(super) const AVAILABLE: bool = false;
 
-pub(super) type Config = ();
+/// There is nothing to configure.
+#[derive(Debug)]
+pub(super) struct Config;
 
 /// The connector itself.
 pub(super) type Secured<C> = C;
 
 pub(super) fn config() -> Result<Config, TransportError> {
-    Ok(())
+    Ok(Config)
 }
 
-pub(super) fn secured<C>(connector: C, (): &Config) -> Secured<C> {
+pub(super) fn secured<C>(connector: C, _: &Config) -> Secured<C> {
     connector
 }

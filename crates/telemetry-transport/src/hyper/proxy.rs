@@ -88,3 +88,62 @@ impl Exempt {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn proxy(environment: &[(&str, &str)]) -> Option<Result<Intercept, TransportError>> {
+        let variable = |name: &str| {
+            environment.iter().find(|(it, _)| *it == name).map(|(_, value)| (*value).to_owned())
+        };
+        Environment::read(variable).proxy
+    }
+
+    #[test]
+    fn the_first_variable_with_a_proxy_that_can_be_used_names_it() {
+        for (environment, expected) in [
+            (&[("ALL_PROXY", "http://a:1"), ("HTTPS_PROXY", "http://b:2")][..], "http://a:1/"),
+            (&[("all_proxy", "http://a:1"), ("HTTPS_PROXY", "http://b:2")], "http://a:1/"),
+            (&[("HTTP_PROXY", "http://a:1"), ("https_proxy", "http://b:2")], "http://b:2/"),
+            (&[("ALL_PROXY", ""), ("http_proxy", "a:1")], "http://a:1/"),
+            (&[("ALL_PROXY", "socks5://a:1"), ("HTTP_PROXY", "http://b:2")], "http://b:2/"),
+            (&[("ALL_PROXY", "not a proxy"), ("HTTP_PROXY", "http://b:2")], "http://b:2/"),
+            (&[("ALL_PROXY", "http://u:p@a:1")], "http://a:1/"),
+        ] {
+            let proxy = proxy(environment).unwrap().unwrap();
+            assert_eq!(proxy.uri(), expected, "{environment:?}");
+        }
+        assert!(proxy(&[("REQUEST_METHOD", "GET"), ("ALL_PROXY", "")]).is_none());
+        assert!(proxy(&[("HTTP_PROXY", "socks4://a:1")]).unwrap().is_err());
+        let tls_to_the_proxy = proxy(&[("HTTP_PROXY", "https://a:1")]).unwrap();
+        assert_eq!(tls_to_the_proxy.is_ok(), cfg!(feature = "rustls"));
+    }
+
+    #[test]
+    fn exempt_hosts_are_those_of_the_blocking_transport() {
+        let cases = [
+            ("example.com", "Example.com", true),
+            ("Example.com", "a.example.com", false),
+            (".example.com", "a.example.COM", true),
+            (".example.com", "example.com", false),
+            ("*.example.com", "a.example.com", true),
+            ("*example.com", "example.com", true),
+            ("10.0.*", "10.0.7.1", true),
+            ("10.0.", "10.1.0.0", false),
+            ("10.0.", "10.0.0.1", true),
+            ("*", "anything", true),
+            ("", "anything", false),
+        ];
+        for (entry, host, expected) in cases {
+            let list = format!("other, {entry}");
+            assert_eq!(Exempt::parse(&list).contains(host), expected, "{entry} {host}");
+            #[cfg(feature = "ureq")]
+            {
+                let proxy = ureq::Proxy::builder(ureq::ProxyProtocol::Http).no_proxy(entry);
+                let uri = http::Uri::try_from(format!("http://{host}/")).unwrap();
+                assert_eq!(proxy.build().unwrap().is_no_proxy(&uri), expected, "{entry} {host}");
+            }
+        }
+    }
+}
