@@ -98,10 +98,12 @@ fn what_one_asks_another_waits_for() {
     let simulation = simulation();
     let (handle, now) = (&simulation.handle, simulation.instant());
     let query = queries(1);
-    let mut first = handle.lookup(query.clone());
+    let mut first = handle.prediction_lookup(query.clone());
     let (request, inquiry) = sends(&mut first, now);
     let mut others: Vec<_> = (0..10)
-        .flat_map(|_| [handle.lookup(query.clone()), handle.refresh(query.clone())])
+        .flat_map(|_| {
+            [handle.prediction_lookup(query.clone()), handle.prediction_refresh(query.clone())]
+        })
         .collect();
     for other in &mut others {
         assert_eq!(waits(other, now), now + 10 * SECOND, "as long as a request may take");
@@ -124,16 +126,16 @@ fn waiting_lookups_are_woken() {
     let (handle, now) = (&simulation.handle, simulation.instant());
     let count = Arc::new(Count(AtomicUsize::new(0)));
     let waker = Waker::from(Arc::clone(&count));
-    let mut first = handle.lookup(queries(1));
+    let mut first = handle.prediction_lookup(queries(1));
     let (request, inquiry) = sends(&mut first, now);
-    let mut other = handle.lookup(queries(1));
+    let mut other = handle.prediction_lookup(queries(1));
     assert!(matches!(other.poll(now, &mut Context::from_waker(&waker)), LookupAction::Wait(_)));
     first.complete(now, WALL, inquiry, answer(&request));
     assert_eq!(count.0.load(Ordering::Relaxed), 1);
 
-    let mut first = handle.refresh(queries(1));
+    let mut first = handle.prediction_refresh(queries(1));
     let (_, inquiry) = sends(&mut first, now);
-    let mut other = handle.refresh(queries(1));
+    let mut other = handle.prediction_refresh(queries(1));
     assert!(matches!(other.poll(now, &mut Context::from_waker(&waker)), LookupAction::Wait(_)));
     drop(inquiry);
     assert_eq!(count.0.load(Ordering::Relaxed), 2);
@@ -143,15 +145,15 @@ fn waiting_lookups_are_woken() {
 fn a_failure_is_everyones() {
     let simulation = simulation();
     let (handle, now) = (&simulation.handle, simulation.instant());
-    let mut first = handle.lookup(queries(1));
+    let mut first = handle.prediction_lookup(queries(1));
     let (_, inquiry) = sends(&mut first, now);
-    let mut other = handle.lookup(queries(1));
+    let mut other = handle.prediction_lookup(queries(1));
     waits(&mut other, now);
     first.complete(now, WALL, inquiry, Ok(status(500)));
     for lookup in [&mut first, &mut other] {
         assert!(matches!(done(lookup, now), Err(PredictionError::Refused(500))));
     }
-    asks(&mut handle.lookup(queries(1)), now);
+    asks(&mut handle.prediction_lookup(queries(1)), now);
 }
 
 #[test]
@@ -159,10 +161,10 @@ fn what_could_not_be_read_fails_only_those_who_asked_for_it() {
     let simulation = simulation();
     let (handle, now) = (&simulation.handle, simulation.instant());
     let two = queries(2);
-    let mut both = handle.lookup(two.clone());
+    let mut both = handle.prediction_lookup(two.clone());
     let (_, inquiry) = sends(&mut both, now);
-    let mut good = handle.lookup(two[..1].to_vec());
-    let mut bad = handle.lookup(two[1..].to_vec());
+    let mut good = handle.prediction_lookup(two[..1].to_vec());
+    let mut bad = handle.prediction_lookup(two[1..].to_vec());
     waits(&mut good, now);
     waits(&mut bad, now);
     both.complete(now, WALL, inquiry, answer_each(&["{\"prediction\":null}", "7"]));
@@ -177,9 +179,9 @@ fn what_could_not_be_read_fails_only_those_who_asked_for_it() {
 fn when_the_one_who_asks_gives_up_another_asks() {
     let simulation = simulation();
     let (handle, now) = (&simulation.handle, simulation.instant());
-    let mut first = handle.lookup(queries(3));
+    let mut first = handle.prediction_lookup(queries(3));
     let (_, inquiry) = sends(&mut first, now);
-    let mut others = [handle.lookup(queries(1)), handle.lookup(queries(3))];
+    let mut others = [handle.prediction_lookup(queries(1)), handle.prediction_lookup(queries(3))];
     for other in &mut others {
         waits(other, now);
     }
@@ -198,9 +200,9 @@ fn when_the_one_who_asks_gives_up_another_asks() {
 fn nobody_waits_longer_for_another_than_for_an_answer_of_his_own() {
     let simulation = with(|config| config.request_timeout(3 * SECOND));
     let (handle, now) = (&simulation.handle, simulation.instant());
-    let mut first = handle.lookup(queries(1));
+    let mut first = handle.prediction_lookup(queries(1));
     let _under_way = sends(&mut first, now);
-    let mut other = handle.lookup(queries(1));
+    let mut other = handle.prediction_lookup(queries(1));
     let until = waits(&mut other, now);
     assert_eq!(until, now + 3 * SECOND);
     assert_eq!(waits(&mut other, now + 2 * SECOND), until);
@@ -214,7 +216,7 @@ fn queries_are_asked_fifty_at_a_time_and_each_once() {
     let (handle, now) = (&simulation.handle, simulation.instant());
     let mut twice = queries(120);
     twice.extend(queries(120));
-    let mut lookup = handle.refresh(twice);
+    let mut lookup = handle.prediction_refresh(twice);
     let mut sizes = Vec::new();
     let answers = loop {
         match poll(&mut lookup, now) {
@@ -227,7 +229,7 @@ fn queries_are_asked_fifty_at_a_time_and_each_once() {
         }
     };
     assert_eq!((sizes, answers.len()), (vec![50, 50, 20], 120));
-    assert_eq!(done(&mut handle.refresh([]), now).unwrap(), 0);
+    assert_eq!(done(&mut handle.prediction_refresh([]), now).unwrap(), 0);
 }
 
 #[test]
@@ -236,8 +238,8 @@ fn without_a_server_there_is_nobody_to_ask() {
     for config in [TelemetryConfig::disabled(), dry_run] {
         let simulation = Simulation::new(&config);
         let (handle, now) = (&simulation.handle, simulation.instant());
-        assert_eq!(done(&mut handle.lookup(queries(1)), now).unwrap(), 0);
-        assert_eq!(done(&mut handle.refresh(queries(1)), now).unwrap(), 0);
+        assert_eq!(done(&mut handle.prediction_lookup(queries(1)), now).unwrap(), 0);
+        assert_eq!(done(&mut handle.prediction_refresh(queries(1)), now).unwrap(), 0);
     }
 }
 
@@ -255,7 +257,7 @@ proptest! {
         let mut lookups: Vec<_> = wants
             .iter()
             .map(|wanted| {
-                let lookup = handle.lookup(wanted.iter().map(|&index| all[index].clone()));
+                let lookup = handle.prediction_lookup(wanted.iter().map(|&index| all[index].clone()));
                 (Some(lookup), None::<(Request, Inquiry)>)
             })
             .collect();

@@ -27,8 +27,8 @@ impl TelemetryHandle {
     /// `wake` is called when the driver should call [`Submitter::poll`] before the time it was
     /// told. It is called from [`track`](Self::track) alone, so it must not block.
     ///
-    /// For predictions, such a driver carries out what [`lookup`](Self::lookup) and
-    /// [`refresh`](Self::refresh) say.
+    /// For predictions, such a driver carries out a
+    /// [`prediction_lookup`](Self::prediction_lookup).
     ///
     /// A driver for a program that reports at its end:
     ///
@@ -135,7 +135,7 @@ impl TelemetryHandle {
     ///     let answer = r#"{"results": [{"prediction": null}]}"#;
     ///     Ok(Response::new(answer.into()))
     /// };
-    /// let mut lookup = handle.lookup([query.clone()]);
+    /// let mut lookup = handle.prediction_lookup([query.clone()]);
     /// // A driver that serves more than one caller passes a waker that wakes this one.
     /// let mut cx = Context::from_waker(Waker::noop());
     /// let answers = loop {
@@ -151,12 +151,19 @@ impl TelemetryHandle {
     /// assert!(handle.prediction(&query).is_some(), "cached");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn lookup(&self, queries: impl IntoIterator<Item = PredictionQuery>) -> PredictionLookup {
+    pub fn prediction_lookup(
+        &self,
+        queries: impl IntoIterator<Item = PredictionQuery>,
+    ) -> PredictionLookup {
         PredictionLookup::new(Arc::clone(&self.predictions), queries, true)
     }
 
-    /// As [`lookup`](Self::lookup), but all `queries` are asked, also those that are cached.
-    pub fn refresh(&self, queries: impl IntoIterator<Item = PredictionQuery>) -> PredictionLookup {
+    /// As [`prediction_lookup`](Self::prediction_lookup), but all `queries` are asked, also those that
+    /// are cached.
+    pub fn prediction_refresh(
+        &self,
+        queries: impl IntoIterator<Item = PredictionQuery>,
+    ) -> PredictionLookup {
         PredictionLookup::new(Arc::clone(&self.predictions), queries, false)
     }
 

@@ -47,7 +47,7 @@ impl Predictor {
         &self,
         query: &PredictionQuery,
     ) -> Result<Arc<PredictionResponse>, PredictionError> {
-        let lookup = self.handle.lookup(slice::from_ref(query).iter().cloned());
+        let lookup = self.handle.prediction_lookup(slice::from_ref(query).iter().cloned());
         self.run(lookup).map(|mut answers| answers.remove(query).unwrap_or_default())
     }
 
@@ -63,7 +63,7 @@ impl Predictor {
     /// than 1,000 answers, those that expire first are forgotten.
     #[doc(alias = "refresh_predictions_sync")]
     pub fn refresh(&self, queries: &[PredictionQuery]) -> Result<(), PredictionError> {
-        self.run(self.handle.refresh(queries.iter().cloned())).map(drop)
+        self.run(self.handle.prediction_refresh(queries.iter().cloned())).map(drop)
     }
 
     fn run(&self, mut lookup: PredictionLookup) -> Result<Answers, PredictionError> {

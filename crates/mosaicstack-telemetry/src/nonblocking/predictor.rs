@@ -52,7 +52,7 @@ impl AsyncPredictor {
         &self,
         query: &PredictionQuery,
     ) -> Result<Arc<PredictionResponse>, PredictionError> {
-        let lookup = self.handle.lookup(slice::from_ref(query).iter().cloned());
+        let lookup = self.handle.prediction_lookup(slice::from_ref(query).iter().cloned());
         self.run(lookup).await.map(|mut answers| answers.remove(query).unwrap_or_default())
     }
 
@@ -68,7 +68,7 @@ impl AsyncPredictor {
     /// than 1,000 answers, those that expire first are forgotten.
     #[doc(alias = "refresh_predictions")]
     pub async fn refresh(&self, queries: &[PredictionQuery]) -> Result<(), PredictionError> {
-        self.run(self.handle.refresh(queries.iter().cloned())).await.map(drop)
+        self.run(self.handle.prediction_refresh(queries.iter().cloned())).await.map(drop)
     }
 
     async fn run(&self, mut lookup: PredictionLookup) -> Result<Answers, PredictionError> {

@@ -31,11 +31,12 @@ pub enum LookupAction {
 
 /// Finds out what the server predicts, without I/O and in virtual time.
 ///
-/// Made by [`TelemetryHandle::lookup`](crate::TelemetryHandle::lookup) and
-/// [`TelemetryHandle::refresh`](crate::TelemetryHandle::refresh). Lookups of one handle share what
+/// Made by [`TelemetryHandle::prediction_lookup`](crate::TelemetryHandle::prediction_lookup) and
+/// [`TelemetryHandle::prediction_refresh`](crate::TelemetryHandle::prediction_refresh). Lookups of one handle share what
 /// they ask for: a query that is under way is waited for and not asked again. Up to
 /// [`PredictionRequest::MAX_QUERIES`] queries go into a request, one request after the other.
 #[derive(Debug)]
+#[must_use = "a lookup finds out nothing unless it is polled"]
 pub struct PredictionLookup {
     predictions: Arc<Predictions>,
     /// Whether an answer in the cache will do, as long as it is fresh.
