@@ -4,6 +4,14 @@
 #[doc = include_str!("../../README.md")]
 mod readme {}
 
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/integration.md")]
+mod integration {}
+
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/from-python.md")]
+mod from_python {}
+
 mod log;
 mod simulation;
 
