@@ -6,6 +6,7 @@ use std::{
     sync::{Arc, Barrier, Mutex, mpsc},
     task::{Context, Poll, Waker},
     thread::{self, JoinHandle},
+    time::Duration,
 };
 
 use telemetry_transport::{AsyncTransport, HyperTransport, Transport, TransportError};
@@ -15,6 +16,7 @@ use tokio::{
     runtime::{Builder, Runtime},
     sync::oneshot,
     task::{spawn_blocking, yield_now},
+    time,
 };
 
 use self::common::{AMPLE, BRIEF, answer, post, read_request, server, visit};
@@ -193,6 +195,45 @@ async fn after_an_answer_that_was_cut_off_there_is_another_connection() {
         assert!(transport.send(post(&url, AMPLE)).await.is_ok());
     }
     assert_eq!(ended(serving).await, [1, 1]);
+}
+
+#[tokio::test]
+async fn a_connection_is_kept_for_15_seconds() {
+    let (url, serving) = server(2, |mut stream| {
+        let mut reading = BufReader::new(stream.try_clone().expect("a second handle"));
+        let mut requests = 0;
+        while read_request(&mut reading).is_some() {
+            requests += 1;
+            answer(&mut stream, "200 OK", "");
+        }
+        requests
+    });
+    let transport = HyperTransport::new();
+    for pause in [0, 14, 16] {
+        time::pause();
+        time::advance(Duration::from_secs(pause)).await;
+        time::resume();
+        assert!(transport.send(post(&url, AMPLE)).await.is_ok());
+    }
+    drop(transport);
+    assert_eq!(ended(serving).await, [2, 1]);
+}
+
+#[tokio::test]
+async fn a_head_is_bounded_in_bytes_and_headers() {
+    for (headers, length, fits) in
+        [(99, 9, true), (100, 9, false), (3, 20 << 10, true), (9, 20 << 10, false)]
+    {
+        let (url, serving) = server(1, move |mut stream| {
+            read_request(&mut BufReader::new(stream.try_clone().expect("a second handle")));
+            let header = format!("\r\nx-one: {}", "1".repeat(length));
+            // And the length.
+            answer(&mut stream, &format!("200 OK{}", header.repeat(headers)), "");
+        });
+        let result = HyperTransport::new().send(post(&url, AMPLE)).await;
+        assert_eq!(result.is_ok(), fits, "{headers} of {length}");
+        ended(serving).await;
+    }
 }
 
 /// Where the queue for accepting is full, Linux answers no more.
