@@ -33,6 +33,17 @@ mod multi_thread {
     crate::scenarios::scenarios! { crate::waiting(&mut tokio::runtime::Builder::new_multi_thread()) }
 }
 
+/// Answers what comes, and returns how much it was.
+fn obliging(mut stream: std::net::TcpStream) -> usize {
+    let mut reading = BufReader::new(stream.try_clone().expect("a second handle"));
+    let mut requests = 0;
+    while read_request(&mut reading).is_some() {
+        requests += 1;
+        answer(&mut stream, "200 OK", "");
+    }
+    requests
+}
+
 fn runtime(builder: &mut Builder) -> Runtime {
     builder.enable_all().build().expect("a runtime")
 }
@@ -67,12 +78,7 @@ fn without_a_runtime_there_is_an_error_and_no_panic() {
 
 #[test]
 fn a_transport_outlives_the_runtime_of_its_connections() {
-    let (url, serving) = server(2, |mut stream| {
-        let mut reading = BufReader::new(stream.try_clone().expect("a second handle"));
-        while read_request(&mut reading).is_some() {
-            answer(&mut stream, "200 OK", "");
-        }
-    });
+    let (url, serving) = server(2, obliging);
     let transport = HyperTransport::new();
     for _ in 0..2 {
         let runtime = runtime(&mut Builder::new_current_thread());
@@ -80,20 +86,12 @@ fn a_transport_outlives_the_runtime_of_its_connections() {
             assert!(runtime.block_on(transport.send(post(&url, AMPLE))).is_ok());
         }
     }
-    serving.join().unwrap();
+    assert_eq!(serving.join().unwrap(), [2, 2]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn clones_send_side_by_side_and_share_the_connections() {
-    let (url, serving) = server(1, |mut stream| {
-        let mut reading = BufReader::new(stream.try_clone().expect("a second handle"));
-        let mut requests = 0;
-        while read_request(&mut reading).is_some() {
-            requests += 1;
-            answer(&mut stream, "200 OK", "");
-        }
-        requests
-    });
+    let (url, serving) = server(1, obliging);
     let transport = HyperTransport::new();
     for clone in [transport.clone(), transport.clone(), transport] {
         let request = post(&url, AMPLE);
@@ -198,24 +196,17 @@ async fn after_an_answer_that_was_cut_off_there_is_another_connection() {
 }
 
 #[tokio::test]
-async fn a_connection_is_kept_for_15_seconds() {
-    let (url, serving) = server(2, |mut stream| {
-        let mut reading = BufReader::new(stream.try_clone().expect("a second handle"));
-        let mut requests = 0;
-        while read_request(&mut reading).is_some() {
-            requests += 1;
-            answer(&mut stream, "200 OK", "");
-        }
-        requests
-    });
+async fn a_connection_that_was_idle_for_15_seconds_is_not_used_again() {
+    let (url, serving) = server(2, obliging);
     let transport = HyperTransport::new();
-    for pause in [0, 14, 16] {
+    for pause in [0, 5, 16] {
         time::pause();
         time::advance(Duration::from_secs(pause)).await;
         time::resume();
         assert!(transport.send(post(&url, AMPLE)).await.is_ok());
     }
     drop(transport);
+    visit(&url);
     assert_eq!(ended(serving).await, [2, 1]);
 }
 
