@@ -32,7 +32,7 @@ mod tls;
 /// How long a connection is kept for the next request.
 const IDLE: Duration = Duration::from_secs(15);
 
-/// The longest head of an answer.
+/// A head that is not complete when so much of it has come is too long.
 const MAX_HEAD_BYTES: usize = 64 * 1024;
 
 type Body = Full<Bytes>;
@@ -46,8 +46,8 @@ type Tunnelled = Secured<Tunnel<Direct>>;
 /// - Connections are kept alive, for 15 seconds, and used again. A request for which the kept
 ///   connection turns out closed before a byte was written goes over another one; what may have been
 ///   written is never sent twice.
-/// - Redirects are not followed, and any status is an answer. A head of more than 64 KiB or 100
-///   headers is an error.
+/// - Redirects are not followed, and any status is an answer. A head of more than 100
+///   headers, or much more than 64 KiB, is an error.
 /// - TLS (feature `rustls`) is rustls with the ring provider, named here, so a program that has
 ///   another provider or none as its default is not affected, nor is this; the roots are Mozilla's,
 ///   compiled in. Without the feature, `https` is an error.

@@ -6,6 +6,7 @@ use std::{
     sync::{Arc, Barrier, Mutex, mpsc},
     task::{Context, Poll, Waker},
     thread::{self, JoinHandle},
+    time::Duration,
 };
 
 use telemetry_transport::{AsyncTransport, HyperTransport, Transport, TransportError};
@@ -15,6 +16,7 @@ use tokio::{
     runtime::{Builder, Runtime},
     sync::oneshot,
     task::{spawn_blocking, yield_now},
+    time,
 };
 
 use self::common::{AMPLE, BRIEF, answer, post, read_request, server, visit};
@@ -29,6 +31,17 @@ mod current_thread {
 
 mod multi_thread {
     crate::scenarios::scenarios! { crate::waiting(&mut tokio::runtime::Builder::new_multi_thread()) }
+}
+
+/// Answers what comes, and returns how much it was.
+fn obliging(mut stream: std::net::TcpStream) -> usize {
+    let mut reading = BufReader::new(stream.try_clone().expect("a second handle"));
+    let mut requests = 0;
+    while read_request(&mut reading).is_some() {
+        requests += 1;
+        answer(&mut stream, "200 OK", "");
+    }
+    requests
 }
 
 fn runtime(builder: &mut Builder) -> Runtime {
@@ -65,12 +78,7 @@ fn without_a_runtime_there_is_an_error_and_no_panic() {
 
 #[test]
 fn a_transport_outlives_the_runtime_of_its_connections() {
-    let (url, serving) = server(2, |mut stream| {
-        let mut reading = BufReader::new(stream.try_clone().expect("a second handle"));
-        while read_request(&mut reading).is_some() {
-            answer(&mut stream, "200 OK", "");
-        }
-    });
+    let (url, serving) = server(2, obliging);
     let transport = HyperTransport::new();
     for _ in 0..2 {
         let runtime = runtime(&mut Builder::new_current_thread());
@@ -78,20 +86,12 @@ fn a_transport_outlives_the_runtime_of_its_connections() {
             assert!(runtime.block_on(transport.send(post(&url, AMPLE))).is_ok());
         }
     }
-    serving.join().unwrap();
+    assert_eq!(serving.join().unwrap(), [2, 2]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn clones_send_side_by_side_and_share_the_connections() {
-    let (url, serving) = server(1, |mut stream| {
-        let mut reading = BufReader::new(stream.try_clone().expect("a second handle"));
-        let mut requests = 0;
-        while read_request(&mut reading).is_some() {
-            requests += 1;
-            answer(&mut stream, "200 OK", "");
-        }
-        requests
-    });
+    let (url, serving) = server(1, obliging);
     let transport = HyperTransport::new();
     for clone in [transport.clone(), transport.clone(), transport] {
         let request = post(&url, AMPLE);
@@ -193,6 +193,38 @@ async fn after_an_answer_that_was_cut_off_there_is_another_connection() {
         assert!(transport.send(post(&url, AMPLE)).await.is_ok());
     }
     assert_eq!(ended(serving).await, [1, 1]);
+}
+
+#[tokio::test]
+async fn a_connection_that_was_idle_for_15_seconds_is_not_used_again() {
+    let (url, serving) = server(2, obliging);
+    let transport = HyperTransport::new();
+    for pause in [0, 5, 16] {
+        time::pause();
+        time::advance(Duration::from_secs(pause)).await;
+        time::resume();
+        assert!(transport.send(post(&url, AMPLE)).await.is_ok());
+    }
+    drop(transport);
+    visit(&url);
+    assert_eq!(ended(serving).await, [2, 1]);
+}
+
+#[tokio::test]
+async fn a_head_is_bounded_in_bytes_and_headers() {
+    for (headers, length, fits) in
+        [(99, 9, true), (100, 9, false), (3, 20 << 10, true), (9, 20 << 10, false)]
+    {
+        let (url, serving) = server(1, move |mut stream| {
+            read_request(&mut BufReader::new(stream.try_clone().expect("a second handle")));
+            let header = format!("\r\nx-one: {}", "1".repeat(length));
+            // And the length.
+            answer(&mut stream, &format!("200 OK{}", header.repeat(headers)), "");
+        });
+        let result = HyperTransport::new().send(post(&url, AMPLE)).await;
+        assert_eq!(result.is_ok(), fits, "{headers} of {length}");
+        ended(serving).await;
+    }
 }
 
 /// Where the queue for accepting is full, Linux answers no more.
