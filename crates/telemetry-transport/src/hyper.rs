@@ -17,6 +17,7 @@ use tokio::{runtime::Handle, time};
 use self::{
     error::transport_error,
     proxy::{Environment, Exempt},
+    resolver::Resolver,
     tls::Secured,
 };
 use crate::{
@@ -26,6 +27,7 @@ use crate::{
 
 mod error;
 mod proxy;
+mod resolver;
 #[cfg_attr(not(feature = "rustls"), path = "hyper/no_tls.rs")]
 mod tls;
 
@@ -36,7 +38,7 @@ const IDLE: Duration = Duration::from_secs(15);
 const MAX_HEAD_BYTES: usize = 64 * 1024;
 
 type Body = Full<Bytes>;
-type Direct = Secured<HttpConnector>;
+type Direct = Secured<HttpConnector<Resolver>>;
 /// TLS to the proxy, if it wants it, and within the tunnel TLS to the server.
 type Tunnelled = Secured<Tunnel<Direct>>;
 
@@ -59,7 +61,9 @@ type Tunnelled = Secured<Tunnel<Direct>>;
 ///
 /// The runtime must have I/O and time enabled, as `#[tokio::main]` has; tokio panics if it has not.
 /// Where there is no runtime, requests are errors. Connections live on the runtime that made them:
-/// with another one, there are new ones. Names are looked up on its threads for blocking work.
+/// with another one, there are new ones. Names are looked up on short-lived threads, since a look-up
+/// that hangs would hold up the end of the runtime. Making a connection takes 10 seconds at the most,
+/// also when the request allows more.
 ///
 /// A clone shares the connections.
 #[derive(Clone, Debug)]
@@ -109,7 +113,7 @@ struct Proxied {
 
 impl Clients {
     fn new(environment: Environment, tls: tls::Config) -> Self {
-        let mut http = HttpConnector::new();
+        let mut http = HttpConnector::new_with_resolver(Resolver);
         http.enforce_http(false);
         http.set_nodelay(true);
         // The time-out of a request does not bound a connection that is made beside it.

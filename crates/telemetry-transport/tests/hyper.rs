@@ -242,3 +242,30 @@ async fn a_connection_that_nobody_answers_is_a_time_out() {
     let accepted = listener.accept().await;
     assert!(accepted.is_ok());
 }
+
+/// The end of a runtime waits for its threads for blocking work.
+#[test]
+fn names_are_looked_up_beside_the_runtimes_own_threads() {
+    let (url, serving) = server(1, obliging);
+    let url = url.replace("127.0.0.1", "localhost");
+    let runtime = runtime(Builder::new_multi_thread().worker_threads(1).max_blocking_threads(1));
+    let (release, released) = mpsc::channel::<()>();
+    runtime.block_on(async {
+        // A look-up there would wait for its turn.
+        let blocking = spawn_blocking(move || released.recv());
+        let transport = HyperTransport::new();
+        assert_eq!(transport.send(post(&url, AMPLE)).await.unwrap().status(), 200);
+        drop((transport, release));
+        blocking.await.unwrap().unwrap_err();
+    });
+    drop(runtime);
+    assert_eq!(serving.join().unwrap(), [1]);
+}
+
+#[tokio::test]
+async fn a_name_that_is_not_found_is_a_network_error() {
+    // Longer than a name can be, so nobody is asked for it.
+    let url = format!("http://{}/", "a".repeat(64));
+    let error = HyperTransport::new().send(post(&url, AMPLE)).await.unwrap_err();
+    assert!(matches!(error, TransportError::Network(_)), "{error:?}");
+}
