@@ -1,8 +1,11 @@
 //! The service, with the requests that its head comment shows.
 
 use std::{
-    io::{BufRead, BufReader, Lines, Read},
-    process::{Child, ChildStdout, Command, ExitStatus, Stdio},
+    io::{BufRead, BufReader, Read},
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::mpsc,
+    thread,
+    time::Duration,
 };
 
 use mosaicstack_telemetry::{
@@ -17,10 +20,14 @@ use crate::common::{example, example_to};
 
 const SOURCE: &str = include_str!("../../examples/service.rs");
 
+/// Only a service that is broken is waited for so long.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// A running service; killed should a test fail.
 struct Service {
     child: Child,
-    stdout: Lines<BufReader<ChildStdout>>,
+    /// The lines of its stdout.
+    said: mpsc::Receiver<String>,
     url: String,
 }
 
@@ -30,10 +37,14 @@ impl Service {
         let command = command.arg("0").stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the service starts");
         let stdout = child.stdout.take().expect("piped");
-        let mut stdout = BufReader::new(stdout).lines();
-        let line = stdout.next().expect("the service says where it listens").expect("text");
-        let url = line.strip_prefix("listening on ").expect("its address").to_owned();
-        Self { child, stdout, url }
+        let (line, said) = mpsc::channel();
+        thread::spawn(move || {
+            BufReader::new(stdout).lines().map_while(Result::ok).try_for_each(|it| line.send(it))
+        });
+        let mut service = Self { child, said, url: String::new() };
+        let first = service.said.recv_timeout(PATIENCE).expect("the service says something");
+        service.url = first.strip_prefix("listening on ").expect("its address").to_owned();
+        service
     }
 
     /// Sends what a `curl` line does, to this service.
@@ -66,7 +77,7 @@ impl Service {
         let id = self.child.id().to_string();
         let sent = Command::new("kill").args([signal, &id]).status().expect("kill runs");
         assert!(sent.success());
-        let last = self.stdout.by_ref().last().expect("the books").expect("text");
+        let last = self.said.recv_timeout(PATIENCE).expect("the books");
         let mut stderr = String::new();
         let mut pipe = self.child.stderr.take().expect("piped");
         pipe.read_to_string(&mut stderr).expect("text");
