@@ -15,8 +15,8 @@
 use std::{env, error::Error, io, time::Duration};
 
 use mosaicstack_telemetry::{
-    Complexity, Confidence, Cost, Estimate, Outcome, PredictionQuery, PredictionResponse, Price,
-    Provider, TaskType, TelemetryClient, TelemetryConfig, Tokens,
+    Complexity, Confidence, Cost, Estimate, Outcome, PredictionQuery, Price, Provider, TaskType,
+    TelemetryClient, TelemetryConfig, Tokens,
 };
 use serde::Deserialize;
 use telemetry_collector::Collector;
@@ -49,7 +49,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (client, _collector) = start()?;
 
     let affordable = models().into_iter().find_map(|model| {
-        let (estimate, at_most) = expect(&client, &model);
+        let (estimate, at_most) =
+            predicted(&client, &model).unwrap_or_else(|doubt| guessed(&model, &doubt));
         (at_most <= budget).then_some((model, estimate))
     });
     match affordable {
@@ -60,31 +61,38 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// What the task will take with this model, and the dollars to be ready to spend.
-fn expect(client: &TelemetryClient, model: &Model) -> (Estimate, f64) {
-    let Model { name, provider, price } = model;
-    let query =
-        PredictionQuery::new(TaskType::Implementation, *name, provider.clone(), Complexity::Medium);
-    let doubt = match client.predict(&query).as_deref() {
-        Ok(PredictionResponse { prediction: Some(data), metadata, .. })
-            if matches!(metadata.confidence, Confidence::Medium | Confidence::High) =>
-        {
-            let cost = &data.cost_usd_micros;
-            let at_most = cost.percentile("p90").unwrap_or_else(|| cost.median()) / 1e6;
-            println!(
-                "{name}: nine in ten of {} runs cost ${at_most:.2} at most",
-                metadata.sample_size
-            );
-            return (data.estimate(), at_most);
-        }
-        Ok(PredictionResponse { prediction: None, .. }) => "no data".to_owned(),
-        Ok(answer) => format!("confidence {}", answer.metadata.confidence),
-        Err(error) => error.to_string(),
+/// What a task like this takes with the model, and the dollars to be ready to spend; or why that
+/// cannot be told.
+fn predicted(client: &TelemetryClient, model: &Model) -> Result<(Estimate, f64), String> {
+    let query = PredictionQuery::new(
+        TaskType::Implementation,
+        model.name,
+        model.provider.clone(),
+        Complexity::Medium,
+    );
+    let answer = client.predict(&query).map_err(|error| error.to_string())?;
+    let metadata = &answer.metadata;
+    let data = answer.prediction.as_ref().ok_or("no data")?;
+    // Low is little data, or that of other models.
+    if !matches!(metadata.confidence, Confidence::Medium | Confidence::High) {
+        return Err(format!("confidence {}", metadata.confidence));
+    }
+    // The median is always there, other percentiles need not be.
+    let (share, micros) = match data.cost_usd_micros.percentile("p90") {
+        Some(p90) => ("nine in ten", p90),
+        None => ("half", data.cost_usd_micros.median()),
     };
-    let (input_tokens, output_tokens) = (2_000_000, 20_000); // a guess of one's own
-    let cost_usd_micros = price.cost(input_tokens, output_tokens);
+    let (at_most, runs) = (micros / 1e6, metadata.sample_size);
+    println!("{}: {share} of {runs} runs cost ${at_most:.2} at most", model.name);
+    Ok((data.estimate(), at_most))
+}
+
+/// The same from list prices and a guess of one's own.
+fn guessed(model: &Model, doubt: &str) -> (Estimate, f64) {
+    let (input_tokens, output_tokens) = (2_000_000, 20_000);
+    let cost_usd_micros = model.price.cost(input_tokens, output_tokens);
     let at_most = cost_usd_micros as f64 / 1e6;
-    println!("{name}: {doubt}; by its list price, ${at_most:.2}");
+    println!("{}: {doubt}; by its list price, ${at_most:.2}", model.name);
     (Estimate { input_tokens, output_tokens, cost_usd_micros, duration_ms: 0 }, at_most)
 }
 

@@ -106,19 +106,25 @@ fn a_budget_is_kept_by_what_real_runs_cost() {
     );
 }
 
-#[test]
-fn a_prediction_is_reported_as_what_was_expected() {
-    let collector = Collector::start().unwrap();
+/// An answer to one query.
+fn prediction(cost: &serde_json::Value, sample_size: u64, confidence: &str) -> Answer {
     let tokens = |median: u64| json!({"p10": 1, "p25": 2, "median": median, "p75": 4, "p90": 5});
     let prediction = json!({
         "input_tokens": tokens(105_000),
         "output_tokens": tokens(45_000),
-        "cost_usd_micros": {"median": 630_000, "p90": 4_990_000},
+        "cost_usd_micros": cost,
         "duration_ms": {"median": 45_000},
     });
-    let metadata = json!({"sample_size": 42, "confidence": "medium"});
+    let metadata = json!({"sample_size": sample_size, "confidence": confidence});
     let answer = json!({"results": [{"prediction": prediction, "metadata": metadata}]});
-    collector.script([Answer::normal().body(answer.to_string())]);
+    Answer::normal().body(answer.to_string())
+}
+
+#[test]
+fn a_prediction_is_reported_as_what_was_expected() {
+    let collector = Collector::start().unwrap();
+    let cost = json!({"median": 630_000, "p90": 4_990_000});
+    collector.script([prediction(&cost, 42, "medium")]);
     let lines = lines(&mut example_to("budget", collector.url()));
     let first = "claude-sonnet-4-5-20250929: nine in ten of 42 runs cost $4.99 at most";
     let second = "claude-sonnet-4-5-20250929 did it for $3.62, $0.63 expected";
@@ -131,6 +137,14 @@ fn a_prediction_is_reported_as_what_was_expected() {
     // 1,193,569 x 3 + 2,507 x 15
     assert_eq!(event.actual_cost_usd_micros, 3_618_312);
     assert_eq!(event.estimated_cost_usd_micros, 630_000);
+}
+
+#[test]
+fn the_median_will_do_where_the_server_has_no_p90() {
+    let collector = Collector::start().unwrap();
+    collector.script([prediction(&json!({"median": 630_000}), 100, "high")]);
+    let lines = lines(&mut example_to("budget", collector.url()));
+    assert_eq!(lines[0], "claude-sonnet-4-5-20250929: half of 100 runs cost $0.63 at most");
 }
 
 #[test]
