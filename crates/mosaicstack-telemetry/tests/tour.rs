@@ -1,6 +1,8 @@
 //! The tour, as a person runs it.
 #![cfg(feature = "ureq")]
 
+mod common;
+
 use std::{
     env, fs,
     path::PathBuf,
@@ -9,25 +11,14 @@ use std::{
 
 use telemetry_collector::Collector;
 
-/// The example, which cargo builds together with the tests of its package.
+use self::common::{example, example_to};
+
 fn tour() -> Command {
-    let test = env::current_exe().expect("a test knows where it is");
-    let build = test.parent().and_then(|deps| deps.parent()).expect("target/<profile>/deps");
-    let path = build.join("examples").join(format!("tour{}", env::consts::EXE_SUFFIX));
-    assert!(path.exists(), "run all tests of the package: that builds its examples");
-    let mut tour = Command::new(path);
-    for name in ["SERVER_URL", "API_KEY", "INSTANCE_ID", "ENABLED"] {
-        tour.env_remove(format!("MOSAIC_TELEMETRY_{name}"));
-    }
-    tour
+    example("tour")
 }
 
 fn tour_to(url: &str) -> Command {
-    let mut tour = tour();
-    tour.env("MOSAIC_TELEMETRY_SERVER_URL", url)
-        .env("MOSAIC_TELEMETRY_API_KEY", "a".repeat(64))
-        .env("MOSAIC_TELEMETRY_INSTANCE_ID", "12345678-1234-1234-1234-123456789abc");
-    tour
+    example_to("tour", url)
 }
 
 fn lines(output: &Output) -> Vec<String> {
