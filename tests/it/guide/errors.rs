@@ -66,6 +66,17 @@ fn misconfigured_telemetry_is_off_and_says_so() {
 }
 
 #[test]
+fn what_is_tracked_after_the_stop_is_counted_and_not_logged() {
+    let log = Log::new();
+    let client = TelemetryClient::start(config(ABSENT).build().unwrap());
+    let handle = client.handle();
+    client.stop();
+    track(&handle, 3);
+    assert_eq!(handle.stats().dropped.closed, 3);
+    assert!(log.lines("").is_empty(), "{:?}", log.lines(""));
+}
+
+#[test]
 fn the_event_after_a_thousand_evicts_the_oldest_with_a_warning() {
     let log = Log::new();
     let mut simulation = Simulation::new(&config("https://example.com").build().unwrap());
