@@ -14,7 +14,8 @@ use crate::blocking::{AMPLE, client, collector, eager, gives_up};
 
 const MODEL: &str = "claude-sonnet-4-5-20250929";
 
-fn query(complexity: Complexity) -> PredictionQuery {
+/// What the guide asks for, with a complexity of one's own.
+pub(crate) fn query(complexity: Complexity) -> PredictionQuery {
     PredictionQuery::new(TaskType::Implementation, MODEL, Provider::Anthropic, complexity)
 }
 
@@ -28,7 +29,7 @@ fn queries(count: usize) -> Vec<PredictionQuery> {
 }
 
 /// Reports thirty tasks with the guide's numbers.
-fn report_thirty(client: &TelemetryClient) {
+pub(crate) fn report_thirty(client: &TelemetryClient) {
     for number in 0..30 {
         let event = client
             .event()

@@ -126,7 +126,8 @@ fn at() -> OffsetDateTime {
     OffsetDateTime::UNIX_EPOCH + Duration::milliseconds(1_771_133_345_123)
 }
 
-fn guide_event() -> TaskCompletionEvent {
+/// The guide's first example.
+pub(crate) fn guide_event() -> TaskCompletionEvent {
     EventBuilder::new(INSTANCE)
         .event_id(uuid!("00000000-0000-4000-8000-000000000001"))
         .timestamp(at())

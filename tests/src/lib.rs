@@ -33,6 +33,8 @@ pub const INSTANCE: &str = "12345678-1234-1234-1234-123456789abc";
 
 /// A configuration for the server at `url`.
 pub fn config(url: &str) -> TelemetryConfigBuilder {
+    // Before the first client logs.
+    log::keep_callsites_on();
     TelemetryConfig::builder().server_url(url).api_key(KEY).instance_id(INSTANCE)
 }
 

@@ -2,10 +2,10 @@
 
 use std::{
     io,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, LazyLock, Mutex, PoisonError},
 };
 
-use tracing::{Level, subscriber::DefaultGuard};
+use tracing::{Dispatch, Level, Subscriber, subscriber::DefaultGuard};
 use tracing_subscriber::fmt::MakeWriter;
 
 /// Everything that is logged on this thread while it exists, at every level.
@@ -35,13 +35,8 @@ impl Log {
     }
 
     fn into_text(text: Text) -> Self {
-        let subscriber = tracing_subscriber::fmt()
-            .with_max_level(Level::TRACE)
-            .without_time()
-            .with_ansi(false)
-            .with_writer(text.clone())
-            .finish();
-        Self { text, _guard: tracing::subscriber::set_default(subscriber) }
+        keep_callsites_on();
+        Self { _guard: tracing::subscriber::set_default(text.clone().into_subscriber()), text }
     }
 
     /// What has been logged with that level or word in it, a line each.
@@ -57,6 +52,27 @@ impl Default for Log {
     fn default() -> Self {
         Self::new()
     }
+}
+
+impl Text {
+    fn into_subscriber(self) -> impl Subscriber + Send + Sync {
+        tracing_subscriber::fmt()
+            .with_max_level(Level::TRACE)
+            .without_time()
+            .with_ansi(false)
+            .with_writer(self)
+            .finish()
+    }
+}
+
+/// Makes sure that no thread turns a line of the log off for all others.
+///
+/// Of fewer than two subscribers, `tracing` asks the one of the thread that comes first to a line. If
+/// that thread has none, the line is off, also for a [`Log`] on another thread.
+pub(crate) fn keep_callsites_on() {
+    static LISTENING: LazyLock<[Dispatch; 2]> =
+        LazyLock::new(|| [(); 2].map(|()| Dispatch::new(Text::default().into_subscriber())));
+    LazyLock::force(&LISTENING);
 }
 
 impl io::Write for Text {

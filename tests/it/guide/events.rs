@@ -1,0 +1,114 @@
+//! Building events.
+
+use mosaicstack_telemetry::{
+    Complexity, Context, Cost, EventBuilder, Harness, Outcome, Provider, Quality, QualityGate,
+    RepoSizeCategory, TaskType, Tokens,
+};
+use serde_json::{Value, json};
+use time::{Duration, OffsetDateTime};
+use uuid::Uuid;
+
+type Setter = fn(EventBuilder) -> EventBuilder;
+
+/// What the wire has for an event.
+fn written(builder: EventBuilder) -> Value {
+    serde_json::to_value(builder.build()).expect("an event can be written")
+}
+
+/// An event with fixed id and time, so that nothing differs but what a setter sets.
+fn builder() -> EventBuilder {
+    EventBuilder::new(Uuid::from_u128(7))
+        .event_id(Uuid::from_u128(8))
+        .timestamp(OffsetDateTime::UNIX_EPOCH)
+}
+
+fn assert_sets_alone(setter: Setter, fields: &Value) {
+    let mut expected = written(builder());
+    for (field, value) in fields.as_object().expect("fields") {
+        assert_ne!(&expected[field], value, "{field} has that value by default");
+        expected[field] = value.clone();
+    }
+    assert_eq!(written(setter(builder())), expected);
+}
+
+#[test]
+fn each_setter_sets_its_fields_alone() {
+    let lines: [(Setter, Value); 8] = [
+        (|it| it.task_type(TaskType::Testing), json!({"task_type": "testing"})),
+        (|it| it.model("m"), json!({"model": "m"})),
+        (|it| it.provider(Provider::Ollama), json!({"provider": "ollama"})),
+        (|it| it.harness(Harness::ClaudeCode), json!({"harness": "claude_code"})),
+        (|it| it.complexity(Complexity::High), json!({"complexity": "high"})),
+        (|it| it.outcome(Outcome::Success), json!({"outcome": "success"})),
+        (|it| it.duration_ms(45_000), json!({"task_duration_ms": 45_000})),
+        (
+            |it| it.context(Context { compactions: 2, rotations: 1, utilization: 0.5 }),
+            json!({"context_compactions": 2, "context_rotations": 1,
+                   "context_utilization_final": 0.5}),
+        ),
+    ];
+    for (setter, fields) in lines {
+        assert_sets_alone(setter, &fields);
+    }
+}
+
+#[test]
+fn what_is_generated_can_be_set_but_for_the_version() {
+    assert_sets_alone(|it| it.event_id(Uuid::max()), &json!({"event_id": Uuid::max()}));
+    let later = "1970-01-01T00:00:01.500Z";
+    assert_sets_alone(
+        |it| it.timestamp(OffsetDateTime::UNIX_EPOCH + Duration::milliseconds(1_500)),
+        &json!({"timestamp": later}),
+    );
+    assert_eq!(written(builder())["schema_version"], "1.0");
+}
+
+#[test]
+fn optional_fields_are_absent_until_they_are_set() {
+    assert_sets_alone(|it| it.language("python"), &json!({"language": "python"}));
+    let medium = json!({"repo_size_category": "medium"});
+    assert_sets_alone(|it| it.repo_size(RepoSizeCategory::Medium), &medium);
+    assert_sets_alone(|it| it.retry_count(2), &json!({"retry_count": 2}));
+    let event = builder().build();
+    assert_eq!((event.language, event.repo_size_category, event.retry_count), (None, None, 0));
+}
+
+#[test]
+fn tokens_and_microdollars_are_whole_numbers() {
+    assert_sets_alone(
+        |it| {
+            it.tokens(Tokens {
+                estimated_in: 105_000,
+                estimated_out: 45_000,
+                actual_in: 112_340,
+                actual_out: 38_760,
+            })
+        },
+        &json!({"estimated_input_tokens": 105_000, "estimated_output_tokens": 45_000,
+                "actual_input_tokens": 112_340, "actual_output_tokens": 38_760}),
+    );
+    assert_sets_alone(
+        |it| it.cost(Cost { estimated: 630_000, actual: 919_200 }),
+        &json!({"estimated_cost_usd_micros": 630_000, "actual_cost_usd_micros": 919_200}),
+    );
+    let dollars = [630_000.0, 919_200.0].map(|micros: f64| format!("${:.2}", micros / 1_000_000.0));
+    assert_eq!(dollars, ["$0.63", "$0.92"]);
+}
+
+#[test]
+fn gates_that_ran_and_gates_that_failed_are_reported() {
+    assert_sets_alone(
+        |it| {
+            use QualityGate::{Build, Coverage, Lint, Test};
+            it.quality(Quality {
+                passed: false,
+                gates_run: vec![Build, Lint, Test, Coverage],
+                gates_failed: vec![Coverage],
+            })
+        },
+        &json!({"quality_gates_run": ["build", "lint", "test", "coverage"],
+                "quality_gates_failed": ["coverage"]}),
+    );
+    let gates: Vec<_> = QualityGate::LISTED.iter().map(QualityGate::as_str).collect();
+    assert_eq!(gates, ["build", "lint", "test", "coverage", "typecheck", "security"]);
+}
