@@ -7,5 +7,6 @@ mod fork;
 mod hand_over;
 mod predictions;
 mod schedule;
+mod schema;
 mod teardown;
 mod wire;
