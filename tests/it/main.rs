@@ -10,5 +10,6 @@ mod lookups;
 mod nonblocking;
 mod predictions;
 mod schedule;
+mod schema;
 mod teardown;
 mod wire;

@@ -7,10 +7,18 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::TaskCompletionEvent;
+#[cfg(feature = "schemars")]
+use crate::schema;
 
-/// The body of `POST /v1/events/batch`: at most [`MAX_EVENTS`](Self::MAX_EVENTS) events.
+/// The body of `POST /v1/events/batch`.
+///
+/// It has at most [`MAX_EVENTS`](Self::MAX_EVENTS) events.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schemars", schemars(deny_unknown_fields, transform = schema::strict))]
 pub struct EventBatch {
+    /// The events, in order.
+    #[cfg_attr(feature = "schemars", schemars(length(max = EventBatch::MAX_EVENTS)))]
     events: Vec<TaskCompletionEvent>,
 }
 

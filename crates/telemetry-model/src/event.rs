@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+#[cfg(feature = "schemars")]
+use crate::schema;
 use crate::{
     Complexity, EventBuilder, Harness, Outcome, Provider, QualityGate, RepoSizeCategory,
     SchemaVersion, TaskType, timestamp,
@@ -21,16 +23,26 @@ use crate::{
 /// [`from_json`]: Self::from_json
 /// [`validate`]: Self::validate
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schemars", schemars(deny_unknown_fields, transform = schema::strict))]
 #[non_exhaustive]
 pub struct TaskCompletionEvent {
     /// The Mosaic Stack installation that reports; it must belong to the API key.
+    #[cfg_attr(feature = "schemars", schemars(schema_with = "schema::uuid"))]
     pub instance_id: Uuid,
     /// Identifies the event. A server is assumed to take a repeated one once.
+    #[cfg_attr(feature = "schemars", schemars(schema_with = "schema::uuid"))]
     pub event_id: Uuid,
+    /// The version of the schema.
+    ///
     /// Always [`SchemaVersion::V1_0`] in events that this crate builds.
+    #[cfg_attr(feature = "schemars", schemars(schema_with = "schema::version"))]
     pub schema_version: SchemaVersion,
-    /// When the task was completed. Written in UTC, in whole milliseconds.
+    /// When the task was completed, in UTC.
+    ///
+    /// Written in whole milliseconds.
     #[serde(with = "timestamp")]
+    #[cfg_attr(feature = "schemars", schemars(schema_with = "schema::timestamp"))]
     pub timestamp: OffsetDateTime,
     /// How long the task took, in milliseconds.
     pub task_duration_ms: u64,
@@ -41,6 +53,7 @@ pub struct TaskCompletionEvent {
     /// The tool that drove the model.
     pub harness: Harness,
     /// The model's name as its provider writes it.
+    #[cfg_attr(feature = "schemars", schemars(length(min = 1, max = crate::MAX_TEXT_CHARS)))]
     pub model: String,
     /// Who served the model.
     pub provider: Provider,
@@ -67,6 +80,7 @@ pub struct TaskCompletionEvent {
     /// How often the context was rotated.
     pub context_rotations: u64,
     /// The share of the context window in use at the end, 0.0 to 1.0.
+    #[cfg_attr(feature = "schemars", schemars(range(max = 1.0)))]
     pub context_utilization_final: f64,
     /// How the task ended.
     pub outcome: Outcome,
@@ -75,6 +89,7 @@ pub struct TaskCompletionEvent {
     pub retry_count: u64,
     /// The programming language.
     #[serde(default)]
+    #[cfg_attr(feature = "schemars", schemars(length(min = 1, max = crate::MAX_TEXT_CHARS)))]
     pub language: Option<String>,
     /// The size of the repository.
     #[serde(default)]

@@ -1,4 +1,5 @@
 #![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod batch;
 mod builder;
@@ -8,6 +9,8 @@ mod prediction;
 mod price;
 mod ranges;
 mod reader;
+#[cfg(feature = "schemars")]
+pub mod schema;
 mod timestamp;
 mod validate;
 mod vocabulary;
@@ -30,5 +33,7 @@ pub use vocabulary::{
 };
 /// The crates whose types events have. In a module, so that a glob import does not hide one's own.
 pub mod reexport {
+    #[cfg(feature = "schemars")]
+    pub use schemars;
     pub use {time, uuid};
 }

@@ -17,15 +17,20 @@ pub use self::{
     validate::MAX_PREDICTIONS_BYTES,
 };
 use crate::Confidence;
+#[cfg(feature = "schemars")]
+use crate::schema;
 
 /// The body of the answer to `POST /v1/predictions/batch`, as a server writes it.
 ///
 /// To read what any server sends, deserialize each [`PredictionResponse`] on its own: that is
 /// lenient. [`from_json`](Self::from_json) is strict.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schemars", schemars(deny_unknown_fields, transform = schema::strict))]
 #[non_exhaustive]
 pub struct PredictionResults {
     /// The answers, in the order of the queries.
+    #[cfg_attr(feature = "schemars", schemars(length(max = PredictionRequest::MAX_QUERIES)))]
     pub results: Vec<PredictionResponse>,
 }
 
@@ -39,12 +44,17 @@ impl PredictionResults {
 
 /// The answer to one query.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schemars", schemars(deny_unknown_fields, transform = schema::response))]
 #[non_exhaustive]
 pub struct PredictionResponse {
-    /// What to expect; none if the server has no data ([`Confidence::None`]).
+    /// What to expect; none if the server has no data.
+    ///
+    /// The confidence is [`Confidence::None`] then.
     pub prediction: Option<PredictionData>,
     /// What the prediction rests on.
     #[serde(default)]
+    #[cfg_attr(feature = "schemars", schemars(!default))]
     pub metadata: PredictionMetadata,
 }
 
@@ -58,6 +68,8 @@ impl PredictionResponse {
 
 /// What to expect of a task.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schemars", schemars(deny_unknown_fields, transform = schema::strict))]
 #[non_exhaustive]
 pub struct PredictionData {
     /// Input tokens.
@@ -70,15 +82,19 @@ pub struct PredictionData {
     pub duration_ms: Percentiles,
     /// How far estimates have been off.
     #[serde(default)]
+    #[cfg_attr(feature = "schemars", schemars(!default))]
     pub correction_factors: CorrectionFactors,
     /// How tasks have ended.
     #[serde(default)]
+    #[cfg_attr(feature = "schemars", schemars(!default))]
     pub quality: QualityPrediction,
 }
 
 /// Actual over estimated tokens: above 1.0, estimates have been too low.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schemars", schemars(deny_unknown_fields, !default, transform = schema::strict))]
 #[non_exhaustive]
 pub struct CorrectionFactors {
     /// For input tokens.
@@ -105,11 +121,15 @@ impl Default for CorrectionFactors {
 /// How tasks have ended, as shares from 0.0 to 1.0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schemars", schemars(deny_unknown_fields, !default, transform = schema::strict))]
 #[non_exhaustive]
 pub struct QualityPrediction {
     /// The share that passed the quality gates.
+    #[cfg_attr(feature = "schemars", schemars(range(max = 1.0)))]
     pub gate_pass_rate: f64,
     /// The share that succeeded.
+    #[cfg_attr(feature = "schemars", schemars(range(max = 1.0)))]
     pub success_rate: f64,
 }
 
@@ -124,6 +144,8 @@ impl QualityPrediction {
 /// What a prediction rests on.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schemars", schemars(deny_unknown_fields, !default, transform = schema::strict))]
 #[non_exhaustive]
 pub struct PredictionMetadata {
     /// How many tasks it was computed from.

@@ -3,9 +3,14 @@
 //! Every enumeration is open: the server may know words that this version of the crate does not,
 //! so each one has a last variant, `Other`, that keeps such a word and writes it back unchanged.
 
+#[cfg(feature = "schemars")]
+use std::borrow::Cow;
 use std::{convert::Infallible, fmt, str::FromStr};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+#[cfg(feature = "schemars")]
+use crate::schema;
 
 /// A word that its enumeration does not list.
 ///
@@ -30,12 +35,12 @@ impl fmt::Debug for Unlisted {
 
 macro_rules! open_enum {
     (
-        $(#[$meta:meta])*
+        $(#[doc = $doc:literal])*
         $name:ident, default $default:ident {
             $($(#[$variant_meta:meta])* $variant:ident = $word:literal,)+
         }
     ) => {
-        $(#[$meta])*
+        $(#[doc = $doc])*
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[non_exhaustive]
         pub enum $name {
@@ -108,6 +113,21 @@ macro_rules! open_enum {
         impl Serialize for $name {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 serializer.serialize_str(self.as_str())
+            }
+        }
+
+        #[cfg(feature = "schemars")]
+        impl schemars::JsonSchema for $name {
+            fn inline_schema() -> bool {
+                true
+            }
+
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                schema::open_word(concat!($($doc),*), &[$($word),+])
             }
         }
 

@@ -4,10 +4,15 @@ use std::{collections::BTreeMap, ops::Bound};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
+#[cfg(feature = "schemars")]
+use crate::schema;
+
 const MEDIAN: &str = "median";
 
 /// Percentiles of a number of tokens.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schemars", schemars(deny_unknown_fields, transform = schema::strict))]
 #[non_exhaustive]
 pub struct TokenDistribution {
     /// One task in ten needs fewer.

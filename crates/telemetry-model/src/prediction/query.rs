@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+#[cfg(feature = "schemars")]
+use crate::schema;
 use crate::{Complexity, Provider, TaskType};
 
 /// The four dimensions that a prediction is asked for.
@@ -17,11 +19,14 @@ use crate::{Complexity, Provider, TaskType};
 /// );
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schemars", schemars(deny_unknown_fields, transform = schema::strict))]
 #[non_exhaustive]
 pub struct PredictionQuery {
     /// What kind of work the task is.
     pub task_type: TaskType,
     /// The model's name as its provider writes it.
+    #[cfg_attr(feature = "schemars", schemars(length(min = 1, max = crate::MAX_TEXT_CHARS)))]
     pub model: String,
     /// Who serves the model.
     pub provider: Provider,
@@ -48,9 +53,12 @@ impl PredictionQuery {
 
 /// The body of `POST /v1/predictions/batch`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schemars", schemars(deny_unknown_fields, transform = schema::strict))]
 #[non_exhaustive]
 pub struct PredictionRequest {
     /// The queries; answers come in their order.
+    #[cfg_attr(feature = "schemars", schemars(length(max = PredictionRequest::MAX_QUERIES)))]
     pub queries: Vec<PredictionQuery>,
 }
 

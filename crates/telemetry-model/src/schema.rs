@@ -1,0 +1,177 @@
+//! JSON Schema, draft 2020-12, of what the strict validation accepts.
+//!
+//! The types implement `schemars::JsonSchema`; here are the schemas of the four bodies as whole
+//! documents. Words of open enumerations are `examples`, since others are accepted as well.
+//!
+//! What JSON Schema cannot say, the strict validation says alone: that a key is repeated, that a
+//! document is too large ([`MAX_EVENT_BYTES`](crate::MAX_EVENT_BYTES) and its like), and what is no
+//! JSON at all. A validator that holds numbers as floats may differ from it in the last digits of
+//! large counts.
+//!
+//! ```
+//! use telemetry_model::schema;
+//!
+//! let schema = schema::event();
+//! let count = &schema.as_value()["properties"]["actual_input_tokens"];
+//! assert_eq!(count["type"], "integer");
+//! assert_eq!(count["maximum"], i64::MAX);
+//! ```
+
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings, json_schema};
+use serde_json::{Value, json};
+
+use crate::{
+    EventBatch, FallbackLevel, MAX_TEXT_CHARS, Percentiles, PredictionRequest, PredictionResults,
+    TaskCompletionEvent,
+};
+
+const UUID: &str = "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$";
+
+/// A day that there is, a time and UTC; no leap seconds. The second line has the 29ths of February.
+const TIMESTAMP: &str = concat!(
+    "^([0-9]{4}-((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)",
+    "|02-(0[1-9]|1[0-9]|2[0-8]))",
+    "|([0-9]{2}(0[48]|[2468][048]|[13579][26])|([02468][048]|[13579][26])00)-02-29)",
+    "T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\\.[0-9]+)?(Z|[+-]00:00)$",
+);
+
+/// What [`TaskCompletionEvent::from_json`] accepts.
+#[must_use]
+pub fn event() -> Schema {
+    root::<TaskCompletionEvent>()
+}
+
+/// What [`EventBatch::from_json`] accepts with every event in it.
+#[must_use]
+pub fn batch() -> Schema {
+    root::<EventBatch>()
+}
+
+/// What [`PredictionRequest::from_json`] accepts.
+#[must_use]
+pub fn predictions_request() -> Schema {
+    root::<PredictionRequest>()
+}
+
+/// What [`PredictionResults::from_json`] accepts.
+#[must_use]
+pub fn predictions_response() -> Schema {
+    root::<PredictionResults>()
+}
+
+fn root<T: JsonSchema>() -> Schema {
+    SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<T>()
+}
+
+/// Brings an object's schema into line with the strict validation: unsigned integers are counts,
+/// floats are not negative, strings have the length of a text; of its prose the first paragraphs stay.
+pub(crate) fn strict(schema: &mut Schema) {
+    prose(schema);
+    let properties = schema.get_mut("properties").and_then(Value::as_object_mut);
+    for property in properties.into_iter().flat_map(|it| it.values_mut()) {
+        let Ok(property) = <&mut Schema>::try_from(property) else { continue };
+        prose(property);
+        match property.get("format").and_then(Value::as_str) {
+            Some("uint64") => {
+                property.remove("format");
+                property.insert("maximum".into(), TaskCompletionEvent::MAX_COUNT.into());
+            }
+            Some("double") => {
+                property.remove("format");
+                property.insert("minimum".into(), 0.into());
+            }
+            _ => {}
+        }
+    }
+}
+
+/// As [`strict`], and there is a prediction if and only if there is confidence.
+pub(crate) fn response(schema: &mut Schema) {
+    strict(schema);
+    schema.insert("required".into(), json!(["prediction", "metadata"]));
+    let none = json!({
+        "properties": {
+            "metadata": {
+                "properties": { "confidence": { "const": "none" } },
+                "required": ["confidence"],
+            },
+        },
+    });
+    schema.insert("if".into(), none);
+    schema.insert("then".into(), json!({ "properties": { "prediction": { "type": "null" } } }));
+    schema.insert("else".into(), json!({ "properties": { "prediction": { "type": "object" } } }));
+}
+
+/// Keeps what is of use to those who do not read Rust: the first paragraph, without links.
+fn prose(schema: &mut Schema) {
+    if let Some(Value::String(text)) = schema.get_mut("description") {
+        let paragraph = text.split("\n\n").next().unwrap_or_default();
+        *text = paragraph.replace('\n', " ").replace("[`", "`").replace("`]", "`");
+    }
+}
+
+/// An enumeration that takes other words than the listed ones.
+pub(crate) fn open_word(description: &str, listed: &[&str]) -> Schema {
+    let mut schema = json_schema!({
+        "description": description.trim(),
+        "type": "string",
+        "minLength": 1,
+        "maxLength": MAX_TEXT_CHARS,
+        "examples": listed,
+    });
+    prose(&mut schema);
+    schema
+}
+
+pub(crate) fn version(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "const": "1.0" })
+}
+
+pub(crate) fn uuid(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "format": "uuid", "pattern": UUID })
+}
+
+pub(crate) fn timestamp(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "format": "date-time", "pattern": TIMESTAMP })
+}
+
+impl JsonSchema for Percentiles {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Percentiles".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "object",
+            "properties": {
+                "median": {
+                    "description": "Half of the tasks need less.",
+                    "type": "number",
+                    "minimum": 0,
+                },
+            },
+            "additionalProperties": { "type": "number", "minimum": 0 },
+            "required": ["median"],
+        })
+    }
+}
+
+impl JsonSchema for FallbackLevel {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "FallbackLevel".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": ["number", "string"], "minimum": 0 })
+    }
+}

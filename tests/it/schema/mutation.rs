@@ -1,0 +1,144 @@
+//! Valid documents, changed at random: schema and validation still agree.
+
+use proptest::{collection::vec, prelude::*, sample::Index};
+use serde_json::{Map, Value, json};
+use telemetry_model::TaskCompletionEvent;
+
+use super::{Body, corpus};
+
+/// What is done to a document, at a place.
+#[derive(Clone, Debug)]
+enum Change {
+    Replace(Value),
+    Remove,
+    Insert(String, Value),
+    Repeat(usize),
+}
+
+fn changes() -> impl Strategy<Value = Vec<(Index, Change)>> {
+    let change = prop_oneof![
+        4 => values().prop_map(Change::Replace),
+        2 => Just(Change::Remove),
+        1 => (keys(), values()).prop_map(|(key, value)| Change::Insert(key, value)),
+        1 => (1..120usize).prop_map(Change::Repeat),
+    ];
+    vec((any::<Index>(), change), 0..4)
+}
+
+fn keys() -> impl Strategy<Value = String> {
+    let known = ["model", "median", "p99", "fallback_level", "retry_count", "events", ""];
+    prop_oneof![proptest::sample::select(known.to_vec()).prop_map(str::to_owned), ".{0,4}"]
+}
+
+fn values() -> impl Strategy<Value = Value> {
+    let max = TaskCompletionEvent::MAX_COUNT;
+    prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<u64>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        (max - 2..=max + 2).prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        (-0.2..1.2f64).prop_map(Value::from),
+        (-2..20i8).prop_map(|number| json!(f64::from(number))),
+        ".{0,8}".prop_map(Value::from),
+        (250..260usize).prop_map(|count| "\u{1f600}".repeat(count).into()),
+        Just(json!("none")),
+        "[0-9a-fA-F]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-fg]{12}".prop_map(Value::from),
+        "[0-9]{4}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-6][0-9]:[0-6][0-9](\\.[0-9]{0,10})?(Z|\\+00:00)"
+            .prop_map(Value::from),
+        "[0-9]{2}(00|[0-9]{2})-02-29T00:00:00Z".prop_map(Value::from),
+        vec(".{0,2}", 0..3).prop_map(Value::from),
+        Just(json!({})),
+        Just(json!({ "median": 1 })),
+    ]
+}
+
+/// Every place in a document, the document itself first.
+fn places(value: &Value, pointer: &str, found: &mut Vec<String>) {
+    found.push(pointer.to_owned());
+    match value {
+        Value::Array(items) => {
+            for (index, item) in items.iter().enumerate() {
+                places(item, &format!("{pointer}/{index}"), found);
+            }
+        }
+        Value::Object(members) => {
+            for (key, value) in members {
+                let step = key.replace('~', "~0").replace('/', "~1");
+                places(value, &format!("{pointer}/{step}"), found);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn apply(document: &mut Value, at: &Index, change: Change) {
+    let mut found = Vec::new();
+    places(document, "", &mut found);
+    let pointer = at.get(&found);
+    let Some(value) = document.pointer_mut(pointer) else { return };
+    match (change, value) {
+        (Change::Replace(other), value) => *value = other,
+        (Change::Insert(key, other), Value::Object(members)) => drop(members.insert(key, other)),
+        (Change::Repeat(count), Value::Array(items)) => {
+            *items = items.first().map(|first| vec![first.clone(); count]).unwrap_or_default();
+        }
+        (Change::Remove, _) => {
+            let Some((parent, step)) = pointer.rsplit_once('/') else { return };
+            let key = step.replace("~1", "/").replace("~0", "~");
+            let parent = document.pointer_mut(parent).and_then(Value::as_object_mut);
+            parent.map(|members: &mut Map<_, _>| members.remove(&key));
+        }
+        _ => {}
+    }
+}
+
+#[test]
+fn schema_and_validation_agree_on_changed_documents() {
+    let bodies = Body::all().map(|body| {
+        let valid = corpus::cases(body.name).into_iter().filter(|case| case.is_valid);
+        let documents: Vec<Value> =
+            valid.map(|case| serde_json::from_str(&case.json).expect("JSON")).collect();
+        (body, documents)
+    });
+    let which = (0..bodies.len(), any::<Index>(), changes());
+    let config = ProptestConfig::with_cases(2_000);
+    proptest!(config, |((body, document, changes) in which)| {
+        let (body, documents) = &bodies[body];
+        let mut document = document.get(documents).clone();
+        for (at, change) in changes {
+            apply(&mut document, &at, change);
+        }
+        if let Err(disagreement) = body.verdict(&document.to_string()) {
+            return Err(TestCaseError::fail(disagreement));
+        }
+    });
+}
+
+#[test]
+fn schema_and_validation_agree_on_the_calendar() {
+    let [of_events, ..] = Body::all();
+    let base: Value = serde_json::from_str(&corpus::cases("event")[0].json).unwrap();
+    let is_valid = |year: i32, month: u8, day: u8| {
+        let mut event = base.clone();
+        event["timestamp"] = json!(format!("{year:04}-{month:02}-{day:02}T00:00:00Z"));
+        of_events.verdict(&event.to_string()).unwrap()
+    };
+    let years = (0..=400).chain([1900, 2000, 2100, 9996, 9999]);
+    let leap: Vec<i32> = years.filter(|&year| is_valid(year, 2, 29)).collect();
+    // 0 to 400 have 101 years that 4 divides, less 100, 200 and 300.
+    assert_eq!(leap.len(), 98 + 2);
+    assert!(leap.iter().all(|year| year % 4 == 0));
+    for year in [2023, 2024] {
+        for month in 0..=13 {
+            let last = (1..=32).filter(|&day| is_valid(year, month, day)).count();
+            let expected = match month {
+                1..=12 => time::Month::try_from(month).unwrap().length(year),
+                _ => 0,
+            };
+            assert_eq!(last, usize::from(expected), "{year}-{month}");
+            assert!(!is_valid(year, month, 0));
+        }
+    }
+}
