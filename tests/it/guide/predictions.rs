@@ -64,7 +64,8 @@ fn a_prediction_is_fresh_for_six_hours() {
         "p90": 1}, "output_tokens": {"p10": 1, "p25": 1, "median": 1, "p75": 1, "p90": 1},
         "cost_usd_micros": {"median": 1}, "duration_ms": {"median": 1}}}]"#;
     let mut asks = |simulation: &Simulation| {
-        let (now, mut lookup) = (simulation.instant(), simulation.handle.lookup([query.clone()]));
+        let (now, mut lookup) =
+            (simulation.instant(), simulation.handle.prediction_lookup([query.clone()]));
         let LookupAction::Send(_, inquiry) = lookup.poll(now, &mut cx) else { return false };
         let response = Ok(http::Response::new(answer.into()));
         lookup.complete(now, SystemTime::UNIX_EPOCH, inquiry, response);
