@@ -83,6 +83,8 @@ mod tests {
     fn the_cost_is_a_count() {
         assert_eq!(micros(u64::MAX, u64::MAX).cost(u64::MAX, u64::MAX), MAX);
         assert_eq!(micros(u64::MAX, 0).cost(u64::MAX, 0), MAX);
+        // The sum is 2^128 + 1.
+        assert_eq!(micros(u64::MAX, 4).cost(u64::MAX, 1 << 63), MAX);
         assert_eq!(micros(1_000_000, 0).cost(MAX, 0), MAX);
         assert_eq!(micros(1_000_000, 0).cost(MAX - 1, 0), MAX - 1);
         assert_eq!(Price::default().cost(u64::MAX, u64::MAX), 0);
