@@ -18,8 +18,8 @@ use crate::{
 
 /// Reports events from a task on tokio.
 ///
-/// Running from the moment it is made, which has to be inside a runtime with timers (and, for
-/// [`HyperTransport`](crate::HyperTransport), I/O); a current-thread one will do.
+/// Running from the moment it is made, which has to be inside a runtime with timers (and I/O, if the
+/// transport is hyper's); a current-thread one will do.
 /// [`stop`](Self::stop) delivers what is queued, for as long as the configuration's
 /// `shutdown_timeout` allows, and ends it. Dropping it asks for the same and does not wait: the task
 /// drains in the background for as long as the runtime lives. Disabled telemetry has neither task
