@@ -1,6 +1,7 @@
 //! The client for programs on tokio.
 
 mod alarm;
+mod alarm_clock;
 mod predictor;
 mod worker;
 

@@ -1,0 +1,148 @@
+//! Timers for those who wait where there may be none.
+
+use std::{collections::BTreeMap, fmt, sync::Arc, task::Waker, thread, time::Instant};
+
+use parking_lot::{Condvar, Mutex};
+
+use crate::clock;
+
+/// Wakes tasks in time, all from one thread, which lives for as long as one is to be woken.
+#[derive(Default)]
+pub(super) struct AlarmClock {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    alarms: BTreeMap<Key, Waker>,
+    set: u64,
+    is_running: bool,
+}
+
+/// When, and which of those that are set to the same time.
+pub(super) type Key = (Instant, u64);
+
+impl AlarmClock {
+    pub(super) fn set(self: &Arc<Self>, at: Instant, waker: Waker) -> Key {
+        let mut state = self.state.lock();
+        state.set += 1;
+        let key = (at, state.set);
+        state.alarms.insert(key, waker);
+        if !state.is_running {
+            let clock = Arc::clone(self);
+            let named = thread::Builder::new().name("telemetry-alarms".into());
+            // Without a thread, whatever else wakes the task has to do.
+            state.is_running = named.spawn(move || clock.run()).is_ok();
+        }
+        self.changed.notify_one();
+        key
+    }
+
+    /// Sees to it that it wakes this one; false if it has rung.
+    pub(super) fn update(&self, key: Key, waker: &Waker) -> bool {
+        self.state.lock().alarms.get_mut(&key).map(|it| it.clone_from(waker)).is_some()
+    }
+
+    pub(super) fn remove(&self, key: Key) {
+        let removed = self.state.lock().alarms.remove(&key);
+        if removed.is_some() {
+            self.changed.notify_one();
+        }
+    }
+
+    fn run(&self) {
+        let mut state = self.state.lock();
+        while let Some(first) = state.alarms.first_entry() {
+            let (at, _) = *first.key();
+            if at <= clock::now() {
+                let waker = first.remove();
+                drop(state);
+                waker.wake();
+                state = self.state.lock();
+            } else {
+                self.changed.wait_until(&mut state, at);
+            }
+        }
+        state.is_running = false;
+    }
+}
+
+impl fmt::Debug for AlarmClock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AlarmClock").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::mpsc::{self, Receiver, RecvTimeoutError, Sender},
+        task::Wake,
+        time::Duration,
+    };
+
+    use super::*;
+
+    const AMPLE: Duration = Duration::from_secs(30);
+
+    struct Ring(u32, Mutex<Sender<u32>>);
+
+    impl Wake for Ring {
+        fn wake(self: Arc<Self>) {
+            let _ = self.1.lock().send(self.0);
+        }
+    }
+
+    /// Wakers that say which of them was woken; the receiver is disconnected when none is left.
+    fn wakers<const N: usize>() -> ([Waker; N], Receiver<u32>) {
+        let (sender, rings) = mpsc::channel();
+        let mut number = 0;
+        let waker = || {
+            number += 1;
+            Waker::from(Arc::new(Ring(number, Mutex::new(sender.clone()))))
+        };
+        (std::iter::repeat_with(waker).take(N).collect::<Vec<_>>().try_into().unwrap(), rings)
+    }
+
+    #[test]
+    fn alarms_ring_in_their_order_and_then_the_thread_ends() {
+        let clock = Arc::<AlarmClock>::default();
+        let ([one, two, three, four], rings) = wakers();
+        let start = clock::now();
+        let at = |milliseconds| start + Duration::from_millis(milliseconds);
+        clock.set(at(20), two);
+        clock.set(at(10), one);
+        let removed = clock.set(at(15), three);
+        clock.remove(removed);
+        let updated = clock.set(at(30), four.clone());
+        assert!(clock.update(updated, &four));
+        drop(four);
+        assert_eq!([(); 3].map(|()| rings.recv_timeout(AMPLE).unwrap()), [1, 2, 4]);
+        assert!(clock::now() >= at(30));
+        assert_eq!(rings.recv_timeout(AMPLE), Err(RecvTimeoutError::Disconnected));
+        assert!(!clock.update(updated, Waker::noop()));
+        ends(&clock);
+    }
+
+    #[test]
+    fn the_thread_ends_when_the_last_alarm_is_removed_and_another_begins() {
+        let clock = Arc::<AlarmClock>::default();
+        let ([one], rings) = wakers();
+        let far = clock.set(clock::now() + AMPLE * 100, one.clone());
+        clock.remove(far);
+        ends(&clock);
+        clock.set(clock::now(), one);
+        assert_eq!(rings.recv_timeout(AMPLE), Ok(1));
+        ends(&clock);
+    }
+
+    /// Waits until the thread has given its share of the clock back.
+    fn ends(clock: &Arc<AlarmClock>) {
+        let deadline = clock::now() + AMPLE;
+        while Arc::strong_count(clock) > 1 {
+            assert!(clock::now() < deadline, "the thread does not end");
+            thread::yield_now();
+        }
+    }
+}
