@@ -14,26 +14,37 @@ use std::{
     io::{self, Write},
     path::{Path, PathBuf},
     process,
-    sync::{Mutex, PoisonError},
+    sync::mpsc,
+    thread,
 };
 
 use mosaicstack_telemetry::{
-    Outcome, Request, Response, TaskType, TelemetryClient, TelemetryConfig, Transport,
+    Outcome, Request, Response, TaskType, TelemetryClient, TelemetryConfig, Timeout, Transport,
     TransportError,
 };
 
 /// Appends each batch of events, which is one line of JSON, to a file.
-///
-/// What goes over a network has to end within `Timeout::of(&request)` and to read no more of the
-/// answer than `MAX_RESPONSE_BYTES`; here, nothing is waited for and the answer is our own.
 struct JsonLines {
-    file: Mutex<File>,
+    writer: mpsc::SyncSender<Line>,
+}
+
+struct Line {
+    text: Vec<u8>,
+    written: mpsc::Sender<io::Result<()>>,
 }
 
 impl JsonLines {
+    /// Writes from a thread: a disk may hang, and a transport must not.
     fn append_to(path: &Path) -> io::Result<Self> {
-        let file = File::options().create(true).append(true).open(path)?;
-        Ok(Self { file: Mutex::new(file) })
+        let mut file = File::options().create(true).append(true).open(path)?;
+        let (writer, lines) = mpsc::sync_channel::<Line>(1);
+        thread::Builder::new().name("json-lines".into()).spawn(move || {
+            for Line { text, written } in lines {
+                let result = file.write_all(&text).and_then(|()| file.sync_data());
+                let _ = written.send(result); // perhaps nobody waits any more
+            }
+        })?;
+        Ok(Self { writer })
     }
 }
 
@@ -41,16 +52,23 @@ impl Transport for JsonLines {
     // Called from the client's thread, and from every thread that asks for a prediction.
     fn send(&self, request: Request) -> Result<Response, TransportError> {
         if !request.uri().path().ends_with("/v1/events/batch") {
-            // It will not go through however often it is tried.
+            // `other`: it will not go through however often it is tried.
             return Err(TransportError::other("a file predicts nothing"));
         }
+        let timeout = Timeout::of(&request);
         // The body alone: the headers have the API key, which belongs into no file, log or error.
-        let mut line = request.into_body();
-        line.push(b'\n');
-        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        // A full disk may pass: the events stay queued, and the client tries again by itself.
-        file.write_all(&line).and_then(|()| file.sync_data()).map_err(TransportError::network)?;
-        Ok(Response::default()) // 200 without a body: everything was taken
+        let mut text = request.into_body();
+        text.push(b'\n');
+        let (written, result) = mpsc::channel();
+        // `network`: it may pass. The events stay queued, and the client tries again by itself.
+        self.writer
+            .try_send(Line { text, written })
+            .map_err(|_| TransportError::network("the file is busy"))?;
+        match result.recv_timeout(timeout) {
+            Ok(Ok(())) => Ok(Response::default()), // 200 without a body: everything was taken
+            Ok(Err(error)) => Err(TransportError::network(error)), // the disk is full, say
+            Err(_) => Err(TransportError::Timeout),
+        }
     }
 }
 

@@ -21,7 +21,7 @@
 //! pending. Without the exports the service runs all the same, and warns that nothing is reported.
 #![expect(clippy::print_stdout, reason = "it says where it listens and what it did")]
 
-use std::{env, error::Error, io};
+use std::{env, error::Error, io, time::Duration};
 
 use axum::{
     Json, Router,
@@ -37,7 +37,11 @@ use mosaicstack_telemetry::{
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio::{net::TcpListener, signal};
+use tokio::{net::TcpListener, signal, sync::oneshot, time};
+
+/// How long requests that are under way may take at the end. Telemetry takes 5 seconds more at most,
+/// so that both fit into the 10 seconds that a container is often given.
+const GRACE: Duration = Duration::from_secs(3);
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -58,9 +62,19 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .with_state(App { telemetry: client.handle(), predictor: client.predictor() });
     let shutdown = shutdown_signal()?;
     println!("listening on http://{}", listener.local_addr()?);
-    let served = axum::serve(listener, app).with_graceful_shutdown(shutdown).await;
+    let (end, ended) = oneshot::channel::<()>();
+    let server = axum::serve(listener, app).with_graceful_shutdown(async { _ = ended.await });
+    let served = tokio::select! {
+        served = server => served,
+        // A client that never finishes its request must not cost what is pending.
+        () = async {
+            shutdown.await;
+            drop(end);
+            time::sleep(GRACE).await;
+        } => Ok(()),
+    };
 
-    // Whatever ended the server: what is pending is delivered, for 5 seconds at most.
+    // Whatever ended the server: what is pending is delivered now or never.
     println!("{}", client.stop().await);
     Ok(served?)
 }

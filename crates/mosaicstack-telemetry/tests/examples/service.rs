@@ -1,7 +1,8 @@
 //! The service, with the requests that its head comment shows.
 
 use std::{
-    io::{BufRead, BufReader, Read},
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpStream,
     process::{Child, Command, ExitStatus, Stdio},
     sync::mpsc,
     thread,
@@ -198,6 +199,22 @@ fn a_prediction_that_fails_is_said_and_nothing_else_is_lost() {
     let (status, last, _) = service.end("-TERM");
     assert!(status.success(), "{status}");
     assert_eq!(last, books(1, 0));
+}
+
+#[test]
+fn a_client_that_never_finishes_its_request_costs_no_event() {
+    let collector = Collector::start().unwrap();
+    let [report, _] = curl_lines();
+    let service = Service::start(example_to("service", collector.url()));
+    let address = service.url.trim_start_matches("http://");
+    let mut slow = TcpStream::connect(address).unwrap();
+    slow.write_all(b"GET /predictions HTTP/1.1\r\nhost: ").unwrap();
+    // Connections are taken in their order, so the slow one has been, when this is answered.
+    assert_eq!(service.curl(&report).status(), 200);
+    let (status, last, _) = service.end("-TERM");
+    assert!(status.success(), "{status}");
+    assert_eq!(last, books(1, 0));
+    assert_eq!(collector.totals().accepted, 1);
 }
 
 #[test]
