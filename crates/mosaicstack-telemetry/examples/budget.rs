@@ -61,16 +61,16 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+/// What the task is, as the server files it.
+fn query(model: &Model) -> PredictionQuery {
+    let provider = model.provider.clone();
+    PredictionQuery::new(TaskType::Implementation, model.name, provider, Complexity::Medium)
+}
+
 /// What a task like this takes with the model, and the dollars to be ready to spend; or why that
 /// cannot be told.
 fn predicted(client: &TelemetryClient, model: &Model) -> Result<(Estimate, f64), String> {
-    let query = PredictionQuery::new(
-        TaskType::Implementation,
-        model.name,
-        model.provider.clone(),
-        Complexity::Medium,
-    );
-    let answer = client.predict(&query).map_err(|error| error.to_string())?;
+    let answer = client.predict(&query(model)).map_err(|error| error.to_string())?;
     let metadata = &answer.metadata;
     let data = answer.prediction.as_ref().ok_or("no data")?;
     // Low is little data, or that of other models.
@@ -100,10 +100,7 @@ fn guessed(model: &Model, doubt: &str) -> (Estimate, f64) {
 fn run(client: &TelemetryClient, model: &Model, estimate: Estimate) {
     let event = client
         .event()
-        .task_type(TaskType::Implementation)
-        .complexity(Complexity::Medium)
-        .model(model.name)
-        .provider(model.provider.clone())
+        .query(&query(model)) // what is reported counts for the next prediction
         .estimate(estimate);
     let mut task = client.begin(event);
 

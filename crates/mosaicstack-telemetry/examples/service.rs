@@ -31,9 +31,8 @@ use axum::{
     routing::{get, post},
 };
 use mosaicstack_telemetry::{
-    AsyncPredictor, AsyncTelemetryClient, Complexity, Cost, Harness, Outcome, PredictionError,
-    PredictionQuery, Provider, Quality, QualityGate, TaskType, TelemetryConfig, TelemetryHandle,
-    Tokens,
+    AsyncPredictor, AsyncTelemetryClient, Complexity, Cost, Harness, Outcome, PredictionQuery,
+    Provider, Quality, QualityGate, TaskType, TelemetryConfig, TelemetryHandle, Tokens,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -131,9 +130,9 @@ async fn predictions(State(app): State<App>, Query(query): Query<PredictionQuery
     match app.predictor.predict(&query).await {
         Ok(prediction) => Json(&*prediction).into_response(),
         Err(error) => {
-            let status = match error {
-                PredictionError::Paused(_) => StatusCode::SERVICE_UNAVAILABLE,
-                _ => StatusCode::BAD_GATEWAY,
+            let status = match error.is_transient() {
+                true => StatusCode::SERVICE_UNAVAILABLE,
+                false => StatusCode::BAD_GATEWAY,
             };
             (status, Json(json!({"error": error.to_string()}))).into_response()
         }

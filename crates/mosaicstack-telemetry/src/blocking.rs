@@ -130,6 +130,18 @@ impl TelemetryClient {
         self.predictor().predict(query)
     }
 
+    /// What the server predicts for several queries; see [`Predictor::predict_all`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn predict_all(
+        &self,
+        queries: &[PredictionQuery],
+    ) -> Result<Vec<Arc<PredictionResponse>>, PredictionError> {
+        self.predictor().predict_all(queries)
+    }
+
     /// Asks the server for predictions and caches the answers; see [`Predictor::refresh`]. Runs on
     /// the calling thread.
     ///

@@ -7,7 +7,8 @@ use telemetry_transport::TransportError;
 /// Everything that is wrong with a configuration, at once: at least one fault.
 ///
 /// Displays as a line a fault, each with what was expected and where it can be set.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// So does its `Debug`, which is what a `main` that returns it shows.
+#[derive(Clone, PartialEq, Eq)]
 pub struct ConfigError {
     faults: Vec<ConfigFault>,
 }
@@ -38,6 +39,12 @@ impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("the telemetry configuration cannot be used:")?;
         self.faults.iter().try_for_each(|fault| write!(f, "\n  {fault}"))
+    }
+}
+
+impl fmt::Debug for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 
@@ -111,5 +118,18 @@ impl Error for PredictionError {
             Self::Transport(error) => Some(error),
             _ => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_main_that_returns_a_configuration_error_shows_its_lines() {
+        let faults = vec![ConfigFault { parameter: "api_key", message: "expected another".into() }];
+        let error = ConfigError::new(faults);
+        assert_eq!(format!("{error:?}"), error.to_string());
+        assert!(error.to_string().ends_with("cannot be used:\n  api_key: expected another"));
     }
 }

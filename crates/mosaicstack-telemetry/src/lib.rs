@@ -27,7 +27,8 @@ pub use telemetry_transport::HyperTransport;
 #[cfg(feature = "ureq")]
 pub use telemetry_transport::UreqTransport;
 pub use telemetry_transport::{
-    AsyncTransport, Request, Response, ResponseFuture, Timeout, Transport, TransportError,
+    AsyncTransport, MAX_RESPONSE_BYTES, Request, Response, ResponseFuture, Timeout, Transport,
+    TransportError,
 };
 
 #[cfg(feature = "tokio")]

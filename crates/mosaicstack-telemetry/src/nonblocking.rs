@@ -159,6 +159,18 @@ impl AsyncTelemetryClient {
         self.predictor().predict(query).await
     }
 
+    /// What the server predicts for several queries; see [`AsyncPredictor::predict_all`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn predict_all(
+        &self,
+        queries: &[PredictionQuery],
+    ) -> Result<Vec<Arc<PredictionResponse>>, PredictionError> {
+        self.predictor().predict_all(queries).await
+    }
+
     /// Asks the server for predictions and caches the answers; see [`AsyncPredictor::refresh`].
     ///
     /// # Errors

@@ -14,7 +14,7 @@ use telemetry_model::{
 };
 use telemetry_transport::{Request, Response, Timeout, TransportError};
 
-use crate::{config::Server, retry};
+use crate::{PredictionError, config::Server, retry};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const USER_AGENT: HeaderValue =
@@ -46,9 +46,7 @@ impl Verdict {
     pub(crate) fn of(result: &Result<Response, TransportError>, wall: SystemTime) -> Self {
         match result {
             Ok(response) => Self::of_status(response.status(), response.headers(), wall),
-            Err(TransportError::Timeout | TransportError::Network(_)) => {
-                Self::Transient { retry_after: None }
-            }
+            Err(error) if may_pass(error) => Self::Transient { retry_after: None },
             Err(_) => Self::Configuration,
         }
     }
@@ -56,13 +54,36 @@ impl Verdict {
     fn of_status(status: StatusCode, headers: &HeaderMap, wall: SystemTime) -> Self {
         match status.as_u16() {
             200..=299 => Self::Accepted,
-            408 | 429 | 500..=599 => {
+            status if is_transient(status) => {
                 Self::Transient { retry_after: retry::retry_after(headers, wall) }
             }
             400 | 413 | 422 => Self::BatchAtFault,
             _ => Self::Configuration,
         }
     }
+}
+
+impl PredictionError {
+    /// Whether asking again later may help: the server is busy or could not be reached. If not, the
+    /// request, the configuration or the server's answer is at fault.
+    #[must_use]
+    pub const fn is_transient(&self) -> bool {
+        match self {
+            Self::Transport(error) => may_pass(error),
+            Self::Refused(status) => is_transient(*status),
+            Self::Paused(_) => true,
+            Self::Unreadable(_) | Self::Forked => false,
+        }
+    }
+}
+
+/// Whether a status says that the server is busy, or in trouble that may pass.
+const fn is_transient(status: u16) -> bool {
+    matches!(status, 408 | 429 | 500..=599)
+}
+
+const fn may_pass(error: &TransportError) -> bool {
+    matches!(error, TransportError::Timeout | TransportError::Network(_))
 }
 
 /// Makes requests for one server.
@@ -242,6 +263,24 @@ mod tests {
         assert_eq!(of(TransportError::Timeout), Verdict::Transient { retry_after: None });
         assert_eq!(of(TransportError::network("reset")), Verdict::Transient { retry_after: None });
         assert_eq!(of(TransportError::other("certificate")), Verdict::Configuration);
+    }
+
+    #[test]
+    fn of_predictions_the_same_may_pass() {
+        for (error, passes) in [
+            (PredictionError::Transport(TransportError::Timeout), true),
+            (PredictionError::Transport(TransportError::network("reset")), true),
+            (PredictionError::Transport(TransportError::other("certificate")), false),
+            (PredictionError::Refused(408), true),
+            (PredictionError::Refused(429), true),
+            (PredictionError::Refused(503), true),
+            (PredictionError::Refused(404), false),
+            (PredictionError::Paused(SECOND), true),
+            (PredictionError::Unreadable("<html>".into()), false),
+            (PredictionError::Forked, false),
+        ] {
+            assert_eq!(error.is_transient(), passes, "{error}");
+        }
     }
 
     #[test]

@@ -7,8 +7,8 @@ use uuid::Uuid;
 
 pub use self::parts::{Context, Cost, Quality, Tokens};
 use crate::{
-    Complexity, Estimate, Harness, Outcome, Provider, RepoSizeCategory, SchemaVersion,
-    TaskCompletionEvent, TaskType, ranges, timestamp,
+    Complexity, Estimate, Harness, Outcome, PredictionQuery, Provider, RepoSizeCategory,
+    SchemaVersion, TaskCompletionEvent, TaskType, ranges, timestamp,
 };
 
 /// Builds a [`TaskCompletionEvent`] from defaults that can all be overridden.
@@ -86,6 +86,15 @@ impl EventBuilder {
                 repo_size_category: None,
             },
         }
+    }
+
+    /// Takes task type, model, provider and complexity from a query: the event then counts for the
+    /// prediction that was asked for.
+    pub fn query(self, query: &PredictionQuery) -> Self {
+        self.task_type(query.task_type.clone())
+            .model(query.model.as_str())
+            .provider(query.provider.clone())
+            .complexity(query.complexity.clone())
     }
 
     /// What kind of work the task was.

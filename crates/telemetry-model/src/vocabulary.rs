@@ -1,7 +1,8 @@
 //! The enumerated words of schema 1.0.
 //!
 //! Every enumeration is open: the server may know words that this version of the crate does not,
-//! so each one has a last variant, `Other`, that keeps such a word and writes it back unchanged.
+//! so each one has a last variant, `Other`, that keeps such a word and writes it back unchanged. They
+//! are ordered to serve as keys of sorted collections, with such words last: the order is no ranking.
 
 #[cfg(feature = "schemars")]
 use std::borrow::Cow;
@@ -230,6 +231,9 @@ open_enum! {
 
 open_enum! {
     /// How far a prediction can be relied on.
+    ///
+    /// Name the levels that will do, as in `matches!(confidence, Confidence::Medium |
+    /// Confidence::High)`: comparing would let words through that are not listed.
     Confidence, default None {
         /// There is no data; the prediction is absent.
         None = "none",

@@ -44,7 +44,7 @@ impl fmt::Display for TransportError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Timeout => f.write_str("no complete answer in time"),
-            Self::Network(error) => write!(f, "no connection: {error}"),
+            Self::Network(error) => write!(f, "no answer: {error}"),
             Self::Other(error) => write!(f, "the request cannot be sent: {error}"),
         }
     }

@@ -3,8 +3,8 @@
 use std::{sync::Barrier, thread, time::Duration};
 
 use mosaicstack_telemetry::{
-    AsyncTelemetryClient, Complexity, Confidence, PredictionError, PredictionQuery, Provider,
-    TaskType, TelemetryConfig, TransportError,
+    AsyncTelemetryClient, Complexity, Confidence, Outcome, PredictionError, PredictionQuery,
+    Provider, TaskType, TelemetryConfig, TransportError,
 };
 use telemetry_collector::Answer;
 use tokio::task::JoinSet;
@@ -88,6 +88,25 @@ fn a_refresh_asks_in_requests_of_fifty() {
         assert!(queries.iter().all(|query| client.prediction(query).is_some()));
         client.refresh_predictions(&queries[..1]).await.unwrap();
         assert_eq!(collector.totals().requests, 4, "a refresh asks though it is fresh");
+    });
+}
+
+#[test]
+fn several_queries_are_one_request_and_answered_in_their_order() {
+    on_each_runtime(|| async {
+        let collector = collector();
+        let (client, other) = (client(&collector), blocking::client(&collector));
+        let event = client.event().query(&query(1)).outcome(Outcome::Success);
+        client.track(event.build());
+        client.flush(AMPLE).await.unwrap();
+        let queries = [query(0), query(1), query(0)];
+        let answers = client.predict_all(&queries).await.unwrap();
+        assert_eq!(answers, other.predict_all(&queries).unwrap());
+        let samples = |index: usize| answers[index].metadata.sample_size;
+        let levels = answers.iter().map(|it| it.metadata.fallback_level.is_some());
+        assert!(levels.eq([true, false, true]), "only one was reported");
+        assert_eq!([samples(0), samples(1), samples(2)], [1, 1, 1]);
+        assert_eq!(collector.totals().requests, 3, "an event, and a request of each client");
     });
 }
 

@@ -1,6 +1,6 @@
 //! Asking for predictions without holding up a thread.
 
-use std::{fmt, slice, sync::Arc};
+use std::{fmt, sync::Arc};
 
 use telemetry_model::{PredictionQuery, PredictionResponse};
 use telemetry_transport::AsyncTransport;
@@ -52,8 +52,23 @@ impl AsyncPredictor {
         &self,
         query: &PredictionQuery,
     ) -> Result<Arc<PredictionResponse>, PredictionError> {
-        let lookup = self.handle.prediction_lookup(slice::from_ref(query).iter().cloned());
+        let lookup = self.handle.prediction_lookup([query.clone()]);
         self.run(lookup).await.map(|mut answers| answers.remove(query).unwrap_or_default())
+    }
+
+    /// As [`predict`](Self::predict) for several queries, say the models to choose from; the answers are
+    /// in their order. What has to be asked goes into one request for each 50.
+    ///
+    /// # Errors
+    ///
+    /// As [`refresh`](Self::refresh).
+    pub async fn predict_all(
+        &self,
+        queries: &[PredictionQuery],
+    ) -> Result<Vec<Arc<PredictionResponse>>, PredictionError> {
+        let answers = self.run(self.handle.prediction_lookup(queries.iter().cloned())).await?;
+        let answer = |query| answers.get(query).cloned().unwrap_or_default();
+        Ok(queries.iter().map(answer).collect())
     }
 
     /// Asks for all of `queries`, also those that are cached and fresh, and caches the answers.

@@ -182,14 +182,16 @@ fn a_prediction_is_passed_on() {
 #[test]
 fn a_prediction_that_fails_is_said_and_nothing_else_is_lost() {
     let collector = Collector::start().unwrap();
-    collector.script([Answer::status(503).header("retry-after", "60")]);
+    collector.script([Answer::status(404), Answer::status(503).header("retry-after", "60")]);
     let [report, ask] = curl_lines();
     let service = Service::start(example_to("service", collector.url()));
 
-    let refused = service.curl(&ask);
-    assert_eq!(refused.status(), 502);
-    let reason = "no predictions: the server answered 503";
-    assert_eq!(body(&refused), json!({"error": reason}));
+    for (answer, status) in [(404, 502), (503, 503)] {
+        let refused = service.curl(&ask);
+        assert_eq!(refused.status(), status);
+        let reason = format!("no predictions: the server answered {answer}");
+        assert_eq!(body(&refused), json!({"error": reason}));
+    }
     let paused = service.curl(&ask);
     assert_eq!(paused.status(), 503);
     let reason = body(&paused)["error"].to_string();

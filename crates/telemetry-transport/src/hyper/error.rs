@@ -63,6 +63,6 @@ mod tests {
         assert!(matches!(error, TransportError::Timeout), "{error:?}");
         let error = transport_error(&io::Error::from(io::ErrorKind::ConnectionReset));
         assert!(matches!(error, TransportError::Network(_)), "{error:?}");
-        assert_eq!(error.to_string(), "no connection: connection reset");
+        assert_eq!(error.to_string(), "no answer: connection reset");
     }
 }
