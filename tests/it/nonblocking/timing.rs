@@ -9,7 +9,7 @@ use std::{
 use mosaicstack_telemetry::{
     AsyncTelemetryClient, Request, Response, RetryPolicy, TelemetryConfigBuilder, TransportError,
 };
-use telemetry_tests::{config, events, status, track};
+use telemetry_tests::{Log, config, events, status, track};
 use tokio::time::{self, Instant};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -118,6 +118,24 @@ async fn a_stop_cuts_the_attempt_that_is_under_way_at_its_deadline() {
         assert!(is_close(start.elapsed(), 2 * SECOND), "{:?}", start.elapsed());
         assert_eq!((stats.delivered, stats.requests), (0, 1));
         assert!(stats.is_balanced());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_left_behind_is_said() {
+    for is_stopped in [true, false] {
+        let log = Log::new();
+        let config = url().shutdown_timeout(2 * SECOND).build().unwrap();
+        let client = AsyncTelemetryClient::with_transport(config, |_| future::pending());
+        track(&client.handle(), 3);
+        if is_stopped {
+            assert_eq!(client.stop().await.pending, 3);
+        } else {
+            drop(client);
+        }
+        time::sleep(3 * SECOND).await;
+        let said = log.lines("WARN");
+        assert!(said.len() == 1 && said[0].contains("3 events are not delivered"), "{said:?}");
     }
 }
 
