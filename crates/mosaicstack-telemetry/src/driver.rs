@@ -20,8 +20,6 @@ pub(crate) struct Driver {
     pub(crate) control: Arc<Control>,
     pub(crate) outbox: Arc<Outbox>,
     submitter: Submitter,
-    /// After a panic, until when to pause.
-    pause: Option<Instant>,
 }
 
 impl Driver {
@@ -30,14 +28,11 @@ impl Driver {
         outbox: Arc<Outbox>,
         submitter: Submitter,
     ) -> Self {
-        Self { control, outbox, submitter, pause: None }
+        Self { control, outbox, submitter }
     }
 
     /// Takes orders, and says what to do next.
     pub(crate) fn next(&mut self, now: Instant) -> Action {
-        if let Some(until) = self.pause.take() {
-            return Action::Wait(until);
-        }
         let poll = |submitter: &mut Submitter, control: &Control| {
             let orders = control.take_orders();
             if orders.flush {
@@ -65,8 +60,8 @@ impl Driver {
     ) {
         let complete = || self.submitter.complete(now, delivery, result);
         if catch_unwind(AssertUnwindSafe(complete)).is_err() {
+            // What was to be done next is decided before anything is logged.
             self.outbox.counters.panics.add(1);
-            self.pause = Some(clock::after(now, PAUSE_AFTER_PANIC));
         }
         self.control.progress();
     }

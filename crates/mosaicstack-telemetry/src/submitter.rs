@@ -162,7 +162,6 @@ impl Submitter {
         let Start { now: start, wall, .. } = self.start;
         let wall = wall.checked_add(now.saturating_duration_since(start)).unwrap_or(wall);
         let verdict = Verdict::of(&result, wall);
-        self.gate = None;
         // Booked and scheduled first, said last: whoever listens to the log may panic.
         let count = delivery.len();
         match verdict {
@@ -172,6 +171,7 @@ impl Submitter {
                 self.outbox.counters.set_health(Health::Good);
                 let receipt = protocol::receipt(result.as_ref().map_or(&[], |it| it.body()));
                 delivery.accepted(&receipt);
+                self.gate = None;
                 self.go_on(now);
                 self.reporter.accepted(count, &receipt);
             }
@@ -185,6 +185,7 @@ impl Submitter {
             Verdict::BatchAtFault => {
                 self.narrowing.at_fault(count);
                 self.delays.reset();
+                self.gate = None;
                 self.outbox.counters.set_health(Health::Good);
                 if let Some(culprit) = delivery.single().map(|event| event.event_id) {
                     delivery.rejected();
@@ -199,6 +200,7 @@ impl Submitter {
             Verdict::Configuration => {
                 self.outbox.counters.set_health(Health::Refused);
                 drop(delivery);
+                self.gate = None;
                 self.give_up(now);
                 self.reporter.refused(&result);
             }

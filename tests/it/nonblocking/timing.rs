@@ -2,7 +2,12 @@
 
 use std::{
     future,
-    sync::{Arc, Mutex},
+    pin::pin,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Waker},
     time::Duration,
 };
 
@@ -103,6 +108,26 @@ async fn a_flush_ends_by_its_deadline_in_the_middle_of_an_attempt() {
     let start = Instant::now();
     client.flush(2 * SECOND).await.unwrap_err();
     assert!(is_close(start.elapsed(), 2 * SECOND), "{:?}", start.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flush_ends_with_its_own_events_though_others_are_under_way() {
+    let is_first = AtomicBool::new(true);
+    let config = url().batch_size(10).build().unwrap();
+    let client = AsyncTelemetryClient::with_transport(config, move |_| {
+        let is_first = is_first.swap(false, Ordering::Relaxed);
+        async move {
+            time::sleep(if is_first { SECOND } else { 9 * SECOND }).await;
+            Ok(status(200))
+        }
+    });
+    let start = Instant::now();
+    track(&client.handle(), 10);
+    let mut flush = pin!(client.flush(60 * SECOND));
+    assert!(flush.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    track(&client.handle(), 10);
+    flush.await.unwrap();
+    assert!(is_close(start.elapsed(), SECOND), "{:?}", start.elapsed());
 }
 
 #[tokio::test(start_paused = true)]
