@@ -14,15 +14,10 @@ use hyper_util::{
 };
 use tokio::{runtime::Handle, time};
 
-use self::{
-    error::transport_error,
-    proxy::{Environment, Exempt},
-    resolver::Resolver,
-    tls::Secured,
-};
+use self::{error::transport_error, proxy::Environment, resolver::Resolver, tls::Secured};
 use crate::{
     AsyncTransport, MAX_RESPONSE_BYTES, Request, Response, ResponseFuture, Timeout, TransportError,
-    is_loopback,
+    is_loopback, proxy::Exempt,
 };
 
 mod error;
@@ -75,7 +70,7 @@ impl HyperTransport {
     /// Makes a transport. Opens no connection yet, starts nothing and needs no runtime yet.
     #[must_use]
     pub fn new() -> Self {
-        let environment = Environment::read(|name| std::env::var(name).ok());
+        let environment = proxy::environment(|name| std::env::var(name).ok());
         Self { clients: tls::config().map(|tls| Clients::new(environment, tls)) }
     }
 }

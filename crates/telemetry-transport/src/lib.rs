@@ -9,6 +9,8 @@ mod error;
 #[cfg(feature = "hyper")]
 mod hyper;
 mod nonblocking;
+#[cfg(any(feature = "hyper", feature = "ureq"))]
+mod proxy;
 mod request;
 #[cfg(feature = "ureq")]
 mod ureq;

@@ -5,10 +5,11 @@ use std::{
     time::Duration,
 };
 
-use ureq::Agent;
+use ureq::{Agent, Proxy, ProxyProtocol};
 
 use crate::{
     MAX_RESPONSE_BYTES, Request, Response, Timeout, Transport, TransportError, is_loopback,
+    proxy::{Environment, Exempt},
 };
 
 /// What ureq can add to a clock.
@@ -22,21 +23,36 @@ const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// - TLS (feature `rustls`) is rustls with the ring provider, named here, so a program that has
 ///   another provider or none as its default is not affected, nor is this; the roots are Mozilla's,
 ///   compiled in. Without the feature, `https` is an error.
-/// - A proxy is taken from `ALL_PROXY`, `HTTPS_PROXY` or `HTTP_PROXY`, unless `NO_PROXY` names the
-///   host; read once, when the transport is made. Loopback is never reached through a proxy: it
-///   would be the proxy's own, and the key would travel in the open.
+/// - A proxy is taken from `ALL_PROXY`, `HTTPS_PROXY` or `HTTP_PROXY`, the first that names an
+///   `http` or `https` proxy, or their lower-case names, unless `NO_PROXY` names the host; read once,
+///   when the transport is made. The proxy tunnels (`CONNECT`), for `http` too. If there are only
+///   others, such as SOCKS, requests are errors rather than sent past the proxy. Loopback is never
+///   reached through a proxy: it would be the proxy's own, and the key would travel in the open.
 ///
 /// A clone shares the connections.
 #[derive(Clone, Debug)]
 pub struct UreqTransport {
     agent: Agent,
+    /// Why nothing may be sent but to hosts that need no proxy.
+    unusable_proxy: Option<TransportError>,
+    exempt: Exempt,
 }
 
 impl UreqTransport {
     /// Makes a transport. Opens no connection yet and starts no thread.
     #[must_use]
     pub fn new() -> Self {
+        Self::with(Environment::read(|name| std::env::var(name).ok(), parse_proxy))
+    }
+
+    fn with(environment: Environment<Proxy>) -> Self {
+        let (proxy, unusable_proxy) = match environment.proxy {
+            Some(Ok(proxy)) => (Some(proxy), None),
+            Some(Err(error)) => (None, Some(error)),
+            None => (None, None),
+        };
         let config = Agent::config_builder()
+            .proxy(proxy)
             .http_status_as_error(false)
             .max_redirects(0)
             .max_redirects_will_error(false);
@@ -50,7 +66,7 @@ impl UreqTransport {
                 .root_certs(ureq::tls::RootCerts::WebPki)
                 .build(),
         );
-        Self { agent: config.build().into() }
+        Self { agent: config.build().into(), unusable_proxy, exempt: environment.exempt }
     }
 }
 
@@ -63,7 +79,11 @@ impl Default for UreqTransport {
 impl Transport for UreqTransport {
     fn send(&self, request: Request) -> Result<Response, TransportError> {
         let timeout = Timeout::of(&request).min(LONGEST);
-        let direct = request.uri().host().is_some_and(is_loopback);
+        let host = request.uri().host().unwrap_or_default();
+        let direct = is_loopback(host) || self.exempt.contains(host);
+        if let Some(error) = self.unusable_proxy.as_ref().filter(|_| !direct) {
+            return Err(error.clone());
+        }
         let mut config = self.agent.configure_request(request).timeout_global(Some(timeout));
         if direct {
             config = config.proxy(None);
@@ -77,6 +97,18 @@ impl Transport for UreqTransport {
             .map_err(|error| transport_error(error.into()))?;
         Ok(Response::from_parts(parts, bytes))
     }
+}
+
+fn parse_proxy(value: &str) -> Option<Proxy> {
+    let proxy = Proxy::new(value).ok()?;
+    // ureq would send past any other, and only warn.
+    let is_https = matches!(proxy.protocol(), ProxyProtocol::Https);
+    let is_usable = if is_https {
+        cfg!(feature = "rustls")
+    } else {
+        matches!(proxy.protocol(), ProxyProtocol::Http)
+    };
+    is_usable.then_some(proxy)
 }
 
 fn transport_error(error: ureq::Error) -> TransportError {
@@ -95,5 +127,48 @@ fn transport_error(error: ureq::Error) -> TransportError {
         | Error::Protocol(_)
         | Error::LargeResponseHeader(..) => TransportError::network(error),
         error => TransportError::other(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn transport(name: &str, value: &str, exempt: &str) -> UreqTransport {
+        let variable = |asked: &str| match asked {
+            "NO_PROXY" => Some(exempt.to_owned()),
+            asked => (asked == name).then(|| value.to_owned()),
+        };
+        UreqTransport::with(Environment::read(variable, parse_proxy))
+    }
+
+    /// Where nobody listens, by a name that is not taken for loopback.
+    fn request() -> Request {
+        let request = http::Request::post("http://0.0.0.0:1/");
+        request.header("authorization", "Bearer key").body(Vec::new()).unwrap()
+    }
+
+    #[test]
+    fn no_request_goes_past_a_proxy_that_cannot_be_used() {
+        for proxy in ["socks5://user:hunter2@127.0.0.1:1", "socks4://127.0.0.1:1", "not a proxy"] {
+            let transport = transport("ALL_PROXY", proxy, "");
+            let error = transport.send(request()).unwrap_err();
+            assert!(matches!(error, TransportError::Other(_)), "{error:?}");
+            let text = format!("{error} {transport:?}");
+            assert!(text.contains("ALL_PROXY cannot be used"), "{text}");
+            assert!(!text.contains("hunter2"), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_exempt_host_needs_no_proxy() {
+        for proxy in ["socks5://127.0.0.1:1", "http://127.0.0.1:2"] {
+            let transport = transport("http_proxy", proxy, "0.0.0.0");
+            let error = transport.send(request()).unwrap_err();
+            assert!(matches!(error, TransportError::Network(_)), "{error:?}");
+        }
+        assert!(
+            UreqTransport::with(Environment::read(|_| None, parse_proxy)).unusable_proxy.is_none()
+        );
     }
 }

@@ -17,7 +17,7 @@ fn transport(environment: &[(&str, &str)]) -> HyperTransport {
 }
 
 fn with(environment: &[(&str, &str)], tls: tls::Config) -> HyperTransport {
-    let environment = Environment::read(|name| {
+    let environment = proxy::environment(|name| {
         environment.iter().find(|(it, _)| *it == name).map(|(_, value)| (*value).to_owned())
     });
     HyperTransport { clients: Ok(Clients::new(environment, tls)) }
