@@ -7,8 +7,8 @@ use std::{
 };
 
 use mosaicstack_telemetry::{
-    Complexity, Context, Cost, EventBuilder, Harness, Outcome, PredictionQuery, Provider, Quality,
-    QualityGate, TaskCompletionEvent, TaskType, TelemetryClient, Tokens,
+    Complexity, ContextWindow, Cost, EventBuilder, Harness, Outcome, PredictionQuery, Provider,
+    Quality, QualityGate, TaskCompletionEvent, TaskType, TelemetryClient, Tokens,
 };
 use telemetry_tests::{KEY, config};
 use time::{Duration, OffsetDateTime};
@@ -155,7 +155,7 @@ pub(crate) fn guide_event() -> TaskCompletionEvent {
             ],
             ..Quality::default()
         })
-        .context(Context { compactions: 2, rotations: 0, utilization: 0.72 })
+        .context(ContextWindow { compactions: 2, rotations: 0, utilization: 0.72 })
         .language("typescript")
         .build()
 }

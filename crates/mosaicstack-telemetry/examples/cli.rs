@@ -11,8 +11,8 @@
 use std::{error::Error, io, process::ExitCode, time::Duration};
 
 use mosaicstack_telemetry::{
-    Complexity, Context, Cost, Harness, Outcome, Provider, Quality, QualityGate, RepoSizeCategory,
-    TaskType, TelemetryClient, TelemetryConfig, Tokens,
+    Complexity, ContextWindow, Cost, Harness, Outcome, Provider, Quality, QualityGate,
+    RepoSizeCategory, TaskType, TelemetryClient, TelemetryConfig, Tokens,
 };
 
 fn main() -> ExitCode {
@@ -67,7 +67,7 @@ fn run_coding_task(client: &TelemetryClient) -> Result<(), Box<dyn Error>> {
                 gates_run: vec![QualityGate::Build, QualityGate::Lint, QualityGate::Test],
                 ..Quality::default()
             })
-            .context(Context { utilization: 0.35, ..Context::default() })
+            .context(ContextWindow { utilization: 0.35, ..ContextWindow::default() })
     });
     let id = task.finish(Outcome::Success);
     println!("Tracked task: {id}");

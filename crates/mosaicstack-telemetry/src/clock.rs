@@ -7,12 +7,7 @@ use uuid::Uuid;
 use crate::Start;
 
 /// What a submitter starts with.
-pub(crate) fn start() -> Start {
-    start_at(now())
-}
-
-/// The same, on the clock of a runtime.
-pub(crate) fn start_at(now: Instant) -> Start {
+pub(crate) fn start(now: Instant) -> Start {
     Start { now, wall: wall(), seed: Uuid::new_v4().as_u64_pair().0 }
 }
 

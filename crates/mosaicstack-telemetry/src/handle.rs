@@ -1,6 +1,6 @@
 //! What an application clones and passes around.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use telemetry_model::{EventBuilder, PredictionQuery, PredictionResponse, TaskCompletionEvent};
 use uuid::Uuid;
@@ -19,6 +19,8 @@ pub struct TelemetryHandle {
     pub(crate) outbox: Arc<Outbox>,
     pub(crate) predictions: Arc<Predictions>,
     instance_id: Uuid,
+    /// The clock of whoever drives the rest: a test may have stopped it.
+    pub(crate) clock: fn() -> Instant,
 }
 
 impl TelemetryHandle {
@@ -74,6 +76,7 @@ impl TelemetryHandle {
             outbox,
             predictions: Arc::new(Predictions::new(config)),
             instance_id: config.instance_id(),
+            clock: clock::now,
         };
         (handle, submitter)
     }
@@ -96,7 +99,7 @@ impl TelemetryHandle {
     /// Begins a task: it is timed from now on, and `event`, with what is added until then, is reported
     /// when the guard is finished or dropped.
     pub fn begin(&self, event: EventBuilder) -> TaskGuard {
-        TaskGuard::new(self.clone(), event, clock::now())
+        TaskGuard::new(self.clone(), event)
     }
 
     /// The cached prediction for a query, if there is one and it is fresh; see
@@ -107,13 +110,13 @@ impl TelemetryHandle {
     #[doc(alias = "get_prediction")]
     #[must_use]
     pub fn prediction(&self, query: &PredictionQuery) -> Option<Arc<PredictionResponse>> {
-        self.predictions.fresh(clock::now(), query)
+        self.predictions.fresh((self.clock)(), query)
     }
 
     /// What the server answered last to a query, if it is still known, and how old that is.
     #[must_use]
     pub fn cached_prediction(&self, query: &PredictionQuery) -> Option<CachedPrediction> {
-        self.predictions.cached(clock::now(), query)
+        self.predictions.cached((self.clock)(), query)
     }
 
     /// What to do to learn the answers to `queries`, for a driver of one's own: those that are

@@ -15,7 +15,6 @@ use crate::{
     control::{Control, GRACE},
     driver::Driver,
     outbox::Outbox,
-    submitter::Start,
     wait::Wait,
 };
 
@@ -48,11 +47,11 @@ impl Process {
 }
 
 impl Lifecycle {
-    /// A client, and what its worker has to drive, unless telemetry is disabled. `wake` makes the
-    /// worker look for orders.
+    /// A client, and what its worker has to drive, unless telemetry is disabled. `clock` is
+    /// the worker's, `wake` makes it look for orders.
     pub(crate) fn new(
         config: &TelemetryConfig,
-        start: Start,
+        clock: fn() -> Instant,
         wake: impl Fn() + Send + Sync + 'static,
     ) -> (Self, Option<Driver>) {
         let control = Arc::new(Control::new(wake));
@@ -60,7 +59,9 @@ impl Lifecycle {
             let control = Arc::clone(&control);
             move || control.wake()
         };
-        let (handle, submitter) = TelemetryHandle::with_submitter(config, start, wake);
+        let start = clock::start(clock());
+        let (mut handle, submitter) = TelemetryHandle::with_submitter(config, start, wake);
+        handle.clock = clock;
         let is_enabled = config.is_enabled();
         if !is_enabled {
             debug!(target: LOG_TARGET, "telemetry is disabled: events are counted and dropped");

@@ -8,12 +8,14 @@ use std::{
 use telemetry_model::{EventBuilder, Outcome};
 use uuid::Uuid;
 
-use crate::{TelemetryHandle, clock};
+use crate::TelemetryHandle;
 
 /// Times a task and reports it: when it is finished, or else when it is dropped, by a panic, an early
 /// return or a cancelled future.
 ///
-/// Made by [`TelemetryHandle::begin`].
+/// Made by [`TelemetryHandle::begin`]. Finish or drop it before the client is stopped: after that,
+/// what it reports is counted as dropped, like all that is tracked then. In a build with
+/// `panic = "abort"`, a panic drops nothing, so nothing is reported.
 ///
 /// ```
 /// use mosaicstack_telemetry::*;
@@ -48,12 +50,13 @@ pub struct TaskGuard {
 }
 
 impl TaskGuard {
-    pub(crate) const fn new(handle: TelemetryHandle, event: EventBuilder, now: Instant) -> Self {
-        Self { handle, began: now, event: Some(event), unfinished: Outcome::Failure }
+    pub(crate) fn new(handle: TelemetryHandle, event: EventBuilder) -> Self {
+        let began = (handle.clock)();
+        Self { handle, began, event: Some(event), unfinished: Outcome::Failure }
     }
 
     /// Chooses the outcome to report if the task is never finished; [`Outcome::Failure`] by default.
-    pub fn or_else(mut self, outcome: impl Into<Outcome>) -> Self {
+    pub fn unfinished_as(mut self, outcome: impl Into<Outcome>) -> Self {
         self.unfinished = outcome.into();
         self
     }
@@ -69,14 +72,14 @@ impl TaskGuard {
     /// How long the task has been going on.
     #[must_use]
     pub fn elapsed(&self) -> Duration {
-        self.elapsed_at(clock::now())
+        self.elapsed_at((self.handle.clock)())
     }
 
     /// Reports the task with this outcome and the time since it began; returns the event's id.
     ///
     /// Replaces the outcome and the duration that the event may have been given.
     pub fn finish(mut self, outcome: impl Into<Outcome>) -> Uuid {
-        self.report(clock::now(), outcome.into()).unwrap_or_default()
+        self.report((self.handle.clock)(), outcome.into()).unwrap_or_default()
     }
 
     /// Reports nothing.
@@ -99,7 +102,7 @@ impl TaskGuard {
 impl Drop for TaskGuard {
     fn drop(&mut self) {
         let outcome = mem::take(&mut self.unfinished);
-        self.report(clock::now(), outcome);
+        self.report((self.handle.clock)(), outcome);
     }
 }
 
@@ -108,7 +111,7 @@ mod tests {
     use std::{panic, time::SystemTime};
 
     use super::*;
-    use crate::{Action, Start, Submitter, TelemetryConfig};
+    use crate::{Action, Start, Submitter, TelemetryConfig, clock};
 
     fn recorder() -> (TelemetryHandle, Submitter) {
         let config = TelemetryConfig::builder()
@@ -130,9 +133,9 @@ mod tests {
     #[test]
     fn a_finished_task_is_reported_once_with_its_time() {
         let (handle, mut submitter) = recorder();
-        let now = clock::now();
         let event = handle.event().duration_ms(7).outcome(Outcome::Timeout);
-        let mut task = TaskGuard::new(handle.clone(), event, now);
+        let mut task = handle.begin(event);
+        let now = task.began;
         task.record(|event| event.model("m"));
         let id = task.report(now + Duration::from_millis(1_500), Outcome::Success);
         drop(task);
@@ -153,7 +156,7 @@ mod tests {
     fn an_unfinished_task_is_reported_as_was_chosen() {
         let (handle, mut submitter) = recorder();
         drop(handle.begin(handle.event().outcome(Outcome::Success)));
-        drop(handle.begin(handle.event()).or_else(Outcome::Timeout));
+        drop(handle.begin(handle.event()).unfinished_as(Outcome::Timeout));
         let outcomes: Vec<_> = reported(&mut submitter).into_iter().map(|it| it.0).collect();
         assert_eq!(outcomes, [Outcome::Failure, Outcome::Timeout]);
     }

@@ -5,7 +5,7 @@ mod parts;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-pub use self::parts::{Context, Cost, Quality, Tokens};
+pub use self::parts::{ContextWindow, Cost, Quality, Tokens};
 use crate::{
     Complexity, Estimate, Harness, Outcome, PredictionQuery, Provider, RepoSizeCategory,
     SchemaVersion, TaskCompletionEvent, TaskType, ranges, timestamp,
@@ -194,7 +194,7 @@ impl EventBuilder {
     }
 
     /// The use of the context window.
-    pub fn context(mut self, context: Context) -> Self {
+    pub fn context(mut self, context: ContextWindow) -> Self {
         self.event.context_compactions = context.compactions;
         self.event.context_rotations = context.rotations;
         self.event.context_utilization_final = context.utilization;
@@ -384,7 +384,7 @@ mod tests {
                     actual_out: counts[5],
                 })
                 .cost(Cost { estimated: counts[6], actual: counts[7] })
-                .context(Context { compactions: counts[8], rotations: counts[9], utilization })
+                .context(ContextWindow { compactions: counts[8], rotations: counts[9], utilization })
                 .quality(Quality { passed: true, gates_run: gates.clone(), gates_failed: gates })
                 .timestamp(OffsetDateTime::from_unix_timestamp(seconds).unwrap());
             if let Some(language) = texts.0 {

@@ -16,7 +16,7 @@ mod validate;
 mod vocabulary;
 
 pub use batch::{BatchReceipt, EventBatch, EventResult, TooManyEvents};
-pub use builder::{Context, Cost, EventBuilder, Quality, Tokens};
+pub use builder::{ContextWindow, Cost, EventBuilder, Quality, Tokens};
 pub use event::TaskCompletionEvent;
 pub use faults::{Fault, Faults};
 pub use prediction::{

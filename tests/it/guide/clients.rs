@@ -3,7 +3,7 @@
 use std::{future::ready, panic, sync::Arc, thread, time::Duration};
 
 use mosaicstack_telemetry::{
-    AsyncTelemetryClient, Complexity, ConfigError, Context, Cost, Harness, Outcome, Provider,
+    AsyncTelemetryClient, Complexity, ConfigError, ContextWindow, Cost, Harness, Outcome, Provider,
     Quality, QualityGate, RepoSizeCategory, Request, TaskCompletionEvent, TaskType,
     TelemetryClient, TelemetryConfig, TelemetryHandle, Tokens,
 };
@@ -189,7 +189,7 @@ fn script() -> Result<String, ConfigError> {
         .complexity(Complexity::Medium)
         .outcome("success")
         .tokens(Tokens { actual_in: 4_500, actual_out: 1_800, ..Tokens::default() })
-        .context(Context { utilization: 0.35, ..Context::default() })
+        .context(ContextWindow { utilization: 0.35, ..ContextWindow::default() })
         .repo_size(RepoSizeCategory::Medium)
         .build();
     let says = format!("Tracked task: {}", event.event_id);

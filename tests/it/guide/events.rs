@@ -1,8 +1,8 @@
 //! Building events.
 
 use mosaicstack_telemetry::{
-    Complexity, Context, Cost, EventBuilder, Harness, Outcome, Provider, Quality, QualityGate,
-    RepoSizeCategory, TaskType, Tokens,
+    Complexity, ContextWindow, Cost, EventBuilder, Harness, Outcome, Provider, Quality,
+    QualityGate, RepoSizeCategory, TaskType, Tokens,
 };
 use serde_json::{Value, json};
 use time::{Duration, OffsetDateTime};
@@ -42,7 +42,7 @@ fn each_setter_sets_its_fields_alone() {
         (|it| it.outcome(Outcome::Success), json!({"outcome": "success"})),
         (|it| it.duration_ms(45_000), json!({"task_duration_ms": 45_000})),
         (
-            |it| it.context(Context { compactions: 2, rotations: 1, utilization: 0.5 }),
+            |it| it.context(ContextWindow { compactions: 2, rotations: 1, utilization: 0.5 }),
             json!({"context_compactions": 2, "context_rotations": 1,
                    "context_utilization_final": 0.5}),
         ),

@@ -12,7 +12,8 @@ use std::{
 };
 
 use mosaicstack_telemetry::{
-    AsyncTelemetryClient, Request, Response, RetryPolicy, TelemetryConfigBuilder, TransportError,
+    AsyncTelemetryClient, Complexity, PredictionQuery, Provider, Request, Response, RetryPolicy,
+    TaskType, TelemetryConfigBuilder, TransportError,
 };
 use telemetry_tests::{Log, config, events, status, track};
 use tokio::time::{self, Instant};
@@ -144,6 +145,25 @@ async fn a_stop_cuts_the_attempt_that_is_under_way_at_its_deadline() {
         assert_eq!((stats.delivered, stats.requests), (0, 1));
         assert!(stats.is_balanced());
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn predictions_and_guards_go_by_the_same_clock() {
+    let answer = r#"[{"prediction": null}]"#;
+    let config = url().no_data_cache_ttl(60 * SECOND).build().unwrap();
+    let client = AsyncTelemetryClient::with_transport(config, move |_| async move {
+        Ok(Response::new(answer.into()))
+    });
+    let task = client.begin(client.event());
+    let query = PredictionQuery::new(TaskType::Testing, "m", Provider::Ollama, Complexity::Low);
+    client.predict(&query).await.unwrap();
+    time::sleep(59 * SECOND).await;
+    assert!(client.prediction(&query).is_some());
+    time::sleep(2 * SECOND).await;
+    assert_eq!(client.prediction(&query), None);
+    let cached = client.handle().cached_prediction(&query).unwrap();
+    assert!(is_close(cached.age, 61 * SECOND) && !cached.is_fresh, "{cached:?}");
+    assert!(is_close(task.elapsed(), 61 * SECOND), "{:?}", task.elapsed());
 }
 
 #[tokio::test(start_paused = true)]

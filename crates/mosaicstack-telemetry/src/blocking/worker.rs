@@ -30,7 +30,7 @@ pub(super) fn spawn(
         let worker = worker.clone();
         move || worker.unpark()
     };
-    let (lifecycle, driver) = Lifecycle::new(config, clock::start(), wake);
+    let (lifecycle, driver) = Lifecycle::new(config, clock::now, wake);
     if let Some(driver) = driver {
         let transport = Arc::clone(transport);
         let named = thread::Builder::new().name("mosaicstack-telemetry".into());

@@ -33,7 +33,7 @@ pub(super) fn spawn(
         let notify = Arc::clone(&notify);
         move || notify.notify_one()
     };
-    let (lifecycle, driver) = Lifecycle::new(config, clock::start_at(clock::tokio_now()), wake);
+    let (lifecycle, driver) = Lifecycle::new(config, clock::tokio_now, wake);
     let home = Home::current();
     if let Some(driver) = driver {
         let transport = Arc::clone(transport);

@@ -43,7 +43,7 @@ pub struct Quality {
 
 /// The use of the model's context window; what is not named is 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Context {
+pub struct ContextWindow {
     /// How often the context was compacted.
     pub compactions: u64,
     /// How often the context was rotated.

@@ -41,19 +41,14 @@ impl PredictionData {
             duration_ms: whole(self.duration_ms.median()),
         }
     }
-
-    /// As [`estimate`](Self::estimate), with the token medians times their
-    /// [correction factors](PredictionData::correction_factors). Cost and duration have no factors
-    /// and stay as they are.
-    #[must_use]
-    pub fn corrected_estimate(&self) -> Estimate {
-        self.estimate().corrected(self.correction_factors)
-    }
 }
 
 impl Estimate {
-    /// The same with the tokens times their factors, for an estimate of one's own that tends to be as
-    /// far off as others' have been.
+    /// The same with the tokens times their factors: for an estimate of one's own, which may be as far
+    /// off as others' have been. Cost and duration have no factors and stay as they are.
+    ///
+    /// What the factors are for is said by no public source; that they are actual over estimated is an
+    /// assumption. [`PredictionData::estimate`] is made of what tasks took, not of estimates.
     ///
     /// ```
     /// use telemetry_model::{CorrectionFactors, Estimate};
@@ -97,10 +92,10 @@ mod tests {
             duration_ms: 1500,
         };
         assert_eq!(data.estimate(), medians);
-        assert_eq!(data.corrected_estimate(), medians);
+        assert_eq!(data.estimate().corrected(data.correction_factors), medians);
         data.correction_factors = CorrectionFactors::new(1.25, 0.5);
         let corrected = Estimate { input_tokens: 1250, output_tokens: 151, ..medians };
-        assert_eq!(data.corrected_estimate(), corrected);
+        assert_eq!(data.estimate().corrected(data.correction_factors), corrected);
         assert_eq!(data.estimate(), medians);
     }
 
@@ -123,7 +118,7 @@ mod tests {
         let mut data = PredictionData::default();
         data.input_tokens.median = f64::MAX;
         data.correction_factors = CorrectionFactors::new(f64::MAX, f64::NAN);
-        let corrected = data.corrected_estimate();
+        let corrected = data.estimate().corrected(data.correction_factors);
         assert_eq!((corrected.input_tokens, corrected.output_tokens), (MAX, 0));
     }
 }
