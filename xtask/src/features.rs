@@ -15,12 +15,14 @@ pub(crate) fn table(tree: &Tree) -> Vec<Cargo> {
                 [] => String::new(),
                 names => format!(" --features {}", names.join(",")),
             };
+            let examples = format!("-p {} --doc --no-default-features{features}", manifest.package);
             let choice = format!("-p {} --lib --no-default-features{features}", manifest.package);
             commands.extend([
                 cargo(format!("clippy {choice} -- -D warnings")),
                 // As the tests see it: they bring dependencies and code of their own.
                 cargo(format!("clippy {choice} --profile test -- -D warnings")),
                 cargo(format!("test {choice}")),
+                cargo(format!("test {examples}")),
                 cargo(format!("doc {choice} --no-deps")).with("RUSTDOCFLAGS", "-D warnings"),
             ]);
         }
@@ -103,17 +105,18 @@ mod tests {
             ("tests/downstream/c/Cargo.toml", "[package]\nname = \"c\""),
         ]);
         let table: Vec<String> = table(&tree).iter().map(ToString::to_string).collect();
-        assert_eq!(table.len(), 3 * 4);
+        assert_eq!(table.len(), 3 * 5);
         assert_eq!(
-            table[..5],
+            table[..6],
             [
                 "cargo clippy -p a --lib --no-default-features -- -D warnings",
                 "cargo clippy -p a --lib --no-default-features --profile test -- -D warnings",
                 "cargo test -p a --lib --no-default-features",
+                "cargo test -p a --doc --no-default-features",
                 "RUSTDOCFLAGS=\"-D warnings\" cargo doc -p a --lib --no-default-features --no-deps",
                 "cargo clippy -p a --lib --no-default-features --features x -- -D warnings",
             ]
         );
-        assert_eq!(table[10], "cargo test -p a --lib --no-default-features --features y");
+        assert_eq!(table[12], "cargo test -p a --lib --no-default-features --features y");
     }
 }

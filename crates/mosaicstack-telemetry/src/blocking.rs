@@ -23,13 +23,16 @@ use crate::{
 /// has neither thread nor queue.
 ///
 /// ```no_run
+/// # #[cfg(feature = "ureq")]
+/// # fn report() -> Result<(), mosaicstack_telemetry::ConfigError> {
 /// use mosaicstack_telemetry::*;
 ///
 /// let client = TelemetryClient::start(TelemetryConfig::from_env()?);
 /// client.track(client.event().outcome(Outcome::Success).build());
 /// let stats = client.stop();
 /// println!("{} events were delivered", stats.delivered);
-/// # Ok::<(), ConfigError>(())
+/// # Ok(())
+/// # }
 /// ```
 #[must_use = "dropping it stops it"]
 pub struct TelemetryClient {

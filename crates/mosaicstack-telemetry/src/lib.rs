@@ -1,4 +1,9 @@
-#![doc = include_str!("../README.md")]
+#![cfg_attr(feature = "ureq", doc = include_str!("../README.md"))]
+// Its examples use what the default features give.
+#![cfg_attr(
+    not(feature = "ureq"),
+    doc = "Reports AI-coding task completions to a Mosaic Stack Telemetry server, and asks it for predictions."
+)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod blocking;

@@ -81,10 +81,11 @@ fn a_full_batch_waits_if_that_is_configured() {
 
 #[test]
 fn requests_have_the_configured_time_out() {
-    let mut simulation = simulation();
+    let config = config("https://example.com").request_timeout(3 * SECOND).build().unwrap();
+    let mut simulation = Simulation::new(&config);
     track(&simulation.handle, 1);
     simulation.run_until(INTERVAL, accept);
-    assert_eq!(simulation.sent[0].timeout, 10 * SECOND);
+    assert_eq!(simulation.sent[0].timeout, 3 * SECOND);
 }
 
 #[test]
