@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use mosaicstack_telemetry::{AsyncTelemetryClient, TelemetryClient, TelemetryConfig};
+use mosaicstack_telemetry::{AsyncTelemetryClient, Outcome, TelemetryClient, TelemetryConfig};
 use telemetry_collector::{Answer, Collector};
 use telemetry_tests::track;
 use tokio::{
@@ -169,6 +169,25 @@ fn both_clients_work_in_one_program() {
         arrived.sort();
         tracked.sort();
         assert_eq!(arrived, tracked);
+    });
+}
+
+#[test]
+fn a_task_that_is_cancelled_is_reported() {
+    on_each_runtime(|| async {
+        let collector = collector();
+        let client = client(&collector);
+        let guard = client.begin(client.event()).unfinished_as(Outcome::Timeout);
+        let task = tokio::spawn(async move {
+            std::future::pending::<()>().await;
+            guard.finish(Outcome::Success)
+        });
+        task::yield_now().await;
+        task.abort();
+        assert!(task.await.unwrap_err().is_cancelled());
+        client.stop().await;
+        let outcomes: Vec<_> = collector.events().into_iter().map(|it| it.outcome).collect();
+        assert_eq!(outcomes, [Outcome::Timeout]);
     });
 }
 

@@ -2,8 +2,8 @@
 //! come back.
 //!
 //! ```text
-//! cargo run --release --example tour              # with a collector of its own
-//! cargo run --release --example tour -- FILE      # other runs, in the form of data/README.md
+//! cargo run --example tour              # with a collector of its own
+//! cargo run --example tour -- FILE      # other runs, in the form of data/README.md
 //! ```
 //!
 //! With `MOSAIC_TELEMETRY_SERVER_URL` set, it reports to the server that the environment names;

@@ -42,7 +42,8 @@ pub struct TelemetryClient {
 }
 
 impl TelemetryClient {
-    /// Starts a client that sends with [`UreqTransport`](crate::UreqTransport).
+    /// Starts a client that sends with [`UreqTransport`](crate::UreqTransport). Needs the feature
+    /// `ureq`, which is on by default.
     ///
     /// Cannot fail: what goes wrong is logged and shows in the [`Stats`].
     #[cfg(feature = "ureq")]

@@ -31,6 +31,7 @@ use crate::{ConfigError, RetryPolicy, ServerUrl, credentials::ApiKey};
 ///
 /// | parameter | default | |
 /// |---|---|---|
+/// | `default_server_url` | none | the URL if neither code nor environment names one |
 /// | `shutdown_timeout` | 5 s | how long `stop` and dropping a client may take |
 /// | `no_data_cache_ttl` | 10 min | how long "no data" counts as a fresh answer |
 /// | `early_flush` | true | a full batch does not wait for the interval |

@@ -56,7 +56,9 @@ impl ServerUrl {
         if url.contains('#') {
             return Err(format!("{EXPECTED}, found one with a fragment"));
         }
-        let uri: Uri = url.parse().map_err(|error| format!("{EXPECTED}, found none: {error}"))?;
+        let uri: Uri = url
+            .parse()
+            .map_err(|error| format!("{EXPECTED}, found a text that is none: {error}"))?;
         let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
             return Err(format!("{EXPECTED}, found one without scheme or host"));
         };
@@ -142,11 +144,11 @@ mod tests {
     #[test]
     fn what_is_no_server_is_refused() {
         for (bad, reason) in [
-            ("", "found none"),
+            ("", "found a text that is none"),
             ("tel-api.mosaicstack.dev", "without scheme or host"),
             ("/v1", "without scheme or host"),
             ("ftp://example.com", "found the scheme"),
-            ("https://", "found none"),
+            ("https://", "found a text that is none"),
             ("https://user:hunter2@example.com", "user name or password"),
             ("https://example.com/?key=hunter2", "with a query"),
             ("https://example.com/#hunter2", "with a fragment"),

@@ -27,7 +27,8 @@ impl TelemetryHandle {
     /// A handle, and the [`Submitter`] that a driver of one's own runs instead of a client.
     ///
     /// `wake` is called when the driver should call [`Submitter::poll`] before the time it was
-    /// told. It is called from [`track`](Self::track) alone, so it must not block.
+    /// told. It is called from [`track`](Self::track) alone and on its thread, so it must neither
+    /// block nor panic; what it allocates and locks adds to what `track` promises.
     ///
     /// For predictions, such a driver carries out a
     /// [`prediction_lookup`](Self::prediction_lookup).

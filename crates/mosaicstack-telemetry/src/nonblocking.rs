@@ -17,7 +17,7 @@ use crate::{
     lifecycle::Lifecycle,
 };
 
-/// Reports events from a task on tokio.
+/// Reports events from a task on tokio. Needs the feature `tokio`.
 ///
 /// Running from the moment it is made, which has to be inside a runtime with timers (and I/O, if the
 /// transport is hyper's); a current-thread one will do.
@@ -59,7 +59,8 @@ pub struct AsyncTelemetryClient {
 }
 
 impl AsyncTelemetryClient {
-    /// Starts a client that sends with [`HyperTransport`](crate::HyperTransport).
+    /// Starts a client that sends with [`HyperTransport`](crate::HyperTransport). Needs the feature
+    /// `hyper`.
     ///
     /// Cannot fail: what goes wrong is logged and shows in the [`Stats`]. Outside a runtime, events
     /// only wait in the queue.

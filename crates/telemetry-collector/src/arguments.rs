@@ -22,7 +22,7 @@ Usage: telemetry-collector [options]
   --instance-id UUID   take events of this instance only (default: of any)
   --help               print this
 
-Ctrl-C ends it.";
+Ctrl-C or SIGTERM ends it.";
 
 /// What the command line asks for.
 #[derive(Clone, PartialEq, Eq)]

@@ -44,6 +44,9 @@ use crate::{Request, Response, TransportError};
 /// - **No retries:** they are the client's, which knows the server's wishes.
 ///
 /// A panic costs one attempt: the client catches it, counts it, and goes on.
+#[diagnostic::on_unimplemented(
+    note = "what is shared or boxed goes into a closure, as the documentation of the trait shows"
+)]
 pub trait Transport: Send + Sync {
     /// Sends the request and returns the answer.
     ///

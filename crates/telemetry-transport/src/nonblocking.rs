@@ -24,8 +24,24 @@ pub type ResponseFuture<'a> =
 /// accepts(transport);
 /// ```
 ///
+/// A transport that is shared goes into a closure:
+///
+/// ```
+/// # use std::sync::Arc;
+/// # use telemetry_transport::{AsyncTransport, Request};
+/// # fn example(shared: Arc<dyn AsyncTransport>) -> impl AsyncTransport {
+/// move |request: Request| {
+///     let shared = Arc::clone(&shared);
+///     async move { shared.send(request).await }
+/// }
+/// # }
+/// ```
+///
 /// Dropping the future gives up the request. The runtime is the implementation's own affair: a
 /// transport that needs one must say which.
+#[diagnostic::on_unimplemented(
+    note = "what is shared or boxed goes into a closure, as the documentation of the trait shows"
+)]
 pub trait AsyncTransport: Send + Sync {
     /// Sends the request and returns the answer.
     ///

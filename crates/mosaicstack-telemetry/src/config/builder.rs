@@ -273,7 +273,11 @@ fn in_code(value: impl Into<String>) -> Option<Text> {
 
 fn parse_instance(text: &str) -> Result<Uuid, String> {
     Uuid::parse_str(text).map_err(|_| {
-        "expected a UUID such as a1b2c3d4-e5f6-4a7b-8c9d-0e1f2a3b4c5d, found none".into()
+        let found = text.chars().count();
+        format!(
+            "expected a UUID such as a1b2c3d4-e5f6-4a7b-8c9d-0e1f2a3b4c5d, found {found} characters \
+             that are none"
+        )
     })
 }
 
