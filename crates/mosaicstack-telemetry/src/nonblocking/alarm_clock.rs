@@ -108,14 +108,14 @@ mod tests {
     #[test]
     fn alarms_ring_in_their_order_and_then_the_thread_ends() {
         let clock = Arc::<AlarmClock>::default();
-        let ([one, two, three, four], rings) = wakers();
+        let ([one, two, three, four, five], rings) = wakers();
         let start = clock::now();
         let at = |milliseconds| start + Duration::from_millis(milliseconds);
         clock.set(at(20), two);
         clock.set(at(10), one);
         let removed = clock.set(at(15), three);
         clock.remove(removed);
-        let updated = clock.set(at(30), four.clone());
+        let updated = clock.set(at(30), five);
         assert!(clock.update(updated, &four));
         drop(four);
         assert_eq!([(); 3].map(|()| rings.recv_timeout(AMPLE).unwrap()), [1, 2, 4]);
