@@ -124,3 +124,20 @@ fn formats_may_be_asserted() {
         assert!(strict.is_valid(&document), "{}", case.name);
     }
 }
+
+#[test]
+fn a_line_break_at_the_end_is_refused_where_the_dollar_sign_ignores_it() {
+    let [Body { schema, .. }, ..] = Body::all();
+    // What `$` means to Python and Perl.
+    let text = schema.to_string().replace("$\"", "\\n?$\"");
+    assert_ne!(text, schema.to_string());
+    let schema = serde_json::from_str(&text).unwrap();
+    let validator = jsonschema::draft202012::new(&schema).unwrap();
+    let event = json!(event());
+    assert!(validator.is_valid(&event));
+    for key in ["instance_id", "event_id", "timestamp"] {
+        let mut event = event.clone();
+        event[key] = format!("{}\n", event[key].as_str().unwrap()).into();
+        assert!(!validator.is_valid(&event), "{key}");
+    }
+}

@@ -130,11 +130,18 @@ pub(crate) fn version(_: &mut SchemaGenerator) -> Schema {
 }
 
 pub(crate) fn uuid(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({ "type": "string", "format": "uuid", "pattern": UUID })
+    // Where `$` matches before a last line break as well, the length refuses it.
+    json_schema!({ "type": "string", "format": "uuid", "pattern": UUID, "maxLength": 36 })
 }
 
 pub(crate) fn timestamp(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({ "type": "string", "format": "date-time", "pattern": TIMESTAMP })
+    // The same, for a text of any length.
+    json_schema!({
+        "type": "string",
+        "format": "date-time",
+        "pattern": TIMESTAMP,
+        "not": { "pattern": "\n" },
+    })
 }
 
 impl JsonSchema for Percentiles {
