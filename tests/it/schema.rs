@@ -110,6 +110,12 @@ fn what_json_schema_cannot_say_is_said_by_the_validation_alone() {
         let batch = format!("{{\"events\":[{json}]}}");
         assert_eq!(of_batches.verdict(&batch).is_err(), json == twice);
     }
+    let json = json!(event()).to_string();
+    for count in ["1.00000000000000001", "-1e-400"] {
+        let json = json.replacen("\"retry_count\":0", &format!("\"retry_count\":{count}"), 1);
+        assert!(of_events.verdict(&json).is_err(), "{count}");
+        assert!(!(of_events.accepts)(json.as_bytes()), "{count}");
+    }
     let none = r#"{"prediction":null,"metadata":{"sample_size":0,"confidence":"none"}}"#;
     let repeated = format!(r#"{{"results":[],"results":[{none}]}}"#);
     assert!(of_answers.verdict(&repeated).is_err());
