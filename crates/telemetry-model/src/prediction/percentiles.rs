@@ -50,8 +50,8 @@ impl TokenDistribution {
 
 /// A median, and what other percentiles the server names.
 ///
-/// On the wire a map from names to numbers. Reading fails without `median`; of the lenient reading,
-/// what is `null` is left out.
+/// On the wire a map from names to numbers. Reading with serde leaves out what is `null`, and fails
+/// without `median`.
 ///
 /// ```
 /// use telemetry_model::Percentiles;
