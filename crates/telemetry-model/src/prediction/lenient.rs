@@ -21,7 +21,7 @@ pub(super) fn null_as_one<'de, D: Deserializer<'de>>(deserializer: D) -> Result<
 
 impl<'de> Deserialize<'de> for FallbackLevel {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // An untagged enumeration reads no numbers if `serde_json` has `arbitrary_precision`.
+        // An untagged enumeration reads no fractions if `serde_json` has `arbitrary_precision`.
         Ok(match Value::deserialize(deserializer)? {
             Value::String(text) => Self::Text(text),
             other => match other.as_f64() {
