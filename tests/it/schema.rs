@@ -110,6 +110,12 @@ fn what_json_schema_cannot_say_is_said_by_the_validation_alone() {
         let batch = format!("{{\"events\":[{json}]}}");
         assert_eq!(of_batches.verdict(&batch).is_err(), json == twice);
     }
+    let json = json!(event()).to_string();
+    for count in ["1.00000000000000001", "-1e-400"] {
+        let json = json.replacen("\"retry_count\":0", &format!("\"retry_count\":{count}"), 1);
+        assert!(of_events.verdict(&json).is_err(), "{count}");
+        assert!(!(of_events.accepts)(json.as_bytes()), "{count}");
+    }
     let none = r#"{"prediction":null,"metadata":{"sample_size":0,"confidence":"none"}}"#;
     let repeated = format!(r#"{{"results":[],"results":[{none}]}}"#);
     assert!(of_answers.verdict(&repeated).is_err());
@@ -122,5 +128,22 @@ fn formats_may_be_asserted() {
     for case in corpus::cases("event").into_iter().filter(|case| case.is_valid) {
         let document = serde_json::from_str(&case.json).unwrap();
         assert!(strict.is_valid(&document), "{}", case.name);
+    }
+}
+
+#[test]
+fn a_line_break_at_the_end_is_refused_where_the_dollar_sign_ignores_it() {
+    let [Body { schema, .. }, ..] = Body::all();
+    // What `$` means to Python and Perl.
+    let text = schema.to_string().replace("$\"", "\\n?$\"");
+    assert_ne!(text, schema.to_string());
+    let schema = serde_json::from_str(&text).unwrap();
+    let validator = jsonschema::draft202012::new(&schema).unwrap();
+    let event = json!(event());
+    assert!(validator.is_valid(&event));
+    for key in ["instance_id", "event_id", "timestamp"] {
+        let mut event = event.clone();
+        event[key] = format!("{}\n", event[key].as_str().unwrap()).into();
+        assert!(!validator.is_valid(&event), "{key}");
     }
 }

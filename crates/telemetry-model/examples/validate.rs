@@ -5,9 +5,10 @@
 //!     | cargo run -q -p telemetry-model --example validate
 //! ```
 //!
-//! Reads the files that are named, or else the standard input; empty lines are skipped. Exits with 0
-//! if all events are good, 1 if one is not, 2 if something cannot be read. Keeps one line in memory,
-//! and of a line that is longer than an event may be, only the beginning.
+//! Reads the files that are named (`-` is the standard input), or else the standard input; empty lines
+//! are skipped. Exits with 0 if all events are good, 1 if one is not, 2 if something cannot be read or
+//! written. If nobody reads on, it stops reading as well, and exits by what was found so far. Keeps one
+//! line in memory, and of a line that is longer than an event may be, only the beginning.
 
 use std::{
     env,
@@ -18,23 +19,38 @@ use std::{
 
 use telemetry_model::{Fault, Faults, MAX_EVENT_BYTES, TaskCompletionEvent};
 
+/// How some editors mark a file as UTF-8. JSON has no such thing.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
 fn main() -> ExitCode {
     let mut report = Report::new();
-    let files: Vec<_> = env::args_os().skip(1).collect();
-    let mut failures = Vec::new();
-    if files.is_empty()
-        && let Err(error) = check(io::stdin().lock(), "", &mut report)
-    {
-        failures.push(format!("cannot read the standard input: {error}"));
+    let mut files: Vec<_> = env::args_os().skip(1).collect();
+    let is_named = !files.is_empty();
+    if !is_named {
+        files.push("-".into());
     }
+    let mut failures = Vec::new();
     for file in &files {
+        if report.failure.is_some() {
+            break;
+        }
         let name = file.to_string_lossy();
-        let input = File::open(file).map(BufReader::new);
-        if let Err(error) = input.and_then(|it| check(it, &format!("{name}: "), &mut report)) {
-            failures.push(format!("cannot read {name}: {error}"));
+        let place = if is_named { format!("{name}: ") } else { String::new() };
+        if file == "-" {
+            if let Err(error) = check(io::stdin().lock(), &place, &mut report) {
+                failures.push(format!("cannot read the standard input: {error}"));
+            }
+        } else {
+            let input = File::open(file).map(BufReader::new);
+            if let Err(error) = input.and_then(|it| check(it, &place, &mut report)) {
+                failures.push(format!("cannot read {name}: {error}"));
+            }
         }
     }
-    let is_good = report.end();
+    let is_good = report.end().unwrap_or_else(|error| {
+        failures.push(format!("cannot write what is found: {error}"));
+        false
+    });
     for failure in &failures {
         let _ = writeln!(io::stderr(), "{failure}");
     }
@@ -49,11 +65,16 @@ fn main() -> ExitCode {
 fn check(mut input: impl BufRead, place: &str, report: &mut Report) -> io::Result<()> {
     let mut line = Vec::new();
     for number in 1_u64.. {
+        if report.failure.is_some() {
+            break;
+        }
         let Some(length) = read_line(&mut input, &mut line)? else { break };
         let place = format!("{place}line {number}: ");
         if length > MAX_EVENT_BYTES {
             let message = format!("expected at most {MAX_EVENT_BYTES} bytes, found {length}");
             report.bad(&place, 1, [format!("the document: {message}")]);
+        } else if line.starts_with(BYTE_ORDER_MARK) {
+            report.bad(&place, 1, ["the document: expected JSON, found a byte order mark".into()]);
         } else if !line.trim_ascii().is_empty() {
             match TaskCompletionEvent::from_json(&line) {
                 Ok(_) => report.good += 1,
@@ -100,17 +121,20 @@ fn said(faults: &Faults) -> impl Iterator<Item = String> {
     faults.iter().map(said).chain((more > 0).then(|| format!("and {more} more")))
 }
 
-/// What is found, written as it is found. A reader that has gone away is no reason to fail.
+/// What is found, written as it is found.
 struct Report {
     out: BufWriter<StdoutLock<'static>>,
     good: usize,
     bad: usize,
     faults: usize,
+    /// Why nothing more can be written.
+    failure: Option<io::Error>,
 }
 
 impl Report {
     fn new() -> Self {
-        Self { out: BufWriter::new(io::stdout().lock()), good: 0, bad: 0, faults: 0 }
+        let out = BufWriter::new(io::stdout().lock());
+        Self { out, good: 0, bad: 0, faults: 0, failure: None }
     }
 
     fn bad(&mut self, place: &str, count: usize, said: impl IntoIterator<Item = String>) {
@@ -119,17 +143,26 @@ impl Report {
         for text in said {
             // Text from elsewhere, without what could move the cursor.
             let text = text.replace(char::is_control, "\u{fffd}");
-            let _ = writeln!(self.out, "{place}{text}");
+            self.write(&format!("{place}{text}\n"));
         }
     }
 
-    /// Writes the sum and says whether all is good.
-    fn end(mut self) -> bool {
+    /// Writes the sum and says whether all is good. A reader that has gone away, as `head` does, is no
+    /// failure.
+    fn end(mut self) -> io::Result<bool> {
         let Self { good, bad, faults, .. } = self;
         let events = good + bad;
-        let sum = format!("events: {events}, good: {good}, bad: {bad}, faults: {faults}");
-        let _ = writeln!(self.out, "{sum}");
-        let _ = self.out.flush();
-        bad == 0
+        self.write(&format!("events: {events}, good: {good}, bad: {bad}, faults: {faults}\n"));
+        let flushed = self.out.flush();
+        match self.failure.map_or(flushed, Err) {
+            Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error),
+            _ => Ok(bad == 0),
+        }
+    }
+
+    fn write(&mut self, text: &str) {
+        if self.failure.is_none() {
+            self.failure = self.out.write_all(text.as_bytes()).err();
+        }
     }
 }

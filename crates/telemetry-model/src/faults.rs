@@ -2,7 +2,7 @@
 
 use std::{error::Error, fmt};
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use uuid::Uuid;
 
 /// The most faults that one answer lists; the rest is counted.
@@ -16,6 +16,8 @@ const MAX_EXCERPT: usize = 40;
 #[non_exhaustive]
 pub struct Fault {
     /// Where: a JSON pointer (RFC 6901) into the document. Empty for the document as a whole.
+    ///
+    /// A key of more than 40 characters is cut, and ends in `…` then.
     pub pointer: String,
     /// What was expected, and what was found.
     pub message: String,
@@ -33,8 +35,8 @@ impl fmt::Display for Fault {
 /// Everything that is wrong with a document or a value: at least one fault.
 ///
 /// Displays as a line a fault. Lists up to 100 faults and counts the rest; a message repeats only
-/// a short excerpt of what it was found in.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// a short excerpt of what it was found in. Serializes as the sequence of the listed faults.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Faults {
     listed: Vec<Fault>,
     unlisted: usize,
@@ -42,6 +44,15 @@ pub struct Faults {
 }
 
 impl Faults {
+    /// Nothing yet. Not public, since who holds faults relies on there being one:
+    ///
+    /// ```compile_fail,E0599
+    /// telemetry_model::Faults::default();
+    /// ```
+    pub(crate) const fn none() -> Self {
+        Self { listed: Vec::new(), unlisted: 0, event_id: None }
+    }
+
     /// The id of the event they were found in, if it could be read.
     #[must_use]
     pub const fn event_id(&self) -> Option<Uuid> {
@@ -62,7 +73,7 @@ impl Faults {
     }
 
     pub(crate) fn of(pointer: &str, message: impl Into<String>) -> Self {
-        let mut faults = Self::default();
+        let mut faults = Self::none();
         faults.add(pointer, message);
         faults
     }
@@ -125,6 +136,12 @@ impl fmt::Display for Faults {
 
 impl Error for Faults {}
 
+impl Serialize for Faults {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(&self.listed)
+    }
+}
+
 /// A short, quoted piece of `text` for a message.
 pub(crate) fn excerpt(text: &str) -> String {
     match text.char_indices().nth(MAX_EXCERPT) {
@@ -133,11 +150,47 @@ pub(crate) fn excerpt(text: &str) -> String {
     }
 }
 
-/// `key` as a step of a JSON pointer.
+/// `key` as a step of a JSON pointer, cut if it is long.
 pub(crate) fn step(key: &str) -> String {
-    let key = key.replace('~', "~0").replace('/', "~1");
-    match key.char_indices().nth(MAX_EXCERPT) {
-        Some((end, _)) => format!("/{}…", &key[..end]),
-        None => format!("/{key}"),
+    // Cut first: an escape stays whole.
+    let (key, cut) = match key.char_indices().nth(MAX_EXCERPT) {
+        Some((end, _)) => (&key[..end], "…"),
+        None => (key, ""),
+    };
+    format!("/{}{cut}", key.replace('~', "~0").replace('/', "~1"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_long_key_is_cut_between_characters_and_escapes() {
+        assert_eq!(step("a/b~c"), "/a~1b~0c");
+        assert_eq!(step(&"~".repeat(40)), format!("/{}", "~0".repeat(40)));
+        for (key, escaped) in [("/", "~1"), ("~", "~0"), ("\u{1f600}", "\u{1f600}"), ("a/", "a~1")]
+        {
+            let count = MAX_EXCERPT / key.chars().count();
+            let cut = format!("/{}…", escaped.repeat(count));
+            assert_eq!(step(&key.repeat(41)), cut);
+            let odd = step(&format!("x{}", key.repeat(41)));
+            assert!(!odd.trim_end_matches('…').ends_with('~'), "{odd}");
+        }
+    }
+
+    #[test]
+    fn faults_serialize_as_those_that_are_listed() {
+        let mut faults = Faults::of("/model", "one");
+        faults.add("", "other");
+        let listed =
+            json!([{"pointer": "/model", "message": "one"}, {"pointer": "", "message": "other"}]);
+        assert_eq!(json!(faults), listed);
+        for _ in 0..MAX_LISTED {
+            faults.add("", "more");
+        }
+        assert_eq!(json!(faults).as_array().map(Vec::len), Some(MAX_LISTED));
+        assert_eq!(faults.len(), MAX_LISTED + 2);
     }
 }

@@ -1,9 +1,10 @@
 //! What the server answers before a task.
 //!
 //! Reading is lenient where the protocol leaves room: unknown keys are ignored, and what is not
-//! known to be always present has a default.
+//! known to be always present has a default, which `null` stands for as well.
 
 mod estimate;
+mod lenient;
 mod percentiles;
 mod query;
 mod validate;
@@ -53,7 +54,7 @@ pub struct PredictionResponse {
     /// The confidence is [`Confidence::None`] then.
     pub prediction: Option<PredictionData>,
     /// What the prediction rests on.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::null_as_default")]
     #[cfg_attr(feature = "schemars", schemars(!default))]
     pub metadata: PredictionMetadata,
 }
@@ -81,11 +82,11 @@ pub struct PredictionData {
     /// Duration in milliseconds.
     pub duration_ms: Percentiles,
     /// How far estimates have been off.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::null_as_default")]
     #[cfg_attr(feature = "schemars", schemars(!default))]
     pub correction_factors: CorrectionFactors,
     /// How tasks have ended.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::null_as_default")]
     #[cfg_attr(feature = "schemars", schemars(!default))]
     pub quality: QualityPrediction,
 }
@@ -98,8 +99,10 @@ pub struct PredictionData {
 #[non_exhaustive]
 pub struct CorrectionFactors {
     /// For input tokens.
+    #[serde(deserialize_with = "lenient::null_as_one")]
     pub input: f64,
     /// For output tokens.
+    #[serde(deserialize_with = "lenient::null_as_one")]
     pub output: f64,
 }
 
@@ -126,9 +129,11 @@ impl Default for CorrectionFactors {
 #[non_exhaustive]
 pub struct QualityPrediction {
     /// The share that passed the quality gates.
+    #[serde(deserialize_with = "lenient::null_as_default")]
     #[cfg_attr(feature = "schemars", schemars(range(max = 1.0)))]
     pub gate_pass_rate: f64,
     /// The share that succeeded.
+    #[serde(deserialize_with = "lenient::null_as_default")]
     #[cfg_attr(feature = "schemars", schemars(range(max = 1.0)))]
     pub success_rate: f64,
 }
@@ -149,8 +154,10 @@ impl QualityPrediction {
 #[non_exhaustive]
 pub struct PredictionMetadata {
     /// How many tasks it was computed from.
+    #[serde(deserialize_with = "lenient::null_as_default")]
     pub sample_size: u64,
     /// How far it can be relied on.
+    #[serde(deserialize_with = "lenient::null_as_default")]
     pub confidence: Confidence,
     /// Says in words which dimensions were dropped, if any were.
     pub fallback_note: Option<String>,
@@ -175,8 +182,11 @@ impl PredictionMetadata {
     }
 }
 
-/// How far the server fell back. The type is an assumption: a number and a text are both read.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// How far the server fell back.
+///
+/// The type is an assumption: a number and a text are both read, and anything else is kept as text,
+/// as its JSON. The strict validation takes numbers and texts alone.
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
 #[non_exhaustive]
 pub enum FallbackLevel {

@@ -1,5 +1,7 @@
 //! What tokens cost.
 
+use serde::{Deserialize, Serialize};
+
 use crate::TaskCompletionEvent;
 
 const MILLION: u128 = 1_000_000;
@@ -12,7 +14,10 @@ const MILLION: u128 = 1_000_000;
 /// let price = Price::usd_per_million(3.0, 15.0);
 /// assert_eq!(price.cost(150, 300), 4_950); // 150 x 3 + 300 x 15 microdollars
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+///
+/// There is one price for all input: what a provider bills differently, such as cached input, is the
+/// caller's to add. A list of prices can stand in a file: both keys, whole microdollars.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Price {
     /// A million input tokens.
     pub input_micros_per_million: u64,
@@ -32,7 +37,7 @@ impl Price {
     }
 
     /// What tokens cost, in microdollars: exact, then rounded once to the nearest, half a
-    /// microdollar up. At most [`TaskCompletionEvent::MAX_COUNT`].
+    /// microdollar up. Saturates at [`TaskCompletionEvent::MAX_COUNT`].
     #[must_use]
     pub fn cost(&self, input_tokens: u64, output_tokens: u64) -> u64 {
         let input = u128::from(input_tokens) * u128::from(self.input_micros_per_million);
@@ -46,6 +51,8 @@ impl Price {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -64,6 +71,18 @@ mod tests {
         assert_eq!(Price::usd_per_million(0.000_000_4, 0.000_000_6), micros(0, 1));
         assert_eq!(Price::usd_per_million(-3.0, f64::NAN), Price::default());
         assert_eq!(Price::usd_per_million(f64::INFINITY, 0.0), micros(u64::MAX, 0));
+    }
+
+    #[test]
+    fn prices_can_stand_in_a_file() {
+        let list =
+            r#"{"m":{"input_micros_per_million":3000000,"output_micros_per_million":15000000}}"#;
+        let prices: BTreeMap<String, Price> = serde_json::from_str(list).unwrap();
+        assert_eq!(prices["m"], Price::usd_per_million(3.0, 15.0));
+        assert_eq!(serde_json::to_string(&prices).unwrap(), list);
+        for half in [r#"{"input_micros_per_million":1}"#, r#"{"output_micros_per_million":1}"#] {
+            assert!(serde_json::from_str::<Price>(half).is_err(), "no price is 0 by mistake");
+        }
     }
 
     #[test]

@@ -48,7 +48,7 @@ impl<'j> Reader<'j> {
             }
         }
         let values = vec![None; keys.names.len()];
-        let mut reader = Self { keys, values, faults: Faults::default() };
+        let mut reader = Self { keys, values, faults: Faults::none() };
         let mut json = serde_json::Deserializer::from_slice(json);
         let read = json.deserialize_map(&mut reader).and_then(|()| json.end());
         match read {

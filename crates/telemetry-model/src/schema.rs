@@ -5,7 +5,8 @@
 //!
 //! What JSON Schema cannot say, the strict validation says alone: that a key is repeated, that a
 //! document is too large ([`MAX_EVENT_BYTES`](crate::MAX_EVENT_BYTES) and its like), and what is no
-//! JSON at all. A validator that holds numbers as floats may differ from it in the last digits of
+//! JSON at all. A validator that holds numbers as floats takes for whole what is closer to a whole
+//! number than a float can tell (`1.00000000000000001`, `-1e-400`), and may miss the last digits of
 //! large counts.
 //!
 //! ```
@@ -130,11 +131,18 @@ pub(crate) fn version(_: &mut SchemaGenerator) -> Schema {
 }
 
 pub(crate) fn uuid(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({ "type": "string", "format": "uuid", "pattern": UUID })
+    // Where `$` matches before a last line break as well, the length refuses it.
+    json_schema!({ "type": "string", "format": "uuid", "pattern": UUID, "maxLength": 36 })
 }
 
 pub(crate) fn timestamp(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({ "type": "string", "format": "date-time", "pattern": TIMESTAMP })
+    // The same, for a text of any length.
+    json_schema!({
+        "type": "string",
+        "format": "date-time",
+        "pattern": TIMESTAMP,
+        "not": { "pattern": "\n" },
+    })
 }
 
 impl JsonSchema for Percentiles {

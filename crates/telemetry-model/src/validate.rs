@@ -55,7 +55,7 @@ impl TaskCompletionEvent {
     ///
     /// All faults at once, each with a pointer such as `/context_utilization_final`.
     pub fn validate(&self) -> Result<(), Faults> {
-        let mut faults = Faults::default();
+        let mut faults = Faults::none();
         if self.timestamp != timestamp::clamped(self.timestamp) {
             faults.add("/timestamp", "expected a time in the years 0 to 9999, in UTC");
         }
@@ -128,7 +128,7 @@ impl EventBatch {
     ///
     /// All faults of all events, each with a pointer such as `/events/3/model`.
     pub fn validate(&self) -> Result<(), Faults> {
-        let mut faults = Faults::default();
+        let mut faults = Faults::none();
         for (index, event) in self.events().iter().enumerate() {
             if let Err(found) = event.validate() {
                 faults.extend(found.below(&format!("/events/{index}")));

@@ -2,7 +2,7 @@
 
 use std::{
     env, fs,
-    io::Write,
+    io::{ErrorKind, Write},
     path::PathBuf,
     process::{Command, Output, Stdio},
     thread,
@@ -127,7 +127,7 @@ fn whatever_stands_in_a_line_the_next_one_is_checked() {
             format!("line 5: the document: expected at most 65536 bytes, found {}", long.len()),
             "line 7: the document: expected at most 65536 bytes, found 65537".to_owned(),
             "line 8: the document: expected an object, found an array".to_owned(),
-            "line 9: the document: expected an object, found no JSON value".to_owned(),
+            "line 9: the document: expected JSON, found a byte order mark".to_owned(),
             "line 10: /\u{fffd}[2J: expected no such key in schema 1.0".to_owned(),
             sum(9, 6, 6),
         ]
@@ -139,7 +139,9 @@ fn files_are_named() {
     let path = env::temp_dir().join(format!("validate-{}.jsonl", std::process::id()));
     fs::write(&path, "{}").unwrap();
     let data = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("examples/data/events.jsonl");
-    let run = |files: &[&PathBuf]| validate().args(files).output().expect("the example runs");
+    let run = |files: &[&PathBuf]| {
+        validate().args(files).stdin(Stdio::null()).output().expect("the example runs")
+    };
     let output = run(&[&data]);
     assert_eq!((output.status.code(), lines(&output)), (Some(0), vec![sum(20, 0, 0)]));
     let output = run(&[&data, &path]);
@@ -155,4 +157,66 @@ fn files_are_named() {
     assert!(output.stderr.is_empty());
     let said = String::from_utf8(missing.stderr).unwrap();
     assert!(said.starts_with("cannot read no such file: "), "{said}");
+}
+
+#[test]
+fn a_hyphen_is_the_standard_input() {
+    let path = env::temp_dir().join(format!("validate-stdin-{}.jsonl", std::process::id()));
+    fs::write(&path, "[]\n").unwrap();
+    let run = |files: &[&str]| {
+        let input = fs::File::open(&path).expect("it was written");
+        let output = validate().args(files).stdin(input).output().expect("the example runs");
+        lines(&output)
+    };
+    let (alone, named) = (run(&[]), run(&["examples/data/events.jsonl", "-"]));
+    fs::remove_file(&path).unwrap();
+    let fault = "line 1: the document: expected an object, found an array";
+    assert_eq!(alone, [fault.to_owned(), sum(1, 1, 1)]);
+    assert_eq!(named, [format!("-: {fault}"), sum(21, 1, 1)]);
+}
+
+#[test]
+fn a_byte_order_mark_is_named() {
+    let fault = "line 1: the document: expected JSON, found a byte order mark";
+    let (code, lines) = checked(format!("\u{feff}{}", good(2)));
+    assert_eq!((code, lines), (Some(1), vec![fault.to_owned(), sum(2, 1, 1)]));
+}
+
+/// Feeds more than pipes hold to an example that nobody listens to: its exit code, what it says, and
+/// how the feeding ended.
+fn unheard(stdout: Stdio) -> (Option<i32>, String, Option<ErrorKind>) {
+    let mut child = validate()
+        .stdin(Stdio::piped())
+        .stdout(stdout)
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the example runs");
+    drop(child.stdout.take());
+    let mut stdin = child.stdin.take().expect("a pipe");
+    let written = stdin.write_all("{}\n".repeat(100_000).as_bytes());
+    drop(stdin);
+    let output = child.wait_with_output().expect("the example ends");
+    let said = String::from_utf8(output.stderr).expect("text");
+    (output.status.code(), said, written.err().map(|error| error.kind()))
+}
+
+#[test]
+fn if_nobody_reads_on_it_ends() {
+    let stopped = Some(ErrorKind::BrokenPipe);
+    assert_eq!(unheard(Stdio::piped()), (Some(1), String::new(), stopped));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_cannot_be_written_is_told() {
+    let full = || fs::File::options().write(true).open("/dev/full").expect("Linux has it");
+    let (code, said, stopped) = unheard(full().into());
+    assert_eq!((code, stopped), (Some(2), Some(ErrorKind::BrokenPipe)));
+    assert!(
+        said.starts_with("cannot write what is found: ") && said.lines().count() == 1,
+        "{said}"
+    );
+    // All good, so the sum alone is lost.
+    let output = validate().stdin(Stdio::null()).stdout(full()).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
 }

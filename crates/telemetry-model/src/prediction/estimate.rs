@@ -1,5 +1,7 @@
 //! A prediction as numbers to work with.
 
+use serde::{Deserialize, Serialize};
+
 use crate::{CorrectionFactors, PredictionData, TaskCompletionEvent};
 
 /// What a task is expected to take.
@@ -7,7 +9,7 @@ use crate::{CorrectionFactors, PredictionData, TaskCompletionEvent};
 /// Made by [`PredictionData::estimate`]; reported by [`EventBuilder::estimate`].
 ///
 /// [`EventBuilder::estimate`]: crate::EventBuilder::estimate
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Estimate {
     /// Input tokens.
     pub input_tokens: u64,
@@ -97,6 +99,8 @@ mod tests {
         let corrected = Estimate { input_tokens: 1250, output_tokens: 151, ..medians };
         assert_eq!(data.estimate().corrected(data.correction_factors), corrected);
         assert_eq!(data.estimate(), medians);
+        let json = serde_json::to_string(&medians).unwrap();
+        assert_eq!(serde_json::from_str::<Estimate>(&json).unwrap(), medians);
     }
 
     #[test]

@@ -50,7 +50,8 @@ impl TokenDistribution {
 
 /// A median, and what other percentiles the server names.
 ///
-/// On the wire a map from names to numbers. Reading fails without `median`.
+/// On the wire a map from names to numbers. Reading with serde leaves out what is `null`, and fails
+/// without `median`.
 ///
 /// ```
 /// use telemetry_model::Percentiles;
@@ -123,7 +124,8 @@ impl Serialize for Percentiles {
 
 impl<'de> Deserialize<'de> for Percentiles {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let map = BTreeMap::deserialize(deserializer)?;
+        let map = BTreeMap::<String, Option<f64>>::deserialize(deserializer)?;
+        let map = map.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
         Self::from_map(map).ok_or_else(|| D::Error::missing_field(MEDIAN))
     }
 }
