@@ -93,7 +93,7 @@ impl TelemetryClient {
     ///
     /// Events are still pending. They stay queued, and the client goes on trying.
     pub fn flush(&self, deadline: Duration) -> Result<(), FlushError> {
-        let Some(flush) = self.lifecycle.flush(clock::now(), deadline)? else { return Ok(()) };
+        let Some(mut flush) = self.lifecycle.flush(clock::now(), deadline)? else { return Ok(()) };
         if self.worker.is_current() {
             return flush.result();
         }
@@ -165,7 +165,7 @@ impl TelemetryClient {
     }
 
     fn shut_down(&mut self) {
-        let Some(closing) = self.lifecycle.close(clock::now()) else { return };
+        let Some(mut closing) = self.lifecycle.close(clock::now()) else { return };
         if !self.worker.is_current() {
             wait::block_on(|now, cx| closing.poll(now, cx));
         }

@@ -8,7 +8,7 @@ use std::{
 
 use parking_lot::Mutex;
 
-use crate::wait::{Wait, Waiters};
+use crate::wait::{self, Place, Wait, Waiters};
 
 /// How much later than its deadline a call may return: the last attempt ends at the deadline, and
 /// what came of it is worth the wait.
@@ -72,6 +72,7 @@ impl Control {
         &self,
         now: Instant,
         cx: &Context<'_>,
+        place: &mut Place,
         (number, deadline): (u64, Instant),
         settled: impl Fn() -> bool,
     ) -> Wait<bool> {
@@ -83,17 +84,23 @@ impl Control {
         if state.done || (state.begun >= number && sleeps_on) || now >= deadline {
             return Wait::Ready(false);
         }
-        state.waiters.register(cx);
+        state.waiters.register(place, cx);
         Wait::Until(deadline)
     }
 
     /// Whether the worker is done; if not, it wakes the caller when it is.
-    pub(crate) fn poll_done(&self, cx: &Context<'_>) -> bool {
+    pub(crate) fn poll_done(&self, place: &mut Place, cx: &Context<'_>) -> bool {
         let mut state = self.state.lock();
         if !state.done {
-            state.waiters.register(cx);
+            state.waiters.register(place, cx);
         }
         state.done
+    }
+
+    /// Gives a place back: the wait is over, or given up.
+    pub(crate) fn leave(&self, place: Place) {
+        let waker = self.state.lock().waiters.remove(place);
+        drop(waker);
     }
 
     /// For the worker: what there is to do. It is at work from now on.
@@ -122,7 +129,7 @@ impl Control {
             state.sleeps_until = Some(until);
             state.waiters.take()
         };
-        waiters.wake();
+        wait::wake_all(waiters);
         true
     }
 
@@ -130,7 +137,7 @@ impl Control {
     pub(crate) fn progress(&self) {
         // Under the lock, or it could fall between a caller's look and its registration.
         let waiters = self.state.lock().waiters.take();
-        waiters.wake();
+        wait::wake_all(waiters);
     }
 
     /// For the worker: it will do nothing more.
@@ -140,7 +147,7 @@ impl Control {
             state.done = true;
             state.waiters.take()
         };
-        waiters.wake();
+        wait::wake_all(waiters);
     }
 }
 

@@ -15,7 +15,7 @@ use crate::{
     control::{Control, GRACE},
     driver::Driver,
     outbox::Outbox,
-    wait::Wait,
+    wait::{Place, Wait},
 };
 
 /// How long booking a result can take at the most, with other threads in the way. Within what a
@@ -93,7 +93,8 @@ impl Lifecycle {
             return Err(FlushError::new(outbox.pending()));
         }
         let deadline = clock::after(now, deadline);
-        Ok(Some(Flush { control, outbox, number: control.ask_flush(), mark, deadline }))
+        let number = control.ask_flush();
+        Ok(Some(Flush { control, outbox, number, mark, deadline, place: None }))
     }
 
     /// Asks for the last drain; none if there is nothing to wait for.
@@ -105,7 +106,8 @@ impl Lifecycle {
         }
         let deadline = clock::after(now, self.shutdown_timeout);
         control.ask_close(deadline);
-        Some(Closing { control, outbox: Arc::clone(&self.handle.outbox), deadline })
+        let outbox = Arc::clone(&self.handle.outbox);
+        Some(Closing { control, outbox, deadline, place: None })
     }
 }
 
@@ -118,13 +120,18 @@ pub(crate) struct Flush<'a> {
     /// How many events had been queued.
     mark: u64,
     deadline: Instant,
+    place: Place,
 }
 
 impl Flush<'_> {
-    pub(crate) fn poll(&self, now: Instant, cx: &Context<'_>) -> Wait<Result<(), FlushError>> {
-        let settled = || self.outbox.settled() >= self.mark;
-        match self.control.poll_flush(now, cx, (self.number, self.deadline), settled) {
-            Wait::Ready(_) => Wait::Ready(self.result()),
+    pub(crate) fn poll(&mut self, now: Instant, cx: &Context<'_>) -> Wait<Result<(), FlushError>> {
+        let (outbox, mark) = (self.outbox, self.mark);
+        let settled = || outbox.settled() >= mark;
+        let order = (self.number, self.deadline);
+        match self.control.poll_flush(now, cx, &mut self.place, order, settled) {
+            // Not looked at again: while the next batch is being taken out, it can seem to be less.
+            Wait::Ready(true) => Wait::Ready(Ok(())),
+            Wait::Ready(false) => Wait::Ready(self.result()),
             Wait::Until(deadline) => Wait::Until(deadline),
         }
     }
@@ -138,19 +145,26 @@ impl Flush<'_> {
     }
 }
 
+impl Drop for Flush<'_> {
+    fn drop(&mut self) {
+        self.control.leave(self.place);
+    }
+}
+
 /// A last drain that has been asked for.
 #[derive(Debug)]
 pub(crate) struct Closing {
     control: Arc<Control>,
     outbox: Arc<Outbox>,
     deadline: Instant,
+    place: Place,
 }
 
 impl Closing {
     /// Whether the worker is done and the books are closed, or there is no more time for it.
-    pub(crate) fn poll(&self, now: Instant, cx: &Context<'_>) -> Wait<()> {
+    pub(crate) fn poll(&mut self, now: Instant, cx: &Context<'_>) -> Wait<()> {
         let over = clock::after(self.deadline, GRACE);
-        if !self.control.poll_done(cx) && now < over {
+        if !self.control.poll_done(&mut self.place, cx) && now < over {
             return Wait::Until(over);
         }
         // An attempt that was left to itself may be between two of the numbers right now.
@@ -158,6 +172,12 @@ impl Closing {
             return Wait::Ready(());
         }
         Wait::Until(clock::after(now, Duration::from_millis(1)))
+    }
+}
+
+impl Drop for Closing {
+    fn drop(&mut self) {
+        self.control.leave(self.place);
     }
 }
 

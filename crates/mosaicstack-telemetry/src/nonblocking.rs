@@ -13,7 +13,7 @@ use telemetry_transport::AsyncTransport;
 use self::alarm::Home;
 pub use self::predictor::AsyncPredictor;
 use crate::{
-    FlushError, PredictionError, Stats, TaskGuard, TelemetryConfig, TelemetryHandle, clock,
+    FlushError, PredictionError, Stats, TaskGuard, TelemetryConfig, TelemetryHandle,
     lifecycle::Lifecycle,
 };
 
@@ -115,7 +115,7 @@ impl AsyncTelemetryClient {
     ///
     /// Events are still pending. They stay queued, and the client goes on trying.
     pub async fn flush(&self, deadline: Duration) -> Result<(), FlushError> {
-        let Some(flush) = self.lifecycle.flush(clock::tokio_now(), deadline)? else {
+        let Some(mut flush) = self.lifecycle.flush(self.home.now(), deadline)? else {
             return Ok(());
         };
         alarm::wait(&self.home, |now, cx| flush.poll(now, cx)).await
@@ -129,7 +129,7 @@ impl AsyncTelemetryClient {
     /// Dropping the future gives up the wait, not the drain.
     #[doc(alias = "stop_async")]
     pub async fn stop(mut self) -> Stats {
-        if let Some(closing) = self.lifecycle.close(clock::tokio_now()) {
+        if let Some(mut closing) = self.lifecycle.close(self.home.now()) {
             alarm::wait(&self.home, |now, cx| closing.poll(now, cx)).await;
         }
         self.stats()
@@ -195,7 +195,7 @@ impl AsyncTelemetryClient {
 impl Drop for AsyncTelemetryClient {
     fn drop(&mut self) {
         // The drain goes on by itself, and says itself what it leaves behind.
-        let _ = self.lifecycle.close(clock::tokio_now());
+        let _ = self.lifecycle.close(self.home.now());
     }
 }
 

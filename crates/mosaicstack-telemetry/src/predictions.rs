@@ -6,6 +6,7 @@ mod lookup;
 use std::{
     collections::HashMap,
     sync::{Arc, OnceLock},
+    task::Waker,
     time::{Duration, Instant, SystemTime},
 };
 
@@ -21,7 +22,7 @@ pub use self::{
 use crate::{
     PredictionError, TelemetryConfig, Verdict, clock,
     protocol::{self, Protocol},
-    wait::Waiters,
+    wait::{self, Waiters},
 };
 
 /// Answers by their queries.
@@ -51,7 +52,12 @@ struct State {
 }
 
 /// A request under way, and once it has landed, what it brought; none if it was given up.
-type Flight = OnceLock<Option<Landed>>;
+#[derive(Debug)]
+struct Flight {
+    landed: OnceLock<Option<Landed>>,
+    /// From then on, it is not waited for: whoever asks has left it to itself.
+    expires: Instant,
+}
 
 #[derive(Debug)]
 struct Landed {
@@ -95,7 +101,7 @@ impl Predictions {
         &self,
         (now, wall): (Instant, SystemTime),
         queries: &[PredictionQuery],
-        flight: &Flight,
+        flight: &Arc<Flight>,
         result: Result<Response, TransportError>,
     ) {
         let pause = match Verdict::of(&result, wall) {
@@ -106,22 +112,25 @@ impl Predictions {
         let waiters = {
             let mut state = self.state.lock();
             if let Some(wait) = pause {
-                state.closed_until = Some(clock::after(now, wait.min(self.max_retry_after)));
+                let until = clock::after(now, wait.min(self.max_retry_after));
+                state.closed_until = state.closed_until.max(Some(until));
             }
             state.cache.store(now, &landed.answers);
             state.end(queries, flight, Some(landed))
         };
-        waiters.wake();
+        wait::wake_all(waiters);
     }
 
     /// Ends a flight that was given up: whoever waits for it may ask.
-    fn abandon(&self, queries: &[PredictionQuery], flight: &Flight) {
+    fn abandon(&self, queries: &[PredictionQuery], flight: &Arc<Flight>) {
         let waiters = self.state.lock().end(queries, flight, None);
-        waiters.wake();
+        wait::wake_all(waiters);
     }
 
-    fn request(&self, queries: &[PredictionQuery]) -> Option<Request> {
-        self.protocol.as_ref().map(|protocol| protocol.predict(queries, self.timeout))
+    /// There is a server when there is something to ask.
+    fn request(&self, queries: &[PredictionQuery]) -> Request {
+        let request = |protocol: &Protocol| protocol.predict(queries, self.timeout);
+        self.protocol.as_ref().map(request).unwrap_or_default()
     }
 }
 
@@ -129,14 +138,17 @@ impl State {
     fn end(
         &mut self,
         queries: &[PredictionQuery],
-        flight: &Flight,
+        flight: &Arc<Flight>,
         outcome: Option<Landed>,
-    ) -> Waiters {
+    ) -> Vec<Waker> {
         for query in queries {
-            self.flights.remove(query);
+            // Another may have taken its place.
+            if self.flights.get(query).is_some_and(|it| Arc::ptr_eq(it, flight)) {
+                self.flights.remove(query);
+            }
         }
         // It ends once: an inquiry is consumed by its completion.
-        let _ = flight.set(outcome);
+        let _ = flight.landed.set(outcome);
         self.waiters.take()
     }
 }

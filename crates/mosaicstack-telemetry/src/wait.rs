@@ -1,7 +1,8 @@
 //! Waiting for another thread or task, whichever way the waiting one can.
 
 use std::{
-    mem,
+    collections::HashMap,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     task::{Context, Wake, Waker},
     time::Instant,
@@ -22,23 +23,41 @@ pub(crate) enum Wait<T> {
 
 /// Those who wait for the same thing.
 #[derive(Debug, Default)]
-pub(crate) struct Waiters(Vec<Waker>);
+pub(crate) struct Waiters {
+    wakers: HashMap<u64, Waker>,
+    places: u64,
+}
+
+/// Where somebody stands among those who wait; to be given back when the wait is over.
+pub(crate) type Place = Option<u64>;
 
 impl Waiters {
-    pub(crate) fn register(&mut self, cx: &Context<'_>) {
-        if !self.0.iter().any(|waker| waker.will_wake(cx.waker())) {
-            self.0.push(cx.waker().clone());
-        }
+    pub(crate) fn register(&mut self, place: &mut Place, cx: &Context<'_>) {
+        let place = *place.get_or_insert_with(|| {
+            self.places += 1;
+            self.places
+        });
+        self.wakers.insert(place, cx.waker().clone());
+    }
+
+    /// What stood there, to be dropped when no lock is held.
+    pub(crate) fn remove(&mut self, place: Place) -> Option<Waker> {
+        self.wakers.remove(&place?)
     }
 
     /// Takes them out, to be woken when no lock is held.
-    pub(crate) fn take(&mut self) -> Self {
-        Self(mem::take(&mut self.0))
+    pub(crate) fn take(&mut self) -> Vec<Waker> {
+        self.wakers.drain().map(|(_, waker)| waker).collect()
     }
+}
 
-    pub(crate) fn wake(self) {
-        self.0.into_iter().for_each(Waker::wake);
-    }
+pub(crate) fn wake_all(wakers: Vec<Waker>) {
+    wakers.into_iter().for_each(wake);
+}
+
+/// A panic of a waker is its executor's affair: it must cost nobody else his wake-up.
+pub(crate) fn wake(waker: Waker) {
+    let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
 }
 
 /// Waits on the calling thread.

@@ -2,6 +2,7 @@
 
 use std::{
     future::{self, Future},
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -21,17 +22,27 @@ use crate::{clock, wait::Wait};
 pub(super) struct Home {
     /// The runtime that it was started in, if there was one.
     runtime: Option<Handle>,
-    /// For those who wait elsewhere.
-    clock: Arc<AlarmClock>,
+    /// None for the worker, which knows that its runtime runs.
+    clock: Option<Arc<AlarmClock>>,
 }
 
 impl Home {
     pub(super) fn current() -> Self {
-        Self { runtime: Handle::try_current().ok(), clock: Arc::default() }
+        Self { runtime: Handle::try_current().ok(), clock: Some(Arc::default()) }
+    }
+
+    /// The same for the worker, whose task the runtime itself polls.
+    pub(super) fn of_worker(&self) -> Self {
+        Self { runtime: self.runtime.clone(), clock: None }
     }
 
     pub(super) const fn runtime(&self) -> Option<&Handle> {
         self.runtime.as_ref()
+    }
+
+    /// The time on the clock by which the caller's deadlines are kept.
+    pub(super) fn now(&self) -> Instant {
+        if self.is_current() { clock::tokio_now() } else { clock::now() }
     }
 
     /// Lends that runtime to a caller that is on none, for a transport that needs one.
@@ -39,7 +50,7 @@ impl Home {
         self.runtime().filter(|_| Handle::try_current().is_err()).map(Handle::enter)
     }
 
-    /// Whether the caller is on that runtime, so that its timers run.
+    /// Whether the caller is on that runtime.
     fn is_current(&self) -> bool {
         let here = Handle::try_current();
         self.runtime().zip(here.ok()).is_some_and(|(home, here)| home.id() == here.id())
@@ -54,7 +65,7 @@ pub(super) async fn wait<T>(
     let mut alarm = None;
     future::poll_fn(|cx| {
         loop {
-            match poll(clock::tokio_now(), cx) {
+            match poll(home.now(), cx) {
                 Wait::Ready(value) => return Poll::Ready(value),
                 Wait::Until(until) => {
                     if Alarm::set(&mut alarm, home, until, cx).is_pending() {
@@ -71,14 +82,11 @@ pub(super) async fn wait<T>(
 /// Wakes a task at a certain time.
 struct Alarm {
     at: Instant,
-    timer: Timer,
-}
-
-enum Timer {
-    /// The runtime's own, which runs as long as the caller is on it.
-    Runtime(Pin<Box<Sleep>>),
-    /// Anywhere else, a timer may be missing, or its runtime may end or stand still.
-    Clock(Arc<AlarmClock>, Key),
+    is_home: bool,
+    /// The runtime's timer, whose clock a test may have stopped. On another executor within the
+    /// runtime's thread, or when the runtime ends, nobody drives it: hence the clock beside it.
+    sleep: Option<Pin<Box<Sleep>>>,
+    clock: Option<(Arc<AlarmClock>, Key)>,
 }
 
 impl Alarm {
@@ -87,36 +95,45 @@ impl Alarm {
         let is_home = home.is_current();
         if let Some(set) = alarm
             && set.at == at
-            && set.timer.is_runtimes() == is_home
+            && set.is_home == is_home
         {
             return set.poll(cx);
         }
-        let timer = if is_home {
-            Timer::Runtime(Box::pin(time::sleep_until(at.into())))
-        } else {
-            Timer::Clock(Arc::clone(&home.clock), home.clock.set(at, cx.waker().clone()))
+        // Without timers, tokio panics. The worker cannot do without; others have the clock.
+        let sleep = || match catch_unwind(|| Box::pin(time::sleep_until(at.into()))) {
+            Err(panic) if home.clock.is_none() => resume_unwind(panic),
+            sleep => sleep.ok(),
         };
-        alarm.insert(Self { at, timer }).poll(cx)
+        let clock =
+            |clock: &Arc<AlarmClock>| (Arc::clone(clock), clock.set(at, cx.waker().clone()));
+        let sleep = is_home.then(sleep).flatten();
+        let clock = home.clock.as_ref().map(clock);
+        alarm.insert(Self { at, is_home, sleep, clock }).poll(cx)
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        match &mut self.timer {
-            Timer::Runtime(sleep) => sleep.as_mut().poll(cx),
-            Timer::Clock(clock, key) if clock.update(*key, cx.waker()) => Poll::Pending,
-            Timer::Clock(..) => Poll::Ready(()),
+        if let Some(sleep) = &mut self.sleep {
+            // When its runtime is about to end, tokio panics.
+            match catch_unwind(AssertUnwindSafe(|| sleep.as_mut().poll(cx))) {
+                Ok(Poll::Ready(())) => return Poll::Ready(()),
+                Ok(Poll::Pending) => {}
+                Err(panic) if self.clock.is_none() => resume_unwind(panic),
+                Err(_) => self.sleep = None,
+            }
         }
-    }
-}
-
-impl Timer {
-    const fn is_runtimes(&self) -> bool {
-        matches!(self, Self::Runtime(_))
+        let is_set = |(clock, key): &(Arc<AlarmClock>, Key)| clock.update(*key, cx.waker());
+        // Once the clock has rung, it is the timer's turn, which may stand still.
+        if self.sleep.is_some() | self.clock.as_ref().is_some_and(is_set) {
+            Poll::Pending
+        } else {
+            Poll::Ready(())
+        }
     }
 }
 
 impl Drop for Alarm {
     fn drop(&mut self) {
-        if let Timer::Clock(clock, key) = &self.timer {
+        if let Some((clock, key)) = &self.clock {
             clock.remove(*key);
         }
     }

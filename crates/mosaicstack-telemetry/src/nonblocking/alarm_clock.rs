@@ -1,10 +1,10 @@
 //! Timers for those who wait where there may be none.
 
-use std::{collections::BTreeMap, fmt, sync::Arc, task::Waker, thread, time::Instant};
+use std::{collections::BTreeMap, fmt, mem, sync::Arc, task::Waker, thread, time::Instant};
 
 use parking_lot::{Condvar, Mutex};
 
-use crate::clock;
+use crate::{clock, wait};
 
 /// Wakes tasks in time, all from one thread, which lives for as long as one is to be woken.
 #[derive(Default)]
@@ -41,7 +41,14 @@ impl AlarmClock {
 
     /// Sees to it that it wakes this one; false if it has rung.
     pub(super) fn update(&self, key: Key, waker: &Waker) -> bool {
-        self.state.lock().alarms.get_mut(&key).map(|it| it.clone_from(waker)).is_some()
+        let mut waker = waker.clone();
+        let mut state = self.state.lock();
+        let set = state.alarms.get_mut(&key);
+        let is_set = set.map(|set| mem::swap(set, &mut waker)).is_some();
+        // Not under the lock: the last waker of a task drops the task, and its alarms with it.
+        drop(state);
+        drop(waker);
+        is_set
     }
 
     pub(super) fn remove(&self, key: Key) {
@@ -49,6 +56,7 @@ impl AlarmClock {
         if removed.is_some() {
             self.changed.notify_one();
         }
+        drop(removed);
     }
 
     fn run(&self) {
@@ -58,7 +66,7 @@ impl AlarmClock {
             if at <= clock::now() {
                 let waker = first.remove();
                 drop(state);
-                waker.wake();
+                wait::wake(waker);
                 state = self.state.lock();
             } else {
                 self.changed.wait_until(&mut state, at);

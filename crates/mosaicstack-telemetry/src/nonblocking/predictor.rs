@@ -101,7 +101,7 @@ impl AsyncPredictor {
                     let sending =
                         worker::send(&*self.transport, request, &self.home, counters, |_| None);
                     let result = sending.await;
-                    lookup.complete(clock::tokio_now(), clock::wall(), inquiry, result);
+                    lookup.complete(self.home.now(), clock::wall(), inquiry, result);
                 }
                 LookupAction::Wait(_) => {}
                 LookupAction::Done(answers) => return answers,

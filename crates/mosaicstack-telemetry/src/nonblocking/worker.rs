@@ -6,6 +6,7 @@ use std::{
     pin::pin,
     sync::Arc,
     task::{Context, Poll},
+    thread,
     time::Instant,
 };
 
@@ -37,7 +38,7 @@ pub(super) fn spawn(
     let home = Home::current();
     if let Some(driver) = driver {
         let transport = Arc::clone(transport);
-        let worker = Worker { driver, transport, notify, home: home.clone(), is_done: false };
+        let worker = Worker { driver, transport, notify, home: home.of_worker(), is_done: false };
         match home.runtime() {
             Some(runtime) => drop(runtime.spawn(worker.run())),
             None => drop(worker),
@@ -94,12 +95,14 @@ impl Drop for Worker {
         if self.is_done {
             lifecycle::report_pending(&self.driver.outbox);
         } else {
+            let reason = if thread::panicking() {
+                "the task has panicked, on a runtime without timers perhaps"
+            } else {
+                "there is no runtime, or it has ended"
+            };
             // A subscriber's panic must not meet another one.
             let _ = catch_unwind(|| {
-                warn!(
-                    target: LOG_TARGET,
-                    "there is no runtime with timers, or it has ended: events only wait in the queue"
-                );
+                warn!(target: LOG_TARGET, "{reason}: events only wait in the queue");
             });
         }
     }
@@ -114,7 +117,7 @@ pub(super) async fn send(
     counters: &Counters,
     mut cut: impl FnMut(&mut Context<'_>) -> Option<Instant>,
 ) -> Result<Response, TransportError> {
-    let expires = clock::after(clock::tokio_now(), Timeout::of(&request));
+    let expires = clock::after(home.now(), Timeout::of(&request));
     let begin = || {
         let _runtime = home.lend();
         transport.send(request)

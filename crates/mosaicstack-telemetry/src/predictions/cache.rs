@@ -57,34 +57,28 @@ impl Cache {
     }
 
     pub(super) fn store(&mut self, now: Instant, answers: &Answers) {
-        let new = answers.keys().filter(|query| !self.entries.contains_key(*query)).count();
-        self.make_room(now, new);
         for (query, response) in answers {
             let ttl = if response.prediction.is_some() { self.ttl } else { self.no_data_ttl };
             let response = Arc::clone(response);
             let entry = Entry { response, answered: now, expires: clock::after(now, ttl) };
             self.entries.insert(query.clone(), entry);
         }
+        self.trim();
     }
 
-    /// Forgets what has expired, and then what expires next, until there is room for `more`.
-    fn make_room(&mut self, now: Instant, more: usize) {
-        let keep = MAX_CACHED.saturating_sub(more);
-        if self.entries.len() <= keep {
-            return;
-        }
-        self.entries.retain(|_, entry| now < entry.expires);
+    /// Forgets what expires first, as far as there are too many.
+    fn trim(&mut self) {
+        let mut excess = self.entries.len().saturating_sub(MAX_CACHED);
+        let Some(index) = excess.checked_sub(1) else { return };
         let mut expiries: Vec<Instant> = self.entries.values().map(|it| it.expires).collect();
         expiries.sort_unstable();
-        let mut excess = expiries.len().saturating_sub(keep);
-        if let Some(last) = excess.checked_sub(1).map(|index| expiries[index]) {
-            // Many can expire at once: no more of them than needed.
-            self.entries.retain(|_, entry| {
-                let goes = excess > 0 && entry.expires <= last;
-                excess -= usize::from(goes);
-                !goes
-            });
-        }
+        let last = expiries[index];
+        // Many can expire at once: no more of them than needed.
+        self.entries.retain(|_, entry| {
+            let goes = excess > 0 && entry.expires <= last;
+            excess -= usize::from(goes);
+            !goes
+        });
     }
 }
 
@@ -187,12 +181,25 @@ mod tests {
     }
 
     #[test]
-    fn what_has_expired_makes_room_first() {
+    fn what_has_expired_makes_room_as_far_as_it_is_needed() {
         let (mut cache, now) = (cache(), clock::now());
         store(&mut cache, now, &queries(0, 1_000));
         let later = now + 100 * SECOND;
         store(&mut cache, later, &queries(2_000, 50));
-        assert_eq!(cache.entries.len(), 50);
+        assert_eq!(fresh(&cache, later, &queries(2_000, 50)), 50);
+        assert_eq!(cache.entries.len(), MAX_CACHED);
+    }
+
+    #[test]
+    fn what_is_asked_again_counts_once() {
+        let (mut cache, now) = (cache(), clock::now());
+        for second in 0..20 {
+            store(&mut cache, now + second * SECOND, &queries(50 * second as usize, 50));
+        }
+        let later = now + 30 * SECOND;
+        store(&mut cache, later, &[queries(0, 25), queries(5_000, 25)].concat());
+        assert_eq!(fresh(&cache, later, &queries(0, 25)), 25);
+        assert_eq!(cache.entries.len(), MAX_CACHED);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::{
     collections::{HashMap, HashSet, VecDeque},
     fmt, mem,
-    sync::Arc,
+    sync::{Arc, OnceLock},
     task::Context,
     time::{Instant, SystemTime},
 };
@@ -12,7 +12,7 @@ use telemetry_model::{PredictionQuery, PredictionRequest, PredictionResponse};
 use telemetry_transport::{Request, Response, TransportError};
 
 use super::{Answers, Flight, Predictions, State};
-use crate::{PredictionError, clock};
+use crate::{PredictionError, clock, wait::Place};
 
 /// What whoever carries out a lookup has to do next.
 #[must_use = "a lookup goes on when it is done"]
@@ -47,6 +47,7 @@ pub struct PredictionLookup {
     error: Option<PredictionError>,
     /// Until when to wait for the others.
     patience: Option<Instant>,
+    place: Place,
 }
 
 /// A request for predictions that is under way.
@@ -77,6 +78,7 @@ impl PredictionLookup {
             answers: Answers::new(),
             error: None,
             patience: None,
+            place: None,
         }
     }
 
@@ -89,28 +91,27 @@ impl PredictionLookup {
         if let Some(error) = self.error.take() {
             return LookupAction::Done(Err(error));
         }
-        if !asked.is_empty()
-            && let Some(request) = predictions.request(&asked)
-        {
-            let flight = Arc::<Flight>::default();
+        let patience = clock::after(now, predictions.timeout);
+        if !asked.is_empty() {
+            let flight = Arc::new(Flight { landed: OnceLock::new(), expires: patience });
             for query in &asked {
                 state.flights.insert(query.clone(), Arc::clone(&flight));
                 self.joined.push((query.clone(), Arc::clone(&flight)));
             }
-            let predictions = Arc::clone(&predictions);
-            return LookupAction::Send(request, Inquiry { predictions, queries: asked, flight });
+            drop(state);
+            let request = predictions.request(&asked);
+            let inquiry = Inquiry { predictions, queries: asked, flight };
+            return LookupAction::Send(request, inquiry);
         }
         if self.joined.is_empty() {
             return LookupAction::Done(Ok(mem::take(&mut self.answers)));
         }
-        let until = *self.patience.get_or_insert_with(|| {
-            // As long as the others' request may take.
-            clock::after(now, predictions.timeout)
-        });
+        // As long as the others' request may take.
+        let until = *self.patience.get_or_insert(patience);
         if now >= until {
             return LookupAction::Done(Err(PredictionError::Transport(TransportError::Timeout)));
         }
-        state.waiters.register(cx);
+        state.waiters.register(&mut self.place, cx);
         LookupAction::Wait(until)
     }
 
@@ -129,7 +130,7 @@ impl PredictionLookup {
     /// Takes over what flights have brought.
     fn collect(&mut self) {
         for (query, flight) in mem::take(&mut self.joined) {
-            match flight.get() {
+            match flight.landed.get() {
                 None => self.joined.push((query, flight)),
                 Some(None) => {
                     self.open.push_back(query);
@@ -157,7 +158,7 @@ impl PredictionLookup {
             let cached = state.cache.read(now, &query);
             if let Some(cached) = cached.filter(|cached| self.takes_cached && cached.is_fresh) {
                 self.answers.insert(query, cached.response);
-            } else if let Some(flight) = state.flights.get(&query) {
+            } else if let Some(flight) = state.flights.get(&query).filter(|it| now < it.expires) {
                 self.joined.push((query, Arc::clone(flight)));
             } else if let Some(until) = state.closed_until.filter(|until| now < *until) {
                 self.error = Some(PredictionError::Paused(until - now));
@@ -166,6 +167,15 @@ impl PredictionLookup {
             }
         }
         asked
+    }
+}
+
+impl Drop for PredictionLookup {
+    fn drop(&mut self) {
+        if self.place.is_some() {
+            let waker = self.predictions.state.lock().waiters.remove(self.place);
+            drop(waker);
+        }
     }
 }
 
