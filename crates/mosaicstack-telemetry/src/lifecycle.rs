@@ -55,9 +55,16 @@ impl Lifecycle {
         wake: impl Fn() + Send + Sync + 'static,
     ) -> (Self, Option<Driver>) {
         let control = Arc::new(Control::new(wake));
+        let process = Process::current();
         let wake = {
             let control = Arc::clone(&control);
-            move || control.wake()
+            // In a forked child nobody is there to be woken, and a lock on the way may be held for
+            // ever.
+            move || {
+                if !process.is_forked() {
+                    control.wake()
+                }
+            }
         };
         let start = clock::start(clock());
         let (mut handle, submitter) = TelemetryHandle::with_submitter(config, start, wake);
@@ -72,7 +79,7 @@ impl Lifecycle {
             handle,
             control: is_enabled.then_some(control),
             shutdown_timeout: config.shutdown_timeout,
-            process: Process::current(),
+            process,
         };
         (lifecycle, driver)
     }

@@ -1,6 +1,11 @@
 //! The asynchronous transport, over hyper.
 
-use std::time::Duration;
+use std::{
+    collections::VecDeque,
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use http::{Uri, Version, uri::PathAndQuery};
@@ -12,14 +17,20 @@ use hyper_util::{
     },
     rt::{TokioExecutor, TokioTimer},
 };
-use tokio::{runtime::Handle, time};
+use tokio::{
+    runtime::{Handle, Id},
+    time,
+};
 
-use self::{error::transport_error, proxy::Environment, resolver::Resolver, tls::Secured};
+use self::{
+    bounded::Bounded, error::transport_error, proxy::Environment, resolver::Resolver, tls::Secured,
+};
 use crate::{
     AsyncTransport, MAX_RESPONSE_BYTES, Request, Response, ResponseFuture, Timeout, TransportError,
     is_loopback, proxy::Exempt,
 };
 
+mod bounded;
 mod error;
 mod proxy;
 mod resolver;
@@ -31,6 +42,9 @@ const IDLE: Duration = Duration::from_secs(15);
 
 /// A head that is not complete when so much of it has come is too long.
 const MAX_HEAD_BYTES: usize = 64 * 1024;
+
+/// For how many runtimes connections are kept, those that asked last.
+const MAX_RUNTIMES: usize = 4;
 
 type Body = Full<Bytes>;
 type Direct = Secured<HttpConnector<Resolver>>;
@@ -55,23 +69,52 @@ type Tunnelled = Secured<Tunnel<Direct>>;
 ///   reached through a proxy: it would be the proxy's own, and the key would travel in the open.
 ///
 /// The runtime must have I/O and time enabled, as `#[tokio::main]` has; tokio panics if it has not.
-/// Where there is no runtime, requests are errors. Connections live on the runtime that made them:
-/// with another one, there are new ones. Names are looked up on short-lived threads, since a look-up
-/// that hangs would hold up the end of the runtime. Making a connection takes 10 seconds at the most,
-/// also when the request allows more.
+/// Where there is no runtime, requests are errors. Connections live on the runtime that made them;
+/// another one has its own, and those of the four that asked last are kept. Names are looked up on
+/// threads beside the runtime's, four at the most, since a look-up that hangs would hold up the end of
+/// the runtime. Making a connection takes 10 seconds at the most, also when the request allows more.
 ///
 /// A clone shares the connections.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct HyperTransport {
-    clients: Result<Clients, TransportError>,
+    parts: Result<Arc<Parts>, TransportError>,
+    /// A connection is driven by the runtime that made it, which may stand still while another one
+    /// asks.
+    clients: Arc<Mutex<VecDeque<(Id, Clients)>>>,
+}
+
+/// What clients are made of.
+struct Parts {
+    environment: Environment,
+    resolver: Resolver,
+    tls: tls::Config,
 }
 
 impl HyperTransport {
     /// Makes a transport. Opens no connection yet, starts nothing and needs no runtime yet.
     #[must_use]
     pub fn new() -> Self {
-        let environment = proxy::environment(|name| std::env::var(name).ok());
-        Self { clients: tls::config().map(|tls| Clients::new(environment, tls)) }
+        let environment = proxy::environment(crate::proxy::variable);
+        Self::with(environment, tls::config())
+    }
+
+    fn with(environment: Environment, tls: Result<tls::Config, TransportError>) -> Self {
+        let resolver = Resolver::new();
+        let parts = tls.map(|tls| Arc::new(Parts { environment, resolver, tls }));
+        Self { parts, clients: Arc::default() }
+    }
+
+    /// The clients of a runtime.
+    fn clients(&self, runtime: Id) -> Result<Clients, TransportError> {
+        let parts = self.parts.as_ref().map_err(Clone::clone)?;
+        let mut all = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, clients)) = all.iter().find(|(id, _)| *id == runtime) {
+            return Ok(clients.clone());
+        }
+        let clients = Clients::new(parts);
+        all.truncate(MAX_RUNTIMES - 1);
+        all.push_front((runtime, clients.clone()));
+        Ok(clients)
     }
 }
 
@@ -84,9 +127,9 @@ impl Default for HyperTransport {
 impl AsyncTransport for HyperTransport {
     fn send(&self, request: Request) -> ResponseFuture<'_> {
         Box::pin(async move {
-            Handle::try_current().map_err(TransportError::other)?;
+            let runtime = Handle::try_current().map_err(TransportError::other)?;
             check(request.uri())?;
-            let clients = self.clients.as_ref().map_err(Clone::clone)?;
+            let clients = self.clients(runtime.id())?;
             time::timeout(Timeout::of(&request), clients.send(request))
                 .await
                 .unwrap_or(Err(TransportError::Timeout))
@@ -94,37 +137,44 @@ impl AsyncTransport for HyperTransport {
     }
 }
 
-#[derive(Clone, Debug)]
+impl fmt::Debug for HyperTransport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Not the parts: the proxy's password is among them.
+        f.debug_struct("HyperTransport").finish_non_exhaustive()
+    }
+}
+
+#[derive(Clone)]
 struct Clients {
-    direct: Client<Direct, Body>,
+    direct: Client<Bounded<Direct>, Body>,
     proxied: Option<Proxied>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 struct Proxied {
-    client: Result<Client<Tunnelled, Body>, TransportError>,
+    client: Result<Client<Bounded<Tunnelled>, Body>, TransportError>,
     exempt: Exempt,
 }
 
 impl Clients {
-    fn new(environment: Environment, tls: tls::Config) -> Self {
-        let mut http = HttpConnector::new_with_resolver(Resolver);
+    fn new(Parts { environment, resolver, tls }: &Parts) -> Self {
+        let mut http = HttpConnector::new_with_resolver(resolver.clone());
         http.enforce_http(false);
         http.set_nodelay(true);
-        // The time-out of a request does not bound a connection that is made beside it.
+        // For all addresses of a name together: each gets its share.
         http.set_connect_timeout(Some(Timeout::DEFAULT));
-        let direct = tls::secured(http, &tls);
-        let proxied = environment.proxy.map(|proxy| Proxied {
-            client: proxy.map(|proxy| {
+        let direct = tls::secured(http, tls);
+        let proxied = environment.proxy.as_ref().map(|proxy| Proxied {
+            client: proxy.as_ref().map_err(Clone::clone).map(|proxy| {
                 let mut tunnel = Tunnel::new(proxy.uri().clone(), direct.clone());
                 if let Some(credentials) = proxy.basic_auth() {
                     tunnel = tunnel.with_auth(credentials.clone());
                 }
-                client(tls::secured(tunnel, &tls))
+                client(Bounded(tls::secured(tunnel, tls)))
             }),
-            exempt: environment.exempt,
+            exempt: environment.exempt.clone(),
         });
-        Self { direct: client(direct), proxied }
+        Self { direct: client(Bounded(direct)), proxied }
     }
 
     async fn send(&self, mut request: Request) -> Result<Response, TransportError> {

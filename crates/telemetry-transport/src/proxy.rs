@@ -1,11 +1,19 @@
 //! The proxies that the environment names, for every transport the same.
 
+use std::env;
+
 use crate::TransportError;
 
 const PROXY: [&str; 6] =
     ["ALL_PROXY", "all_proxy", "HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"];
 
 const NO_PROXY: [&str; 2] = ["NO_PROXY", "no_proxy"];
+
+/// A variable of the environment, whatever it contains: a proxy whose name cannot be read is there
+/// all the same.
+pub(crate) fn variable(name: &str) -> Option<String> {
+    env::var_os(name).map(|value| value.to_string_lossy().into_owned())
+}
 
 /// What the environment says of proxies; `P` is a proxy that the transport can use.
 pub(crate) struct Environment<P> {

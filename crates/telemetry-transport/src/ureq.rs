@@ -9,7 +9,7 @@ use ureq::{Agent, Proxy, ProxyProtocol};
 
 use crate::{
     MAX_RESPONSE_BYTES, Request, Response, Timeout, Transport, TransportError, is_loopback,
-    proxy::{Environment, Exempt},
+    proxy::{Environment, Exempt, variable},
 };
 
 /// What ureq can add to a clock.
@@ -42,7 +42,7 @@ impl UreqTransport {
     /// Makes a transport. Opens no connection yet and starts no thread.
     #[must_use]
     pub fn new() -> Self {
-        Self::with(Environment::read(|name| std::env::var(name).ok(), parse_proxy))
+        Self::with(Environment::read(variable, parse_proxy))
     }
 
     fn with(environment: Environment<Proxy>) -> Self {

@@ -13,8 +13,6 @@ pub(super) fn transport_error(error: Cause<'_>) -> TransportError {
     for cause in causes(error) {
         match cause.downcast_ref::<io::Error>().map(io::Error::kind) {
             Some(io::ErrorKind::TimedOut) => return TransportError::Timeout,
-            // How rustls reports what it refuses in a handshake.
-            Some(io::ErrorKind::InvalidData) => is_final = true,
             _ => is_final |= cannot_work(cause),
         }
         let text = cause.to_string();
@@ -45,7 +43,9 @@ fn cause(error: Cause<'_>) -> Option<Cause<'_>> {
 fn cannot_work(cause: Cause<'_>) -> bool {
     let is_user = cause.downcast_ref().is_some_and(hyper::Error::is_user);
     #[cfg(feature = "rustls")]
-    let is_user = is_user || cause.is::<rustls::pki_types::InvalidDnsNameError>();
+    let is_user = is_user
+        || cause.is::<rustls::Error>()
+        || cause.is::<rustls::pki_types::InvalidDnsNameError>();
     is_user
 }
 
@@ -57,8 +57,15 @@ mod tests {
     fn what_decides_may_lie_deep_and_every_cause_is_said_once() {
         let deep = |kind| io::Error::other(io::Error::new(kind, "a certificate"));
         let error = transport_error(&TransportError::network(deep(io::ErrorKind::InvalidData)));
-        assert!(matches!(error, TransportError::Other(_)), "{error:?}");
+        assert!(matches!(error, TransportError::Network(_)), "a chunk's length, say: {error:?}");
         assert_eq!(error.to_string().matches("a certificate").count(), 1, "{error}");
+        #[cfg(feature = "rustls")]
+        {
+            let refused = rustls::Error::General("a certificate".into());
+            let refused = io::Error::new(io::ErrorKind::InvalidData, refused);
+            let error = transport_error(&TransportError::network(io::Error::other(refused)));
+            assert!(matches!(error, TransportError::Other(_)), "{error:?}");
+        }
         let error = transport_error(&TransportError::network(deep(io::ErrorKind::TimedOut)));
         assert!(matches!(error, TransportError::Timeout), "{error:?}");
         let error = transport_error(&io::Error::from(io::ErrorKind::ConnectionReset));

@@ -5,20 +5,32 @@ use std::{
     io,
     net::{SocketAddr, ToSocketAddrs},
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
     thread, vec,
 };
 
 use hyper_util::client::legacy::connect::dns::Name;
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 use tower_service::Service;
+
+/// How many look-ups may hang at the same time; others wait for their turn.
+const MAX_LOOK_UPS: usize = 4;
 
 /// A look-up that hangs must not hold up the end of the runtime, which waits for its own threads for
 /// blocking work.
 #[derive(Clone, Debug)]
-pub(super) struct Resolver;
+pub(super) struct Resolver {
+    turns: Arc<Semaphore>,
+}
 
 type Addresses = vec::IntoIter<SocketAddr>;
+
+impl Resolver {
+    pub(super) fn new() -> Self {
+        Self { turns: Arc::new(Semaphore::new(MAX_LOOK_UPS)) }
+    }
+}
 
 impl Service<Name> for Resolver {
     type Response = Addresses;
@@ -30,14 +42,16 @@ impl Service<Name> for Resolver {
     }
 
     fn call(&mut self, name: Name) -> Self::Future {
-        let (sender, receiver) = oneshot::channel();
-        let named = thread::Builder::new().name("telemetry-lookup".into());
-        let spawned = named.spawn(move || {
-            // Nobody may wait for it any more.
-            drop(sender.send((name.as_str(), 0).to_socket_addrs()));
-        });
+        let turns = Arc::clone(&self.turns);
         Box::pin(async move {
-            spawned?;
+            let turn = turns.acquire_owned().await.map_err(io::Error::other)?;
+            let (sender, receiver) = oneshot::channel();
+            let named = thread::Builder::new().name("telemetry-lookup".into());
+            named.spawn(move || {
+                // Nobody may wait for it any more.
+                drop(sender.send((name.as_str(), 0).to_socket_addrs()));
+                drop(turn);
+            })?;
             receiver.await.map_err(io::Error::other)?
         })
     }

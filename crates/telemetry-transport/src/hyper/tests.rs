@@ -20,7 +20,7 @@ fn with(environment: &[(&str, &str)], tls: tls::Config) -> HyperTransport {
     let environment = proxy::environment(|name| {
         environment.iter().find(|(it, _)| *it == name).map(|(_, value)| (*value).to_owned())
     });
-    HyperTransport { clients: Ok(Clients::new(environment, tls)) }
+    HyperTransport::with(environment, Ok(tls))
 }
 
 /// Opens a tunnel to nowhere: what asked for it is in the first result, the request in the second.
@@ -148,7 +148,7 @@ mod with_tls {
         let mut roots = rustls::RootCertStore::empty();
         roots.add_parsable_certificates(certificates.iter().map(|it| (*it).clone()));
         assert_eq!(roots.len(), certificates.len());
-        let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
         rustls::ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .expect("ring has ciphers")
