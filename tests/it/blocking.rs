@@ -4,7 +4,11 @@ mod answers;
 mod transports;
 
 use std::{
-    sync::{Arc, Barrier, mpsc},
+    sync::{
+        Arc, Barrier,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
     thread,
     time::Duration,
 };
@@ -119,6 +123,31 @@ fn threads_can_flush_at_the_same_time() {
         }
     });
     assert_eq!(collector.totals().accepted, 160);
+}
+
+#[test]
+fn a_flush_succeeds_beside_evictions() {
+    let collector = collector();
+    let config = eager(collector.url()).max_queue_size(50).batch_size(7).build().unwrap();
+    let client = TelemetryClient::start(config);
+    let goes_on = AtomicBool::new(true);
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while goes_on.load(Ordering::Relaxed) {
+                    track(&client.handle(), 1);
+                }
+            });
+        }
+        let flushed: Vec<_> = (0..200)
+            .map(|_| {
+                track(&client.handle(), 1);
+                client.flush(AMPLE)
+            })
+            .collect();
+        goes_on.store(false, Ordering::Relaxed);
+        assert!(flushed.iter().all(Result::is_ok), "{flushed:?}");
+    });
 }
 
 #[test]

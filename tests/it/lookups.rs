@@ -197,6 +197,23 @@ fn when_the_one_who_asks_gives_up_another_asks() {
 }
 
 #[test]
+fn one_who_stands_still_holds_up_nobody_after_that() {
+    let simulation = with(|config| config.request_timeout(3 * SECOND));
+    let (handle, now) = (&simulation.handle, simulation.instant());
+    let mut first = handle.prediction_lookup(queries(1));
+    let (request, inquiry) = sends(&mut first, now);
+    waits(&mut handle.prediction_lookup(queries(1)), now + 2 * SECOND);
+    let later = now + 3 * SECOND;
+    let mut other = handle.prediction_lookup(queries(1));
+    let (_, others_inquiry) = sends(&mut other, later);
+    // The first one's end is not the other's.
+    first.complete(later, WALL, inquiry, answer(&request));
+    waits(&mut handle.prediction_refresh(queries(1)), later);
+    other.complete(later, WALL, others_inquiry, answer(&request));
+    asks(&mut handle.prediction_refresh(queries(1)), later);
+}
+
+#[test]
 fn nobody_waits_longer_for_another_than_for_an_answer_of_his_own() {
     let simulation = with(|config| config.request_timeout(3 * SECOND));
     let (handle, now) = (&simulation.handle, simulation.instant());
@@ -258,7 +275,7 @@ proptest! {
             .iter()
             .map(|wanted| {
                 let lookup = handle.prediction_lookup(wanted.iter().map(|&index| all[index].clone()));
-                (Some(lookup), None::<(Request, Inquiry)>)
+                (Some(lookup), None::<(Request, Inquiry, Instant)>)
             })
             .collect();
         // Then all the rest, answered, until nothing is left.
@@ -269,14 +286,14 @@ proptest! {
             match (lookup.as_mut(), under_way.take(), what) {
                 (None, ..) => {}
                 (Some(_), Some(given_up), 0) => drop(given_up),
-                (Some(lookup), Some((_, inquiry)), 1) => {
+                (Some(lookup), Some((_, inquiry, _)), 1) => {
                     lookup.complete(now, WALL, inquiry, Err(TransportError::Timeout));
                 }
-                (Some(lookup), Some((request, inquiry)), _) => {
+                (Some(lookup), Some((request, inquiry, _)), _) => {
                     lookup.complete(now, WALL, inquiry, answer(&request));
                 }
                 (Some(lookup), None, _) => match poll(lookup, now) {
-                    LookupAction::Send(request, inquiry) => *under_way = Some((request, inquiry)),
+                    LookupAction::Send(request, inquiry) => *under_way = Some((request, inquiry, now)),
                     LookupAction::Wait(until) => prop_assert!(until > now),
                     LookupAction::Done(result) => {
                         let wanted: std::collections::HashSet<_> = wants[index].iter().collect();
@@ -288,8 +305,11 @@ proptest! {
                 },
             }
             let mut under_way = Vec::new();
-            for (request, _) in lookups.iter().filter_map(|(_, it)| it.as_ref()) {
-                under_way.extend(asked(request));
+            for (request, _, sent) in lookups.iter().filter_map(|(_, it)| it.as_ref()) {
+                // What takes longer than a request may is asked again.
+                if now < *sent + 10 * SECOND {
+                    under_way.extend(asked(request));
+                }
             }
             let count = under_way.len();
             under_way.sort();

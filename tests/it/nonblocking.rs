@@ -4,6 +4,7 @@ mod attempts;
 mod predictions;
 mod runtimes;
 mod timing;
+mod wakers;
 
 use std::{
     pin::pin,

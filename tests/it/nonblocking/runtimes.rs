@@ -38,7 +38,7 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
 }
 
 /// Waits for a future without any runtime.
-fn park_on<T>(future: impl Future<Output = T>) -> T {
+pub(super) fn park_on<T>(future: impl Future<Output = T>) -> T {
     struct Unpark(thread::Thread);
     impl Wake for Unpark {
         fn wake(self: Arc<Self>) {
@@ -119,6 +119,77 @@ fn a_runtime_that_stands_still_is_not_waited_for() {
     drop(runtime);
 }
 
+/// Calls that wait for what never comes, with deadlines.
+async fn calls(client: AsyncTelemetryClient) -> Stats {
+    let query = PredictionQuery::new(TaskType::Testing, "m", Provider::Ollama, Complexity::Low);
+    track(&client.handle(), 1);
+    client.flush(Duration::from_millis(50)).await.expect_err("nobody answers");
+    client.predict(&query).await.expect_err("nobody answers");
+    client.stop().await
+}
+
+fn brief_client() -> AsyncTelemetryClient {
+    let brief = Duration::from_millis(50);
+    let config = config(URL).shutdown_timeout(brief).request_timeout(brief);
+    AsyncTelemetryClient::with_transport(config.build().expect("right"), silent)
+}
+
+#[test]
+fn another_executor_within_the_runtimes_thread_is_held_up_by_nothing() {
+    for runtime in [current_thread(), multi_thread()] {
+        let stats = returned(move || {
+            // Nobody drives the runtime's timers meanwhile.
+            let nested = runtime.spawn(async { park_on(calls(brief_client())) });
+            runtime.block_on(nested).expect("it does not panic")
+        });
+        assert_eq!((stats.tracked, stats.delivered), (1, 0));
+    }
+}
+
+#[test]
+fn a_handle_of_a_runtime_that_nobody_drives_is_held_up_by_nothing() {
+    let runtime = current_thread();
+    let client = runtime.block_on(async { brief_client() });
+    let handle = runtime.handle().clone();
+    let stats = returned(move || handle.block_on(calls(client)));
+    assert_eq!((stats.tracked, stats.delivered), (1, 0));
+    drop(runtime);
+}
+
+#[test]
+fn a_handle_of_a_runtime_that_has_ended_is_held_up_by_nothing() {
+    let runtime = current_thread();
+    let client = runtime.block_on(async { brief_client() });
+    let handle = runtime.handle().clone();
+    drop(runtime);
+    let stats = returned(move || handle.block_on(calls(client)));
+    assert_eq!((stats.tracked, stats.delivered), (1, 0));
+}
+
+#[test]
+fn a_stopped_clock_elsewhere_stops_nobody() {
+    let client = brief_client();
+    let elsewhere = Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+    let stats = returned(move || elsewhere.block_on(calls(client)));
+    assert_eq!((stats.tracked, stats.delivered), (1, 0));
+}
+
+#[test]
+fn connections_are_those_of_the_runtime_that_asks() {
+    let collector = collector();
+    let (home, other) = (current_thread(), current_thread());
+    let client = home.block_on(async { client(&collector) });
+    let query = PredictionQuery::new(TaskType::Testing, "m", Provider::Ollama, Complexity::Low);
+    other.block_on(client.predict(&query)).unwrap();
+    // The other runtime stands still from now on, and its connection with it.
+    track(&client.handle(), 3);
+    let client = home.block_on(async { client.flush(AMPLE).await.map(|()| client) }).unwrap();
+    assert_eq!(client.stats().delivered, 3);
+    let requests = collector.requests();
+    assert_ne!(requests[0].connection, requests[1].connection);
+    drop(other);
+}
+
 #[test]
 fn a_client_can_be_stopped_without_a_runtime() {
     let collector = collector();
@@ -170,8 +241,7 @@ fn without_timers_events_wait() {
         runtime.block_on(async {
             let client = silent_client(AMPLE);
             track(&client.handle(), 3);
-            tokio::task::yield_now().await;
-            client.flush(AMPLE).await.expect_err("there is no task");
+            client.flush(Duration::from_millis(50)).await.expect_err("there is no task");
             client.stop().await
         })
     });

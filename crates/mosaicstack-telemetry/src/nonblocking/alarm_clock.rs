@@ -145,6 +145,33 @@ mod tests {
         ends(&clock);
     }
 
+    #[test]
+    fn what_a_replaced_waker_takes_along_may_use_the_clock() {
+        struct Last(Arc<AlarmClock>, Mutex<Option<Key>>);
+        impl Wake for Last {
+            fn wake(self: Arc<Self>) {}
+        }
+        impl Drop for Last {
+            fn drop(&mut self) {
+                if let Some(key) = self.1.get_mut().take() {
+                    self.0.remove(key);
+                }
+            }
+        }
+        let (sender, done) = mpsc::channel();
+        thread::spawn(move || {
+            let clock = Arc::<AlarmClock>::default();
+            let last = Arc::new(Last(Arc::clone(&clock), Mutex::default()));
+            let other = clock.set(clock::now() + AMPLE, Waker::noop().clone());
+            *last.1.lock() = Some(other);
+            let key = clock.set(clock::now() + AMPLE, Waker::from(last));
+            assert!(clock.update(key, Waker::noop()));
+            clock.remove(key);
+            sender.send(clock.update(other, Waker::noop()))
+        });
+        assert_eq!(done.recv_timeout(AMPLE), Ok(false));
+    }
+
     /// Waits until the thread has given its share of the clock back.
     fn ends(clock: &Arc<AlarmClock>) {
         let deadline = clock::now() + AMPLE;

@@ -43,3 +43,34 @@ where
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future;
+
+    use super::*;
+
+    #[derive(Clone)]
+    struct Silent;
+
+    impl Service<Uri> for Silent {
+        type Response = ();
+        type Error = io::Error;
+        type Future = future::Pending<io::Result<()>>;
+
+        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn call(&mut self, _: Uri) -> Self::Future {
+            future::pending()
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_does_not_get_ready_ends() {
+        let error = Bounded(Silent).call(Uri::from_static("http://any")).await.unwrap_err();
+        let kind = error.downcast_ref().map(io::Error::kind);
+        assert_eq!(kind, Some(io::ErrorKind::TimedOut));
+    }
+}

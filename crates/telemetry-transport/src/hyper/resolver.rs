@@ -56,3 +56,25 @@ impl Service<Name> for Resolver {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{pin::pin, task::Waker};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn look_ups_wait_for_their_turn() {
+        let mut resolver = Resolver::new();
+        let turns = Arc::clone(&resolver.turns);
+        let hanging = turns.acquire_many(MAX_LOOK_UPS as u32).await.unwrap();
+        let mut look_up = pin!(resolver.call("localhost".parse().unwrap()));
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(look_up.as_mut().poll(&mut cx).is_pending());
+        drop(hanging);
+        assert!(look_up.await.unwrap().all(|address| address.ip().is_loopback()));
+        // The thread gives its turn back when it ends.
+        let all = turns.acquire_many(MAX_LOOK_UPS as u32).await;
+        assert!(all.is_ok());
+    }
+}
