@@ -84,17 +84,22 @@ impl Control {
         if state.done || (state.begun >= number && sleeps_on) || now >= deadline {
             return Wait::Ready(false);
         }
-        state.waiters.register(place, cx);
+        let replaced = state.waiters.register(place, cx);
+        drop(state);
+        drop(replaced);
         Wait::Until(deadline)
     }
 
     /// Whether the worker is done; if not, it wakes the caller when it is.
     pub(crate) fn poll_done(&self, place: &mut Place, cx: &Context<'_>) -> bool {
         let mut state = self.state.lock();
-        if !state.done {
-            state.waiters.register(place, cx);
+        if state.done {
+            return true;
         }
-        state.done
+        let replaced = state.waiters.register(place, cx);
+        drop(state);
+        drop(replaced);
+        false
     }
 
     /// Gives a place back: the wait is over, or given up.

@@ -32,15 +32,19 @@ pub(crate) struct Waiters {
 pub(crate) type Place = Option<u64>;
 
 impl Waiters {
-    pub(crate) fn register(&mut self, place: &mut Place, cx: &Context<'_>) {
+    /// Returns the waker that stood there before, to be dropped when no lock is held: the last one of
+    /// a task drops the task, and what waits in it.
+    #[must_use]
+    pub(crate) fn register(&mut self, place: &mut Place, cx: &Context<'_>) -> Option<Waker> {
         let place = *place.get_or_insert_with(|| {
             self.places += 1;
             self.places
         });
-        self.wakers.insert(place, cx.waker().clone());
+        self.wakers.insert(place, cx.waker().clone())
     }
 
-    /// What stood there, to be dropped when no lock is held.
+    /// What stood there, to be dropped likewise.
+    #[must_use]
     pub(crate) fn remove(&mut self, place: Place) -> Option<Waker> {
         self.wakers.remove(&place?)
     }
@@ -96,5 +100,37 @@ impl Wake for Signal {
     fn wake(self: Arc<Self>) {
         *self.woken.lock() = true;
         self.changed.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Idle;
+
+    impl Wake for Idle {
+        fn wake(self: Arc<Self>) {}
+    }
+
+    fn waker() -> (Waker, std::sync::Weak<Idle>) {
+        let idle = Arc::new(Idle);
+        let weak = Arc::downgrade(&idle);
+        (Waker::from(idle), weak)
+    }
+
+    #[test]
+    fn a_place_has_one_waker_and_what_it_replaces_is_handed_back() {
+        let (mut waiters, mut place) = (Waiters::default(), None);
+        let ((first, first_weak), (second, second_weak)) = (waker(), waker());
+        assert!(waiters.register(&mut place, &Context::from_waker(&first)).is_none());
+        let replaced = waiters.register(&mut place, &Context::from_waker(&second));
+        drop(first);
+        assert_eq!(first_weak.strong_count(), 1, "it is not dropped in between");
+        drop(replaced);
+        assert_eq!(first_weak.strong_count(), 0);
+        drop((second, waiters.remove(place)));
+        assert_eq!(second_weak.strong_count(), 0);
+        assert!(waiters.take().is_empty());
     }
 }

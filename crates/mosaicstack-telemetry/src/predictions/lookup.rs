@@ -111,7 +111,9 @@ impl PredictionLookup {
         if now >= until {
             return LookupAction::Done(Err(PredictionError::Transport(TransportError::Timeout)));
         }
-        state.waiters.register(&mut self.place, cx);
+        let replaced = state.waiters.register(&mut self.place, cx);
+        drop(state);
+        drop(replaced);
         LookupAction::Wait(until)
     }
 
