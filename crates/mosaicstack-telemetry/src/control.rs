@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::wait::{self, Place, Wait, Waiters};
 
@@ -76,7 +76,7 @@ impl Control {
         (number, deadline): (u64, Instant),
         settled: impl Fn() -> bool,
     ) -> Wait<bool> {
-        let mut state = self.state.lock();
+        let state = self.state.lock();
         if settled() {
             return Wait::Ready(true);
         }
@@ -84,28 +84,32 @@ impl Control {
         if state.done || (state.begun >= number && sleeps_on) || now >= deadline {
             return Wait::Ready(false);
         }
-        let replaced = state.waiters.register(place, cx);
-        drop(state);
-        drop(replaced);
+        Self::enter(state, place, cx);
         Wait::Until(deadline)
     }
 
     /// Whether the worker is done; if not, it wakes the caller when it is.
     pub(crate) fn poll_done(&self, place: &mut Place, cx: &Context<'_>) -> bool {
-        let mut state = self.state.lock();
-        if state.done {
-            return true;
+        let state = self.state.lock();
+        let done = state.done;
+        if !done {
+            Self::enter(state, place, cx);
         }
+        done
+    }
+
+    fn enter(mut state: MutexGuard<'_, State>, place: &mut Place, cx: &Context<'_>) {
         let replaced = state.waiters.register(place, cx);
         drop(state);
         drop(replaced);
-        false
     }
 
-    /// Gives a place back: the wait is over, or given up.
+    /// Gives a place back, if there is one: the wait is over, or given up.
     pub(crate) fn leave(&self, place: Place) {
-        let waker = self.state.lock().waiters.remove(place);
-        drop(waker);
+        if place.is_some() {
+            let waker = self.state.lock().waiters.remove(place);
+            drop(waker);
+        }
     }
 
     /// For the worker: what there is to do. It is at work from now on.

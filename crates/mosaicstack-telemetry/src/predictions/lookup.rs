@@ -32,9 +32,10 @@ pub enum LookupAction {
 /// Finds out what the server predicts, without I/O and in virtual time.
 ///
 /// Made by [`TelemetryHandle::prediction_lookup`](crate::TelemetryHandle::prediction_lookup) and
-/// [`TelemetryHandle::prediction_refresh`](crate::TelemetryHandle::prediction_refresh). Lookups of one handle share what
-/// they ask for: a query that is under way is waited for and not asked again. Up to
-/// [`PredictionRequest::MAX_QUERIES`] queries go into a request, one request after the other.
+/// [`TelemetryHandle::prediction_refresh`](crate::TelemetryHandle::prediction_refresh).
+/// Lookups of one handle share what they ask for: a query that is under way is waited for and not
+/// asked again, unless it takes longer than a request may. Up to [`PredictionRequest::MAX_QUERIES`]
+/// queries go into a request, one request after the other.
 #[derive(Debug)]
 #[must_use = "a lookup finds out nothing unless it is polled"]
 pub struct PredictionLookup {
@@ -99,8 +100,9 @@ impl PredictionLookup {
                 self.joined.push((query.clone(), Arc::clone(&flight)));
             }
             drop(state);
-            let request = predictions.request(&asked);
+            // Before anything else can go wrong: dropped, it ends the flight.
             let inquiry = Inquiry { predictions, queries: asked, flight };
+            let request = inquiry.predictions.request(&inquiry.queries);
             return LookupAction::Send(request, inquiry);
         }
         if self.joined.is_empty() {
