@@ -12,6 +12,7 @@ mod integration {}
 #[doc = include_str!("../../docs/from-python.md")]
 mod from_python {}
 
+pub mod evidence;
 mod log;
 mod simulation;
 

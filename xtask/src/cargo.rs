@@ -2,24 +2,26 @@
 
 use std::env;
 use std::fmt::{self, Display, Formatter};
+use std::io::{self, BufRead, BufReader};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Cargo {
-    variable: Option<(&'static str, &'static str)>,
+    variables: Vec<(&'static str, &'static str)>,
     /// Separated by single spaces; none contains one.
     args: String,
 }
 
 pub(crate) fn cargo(args: impl Into<String>) -> Cargo {
-    Cargo { variable: None, args: args.into() }
+    Cargo { variables: Vec::new(), args: args.into() }
 }
 
 impl Cargo {
     /// Sets a variable of the environment.
-    pub(crate) fn with(self, variable: &'static str, value: &'static str) -> Self {
-        Self { variable: Some((variable, value)), ..self }
+    pub(crate) fn with(mut self, variable: &'static str, value: &'static str) -> Self {
+        self.variables.push((variable, value));
+        self
     }
 
     /// Says what it runs, runs it in `root`, and returns whether it succeeded.
@@ -28,6 +30,26 @@ impl Cargo {
         let status = self.command(root).status();
         let status = status.inspect_err(|error| eprintln!("cannot run cargo: {error}"));
         status.is_ok_and(|it| it.success())
+    }
+
+    /// Runs it in `root`, repeats what it prints, and returns that and whether it succeeded.
+    pub(crate) fn echoed(&self, root: &Path) -> (String, bool) {
+        let mut output = String::new();
+        let status = self.echo(root, &mut output);
+        let status = status.inspect_err(|error| eprintln!("cannot run cargo: {error}"));
+        (output, status.is_ok_and(|it| it.success()))
+    }
+
+    fn echo(&self, root: &Path, output: &mut String) -> io::Result<ExitStatus> {
+        let mut child = self.command(root).stdout(Stdio::piped()).spawn()?;
+        for line in child.stdout.take().into_iter().flat_map(|it| BufReader::new(it).split(b'\n')) {
+            let line = line?;
+            let line = String::from_utf8_lossy(&line);
+            println!("{line}");
+            output.push_str(&line);
+            output.push('\n');
+        }
+        child.wait()
     }
 
     /// Runs it in `root` and returns what it prints; fails if it does.
@@ -44,7 +66,7 @@ impl Cargo {
 
     fn command(&self, root: &Path) -> Command {
         let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        command.args(self.args.split(' ')).envs(self.variable).current_dir(root);
+        command.args(self.args.split(' ')).envs(self.variables.iter().copied()).current_dir(root);
         // A cargo typed in a shell has none of these, and ring is built anew when they change.
         for (name, _) in env::vars_os() {
             let text = name.to_string_lossy();
@@ -58,7 +80,7 @@ impl Cargo {
 
 impl Display for Cargo {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        if let Some((name, value)) = self.variable {
+        for (name, value) in &self.variables {
             write!(f, "{name}=\"{value}\" ")?;
         }
         write!(f, "cargo {}", self.args)

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 mod cargo;
 mod ci;
 mod downstream;
+mod evidence;
 mod features;
 mod manifest;
 mod tidy;
@@ -18,6 +19,9 @@ cargo xtask ci STEP...          run only these steps
 cargo xtask ci --list [STEP..]  print the commands instead of running them
 cargo xtask downstream          compare what the crates of tests/downstream depend on with their lists
 cargo xtask downstream --bless  write these lists, and the lock files, anew
+cargo xtask evidence            show what takes minutes or a special build, and print the table
+cargo xtask evidence NAME...    show only these exhibits
+cargo xtask evidence --list     print the commands instead of running them
 cargo xtask tidy                check the architecture, the prose and the sources
 cargo xtask help                print this
 ";
@@ -31,6 +35,7 @@ fn main() -> ExitCode {
     let passed = match args.as_slice() {
         ["ci", args @ ..] => ci::run(&root, args),
         ["downstream", args @ ..] => downstream::run(&root, args),
+        ["evidence", args @ ..] => evidence::run(&root, args),
         ["tidy"] => tidy::run(&root),
         [] | ["help" | "--help" | "-h"] => {
             print!("{HELP}");
