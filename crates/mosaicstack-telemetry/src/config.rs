@@ -9,7 +9,7 @@ use telemetry_model::EventBatch;
 use uuid::Uuid;
 
 pub use self::builder::TelemetryConfigBuilder;
-use crate::{ConfigError, RetryPolicy, ServerUrl, credentials::ApiKey};
+use crate::{ConfigError, RetryPolicy, ServerUrl, credentials::ApiKey, notices::Hook};
 
 /// How a client behaves and whom it talks to.
 ///
@@ -37,6 +37,7 @@ use crate::{ConfigError, RetryPolicy, ServerUrl, credentials::ApiKey};
 /// | `early_flush` | true | a full batch does not wait for the interval |
 /// | `retry_policy` | see [`RetryPolicy`] | delays between attempts |
 /// | `allow_plain_http` | false | `http` to hosts other than loopback |
+/// | `on_notice` | none | a hook that is told what becomes of events |
 ///
 /// What is set in code comes before the environment:
 ///
@@ -67,6 +68,7 @@ pub struct TelemetryConfig {
     pub(crate) retry_policy: RetryPolicy,
     pub(crate) shutdown_timeout: Duration,
     pub(crate) early_flush: bool,
+    pub(crate) on_notice: Option<Hook>,
 }
 
 /// Whom a client talks to.
@@ -114,6 +116,7 @@ impl TelemetryConfig {
             retry_policy: RetryPolicy::default(),
             shutdown_timeout: Duration::from_secs(5),
             early_flush: true,
+            on_notice: None,
         }
     }
 

@@ -14,12 +14,24 @@ use crate::{Action, Delivery, Submitter, clock, control::Control, outbox::Outbox
 /// happen again.
 const PAUSE_AFTER_PANIC: Duration = Duration::from_secs(1);
 
-/// Runs the submitter under the callers' control. Dropped, it tells them that it is done.
+/// Runs the submitter under the callers' control. Dropped, it tells them that it is done, as soon
+/// as the last notice has been told.
 #[derive(Debug)]
 pub(crate) struct Driver {
     pub(crate) control: Arc<Control>,
     pub(crate) outbox: Arc<Outbox>,
     submitter: Submitter,
+    _done: Arc<Done>,
+}
+
+/// Dropped, it tells the callers that nothing more will be done.
+#[derive(Debug)]
+pub(crate) struct Done(pub(crate) Arc<Control>);
+
+impl Drop for Done {
+    fn drop(&mut self) {
+        self.0.done();
+    }
 }
 
 impl Driver {
@@ -27,8 +39,9 @@ impl Driver {
         control: Arc<Control>,
         outbox: Arc<Outbox>,
         submitter: Submitter,
+        done: Arc<Done>,
     ) -> Self {
-        Self { control, outbox, submitter }
+        Self { control, outbox, submitter, _done: done }
     }
 
     /// Takes orders, and says what to do next.
@@ -45,7 +58,7 @@ impl Driver {
         };
         catch_unwind(AssertUnwindSafe(|| poll(&mut self.submitter, &self.control))).unwrap_or_else(
             |_| {
-                self.outbox.counters.panics.add(1);
+                self.outbox.panicked();
                 Action::Wait(clock::after(now, PAUSE_AFTER_PANIC))
             },
         )
@@ -61,7 +74,7 @@ impl Driver {
         let complete = || self.submitter.complete(now, delivery, result);
         if catch_unwind(AssertUnwindSafe(complete)).is_err() {
             // What was to be done next is decided before anything is logged.
-            self.outbox.counters.panics.add(1);
+            self.outbox.panicked();
         }
         self.control.progress();
     }
@@ -69,6 +82,6 @@ impl Driver {
 
 impl Drop for Driver {
     fn drop(&mut self) {
-        self.control.done();
+        self.outbox.notices.close();
     }
 }

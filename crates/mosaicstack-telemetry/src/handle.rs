@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::{
     CachedPrediction, PredictionLookup, Start, Stats, Submitter, TaskGuard, TelemetryConfig, clock,
-    outbox::Outbox, predictions::Predictions,
+    notices::Notices, outbox::Outbox, predictions::Predictions,
 };
 
 /// Records events, reads predictions and the books. Never does I/O.
@@ -29,6 +29,9 @@ impl TelemetryHandle {
     /// `wake` is called when the driver should call [`Submitter::poll`] before the time it was
     /// told. It is called from [`track`](Self::track) alone and on its thread, so it must neither
     /// block nor panic; what it allocates and locks adds to what `track` promises.
+    ///
+    /// A hook that the configuration names is called by [`Submitter::poll`] and
+    /// [`Submitter::complete`], on their thread.
     ///
     /// For predictions, such a driver carries out a
     /// [`prediction_lookup`](Self::prediction_lookup).
@@ -71,7 +74,16 @@ impl TelemetryHandle {
         start: Start,
         wake: impl Fn() + Send + Sync + 'static,
     ) -> (Self, Submitter) {
-        let outbox = Arc::new(Outbox::new(config, wake));
+        Self::new(config, start, wake, Notices::here(config.on_notice.as_ref()))
+    }
+
+    pub(crate) fn new(
+        config: &TelemetryConfig,
+        start: Start,
+        wake: impl Fn() + Send + Sync + 'static,
+        notices: Notices,
+    ) -> (Self, Submitter) {
+        let outbox = Arc::new(Outbox::new(config, wake, notices));
         let submitter = Submitter::new(config, Arc::clone(&outbox), start);
         let handle = Self {
             outbox,

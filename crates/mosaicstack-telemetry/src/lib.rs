@@ -17,6 +17,7 @@ mod handle;
 mod lifecycle;
 #[cfg(feature = "tokio")]
 mod nonblocking;
+mod notices;
 mod outbox;
 mod predictions;
 mod protocol;
@@ -44,6 +45,7 @@ pub use crate::{
     credentials::ServerUrl,
     error::{ConfigError, ConfigFault, FlushError, PredictionError},
     handle::TelemetryHandle,
+    notices::{Cause, Notice},
     predictions::{CachedPrediction, Inquiry, LookupAction, PredictionLookup},
     protocol::Verdict,
     retry::RetryPolicy,

@@ -13,7 +13,8 @@ use tracing::{debug, warn};
 use crate::{
     FlushError, LOG_TARGET, TelemetryConfig, TelemetryHandle, clock,
     control::{Control, GRACE},
-    driver::Driver,
+    driver::{Done, Driver},
+    notices::Notices,
     outbox::Outbox,
     wait::{Place, Wait},
 };
@@ -67,14 +68,17 @@ impl Lifecycle {
             }
         };
         let start = clock::start(clock());
-        let (mut handle, submitter) = TelemetryHandle::with_submitter(config, start, wake);
-        handle.clock = clock;
         let is_enabled = config.is_enabled();
+        let done = Arc::new(Done(Arc::clone(&control)));
+        let hook = config.on_notice.as_ref().filter(|_| is_enabled);
+        let notices = Notices::on_thread(hook, Arc::clone(&done));
+        let (mut handle, submitter) = TelemetryHandle::new(config, start, wake, notices);
+        handle.clock = clock;
         if !is_enabled {
             debug!(target: LOG_TARGET, "telemetry is disabled: events are counted and dropped");
         }
         let outbox = Arc::clone(&handle.outbox);
-        let driver = is_enabled.then(|| Driver::new(Arc::clone(&control), outbox, submitter));
+        let driver = is_enabled.then(|| Driver::new(Arc::clone(&control), outbox, submitter, done));
         let lifecycle = Self {
             handle,
             control: is_enabled.then_some(control),
@@ -104,7 +108,8 @@ impl Lifecycle {
         Ok(Some(Flush { control, outbox, number, mark, deadline, place: None }))
     }
 
-    /// Asks for the last drain; none if there is nothing to wait for.
+    /// Asks for the last drain; none if there is nothing to wait for, or the hook asks, whose end would
+    /// be waited for.
     pub(crate) fn close(&mut self, now: Instant) -> Option<Closing> {
         let control = self.control.take()?;
         self.handle.outbox.close();
@@ -114,6 +119,9 @@ impl Lifecycle {
         let deadline = clock::after(now, self.shutdown_timeout);
         control.ask_close(deadline);
         let outbox = Arc::clone(&self.handle.outbox);
+        if outbox.notices.is_current() {
+            return None;
+        }
         Some(Closing { control, outbox, deadline, place: None })
     }
 }

@@ -7,9 +7,11 @@ use std::{
 
 use telemetry_model::TaskCompletionEvent;
 use telemetry_queue::{Batch, EvictingQueue};
+use telemetry_transport::TransportError;
 
 use crate::{
-    Stats, TelemetryConfig,
+    Notice, Stats, TelemetryConfig,
+    notices::Notices,
     stats::{Counter, Counters},
 };
 
@@ -27,11 +29,16 @@ pub(crate) struct Outbox {
     nudged: AtomicBool,
     /// Whether events are being evicted and the driver knows, or is about to.
     evicting: AtomicBool,
+    pub(crate) notices: Notices,
 }
 
 impl Outbox {
     /// `wake` is called from `track`: it must neither block nor panic.
-    pub(crate) fn new(config: &TelemetryConfig, wake: impl Fn() + Send + Sync + 'static) -> Self {
+    pub(crate) fn new(
+        config: &TelemetryConfig,
+        wake: impl Fn() + Send + Sync + 'static,
+        notices: Notices,
+    ) -> Self {
         // A queue smaller than a batch is full before a batch is.
         let full_batch = config.batch_size.min(config.max_queue_size) as u64;
         Self {
@@ -42,6 +49,7 @@ impl Outbox {
             wake: Box::new(wake),
             nudged: AtomicBool::new(false),
             evicting: AtomicBool::new(false),
+            notices,
         }
     }
 
@@ -130,7 +138,21 @@ impl Outbox {
     }
 
     pub(crate) fn stats(&self) -> Stats {
-        self.counters.stats(self.pending())
+        let mut stats = self.counters.stats(self.pending());
+        stats.panics += self.notices.panics();
+        stats
+    }
+
+    /// Books a panic that was caught, and says so.
+    pub(crate) fn panicked(&self) {
+        self.counters.panics.add(1);
+        self.notices.tell(|| Notice::Recovered);
+    }
+
+    /// Books a panic of the transport: an attempt that failed.
+    pub(crate) fn transport_panicked(&self) -> TransportError {
+        self.panicked();
+        TransportError::network("the transport panicked")
     }
 }
 

@@ -5,8 +5,6 @@ use std::{
     sync::atomic::{AtomicU8, AtomicU64, Ordering},
 };
 
-use telemetry_transport::TransportError;
-
 /// What became of every event that was tracked, so far.
 ///
 /// `tracked = delivered + rejected + evicted + dropped + pending`, exactly, whenever no call is
@@ -31,7 +29,7 @@ pub struct Stats {
     pub requests: u64,
     /// Those of them that failed in a way that may pass, and those whose batch was halved.
     pub retried: u64,
-    /// Panics that were caught in the transport or elsewhere on the worker.
+    /// Panics that were caught in the transport, in the hook for notices, or elsewhere on the worker.
     pub panics: u64,
     /// How the last request went.
     pub health: Health,
@@ -128,12 +126,6 @@ impl Counter {
 impl Counters {
     pub(crate) fn set_health(&self, health: Health) {
         self.health.store(health as u8, Ordering::Release);
-    }
-
-    /// Counts a panic of the transport: an attempt that failed.
-    pub(crate) fn transport_panicked(&self) -> TransportError {
-        self.panics.add(1);
-        TransportError::network("the transport panicked")
     }
 
     pub(crate) fn health(&self) -> Health {

@@ -17,6 +17,7 @@ use std::{
 use telemetry_transport::{Request, Response, TransportError};
 
 pub use self::delivery::Delivery;
+pub(crate) use self::report::excerpt;
 use self::{narrowing::Narrowing, report::Reporter};
 use crate::{
     Health, TelemetryConfig, Verdict, clock,
@@ -81,6 +82,7 @@ pub struct Submitter {
 impl Submitter {
     pub(crate) fn new(config: &TelemetryConfig, outbox: Arc<Outbox>, start: Start) -> Self {
         Self {
+            reporter: Reporter::new(Arc::clone(&outbox)),
             outbox,
             protocol: config.server.as_ref().map(Protocol::new),
             start,
@@ -89,7 +91,6 @@ impl Submitter {
             dry_run: config.dry_run,
             delays: Delays::new(config.retry_policy, start.seed),
             narrowing: Narrowing::new(config.batch_size),
-            reporter: Reporter::default(),
             due: clock::after(start.now, config.submit_interval),
             gate: None,
             gave_up: false,
@@ -100,7 +101,7 @@ impl Submitter {
 
     /// What to do now.
     pub fn poll(&mut self, now: Instant) -> Action {
-        self.reporter.evictions(&self.outbox);
+        self.reporter.evictions();
         if self.protocol.is_none() {
             return Action::Done;
         }
@@ -170,17 +171,18 @@ impl Submitter {
                 self.delays.reset();
                 self.outbox.counters.set_health(Health::Good);
                 let receipt = protocol::receipt(result.as_ref().map_or(&[], |it| it.body()));
-                delivery.accepted(&receipt);
+                let refused = delivery.accepted(&receipt);
                 self.gate = None;
                 self.go_on(now);
-                self.reporter.accepted(count, &receipt);
+                self.reporter.accepted(count, refused, &receipt);
             }
             Verdict::Transient { retry_after } => {
                 self.outbox.counters.retried.add(1);
                 self.outbox.counters.set_health(Health::Retrying);
                 drop(delivery);
                 let gave_up = !self.retry(now, retry_after);
-                self.reporter.failed(count, &result, gave_up.then(|| self.outbox.pending()));
+                let pending = gave_up.then(|| self.outbox.pending());
+                self.reporter.failed(count, &result, self.next(), pending);
             }
             Verdict::BatchAtFault => {
                 self.narrowing.at_fault(count);
@@ -202,10 +204,10 @@ impl Submitter {
                 drop(delivery);
                 self.gate = None;
                 self.give_up(now);
-                self.reporter.refused(&result);
+                self.reporter.refused(&result, self.next());
             }
         }
-        self.reporter.evictions(&self.outbox);
+        self.reporter.evictions();
         verdict
     }
 

@@ -92,8 +92,8 @@ impl Predictor {
             });
             match action {
                 LookupAction::Send(request, inquiry) => {
-                    let counters = &self.handle.outbox.counters;
-                    let result = worker::send(&*self.transport, request, counters);
+                    let outbox = &self.handle.outbox;
+                    let result = worker::send(&*self.transport, request, outbox);
                     lookup.complete(clock::now(), clock::wall(), inquiry, result);
                 }
                 LookupAction::Wait(_) => {}

@@ -11,7 +11,7 @@ use tracing::warn;
 
 use crate::{
     Action, LOG_TARGET, TelemetryConfig, clock, driver::Driver, lifecycle::Lifecycle,
-    stats::Counters,
+    outbox::Outbox,
 };
 
 /// The caller's end of the thread.
@@ -49,7 +49,7 @@ fn run(mut driver: Driver, transport: &dyn Transport) {
     loop {
         match driver.next(clock::now()) {
             Action::Send(request, delivery) => {
-                let result = send(transport, request, &driver.outbox.counters);
+                let result = send(transport, request, &driver.outbox);
                 driver.complete(clock::now(), delivery, result);
             }
             Action::Wait(until) => {
@@ -80,8 +80,8 @@ impl Worker {
 pub(super) fn send(
     transport: &dyn Transport,
     request: Request,
-    counters: &Counters,
+    outbox: &Outbox,
 ) -> Result<Response, TransportError> {
     let send = || transport.send(request);
-    catch_unwind(AssertUnwindSafe(send)).unwrap_or_else(|_| Err(counters.transport_panicked()))
+    catch_unwind(AssertUnwindSafe(send)).unwrap_or_else(|_| Err(outbox.transport_panicked()))
 }

@@ -10,7 +10,7 @@ use super::{
     Server, TelemetryConfig,
     parse::{Parser, Text, switch},
 };
-use crate::{ConfigError, RetryPolicy, ServerUrl, credentials::ApiKey};
+use crate::{ConfigError, Notice, RetryPolicy, ServerUrl, credentials::ApiKey, notices::Hook};
 
 const SERVER_URL: &str = "MOSAIC_TELEMETRY_SERVER_URL";
 const API_KEY: &str = "MOSAIC_TELEMETRY_API_KEY";
@@ -156,6 +156,31 @@ impl TelemetryConfigBuilder {
     /// Takes `http` for hosts other than loopback. The API key then travels in the open.
     pub fn allow_plain_http(mut self, allow: bool) -> Self {
         self.allow_plain_http = allow;
+        self
+    }
+
+    /// Has `hook` told what becomes of events; see [`Notice`]. Nothing that is logged is replaced by
+    /// it.
+    ///
+    /// It runs on a thread of the client's own, one notice after the other, so that it may take its
+    /// time, panic, and use the client: nothing waits for it but [`stop`], until its deadline, for the
+    /// last notices to be told. If it is so slow that 1,000 notices wait, further ones are lost, and
+    /// it is told how many.
+    ///
+    /// ```
+    /// use mosaicstack_telemetry::{Notice, TelemetryConfig};
+    ///
+    /// let builder = TelemetryConfig::builder().on_notice(|notice| match notice {
+    ///     Notice::Rejected { event_id: Some(id), reason } => eprintln!("{id}: {reason}"),
+    ///     Notice::Refused { cause, .. } => eprintln!("telemetry is misconfigured: {cause}"),
+    ///     _ => {}
+    /// });
+    /// # let _ = builder;
+    /// ```
+    ///
+    /// [`stop`]: crate::TelemetryClient::stop
+    pub fn on_notice(mut self, hook: impl Fn(&Notice) + Send + Sync + 'static) -> Self {
+        self.rest.on_notice = Some(Hook::new(hook));
         self
     }
 

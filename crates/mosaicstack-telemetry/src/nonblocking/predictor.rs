@@ -97,9 +97,9 @@ impl AsyncPredictor {
             });
             match action.await {
                 LookupAction::Send(request, inquiry) => {
-                    let counters = &self.handle.outbox.counters;
+                    let outbox = &self.handle.outbox;
                     let sending =
-                        worker::send(&*self.transport, request, &self.home, counters, |_| None);
+                        worker::send(&*self.transport, request, &self.home, outbox, |_| None);
                     let result = sending.await;
                     lookup.complete(self.home.now(), clock::wall(), inquiry, result);
                 }

@@ -20,7 +20,7 @@ use crate::{
     control::Control,
     driver::Driver,
     lifecycle::{self, Lifecycle},
-    stats::Counters,
+    outbox::Outbox,
     wait::Wait,
 };
 
@@ -86,7 +86,7 @@ impl Worker {
             }
             control.close_by()
         };
-        send(&*self.transport, request, &self.home, &self.driver.outbox.counters, close_by).await
+        send(&*self.transport, request, &self.home, &self.driver.outbox, close_by).await
     }
 }
 
@@ -114,7 +114,7 @@ pub(super) async fn send(
     transport: &dyn AsyncTransport,
     request: Request,
     home: &Home,
-    counters: &Counters,
+    outbox: &Outbox,
     mut cut: impl FnMut(&mut Context<'_>) -> Option<Instant>,
 ) -> Result<Response, TransportError> {
     let expires = clock::after(home.now(), Timeout::of(&request));
@@ -123,14 +123,14 @@ pub(super) async fn send(
         transport.send(request)
     };
     let Ok(mut sending) = catch_unwind(AssertUnwindSafe(begin)) else {
-        return Err(counters.transport_panicked());
+        return Err(outbox.transport_panicked());
     };
     let result = alarm::wait(home, |now, cx| {
         let _runtime = home.lend();
         match catch_unwind(AssertUnwindSafe(|| sending.as_mut().poll(cx))) {
             Ok(Poll::Ready(result)) => return Wait::Ready(result),
             Ok(Poll::Pending) => {}
-            Err(_) => return Wait::Ready(Err(counters.transport_panicked())),
+            Err(_) => return Wait::Ready(Err(outbox.transport_panicked())),
         }
         let until = cut(cx).map_or(expires, |cut| cut.min(expires));
         if now >= until {
@@ -140,7 +140,7 @@ pub(super) async fn send(
     })
     .await;
     if catch_unwind(AssertUnwindSafe(|| drop(sending))).is_err() {
-        counters.panics.add(1);
+        outbox.panicked();
     }
     result
 }

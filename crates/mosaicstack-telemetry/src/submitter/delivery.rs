@@ -47,12 +47,13 @@ impl Delivery {
         if let [event] = self.batch() { Some(event) } else { None }
     }
 
-    /// Books the batch as taken, but for the events that the receipt rejects.
-    pub(super) fn accepted(mut self, receipt: &BatchReceipt) {
-        let Some(batch) = self.batch.take() else { return };
+    /// Books the batch as taken, but for the events that the receipt rejects; returns how many.
+    pub(super) fn accepted(mut self, receipt: &BatchReceipt) -> usize {
+        let Some(batch) = self.batch.take() else { return 0 };
         let (count, rejected) = (batch.len(), rejected(&batch, receipt));
         let other = (&self.outbox.counters.rejected, rejected);
         self.outbox.commit(batch, count - rejected, other);
+        rejected
     }
 
     /// Books the batch as refused for good.

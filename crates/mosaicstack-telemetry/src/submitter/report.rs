@@ -1,17 +1,20 @@
-//! What is said in the log. Each thing once per spell, and never the key.
+//! What is said: each thing once per spell in the log, each answer in a notice, and never the key.
 
-use telemetry_model::BatchReceipt;
+use std::{sync::Arc, time::Instant};
+
+use telemetry_model::{BatchReceipt, EventResult};
 use telemetry_transport::{Response, TransportError};
 use tracing::{debug, info, warn};
 use uuid::Uuid;
 
-use crate::{LOG_TARGET, outbox::Outbox, protocol::Protocol};
+use crate::{Cause, LOG_TARGET, Notice, outbox::Outbox, protocol::Protocol};
 
 /// The most rejections of one receipt that are told one by one.
 const MAX_TOLD: usize = 5;
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Reporter {
+    outbox: Arc<Outbox>,
     /// How many events had been evicted before the current spell; none if there is no spell.
     spell: Option<u64>,
     /// How many had been evicted in all when that was looked at last.
@@ -20,18 +23,27 @@ pub(super) struct Reporter {
 }
 
 impl Reporter {
+    pub(super) const fn new(outbox: Arc<Outbox>) -> Self {
+        Self { outbox, spell: None, evicted: 0, refused: false }
+    }
+
+    fn tell(&self, notice: impl FnOnce() -> Notice) {
+        self.outbox.notices.tell(notice);
+    }
+
     /// Warns when events begin to be evicted, and sums up when that is over: when the queue has
     /// room again and none was evicted since the last look.
-    pub(super) fn evictions(&mut self, outbox: &Outbox) {
-        let evicted = outbox.counters.evicted.value();
+    pub(super) fn evictions(&mut self) {
+        let evicted = self.outbox.counters.evicted.value();
         let before = std::mem::replace(&mut self.evicted, evicted);
         if evicted > before {
+            self.tell(|| Notice::Evicted { events: evicted - before });
             if self.spell.is_none() {
                 self.spell = Some(before);
                 warn!(target: LOG_TARGET, "the queue is full: the oldest events are evicted");
             }
-        } else if let Some(first) = self.spell.take_if(|_| outbox.has_room()) {
-            outbox.end_evicting();
+        } else if let Some(first) = self.spell.take_if(|_| self.outbox.has_room()) {
+            self.outbox.end_evicting();
             let lost = evicted - first;
             info!(target: LOG_TARGET, "the queue has room again: {lost} events were evicted");
         }
@@ -42,15 +54,25 @@ impl Reporter {
         info!(target: LOG_TARGET, "[DRY RUN] Would submit batch of {count} events to {uri}");
     }
 
-    pub(super) fn accepted(&mut self, count: usize, receipt: &BatchReceipt) {
+    /// `refused` of the events were refused, which the receipt may or may not name.
+    pub(super) fn accepted(&mut self, count: usize, refused: usize, receipt: &BatchReceipt) {
+        let events = count - refused;
+        if events > 0 {
+            self.tell(|| Notice::Delivered { events });
+        }
+        let rejected: Vec<_> = receipt.results.iter().filter(|it| it.is_rejected()).collect();
+        for index in 0..refused {
+            let result = rejected.get(index);
+            let event_id = result.and_then(|result| result.event_id);
+            self.tell(|| Notice::Rejected { event_id, reason: reason(result.copied()) });
+        }
         debug!(target: LOG_TARGET, "submitted batch of {count} events");
         if std::mem::take(&mut self.refused) {
             info!(target: LOG_TARGET, "the server takes events again");
         }
-        let rejected: Vec<_> = receipt.results.iter().filter(|it| it.is_rejected()).collect();
         for result in rejected.iter().take(MAX_TOLD) {
             let id = result.event_id.map_or_else(|| "without id".into(), |id| id.to_string());
-            let reason = excerpt(result.error.as_deref().unwrap_or("no reason given"));
+            let reason = reason(Some(result));
             warn!(target: LOG_TARGET, "the server rejected event {id}: {reason}");
         }
         if rejected.len() > MAX_TOLD {
@@ -60,7 +82,9 @@ impl Reporter {
     }
 
     pub(super) fn rejected(&self, event_id: Uuid, result: &Result<Response, TransportError>) {
-        let answer = described(result);
+        let answer = Cause::of(result);
+        let reason = || answer.to_string();
+        self.tell(|| Notice::Rejected { event_id: Some(event_id), reason: reason() });
         warn!(target: LOG_TARGET, "event {event_id} is dropped: {answer}");
     }
 
@@ -69,9 +93,11 @@ impl Reporter {
         &self,
         count: usize,
         result: &Result<Response, TransportError>,
+        until: Instant,
         pending: Option<u64>,
     ) {
-        let answer = described(result);
+        let answer = Cause::of(result);
+        self.tell(|| Notice::Deferred { events: count, cause: answer.clone(), until });
         debug!(target: LOG_TARGET, "batch of {count} events was not submitted: {answer}");
         if let Some(pending) = pending {
             warn!(
@@ -82,9 +108,10 @@ impl Reporter {
         }
     }
 
-    pub(super) fn refused(&mut self, result: &Result<Response, TransportError>) {
+    pub(super) fn refused(&mut self, result: &Result<Response, TransportError>, until: Instant) {
+        let answer = Cause::of(result);
+        self.tell(|| Notice::Refused { cause: answer.clone(), until });
         if !std::mem::replace(&mut self.refused, true) {
-            let answer = described(result);
             warn!(
                 target: LOG_TARGET,
                 "{answer}: check the URL, the API key and its instance; events are kept and tried \
@@ -94,15 +121,13 @@ impl Reporter {
     }
 }
 
-fn described(result: &Result<Response, TransportError>) -> String {
-    match result {
-        Ok(response) => format!("the server answered {}", response.status()),
-        Err(error) => excerpt(&error.to_string()),
-    }
+fn reason(result: Option<&EventResult>) -> String {
+    let said = result.and_then(|result| result.error.as_deref());
+    excerpt(said.unwrap_or("no reason given"))
 }
 
 /// Somebody else's words: cut, on one line, and without anything that could be the key.
-fn excerpt(text: &str) -> String {
+pub(crate) fn excerpt(text: &str) -> String {
     const LONGEST: usize = 200;
     let is_other = |c: char| !c.is_ascii_hexdigit();
     let mut shown: String = text.chars().take(LONGEST).collect();
