@@ -7,7 +7,6 @@ mod errors;
 mod events;
 mod modes;
 mod predictions;
-mod table;
 
 use std::{env, future::Future, process::Command};
 

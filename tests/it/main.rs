@@ -12,5 +12,6 @@ mod notices;
 mod predictions;
 mod schedule;
 mod schema;
+mod tables;
 mod teardown;
 mod wire;

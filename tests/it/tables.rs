@@ -1,4 +1,4 @@
-//! `docs/promises.md` can be trusted.
+//! The tables of the documentation can be trusted.
 
 use std::{
     collections::BTreeSet,
@@ -7,7 +7,8 @@ use std::{
 };
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
-const TABLES: &str = "docs/promises.md";
+const PROMISES: &str = "docs/promises.md";
+const CLAIMS: &str = "docs/reliability.md";
 
 /// The crates whose names the tables may use.
 const SOURCES: [&str; 2] = ["crates/mosaicstack-telemetry/src", "crates/telemetry-model/src"];
@@ -52,6 +53,11 @@ fn shown(cell: &str) -> impl Iterator<Item = (&str, &str)> {
     quoted(cell).filter_map(|test| test.split_once("::"))
 }
 
+/// The exhibits in a cell.
+fn exhibits(cell: &str) -> impl Iterator<Item = &str> {
+    quoted(cell).filter_map(|command| command.strip_prefix("cargo xtask evidence "))
+}
+
 /// The names of the tests in a file of Rust.
 fn tests(source: &str) -> BTreeSet<&str> {
     let is_mark = |line: &str| line.starts_with("#[test]") || line.starts_with("#[tokio::test");
@@ -70,14 +76,28 @@ fn tests(source: &str) -> BTreeSet<&str> {
 }
 
 #[test]
-fn each_promise_has_tests_that_exist() {
-    let tables = text(TABLES);
-    for [promise, _, cell] in rows(&tables) {
-        assert!(shown(cell).next().is_some(), "no test: {promise}");
-        for (path, test) in shown(cell) {
-            assert!(tests(&text(path)).contains(test), "no such test: {path}::{test}");
+fn each_row_has_tests_that_exist() {
+    let known = text("xtask/src/evidence.rs");
+    for page in [PROMISES, CLAIMS] {
+        for [promise, _, cell] in rows(&text(page)) {
+            assert!(shown(cell).next().is_some(), "no test: {promise}");
+            for (path, test) in shown(cell) {
+                assert!(tests(&text(path)).contains(test), "no such test: {path}::{test}");
+            }
+            for name in exhibits(cell) {
+                assert!(known.contains(&format!("\"{name}\"")), "no such exhibit: {name}");
+            }
         }
     }
+}
+
+#[test]
+fn each_claim_has_its_row() {
+    let page = text(CLAIMS);
+    let claims: Vec<_> = rows(&page).into_iter().map(|[claim, ..]| claim.to_owned()).collect();
+    // R13 is a spool on disk, which there is none of.
+    let expected = (1..=18).filter(|number| *number != 13).map(|number| format!("R{number}"));
+    assert_eq!(claims, expected.collect::<Vec<_>>());
 }
 
 #[test]
@@ -85,7 +105,7 @@ fn each_promise_has_names_that_exist() {
     let files = SOURCES.into_iter().flat_map(|folder| files(&Path::new(ROOT).join(folder)));
     let code: String = files.map(|file| code(&text(file))).collect();
     let words: BTreeSet<_> = code.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
-    for [promise, names, _] in rows(&text(TABLES)) {
+    for [promise, names, _] in rows(&text(PROMISES)) {
         for word in quoted(names).flat_map(|name| name.split("::")) {
             assert!(words.contains(word), "no such name: {word}, for: {promise}");
         }
@@ -94,12 +114,12 @@ fn each_promise_has_names_that_exist() {
 
 #[test]
 fn each_test_of_the_guide_shows_a_promise() {
-    let tables = text(TABLES);
+    let tables = text(PROMISES);
     let shown: BTreeSet<_> = rows(&tables).into_iter().flat_map(|[.., cell]| shown(cell)).collect();
     for file in files(&Path::new(ROOT).join("tests/it/guide")) {
         let name = file.file_name().and_then(|name| name.to_str()).expect("a name in Unicode");
         let path = format!("tests/it/guide/{name}");
-        for test in tests(&text(&file)).into_iter().filter(|_| name != "table.rs") {
+        for test in tests(&text(&file)) {
             assert!(shown.contains(&(&*path, test)), "{path}::{test} is in no table");
         }
     }
