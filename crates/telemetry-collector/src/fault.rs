@@ -134,8 +134,8 @@ impl Fault {
 
     /// Decides which numbers a [probability](Self::probability) chooses; 0 by default.
     ///
-    /// How many faults were added before this one decides as well, so that two with the same seed
-    /// do not choose the same.
+    /// How many faults were added before this one, since the start or since they were last cleared,
+    /// decides as well, so that two with the same seed do not choose the same.
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
         self

@@ -166,7 +166,8 @@ impl ByHand {
     ) -> Self {
         let has_body = *method != Method::HEAD
             && ![StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&parts.status);
-        let mut head = format!("HTTP/1.1 {}\r\n", parts.status).into_bytes();
+        let reason = parts.status.canonical_reason().unwrap_or_default();
+        let mut head = format!("HTTP/1.1 {} {reason}\r\n", parts.status.as_u16()).into_bytes();
         for (name, value) in &parts.headers {
             push_header(&mut head, name, value.as_bytes());
         }
@@ -185,7 +186,7 @@ impl ByHand {
                 push_header(&mut head, &header::CONTENT_LENGTH, len.as_bytes());
             }
         }
-        if !manner.is_end_hidden {
+        if !manner.is_end_hidden && !parts.headers.contains_key(header::CONNECTION) {
             push_header(&mut head, &header::CONNECTION, b"close");
         }
         if !manner.is_head_endless {
@@ -201,7 +202,7 @@ impl ByHand {
         let mut sending = pin!(self.write(&mut writer));
         let mut leaving = pin!(async {
             // What it sends meanwhile is no request any more.
-            let mut ignored = [0; 1024];
+            let mut ignored = vec![0; 16 * 1024];
             while reader.read(&mut ignored).await.is_ok_and(|read| read > 0) {}
         });
         future::poll_fn(|context| {
@@ -284,5 +285,76 @@ impl ByHand {
 fn push_header(head: &mut Vec<u8>, name: &header::HeaderName, value: &[u8]) {
     for part in [name.as_str().as_bytes(), b": ", value, b"\r\n"] {
         head.extend_from_slice(part);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Response;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// What a client reads of this answer.
+    fn sent(content: Content, manner: Manner) -> Vec<u8> {
+        let (parts, ()) = Response::new(()).into_parts();
+        let answer = ByHand::new(&Method::GET, &parts, content, manner);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(async {
+            let (mut client, server) = tokio::io::duplex(100);
+            let sending = tokio::spawn(answer.send(server));
+            let mut sent = Vec::new();
+            client.read_to_end(&mut sent).await.unwrap();
+            sending.await.unwrap();
+            sent
+        })
+    }
+
+    fn content() -> impl Strategy<Value = Content> {
+        let bytes = prop::collection::vec(any::<u8>(), 0..300);
+        let runs = prop::collection::vec((any::<u8>(), 0..300_u64), 0..4);
+        prop_oneof![
+            bytes.prop_map(|bytes| Content::Bytes(bytes.into())),
+            runs.prop_map(Content::Runs)
+        ]
+    }
+
+    fn place() -> impl Strategy<Value = Place> {
+        prop_oneof![Just(Place::InHead), Just(Place::InBody), (0..500_u64).prop_map(Place::After)]
+    }
+
+    proptest! {
+        #[test]
+        fn neither_pace_nor_pause_nor_cut_changes_what_is_sent(
+            content in content(),
+            is_chunked in any::<bool>(),
+            pace in prop::option::of(1..200_usize),
+            pause in prop::option::of(place()),
+            cut in prop::option::of(place()),
+        ) {
+            let interval = Duration::ZERO;
+            let framing = if is_chunked { Framing::Chunked } else { Framing::Length };
+            let plain = Manner { framing, ..Manner::default() };
+            let whole = sent(content.clone(), plain.clone());
+            let manner = Manner {
+                pace: pace.map(|bytes| Pace { bytes, interval }),
+                pause: pause.map(|place| (place, interval)),
+                cut,
+                ..plain
+            };
+            let body = content.len() as usize;
+            let part = sent(content, manner);
+            let head = whole.windows(4).position(|end| end == b"\r\n\r\n").unwrap() + 4;
+            let expected = match cut {
+                None => whole.len(),
+                Some(Place::InHead) => head / 2,
+                Some(Place::InBody) => head + body / 2,
+                Some(Place::After(bytes)) => whole.len().min(bytes as usize),
+            };
+            prop_assert_eq!(part, &whole[..expected]);
+            if !is_chunked {
+                prop_assert_eq!(whole.len(), head + body);
+            }
+        }
     }
 }

@@ -262,6 +262,41 @@ fn a_byte_a_second_and_a_gibibyte_can_be_asked_for() {
     assert!(status.success(), "{status}");
 }
 
+/// The most memory that the program has used so far, in KiB.
+#[cfg(target_os = "linux")]
+fn peak(program: &Program) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", program.child.id())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_is_huge_is_never_in_memory() {
+    let mut program = Program::start(&[
+        "--fault=normal,body-size=1GiB,nth=2",
+        "--fault=normal,nested-json=300000000,chunked,nth=3",
+        "--fault=normal,endless-head,nth=4",
+    ]);
+    // The first request has what every request needs.
+    Client::to(program.addr).ask("GET /", &[], b"");
+    (0..3).for_each(|_| drop(program.line()));
+    let before = peak(&program);
+    let mut buffer = vec![0; 1 << 20];
+    for at_least in [1 << 30, 600_000_000, 100_000_000] {
+        let mut client = Client::to(program.addr);
+        client.send("GET /", &[], b"");
+        let mut read = 0;
+        while read < at_least {
+            let some = client.some(&mut buffer).unwrap();
+            assert_ne!(some, 0, "it ended after {read} bytes");
+            read += some;
+        }
+    }
+    let grown = peak(&program) - before;
+    assert!(grown < 8 * 1024, "{grown} KiB");
+}
+
 #[test]
 fn every_fault_in_a_fault_is_told() {
     let output = run(&["--fault", "600,nth=0,retry=1", "--fault=999x", "--tls", "good"]);
