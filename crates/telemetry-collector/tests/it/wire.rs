@@ -165,10 +165,12 @@ fn bytes_can_be_counted_out() {
 
 #[test]
 fn a_byte_comes_before_the_next_one_is_due() {
-    let (_collector, mut client, _) = asked(Answer::normal().pace(1, Duration::MAX));
-    let mut buffer = [0; 100];
+    let (collector, mut client, _) = asked(Answer::normal().pace(1, Duration::MAX));
+    let mut buffer = [0; 1];
     assert_eq!(client.some(&mut buffer).unwrap(), 1);
     assert_eq!(buffer[0], b'H');
+    collector.stop();
+    assert_eq!(client.rest(), b"", "the next one is never due");
 }
 
 #[test]
