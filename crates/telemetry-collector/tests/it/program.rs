@@ -265,9 +265,10 @@ fn a_byte_a_second_and_a_gibibyte_can_be_asked_for() {
 /// The most memory that the program has used so far, in KiB.
 #[cfg(target_os = "linux")]
 fn peak(program: &Program) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", program.child.id())).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-    line.trim().trim_end_matches(" kB").parse().unwrap()
+    let status = format!("/proc/{}/status", program.child.id());
+    let status = std::fs::read_to_string(status).expect("the program runs");
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("Linux says so");
+    peak.trim().trim_end_matches(" kB").parse().expect("a number")
 }
 
 #[cfg(target_os = "linux")]
