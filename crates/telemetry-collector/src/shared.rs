@@ -1,12 +1,19 @@
 //! What the handle and the connections have in common.
 
+#[cfg(feature = "tls")]
+use std::io;
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 use telemetry_model::{PredictionQuery, PredictionResponse};
 use uuid::Uuid;
 
-use crate::{BatchSeen, PredictionsSeen, Refusal, Totals, aggregate::Sample, store::Store};
+use crate::{
+    BatchSeen, FaultSeen, PredictionsSeen, Received, Refusal, Totals, aggregate::Sample,
+    store::Store,
+};
+#[cfg(feature = "tls")]
+use crate::{Certificate, FailedHandshake, tls::Tls};
 
 type Hook<T> = Option<Box<dyn Fn(&T) + Send + Sync>>;
 
@@ -15,6 +22,10 @@ pub(crate) struct Hooks {
     pub(crate) batch: Hook<BatchSeen>,
     pub(crate) predictions: Hook<PredictionsSeen>,
     pub(crate) refusal: Hook<Refusal>,
+    pub(crate) request: Hook<Received>,
+    pub(crate) fault: Hook<FaultSeen>,
+    #[cfg(feature = "tls")]
+    pub(crate) handshake: Hook<FailedHandshake>,
 }
 
 /// The configuration and the store. The lock is never held while a hook or a caller's closure
@@ -23,6 +34,9 @@ pub(crate) struct Shared {
     pub(crate) api_key: Option<String>,
     pub(crate) instance_id: Option<Uuid>,
     pub(crate) hooks: Hooks,
+    #[cfg(feature = "tls")]
+    pub(crate) tls: Option<Tls>,
+    started: Instant,
     store: Mutex<Store>,
     changed: Condvar,
 }
@@ -34,7 +48,38 @@ impl Shared {
         hooks: Hooks,
         store: Store,
     ) -> Self {
-        Self { api_key, instance_id, hooks, store: Mutex::new(store), changed: Condvar::new() }
+        let store = Mutex::new(store);
+        Self {
+            api_key,
+            instance_id,
+            hooks,
+            #[cfg(feature = "tls")]
+            tls: None,
+            started: now(),
+            store,
+            changed: Condvar::new(),
+        }
+    }
+
+    #[cfg(feature = "tls")]
+    pub(crate) fn with_tls(self, certificate: Option<Certificate>) -> io::Result<Self> {
+        Ok(Self { tls: certificate.map(Tls::new).transpose()?, ..self })
+    }
+
+    #[cfg(feature = "tls")]
+    pub(crate) const fn scheme(&self) -> &'static str {
+        if self.tls.is_some() { "https" } else { "http" }
+    }
+
+    #[cfg(not(feature = "tls"))]
+    #[expect(clippy::unused_self, reason = "with the feature `tls`, it decides")]
+    pub(crate) const fn scheme(&self) -> &'static str {
+        "http"
+    }
+
+    /// The time since the start.
+    pub(crate) fn elapsed(&self) -> Duration {
+        now().saturating_duration_since(self.started)
     }
 
     pub(crate) fn read<T>(&self, read: impl FnOnce(&Store) -> T) -> T {
@@ -79,7 +124,10 @@ impl Shared {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "a time-out in a test is one of the real clock")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "time-outs and records of tests are those of the real clock"
+)]
 fn now() -> Instant {
     Instant::now()
 }
