@@ -27,6 +27,11 @@ impl ApiKey {
         Ok(Self(key.into()))
     }
 
+    /// Whether a text has the key in it, in upper or lower case.
+    pub(crate) fn is_in(&self, text: &str) -> bool {
+        text.to_ascii_lowercase().contains(&self.0.to_ascii_lowercase())
+    }
+
     /// `Bearer …`, marked sensitive, so that it is neither logged nor indexed.
     pub(crate) fn authorization(&self) -> HeaderValue {
         // 64 hexadecimal characters are a header value.
