@@ -12,5 +12,6 @@ mod notices;
 mod predictions;
 mod schedule;
 mod schema;
+mod security;
 mod teardown;
 mod wire;
