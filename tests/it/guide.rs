@@ -37,9 +37,15 @@ fn async_client(collector: &Collector) -> AsyncTelemetryClient {
 /// Runs the test of that path again, in a process of its own with these variables, and fails unless
 /// it passes there. In that process, returns false at once.
 fn ran_alone(test: &str, variables: &[(&str, &str)]) -> bool {
+    said_alone(test, variables).is_some()
+}
+
+/// As [`ran_alone`], but says what the test has written to standard output and standard error; none
+/// in that process.
+pub(crate) fn said_alone(test: &str, variables: &[(&str, &str)]) -> Option<String> {
     const ALONE: &str = "TELEMETRY_TESTS_ALONE";
     if env::var_os(ALONE).is_some() {
-        return false;
+        return None;
     }
     let (_, test) = test.split_once("::").expect("a test is in a module");
     let program = env::current_exe().expect("a test is in a program");
@@ -50,8 +56,8 @@ fn ran_alone(test: &str, variables: &[(&str, &str)]) -> bool {
     }
     command.env(ALONE, "1").envs(variables.iter().copied());
     let output = command.output().expect("it can be run again");
-    let said = String::from_utf8_lossy(&output.stdout);
-    let passed = output.status.success() && said.contains("1 passed");
-    assert!(passed, "{said}{}", String::from_utf8_lossy(&output.stderr));
-    true
+    let said = [output.stdout, output.stderr].map(|it| String::from_utf8_lossy(&it).into_owned());
+    let said = said.concat();
+    assert!(output.status.success() && said.contains("1 passed"), "{said}");
+    Some(said)
 }

@@ -12,6 +12,7 @@ mod notices;
 mod predictions;
 mod schedule;
 mod schema;
+mod security;
 mod tables;
 mod teardown;
 mod wire;

@@ -39,7 +39,7 @@ enum Verdict {
 }
 
 fn exhibits() -> Vec<Exhibit> {
-    vec![it("model", &["R3", "R4"], "books::")]
+    vec![it("model", &["R3", "R4"], "books::"), it("security", &["R14"], "security::")]
 }
 
 /// Tests of the crates together.

@@ -27,6 +27,11 @@ impl ApiKey {
         Ok(Self(key.into()))
     }
 
+    /// Whether a text has the key in it, in upper or lower case.
+    pub(crate) fn is_in(&self, text: &str) -> bool {
+        text.to_ascii_lowercase().contains(&self.0.to_ascii_lowercase())
+    }
+
     /// `Bearer …`, marked sensitive, so that it is neither logged nor indexed.
     pub(crate) fn authorization(&self) -> HeaderValue {
         // 64 hexadecimal characters are a header value.
@@ -74,8 +79,8 @@ impl ServerUrl {
         if authority.host().is_empty() {
             return Err(format!("{EXPECTED}, found one without a host"));
         }
-        let port = authority.as_str().trim_start_matches(authority.host());
-        if !port.is_empty() && authority.port_u16().is_none_or(|port| port == 0) {
+        let port = authority.as_str().strip_prefix(authority.host()).unwrap_or_default();
+        if !is_port(port) {
             return Err(format!("{EXPECTED}, found one with {port:?} for a port"));
         }
         if scheme == "http" && !allow_plain_http && !is_loopback(authority.host()) {
@@ -98,6 +103,14 @@ impl ServerUrl {
         // The parts were read from a URI, so the whole is one.
         format!("{}{path}", self.0).parse().unwrap_or_else(|_| Uri::from_static(path))
     }
+}
+
+/// Whether nothing follows a host but a port, if that. Not `Uri`'s notion, for which the port of
+/// `[::1].example.com:80` is 80 and its host this machine.
+fn is_port(text: &str) -> bool {
+    let is_number = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit());
+    let number = text.strip_prefix(':').filter(|port| is_number(port)).map(str::parse::<u16>);
+    text.is_empty() || matches!(number, Some(Ok(1..)))
 }
 
 impl fmt::Display for ServerUrl {
@@ -155,6 +168,8 @@ mod tests {
             ("https://example.com:99999", "\":99999\" for a port"),
             ("https://example.com:0", "\":0\" for a port"),
             ("https://[::1]:", "\":\" for a port"),
+            ("https://example.com:+80", "\":+80\" for a port"),
+            ("http://[::1].example.com:80", "\".example.com:80\" for a port"),
             ("http://example.com", "expected https"),
             ("http://127.0.0.1.example.com", "expected https"),
             ("http://localhost.example.com", "expected https"),

@@ -15,6 +15,7 @@ mod driver;
 mod error;
 mod handle;
 mod lifecycle;
+mod mask;
 #[cfg(feature = "tokio")]
 mod nonblocking;
 mod notices;
@@ -30,6 +31,8 @@ mod wait;
 pub use telemetry_model::*;
 #[cfg(feature = "hyper")]
 pub use telemetry_transport::HyperTransport;
+#[cfg(all(feature = "rustls", any(feature = "hyper", feature = "ureq")))]
+pub use telemetry_transport::RootCertificateError;
 #[cfg(feature = "ureq")]
 pub use telemetry_transport::UreqTransport;
 pub use telemetry_transport::{

@@ -16,7 +16,7 @@ use telemetry_transport::{Response, TransportError, reexport::http::StatusCode};
 use tracing::warn;
 use uuid::Uuid;
 
-use crate::{LOG_TARGET, submitter::excerpt};
+use crate::{LOG_TARGET, mask::excerpt};
 
 /// The most notices that wait for a hook that is busy.
 const WAITING: usize = 1_000;
@@ -24,8 +24,8 @@ const WAITING: usize = 1_000;
 /// What became of events, as a hook is told that is set with
 /// [`on_notice`](crate::TelemetryConfigBuilder::on_notice).
 ///
-/// No notice holds the API key: what others say is cut at 200 characters, and runs of 32 or more
-/// hexadecimal digits are masked.
+/// No notice holds the API key: what others say is cut at 200 characters, and what could be the key is
+/// masked, in hexadecimal digits or base64.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Notice {

@@ -17,7 +17,6 @@ use std::{
 use telemetry_transport::{Request, Response, TransportError};
 
 pub use self::delivery::Delivery;
-pub(crate) use self::report::excerpt;
 use self::{narrowing::Narrowing, report::Reporter};
 use crate::{
     Health, TelemetryConfig, Verdict, clock,

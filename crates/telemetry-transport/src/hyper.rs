@@ -29,6 +29,8 @@ use crate::{
     AsyncTransport, MAX_RESPONSE_BYTES, Request, Response, ResponseFuture, Timeout, TransportError,
     is_loopback, proxy::Exempt,
 };
+#[cfg(feature = "rustls")]
+use crate::{RootCertificateError, roots::Roots};
 
 mod bounded;
 mod error;
@@ -61,7 +63,7 @@ type Tunnelled = Secured<Tunnel<Direct>>;
 ///   headers, or much more than 64 KiB, is an error.
 /// - TLS (feature `rustls`) is rustls with the ring provider, named here, so a program that has
 ///   another provider or none as its default is not affected, nor is this; the roots are Mozilla's,
-///   compiled in. Without the feature, `https` is an error.
+///   compiled in, or those of `with_root_certificates`. Without the feature, `https` is an error.
 /// - A proxy is taken from `ALL_PROXY`, `HTTPS_PROXY` or `HTTP_PROXY`, the first that names an
 ///   `http` or `https` proxy, or their lower-case names, unless `NO_PROXY` names the host; read once,
 ///   when the transport is made. The proxy tunnels (`CONNECT`), for `http` too. If there are only
@@ -96,6 +98,31 @@ impl HyperTransport {
     pub fn new() -> Self {
         let environment = proxy::environment(crate::proxy::variable);
         Self::with(environment, tls::config())
+    }
+
+    /// As [`new`](Self::new), for a server with a certificate of a private authority: trusts the
+    /// authorities of `certificates` and no others, Mozilla's neither.
+    ///
+    /// `certificates` are as many as there are, as PEM, or one as DER: of an authority, or of a server
+    /// that has signed its own and does not call itself an authority. To trust others as well, put them
+    /// into the same PEM. A proxy that is reached over `https` must be one of theirs, too.
+    ///
+    /// ```no_run
+    /// use telemetry_transport::HyperTransport;
+    ///
+    /// let ours = std::fs::read("/etc/ssl/our-authority.pem")?;
+    /// let transport = HyperTransport::with_root_certificates(&ours)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// There is no certificate, or one that cannot be used.
+    #[cfg(feature = "rustls")]
+    pub fn with_root_certificates(certificates: &[u8]) -> Result<Self, RootCertificateError> {
+        let roots = Roots::read(certificates)?.store()?;
+        let environment = proxy::environment(crate::proxy::variable);
+        Ok(Self::with(environment, tls::config_trusting(roots)))
     }
 
     fn with(environment: Environment, tls: Result<tls::Config, TransportError>) -> Self {

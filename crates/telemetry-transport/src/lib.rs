@@ -12,6 +12,8 @@ mod nonblocking;
 #[cfg(any(feature = "hyper", feature = "ureq"))]
 mod proxy;
 mod request;
+#[cfg(all(feature = "rustls", any(feature = "hyper", feature = "ureq")))]
+mod roots;
 #[cfg(feature = "ureq")]
 mod ureq;
 
@@ -22,6 +24,8 @@ pub use request::{MAX_RESPONSE_BYTES, Request, Response, Timeout, is_loopback};
 
 #[cfg(feature = "hyper")]
 pub use self::hyper::HyperTransport;
+#[cfg(all(feature = "rustls", any(feature = "hyper", feature = "ureq")))]
+pub use self::roots::RootCertificateError;
 #[cfg(feature = "ureq")]
 pub use self::ureq::UreqTransport;
 

@@ -5,12 +5,27 @@ use std::{
     time::Duration,
 };
 
-use ureq::{Agent, Proxy, ProxyProtocol};
+#[cfg(feature = "rustls")]
+use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
+use ureq::{
+    Agent, Proxy, ProxyProtocol,
+    config::ConfigBuilder,
+    typestate::AgentScope,
+    unversioned::{
+        resolver::DefaultResolver,
+        transport::{Connector, DefaultConnector},
+    },
+};
 
+use self::veil::{Unveiling, Veil};
 use crate::{
     MAX_RESPONSE_BYTES, Request, Response, Timeout, Transport, TransportError, is_loopback,
     proxy::{Environment, Exempt, variable},
 };
+#[cfg(feature = "rustls")]
+use crate::{RootCertificateError, roots::Roots};
+
+mod veil;
 
 /// What ureq can add to a clock.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
@@ -22,7 +37,9 @@ const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// - Redirects are not followed, and any status is an answer.
 /// - TLS (feature `rustls`) is rustls with the ring provider, named here, so a program that has
 ///   another provider or none as its default is not affected, nor is this; the roots are Mozilla's,
-///   compiled in. Without the feature, `https` is an error.
+///   compiled in, or those of `with_root_certificates`. Without the feature, `https` is an error.
+/// - What ureq logs, through the crate `log`, does not hold the `Authorization` header of requests. At
+///   level TRACE it holds all the rest of them, all answers, and a proxy's password.
 /// - A proxy is taken from `ALL_PROXY`, `HTTPS_PROXY` or `HTTP_PROXY`, the first that names an
 ///   `http` or `https` proxy, or their lower-case names, unless `NO_PROXY` names the host; read once,
 ///   when the transport is made. The proxy tunnels (`CONNECT`), for `http` too. If there are only
@@ -42,31 +59,48 @@ impl UreqTransport {
     /// Makes a transport. Opens no connection yet and starts no thread.
     #[must_use]
     pub fn new() -> Self {
-        Self::with(Environment::read(variable, parse_proxy))
+        Self::with(Environment::read(variable, parse_proxy), mozilla())
     }
 
-    fn with(environment: Environment<Proxy>) -> Self {
+    /// As [`new`](Self::new), for a server with a certificate of a private authority: trusts the
+    /// authorities of `certificates` and no others, Mozilla's neither.
+    ///
+    /// `certificates` are as many as there are, as PEM, or one as DER: of an authority, or of a server
+    /// that has signed its own and does not call itself an authority. To trust others as well, put them
+    /// into the same PEM. A proxy that is reached over `https` must be one of theirs, too.
+    ///
+    /// ```no_run
+    /// use telemetry_transport::UreqTransport;
+    ///
+    /// let ours = std::fs::read("/etc/ssl/our-authority.pem")?;
+    /// let transport = UreqTransport::with_root_certificates(&ours)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// There is no certificate, or one that cannot be used.
+    #[cfg(feature = "rustls")]
+    pub fn with_root_certificates(certificates: &[u8]) -> Result<Self, RootCertificateError> {
+        let roots = Roots::read(certificates)?;
+        let roots = roots.iter().map(|root| Certificate::from_der(root).to_owned());
+        Ok(Self::with(Environment::read(variable, parse_proxy), trusting(RootCerts::from(roots))))
+    }
+
+    fn with(environment: Environment<Proxy>, config: ConfigBuilder<AgentScope>) -> Self {
         let (proxy, unusable_proxy) = match environment.proxy {
             Some(Ok(proxy)) => (Some(proxy), None),
             Some(Err(error)) => (None, Some(error)),
             None => (None, None),
         };
-        let config = Agent::config_builder()
+        let config = config
             .proxy(proxy)
             .http_status_as_error(false)
             .max_redirects(0)
             .max_redirects_will_error(false);
-        #[cfg(feature = "rustls")]
-        let config = config.tls_config(
-            ureq::tls::TlsConfig::builder()
-                .provider(ureq::tls::TlsProvider::Rustls)
-                .unversioned_rustls_crypto_provider(std::sync::Arc::new(
-                    rustls::crypto::ring::default_provider(),
-                ))
-                .root_certs(ureq::tls::RootCerts::WebPki)
-                .build(),
-        );
-        Self { agent: config.build().into(), unusable_proxy, exempt: environment.exempt }
+        let connector = DefaultConnector::new().chain(Unveiling);
+        let agent = Agent::with_parts(config.build(), connector, DefaultResolver::default());
+        Self { agent, unusable_proxy, exempt: environment.exempt }
     }
 }
 
@@ -77,13 +111,14 @@ impl Default for UreqTransport {
 }
 
 impl Transport for UreqTransport {
-    fn send(&self, request: Request) -> Result<Response, TransportError> {
+    fn send(&self, mut request: Request) -> Result<Response, TransportError> {
         let timeout = Timeout::of(&request).min(LONGEST);
         let host = request.uri().host().unwrap_or_default();
         let direct = is_loopback(host) || self.exempt.contains(host);
         if let Some(error) = self.unusable_proxy.as_ref().filter(|_| !direct) {
             return Err(error.clone());
         }
+        let _veil = Veil::over(&mut request);
         let mut config = self.agent.configure_request(request).timeout_global(Some(timeout));
         if direct {
             config = config.proxy(None);
@@ -97,6 +132,24 @@ impl Transport for UreqTransport {
             .map_err(|error| transport_error(error.into()))?;
         Ok(Response::from_parts(parts, bytes))
     }
+}
+
+/// Trusts Mozilla's roots, where there is TLS.
+fn mozilla() -> ConfigBuilder<AgentScope> {
+    #[cfg(feature = "rustls")]
+    return trusting(RootCerts::WebPki);
+    #[cfg(not(feature = "rustls"))]
+    Agent::config_builder()
+}
+
+#[cfg(feature = "rustls")]
+fn trusting(roots: RootCerts) -> ConfigBuilder<AgentScope> {
+    let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+    let tls = TlsConfig::builder()
+        .provider(TlsProvider::Rustls)
+        .unversioned_rustls_crypto_provider(provider)
+        .root_certs(roots);
+    Agent::config_builder().tls_config(tls.build())
 }
 
 fn parse_proxy(value: &str) -> Option<Proxy> {
@@ -134,12 +187,16 @@ fn transport_error(error: ureq::Error) -> TransportError {
 mod tests {
     use super::*;
 
+    fn with(environment: Environment<Proxy>) -> UreqTransport {
+        UreqTransport::with(environment, mozilla())
+    }
+
     fn transport(name: &str, value: &str, exempt: &str) -> UreqTransport {
         let variable = |asked: &str| match asked {
             "NO_PROXY" => Some(exempt.to_owned()),
             asked => (asked == name).then(|| value.to_owned()),
         };
-        UreqTransport::with(Environment::read(variable, parse_proxy))
+        with(Environment::read(variable, parse_proxy))
     }
 
     /// Where nobody listens, by a name that is not taken for loopback.
@@ -167,8 +224,6 @@ mod tests {
             let error = transport.send(request()).unwrap_err();
             assert!(matches!(error, TransportError::Network(_)), "{error:?}");
         }
-        assert!(
-            UreqTransport::with(Environment::read(|_| None, parse_proxy)).unusable_proxy.is_none()
-        );
+        assert!(with(Environment::read(|_| None, parse_proxy)).unusable_proxy.is_none());
     }
 }

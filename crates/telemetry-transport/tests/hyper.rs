@@ -55,7 +55,11 @@ async fn ended<T: Send + 'static>(serving: JoinHandle<Vec<T>>) -> Vec<T> {
 
 /// A transport that waits, with a runtime of its own that runs as long.
 fn waiting(builder: &mut Builder) -> impl Transport + use<> {
-    let (transport, runtime) = (HyperTransport::new(), runtime(builder));
+    waiting_for(HyperTransport::new(), builder)
+}
+
+fn waiting_for(transport: HyperTransport, builder: &mut Builder) -> impl Transport + use<> {
+    let runtime = runtime(builder);
     let handle = runtime.handle().clone();
     let (alive, dropped) = oneshot::channel::<()>();
     thread::spawn(move || runtime.block_on(dropped));
@@ -268,4 +272,13 @@ async fn a_name_that_is_not_found_is_a_network_error() {
     let url = format!("http://{}/", "a".repeat(64));
     let error = HyperTransport::new().send(post(&url, AMPLE)).await.unwrap_err();
     assert!(matches!(error, TransportError::Network(_)), "{error:?}");
+}
+
+#[cfg(feature = "rustls")]
+#[test]
+fn a_certificate_that_is_named_is_trusted_and_no_other() {
+    scenarios::a_certificate_that_is_named_is_trusted_and_no_other(|certificate| {
+        let transport = HyperTransport::with_root_certificates(certificate);
+        waiting_for(transport.expect("a certificate"), &mut Builder::new_current_thread())
+    });
 }

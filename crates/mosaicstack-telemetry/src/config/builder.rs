@@ -244,6 +244,13 @@ impl TelemetryConfigBuilder {
             let key = parser.required("api_key", API_KEY, api_key.as_ref(), ApiKey::new);
             let id =
                 parser.required("instance_id", INSTANCE_ID, instance_id.as_ref(), parse_instance);
+            if let Some((url, key)) = url.as_ref().zip(key.as_ref())
+                && key.is_in(url.as_str())
+            {
+                let message = "expected a URL without the API key, found one with it: it would be \
+                               logged; it is sent in a header of its own";
+                parser.fault("server_url", message.into());
+            }
             config.server = url.zip(key).map(|(url, api_key)| Server { url, api_key });
             config.instance_id = id.unwrap_or_default();
         } else {

@@ -2,7 +2,7 @@
 
 use std::{fmt::Display, ops::RangeInclusive, time::Duration};
 
-use crate::{ConfigError, error::ConfigFault};
+use crate::{ConfigError, error::ConfigFault, mask::masked};
 
 /// A text and where it comes from.
 #[derive(Clone)]
@@ -70,8 +70,9 @@ impl Parser {
         }
     }
 
-    fn fault(&mut self, parameter: &'static str, message: String) {
-        self.faults.push(ConfigFault { parameter, message });
+    /// Of what a message repeats, any piece can be the key in the wrong place.
+    pub(super) fn fault(&mut self, parameter: &'static str, message: String) {
+        self.faults.push(ConfigFault { parameter, message: masked(&message) });
     }
 
     pub(super) fn finish(self) -> Result<(), ConfigError> {

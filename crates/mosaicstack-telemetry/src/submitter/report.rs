@@ -7,7 +7,7 @@ use telemetry_transport::{Response, TransportError};
 use tracing::{debug, info, warn};
 use uuid::Uuid;
 
-use crate::{Cause, LOG_TARGET, Notice, outbox::Outbox, protocol::Protocol};
+use crate::{Cause, LOG_TARGET, Notice, mask::excerpt, outbox::Outbox, protocol::Protocol};
 
 /// The most rejections of one receipt that are told one by one.
 const MAX_TOLD: usize = 5;
@@ -124,41 +124,4 @@ impl Reporter {
 fn reason(result: Option<&EventResult>) -> String {
     let said = result.and_then(|result| result.error.as_deref());
     excerpt(said.unwrap_or("no reason given"))
-}
-
-/// Somebody else's words: cut, on one line, and without anything that could be the key.
-pub(crate) fn excerpt(text: &str) -> String {
-    const LONGEST: usize = 200;
-    let is_other = |c: char| !c.is_ascii_hexdigit();
-    let mut shown: String = text.chars().take(LONGEST).collect();
-    if text.chars().nth(LONGEST).is_some() {
-        // The beginning of a key could have been cut off from its end.
-        shown.truncate(shown.trim_end_matches(|c| !is_other(c)).len());
-    }
-    let shown = shown.replace(|c: char| c.is_control(), " ");
-    shown
-        .split_inclusive(is_other)
-        .map(|piece| match piece.trim_end_matches(is_other) {
-            word if word.len() >= 32 => piece.replacen(word, "…", 1),
-            _ => piece.into(),
-        })
-        .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn other_peoples_words_are_cut_and_cleaned() {
-        let key = "5ec2e7c0".repeat(8);
-        let said = format!("no\nsuch key: \"Bearer {key}\", {key}");
-        assert_eq!(excerpt(&said), "no such key: \"Bearer …\", …");
-        assert_eq!(excerpt(&format!("key={key}")), "key=…");
-        assert_eq!(excerpt(&"ö".repeat(300)), "ö".repeat(200));
-        assert_eq!(excerpt(&format!("{}{key}", "ö".repeat(180))), "ö".repeat(180));
-        let id = "event a1b2c3d4-e5f6-4a7b-8c9d-0e1f2a3b4c5d";
-        assert_eq!(excerpt(id), id);
-        assert_eq!(excerpt(""), "");
-    }
 }

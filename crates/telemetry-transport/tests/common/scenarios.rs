@@ -246,6 +246,30 @@ pub(crate) fn a_certificate_of_nobody_is_refused_and_the_key_stays_here(transpor
     assert_eq!(serving.join().expect("the server ends"), [(true, Vec::new())]);
 }
 
+/// `trusting` makes a transport that trusts a certificate.
+#[cfg(feature = "rustls")]
+pub(crate) fn a_certificate_that_is_named_is_trusted_and_no_other<T: Transport>(
+    trusting: impl Fn(&[u8]) -> T,
+) {
+    let (identity, certificate) = crate::common::tls::Identity::of("127.0.0.1");
+    let (_, another) = crate::common::tls::Identity::of("127.0.0.1");
+    let (url, serving) = server(2, move |stream| {
+        let mut stream = BufReader::new(identity.accept(stream));
+        let asked = read_request(&mut stream).map(|(head, _)| head);
+        answer(stream.get_mut(), "200 OK\r\nconnection: close", "");
+        asked
+    });
+    let https = url.replace("http:", "https:");
+    assert!(trusting(&certificate).send(post(&https, AMPLE)).is_ok());
+    let error = trusting(&another).send(post(&https, AMPLE)).expect_err("no answer");
+    assert!(matches!(error, TransportError::Other(_)), "{error:?}");
+    let asked = serving.join().expect("the server ends");
+    assert!(
+        asked[0].as_ref().is_some_and(|head| head.contains("\r\nauthorization: bearer key\r\n"))
+    );
+    assert_eq!(asked[1], None);
+}
+
 #[cfg(feature = "rustls")]
 pub(crate) fn silence_before_tls_is_a_time_out(transport: impl Transport) {
     let (url, serving) = server(1, |mut stream| {

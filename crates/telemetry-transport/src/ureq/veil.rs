@@ -1,0 +1,131 @@
+//! Keeps the key out of the log of the libraries below.
+//!
+//! At level TRACE, ureq-proto logs every byte of a request as it writes it. What it is given to write
+//! is asterisks; the key takes their place between there and the socket.
+
+use std::{cell::RefCell, ops::Range};
+
+use http::{HeaderValue, header::AUTHORIZATION};
+use ureq::{
+    Error,
+    unversioned::transport::{Buffers, ConnectionDetails, Connector, NextTimeout, Transport},
+};
+
+use crate::Request;
+
+thread_local! {
+    /// The key of the request that this thread sends, until it is on its way. ureq sends on the
+    /// thread that calls it.
+    static KEY: RefCell<Option<HeaderValue>> = const { RefCell::new(None) };
+}
+
+/// Holds a request's key back, while it exists and until it is on its way.
+#[derive(Debug)]
+pub(super) struct Veil(());
+
+impl Veil {
+    pub(super) fn over(request: &mut Request) -> Self {
+        let key = request.headers_mut().get_mut(AUTHORIZATION).map(|value| {
+            let stars = HeaderValue::try_from("*".repeat(value.len()));
+            std::mem::replace(value, stars.unwrap_or_else(|_| HeaderValue::from_static("*")))
+        });
+        KEY.set(key);
+        Self(())
+    }
+}
+
+impl Drop for Veil {
+    fn drop(&mut self) {
+        KEY.take();
+    }
+}
+
+/// The last of ureq's connectors: what passes it is encrypted next, or sent.
+#[derive(Debug)]
+pub(super) struct Unveiling;
+
+impl<In: Transport> Connector<In> for Unveiling {
+    type Out = Unveiled<In>;
+
+    fn connect(
+        &self,
+        _: &ConnectionDetails<'_>,
+        chained: Option<In>,
+    ) -> Result<Option<Self::Out>, Error> {
+        Ok(chained.map(Unveiled))
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Unveiled<T>(T);
+
+impl<T: Transport> Transport for Unveiled<T> {
+    fn buffers(&mut self) -> &mut dyn Buffers {
+        self.0.buffers()
+    }
+
+    fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
+        let place = unveil(&mut self.0.buffers().output()[..amount]);
+        let result = self.0.transmit_output(amount, timeout);
+        if let Some(place) = place {
+            self.0.buffers().output()[place].fill(b'*');
+        }
+        result
+    }
+
+    fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
+        self.0.await_input(timeout)
+    }
+
+    fn is_open(&mut self) -> bool {
+        self.0.is_open()
+    }
+
+    fn is_tls(&self) -> bool {
+        self.0.is_tls()
+    }
+}
+
+/// Puts the key into a head that is about to be sent, once, and says where.
+fn unveil(output: &mut [u8]) -> Option<Range<usize>> {
+    KEY.with_borrow_mut(|key| {
+        let length = key.as_ref()?.len();
+        let line = format!("\r\n{AUTHORIZATION}: {}\r\n", "*".repeat(length));
+        let at = output.windows(line.len()).position(|window| window == line.as_bytes())?;
+        let start = at + line.len() - 2 - length;
+        output[start..start + length].copy_from_slice(key.take()?.as_bytes());
+        Some(start..start + length)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_key_takes_the_place_of_its_asterisks_once_and_in_a_head_alone() {
+        let mut request = Request::default();
+        request.headers_mut().insert(AUTHORIZATION, "Bearer key".parse().unwrap());
+        let veil = Veil::over(&mut request);
+        assert_eq!(request.headers()[AUTHORIZATION], "**********");
+        let tunnel = b"CONNECT a:1 HTTP/1.1\r\nproxy-authorization: **********\r\n\r\n";
+        assert_eq!(unveil(&mut tunnel.to_vec()), None);
+        let mut head = b"POST / HTTP/1.1\r\nauthorization: **********\r\n\r\n".to_vec();
+        let place = unveil(&mut head).unwrap();
+        assert_eq!(&head[place], b"Bearer key");
+        assert!(head.ends_with(b"\r\nauthorization: Bearer key\r\n\r\n"));
+        let mut body = b"\r\nauthorization: **********\r\n".to_vec();
+        assert_eq!(unveil(&mut body), None);
+        let _other = Veil::over(&mut Request::default());
+        assert!(KEY.take().is_none());
+        drop(veil);
+    }
+
+    #[test]
+    fn a_request_that_was_never_written_leaves_no_key_behind() {
+        let mut request = Request::default();
+        request.headers_mut().insert(AUTHORIZATION, "Bearer key".parse().unwrap());
+        drop(Veil::over(&mut request));
+        assert!(KEY.take().is_none());
+    }
+}

@@ -1,0 +1,166 @@
+//! Both clients, over both transports, and all that an application could print of them.
+
+use std::{
+    future::Future,
+    sync::{Arc, mpsc},
+};
+
+use mosaicstack_telemetry::{
+    AsyncTelemetryClient, AsyncTransport, Complexity, HyperTransport, PredictionError,
+    PredictionQuery, Provider, Request, Stats, TaskType, TelemetryClient, TelemetryConfigBuilder,
+    Transport, UreqTransport,
+};
+use telemetry_tests::{evidence, track};
+use tokio::{
+    runtime::{Builder, Runtime},
+    task,
+};
+
+use super::forms::{debugged, everything};
+use crate::{
+    blocking::{AMPLE, returned},
+    notices::Told,
+};
+
+/// A client and a transport.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    ThreadsAndUreq,
+    ThreadsAndHyper,
+    TokioAndUreq,
+    TokioAndHyper,
+}
+
+impl Way {
+    const ALL: [Self; 4] =
+        [Self::ThreadsAndUreq, Self::TokioAndHyper, Self::ThreadsAndHyper, Self::TokioAndUreq];
+
+    /// Each client and each transport once; all four pairs in a thorough run.
+    pub(crate) fn some() -> &'static [Self] {
+        &Self::ALL[..evidence::scale(2, 4)]
+    }
+}
+
+/// The two transports; clones of one are the same.
+#[derive(Clone)]
+pub(crate) struct Transports {
+    pub(crate) ureq: UreqTransport,
+    pub(crate) hyper: HyperTransport,
+}
+
+impl Transports {
+    pub(crate) fn new() -> Self {
+        Self { ureq: UreqTransport::new(), hyper: HyperTransport::new() }
+    }
+
+    pub(crate) fn trusting(certificates: &[u8]) -> Self {
+        Self {
+            ureq: UreqTransport::with_root_certificates(certificates).expect("certificates"),
+            hyper: HyperTransport::with_root_certificates(certificates).expect("certificates"),
+        }
+    }
+}
+
+/// What came of a client's life.
+pub(crate) struct Life {
+    /// All that it shows: `Debug` and `Display` of it, its parts, its errors and its notices.
+    pub(crate) shown: String,
+    /// The notices, as text.
+    pub(crate) notices: String,
+    pub(crate) stats: Stats,
+}
+
+/// Three events are tracked and flushed, predictions are asked for, and the client is stopped.
+pub(crate) fn live(way: Way, config: TelemetryConfigBuilder, with: &Transports) -> Life {
+    let Transports { ureq, hyper } = with.clone();
+    match way {
+        Way::ThreadsAndUreq => on_threads(config, ureq),
+        Way::ThreadsAndHyper => {
+            let runtime = runtime();
+            on_threads(config, move |request: Request| {
+                let hyper = hyper.clone();
+                let (tell, told) = mpsc::channel();
+                runtime.spawn(async move { tell.send(hyper.send(request).await) });
+                told.recv().expect("an answer")
+            })
+        }
+        Way::TokioAndUreq => {
+            let ureq = Arc::new(ureq);
+            on_tokio(config, move |request: Request| {
+                let ureq = Arc::clone(&ureq);
+                let sending = task::spawn_blocking(move || ureq.send(request));
+                async move { sending.await.expect("it does not panic") }
+            })
+        }
+        Way::TokioAndHyper => on_tokio(config, hyper),
+    }
+}
+
+pub(crate) fn on_threads(
+    config: TelemetryConfigBuilder,
+    transport: impl Transport + 'static,
+) -> Life {
+    let told = Told::default();
+    let config = told.hear(config).build().expect("a configuration");
+    let mut shown = debugged(&config);
+    let client = TelemetryClient::with_transport(config, transport);
+    returned(move || {
+        track(&client.handle(), 3);
+        if let Err(error) = client.flush(5 * AMPLE) {
+            shown += &everything(&error);
+        }
+        shown += &asked(client.refresh_predictions(&[query()]));
+        shown += &debugged(&(&client, client.handle(), client.predictor()));
+        let stats = client.stop();
+        ended(shown, &told, stats)
+    })
+}
+
+pub(crate) fn on_tokio(
+    config: TelemetryConfigBuilder,
+    transport: impl AsyncTransport + 'static,
+) -> Life {
+    let told = Told::default();
+    let config = told.hear(config).build().expect("a configuration");
+    let mut shown = debugged(&config);
+    finished(async move {
+        let client = AsyncTelemetryClient::with_transport(config, transport);
+        track(&client.handle(), 3);
+        if let Err(error) = client.flush(5 * AMPLE).await {
+            shown += &everything(&error);
+        }
+        shown += &asked(client.refresh_predictions(&[query()]).await);
+        shown += &debugged(&(&client, client.handle(), client.predictor()));
+        let stats = client.stop().await;
+        ended(shown, &told, stats)
+    })
+}
+
+fn finished<T>(work: impl Future<Output = T>) -> T {
+    let runtime = runtime();
+    runtime.block_on(async { tokio::time::timeout(5 * AMPLE, work).await }).expect("it ends")
+}
+
+fn runtime() -> Runtime {
+    Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime")
+}
+
+pub(crate) fn query() -> PredictionQuery {
+    PredictionQuery::new(TaskType::Testing, "a-model", Provider::Anthropic, Complexity::Low)
+}
+
+fn asked(result: Result<(), PredictionError>) -> String {
+    result.err().map(|error| everything(&error)).unwrap_or_default()
+}
+
+fn ended(shown: String, told: &Told, stats: Stats) -> Life {
+    let all = told.take();
+    let causes = all.iter().filter_map(|notice| match notice {
+        mosaicstack_telemetry::Notice::Deferred { cause, .. }
+        | mosaicstack_telemetry::Notice::Refused { cause, .. } => Some(format!("{cause}\n")),
+        _ => None,
+    });
+    let notices = debugged(&all) + &causes.collect::<String>();
+    assert!(stats.is_balanced(), "{stats}");
+    Life { shown: format!("{shown}{notices}{stats}{stats:?}"), notices, stats }
+}

@@ -1,0 +1,104 @@
+//! The forms in which the key could appear.
+
+use std::{collections::BTreeSet, error::Error, fmt::Debug, iter};
+
+use telemetry_tests::KEY;
+
+/// So many characters in a row are no accident.
+const PIECE: usize = 8;
+
+/// Base64, in one line.
+pub(crate) fn base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let digits = |three: &[u8]| {
+        let byte = |place: usize| u32::from(three.get(place).copied().unwrap_or(0));
+        let number = byte(0) << 16 | byte(1) << 8 | byte(2);
+        let digit = |place| char::from(DIGITS[(number >> (18 - 6 * place) & 63) as usize]);
+        let shown = three.len() + 1;
+        [0, 1, 2, 3].map(|place| if place < shown { digit(place) } else { '=' })
+    };
+    bytes.chunks(3).flat_map(digits).collect()
+}
+
+/// The forms of which a piece is searched for: as it is, as the digits of its bytes, as base64 at each
+/// of the three offsets, and backwards.
+fn forms() -> Vec<String> {
+    let key = KEY.to_lowercase();
+    let bytes: String = key.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let decimal: String = key.bytes().map(|byte| format!("{byte},")).collect();
+    let shifted = (0..3).map(|shift| {
+        let text = base64(&[&vec![b' '; shift][..], key.as_bytes()].concat()).to_lowercase();
+        // Without what its neighbours decide.
+        text[4..text.len() - 4].to_owned()
+    });
+    let backwards = key.chars().rev().collect();
+    shifted.chain([key.clone(), bytes, decimal, backwards]).collect()
+}
+
+/// Looks through texts for a key in any form, and counts them.
+#[derive(Debug)]
+pub(crate) struct Search {
+    pieces: BTreeSet<String>,
+    pub(crate) texts: usize,
+    pub(crate) characters: usize,
+}
+
+impl Search {
+    pub(crate) fn new() -> Self {
+        let pieces = forms().into_iter().flat_map(|form| {
+            let size = if form.contains(',') { 3 * PIECE } else { PIECE };
+            let starts = 0..=form.len() - size;
+            starts.map(move |start| form[start..start + size].to_owned())
+        });
+        Self { pieces: pieces.collect(), texts: 0, characters: 0 }
+    }
+
+    /// The piece of the key that a text has in it, also if it stands in groups.
+    pub(crate) fn find(&mut self, text: &str) -> Option<String> {
+        self.texts += 1;
+        self.characters += text.len();
+        let text: String = text.split_whitespace().collect();
+        let text = text.to_ascii_lowercase();
+        self.pieces.iter().find(|piece| text.contains(*piece)).cloned()
+    }
+
+    /// Fails if a text has a piece of the key in it.
+    #[track_caller]
+    pub(crate) fn must_not_find(&mut self, place: &str, text: &str) {
+        let found = self.find(text);
+        assert_eq!(found, None, "{place} shows the key: {text}");
+    }
+}
+
+/// An error as everyone could print it, its causes included.
+pub(crate) fn everything(error: &(dyn Error + 'static)) -> String {
+    let causes = iter::successors(Some(error), |error| (*error).source());
+    causes.map(|error| format!("{error}\n{error:?}\n{error:#?}\n")).collect()
+}
+
+pub(crate) fn debugged(value: &impl Debug) -> String {
+    format!("{value:?}\n{value:#?}\n")
+}
+
+#[test]
+fn the_search_finds_the_key_in_every_form() {
+    let dump: String = KEY.bytes().map(|byte| format!("{byte:02x} ")).collect();
+    for text in [
+        format!("Bearer {KEY}"),
+        KEY.to_uppercase(),
+        format!("…{}…", &KEY[17..25]),
+        format!("{}\n  {}", &KEY[..4], &KEY[4..8]),
+        dump,
+        format!("{:?}", KEY.as_bytes()),
+        base64(KEY.as_bytes()),
+        base64(format!("Bearer {KEY}").as_bytes()),
+        base64(format!("u:{KEY}").as_bytes()),
+        KEY.chars().rev().collect(),
+    ] {
+        assert!(Search::new().find(&text).is_some(), "{text}");
+    }
+    let innocent = "a1b2c3d4-e5f6-4a7b-8c9d-0e1f2a3b4c5d ApiKey(redacted) Sensitive ********";
+    assert_eq!(Search::new().find(innocent), None);
+    assert_eq!(base64(b"us er:p@ss"), "dXMgZXI6cEBzcw==");
+    assert_eq!(base64(b"any+"), "YW55Kw==");
+}

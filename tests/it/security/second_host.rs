@@ -1,0 +1,76 @@
+//! No second host gets a request, and the server gets no second one for having sent us elsewhere.
+
+use telemetry_tests::{KEY, evidence};
+
+use super::{
+    clients::{Transports, Way, live},
+    servers::{Server, answer},
+};
+use crate::blocking::eager;
+
+#[test]
+fn nothing_follows_a_redirect() {
+    let elsewhere = Server::speaking(|_, received| {
+        received.lock().expect("nobody panics").push("a connection".into());
+    });
+    let port = elsewhere.port();
+    let places = [
+        format!("http://127.0.0.1:{port}/v1/events/batch"),
+        format!("http://localhost:{port}/v1/events/batch"),
+        format!("//127.0.0.1:{port}/"),
+        format!("https://127.0.0.1:{port}/"),
+        format!("http://user:{KEY}@127.0.0.1:{port}/"),
+        "/elsewhere".into(),
+        "?elsewhere".into(),
+    ];
+    let (mut answers, mut requests) = (0, 0);
+    for &way in Way::some() {
+        for place in &places {
+            for status in [300, 301, 302, 303, 305, 307, 308, 201, 401, 407, 503] {
+                let head = format!(
+                    "{status} There\r\nlocation: {place}\r\nrefresh: 0; url={place}\r\n\
+                     content-location: {place}\r\nlink: <{place}>; rel=canonical\r\n\
+                     alt-svc: http/1.1=\":{port}\"\r\nproxy-authenticate: Bearer\r\n\
+                     www-authenticate: Bearer realm=\"{place}\""
+                );
+                answers += 1;
+                let server = Server::answering(move |_| answer(&head, ""));
+                live(way, eager(&server.url()), &Transports::new());
+                let received = server.received();
+                requests += received.len();
+                let reports = received.iter().filter(|it| it.starts_with("POST /v1/events/batch "));
+                let asked = received.iter().filter(|it| it.starts_with("POST /v1/predictions/b"));
+                let (reports, asked) = (reports.count(), asked.count());
+                assert_eq!(reports + asked, received.len(), "{way:?} {status}: {received:?}");
+                // One by the flush and one by the last drain, four each if it is tried again.
+                let expected = match status {
+                    201 => 1,
+                    503 => 8,
+                    _ => 2,
+                };
+                assert_eq!((reports, asked), (expected, 1), "{way:?} {status} {place}");
+            }
+        }
+    }
+    assert_eq!(elsewhere.received(), [""; 0], "somebody went there");
+    evidence::tried(
+        "R14",
+        format_args!(
+            "{answers} answers that send elsewhere, {requests} requests, all to the server itself"
+        ),
+    );
+}
+
+#[test]
+fn a_prediction_is_asked_for_without_the_key() {
+    for &way in Way::some() {
+        let server = Server::answering(|_| answer("200 OK", "{\"results\":[null]}"));
+        live(way, eager(&server.url()), &Transports::new());
+        let received = server.received();
+        let (reports, asked): (Vec<_>, Vec<_>) =
+            received.iter().partition(|it| it.contains("/v1/events/batch"));
+        assert_eq!((reports.len(), asked.len()), (1, 1), "{received:?}");
+        assert!(reports[0].contains(&format!("\r\nauthorization: Bearer {KEY}\r\n")));
+        assert!(!asked[0].to_lowercase().contains("authorization"), "{asked:?}");
+    }
+}

@@ -1,0 +1,111 @@
+//! Where the key may go unencrypted: to loopback, however it is spelled, and nowhere else, however
+//! that is spelled.
+
+use telemetry_tests::{KEY, config, evidence};
+
+/// This machine.
+const LOOPBACK: [&str; 9] = [
+    "http://localhost",
+    "http://LOCALHOST:8000",
+    "http://LocalHost/base/",
+    "http://127.0.0.1",
+    "http://127.1.2.3:8000",
+    "http://127.255.255.254",
+    "http://[::1]",
+    "http://[::1]:8000",
+    "http://[0:0:0:0:0:0:0:1]/base",
+];
+
+/// Other machines, or such as could be; among them spellings that some resolvers take for loopback.
+const ELSEWHERE: [&str; 25] = [
+    "http://example.com",
+    "http://localhost.example.com",
+    "http://localhost.localdomain",
+    "http://localhost.",
+    "http://foo.localhost",
+    "http://xn--localhost-9za",
+    "http://localhost%2eevil.example",
+    "http://127.0.0.1.nip.io",
+    "http://127.0.0.1.",
+    "http://127.1",
+    "http://127.0.1",
+    "http://127",
+    "http://2130706433",
+    "http://0x7f000001",
+    "http://0x7f.0.0.1",
+    "http://0177.0.0.1",
+    "http://127.0.0.01",
+    "http://128.0.0.1",
+    "http://0.0.0.0",
+    "http://0",
+    "http://[::]",
+    "http://[::ffff:127.0.0.1]",
+    "http://[::ffff:7f00:1]",
+    "http://[::127.0.0.1]",
+    "http://[::1%25eth0]",
+];
+
+/// What looks like loopback to a person, or to a sloppy reader of URLs.
+const TRICKS: [&str; 18] = [
+    "http://127.0.0.1@evil.example",
+    "http://localhost@evil.example/",
+    "http://localhost:80@evil.example",
+    "http://user:word@localhost",
+    "http://localhost:@evil.example",
+    "http://127.0.0.1\\@evil.example",
+    "http://evil.example\\@127.0.0.1",
+    "http://evil.example#@127.0.0.1",
+    "http://evil.example?@127.0.0.1",
+    "http://127.0.0.1#@evil.example",
+    "http://[::1]evil.example",
+    "http://[::1]@evil.example",
+    "http://[::1].evil.example:80",
+    "http://localhost evil.example",
+    "http://localhost\tevil.example",
+    "http:///localhost",
+    "http:localhost",
+    "//localhost",
+];
+
+#[test]
+fn plain_http_is_for_loopback_alone() {
+    for url in LOOPBACK {
+        assert!(config(url).build().is_ok(), "{url}");
+    }
+    for url in ELSEWHERE {
+        let refused = config(url).build().unwrap_err();
+        assert_eq!(refused.faults()[0].parameter, "server_url", "{url}");
+        let secure = url.replacen("http:", "https:", 1);
+        let taken = config(&secure).build().is_ok();
+        let allowed = config(url).allow_plain_http(true).build();
+        assert_eq!(allowed.is_ok(), taken, "{url}");
+        if taken {
+            let said = refused.to_string();
+            assert!(said.contains("would travel in the open"), "{url}: {said}");
+            assert!(said.contains("allow_plain_http"), "{url}: {said}");
+        }
+    }
+    for url in TRICKS {
+        for allow in [false, true] {
+            let built = config(url).allow_plain_http(allow).build();
+            assert!(built.is_err(), "{url}, allow_plain_http({allow})");
+        }
+    }
+    let spellings = LOOPBACK.len() + ELSEWHERE.len() + TRICKS.len();
+    evidence::tried("R14", format_args!("{spellings} spellings of loopback and of other hosts"));
+}
+
+#[test]
+fn a_url_with_the_key_in_it_is_no_server() {
+    for url in [
+        format!("https://example.com/{KEY}"),
+        format!("https://example.com/{}/v1", KEY.to_uppercase()),
+        format!("https://{KEY}.example.com"),
+    ] {
+        let error = config(&url).build().unwrap_err().to_string();
+        assert!(error.contains("server_url: expected a URL without the API key"), "{error}");
+        assert!(!error.contains(KEY), "{error}");
+    }
+    let another = KEY.replace('5', "6");
+    assert!(config(&format!("https://example.com/{another}")).build().is_ok());
+}
