@@ -9,9 +9,14 @@ use std::{
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 const PROMISES: &str = "docs/promises.md";
 const CLAIMS: &str = "docs/reliability.md";
+const SECURITY: &str = "docs/security.md";
 
 /// The crates whose names the tables may use.
-const SOURCES: [&str; 2] = ["crates/mosaicstack-telemetry/src", "crates/telemetry-model/src"];
+const SOURCES: [&str; 3] = [
+    "crates/mosaicstack-telemetry/src",
+    "crates/telemetry-model/src",
+    "crates/telemetry-transport/src",
+];
 
 /// The text of a file, by its path from the root.
 fn text(path: impl AsRef<Path>) -> String {
@@ -78,7 +83,7 @@ fn tests(source: &str) -> BTreeSet<&str> {
 #[test]
 fn each_row_has_tests_that_exist() {
     let known = text("xtask/src/evidence.rs");
-    for page in [PROMISES, CLAIMS] {
+    for page in [PROMISES, CLAIMS, SECURITY] {
         for [promise, _, cell] in rows(&text(page)) {
             assert!(shown(cell).next().is_some(), "no test: {promise}");
             for (path, test) in shown(cell) {
@@ -105,7 +110,8 @@ fn each_promise_has_names_that_exist() {
     let files = SOURCES.into_iter().flat_map(|folder| files(&Path::new(ROOT).join(folder)));
     let code: String = files.map(|file| code(&text(file))).collect();
     let words: BTreeSet<_> = code.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
-    for [promise, names, _] in rows(&text(PROMISES)) {
+    let pages = [PROMISES, SECURITY].map(text);
+    for [promise, names, _] in pages.iter().flat_map(|page| rows(page)) {
         for word in quoted(names).flat_map(|name| name.split("::")) {
             assert!(words.contains(word), "no such name: {word}, for: {promise}");
         }
