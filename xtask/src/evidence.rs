@@ -39,7 +39,7 @@ enum Verdict {
 }
 
 fn exhibits() -> Vec<Exhibit> {
-    vec![it("model", &["R3", "R4"], "books::")]
+    vec![it("model", &["R3", "R4"], "books::"), it("lifecycle", &["R12", "R15"], "lifecycle::")]
 }
 
 /// Tests of the crates together.

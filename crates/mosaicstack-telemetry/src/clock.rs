@@ -32,6 +32,14 @@ pub(crate) fn tokio_now() -> Instant {
     tokio::time::Instant::now().into_std()
 }
 
+/// Whether no test has stopped tokio's clock, on the runtime of the caller.
+#[cfg(feature = "tokio")]
+pub(crate) fn is_tokio_real() -> bool {
+    let before = now();
+    let time = tokio_now();
+    (before..=now()).contains(&time)
+}
+
 /// `now + duration`, or a moment that no program lives to see.
 pub(crate) fn after(now: Instant, duration: Duration) -> Instant {
     const FAR: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);

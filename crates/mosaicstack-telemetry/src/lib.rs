@@ -19,6 +19,7 @@ mod lifecycle;
 mod nonblocking;
 mod outbox;
 mod predictions;
+mod process;
 mod protocol;
 mod retry;
 mod stats;

@@ -2,7 +2,9 @@
 
 use std::{sync::mpsc, thread};
 
-use mosaicstack_telemetry::{AsyncTelemetryClient, TelemetryClient};
+use mosaicstack_telemetry::{
+    AsyncTelemetryClient, Request, Response, TelemetryClient, TransportError,
+};
 use tokio::runtime::{Builder, Runtime};
 
 use super::{
@@ -16,7 +18,7 @@ use crate::track;
 
 const NO_TIMERS: &str = "timers are disabled";
 
-pub(super) const CASES: [Case; 30] = [
+pub(super) const CASES: [Case; 32] = [
     Case::new("blocking, no runtime", blocking).delivers(3),
     Case::new("blocking, within a current-thread runtime", |it| {
         current_thread().block_on(async { blocking(it) });
@@ -151,6 +153,12 @@ pub(super) const CASES: [Case; 30] = [
         all_pending(&stopping.join().expect("it does not panic"));
     })
     .silent(),
+    Case::new("tokio, a current-thread runtime ends beside those who wait on it", |it| {
+        ends_beside(it, current_thread());
+    }),
+    Case::new("tokio, a multi-thread runtime ends beside those who wait on it", |it| {
+        ends_beside(it, multi_thread());
+    }),
     Case::new("tokio, predictions on a runtime that has ended", |it| {
         let runtime = multi_thread();
         let predictor = runtime.block_on(async { it.tokio_client() }).predictor();
@@ -240,4 +248,27 @@ fn in_attempt(setting: &Setting, runtime: Runtime, end: impl FnOnce(Runtime)) {
     end(runtime);
     park_on(client.flush(AMPLE)).expect_err("nobody sends");
     all_pending(&park_on(client.stop()));
+}
+
+/// The runtime ends while threads that are on it by a handle wait for the client.
+fn ends_beside(setting: &Setting, runtime: Runtime) {
+    // A transport that needs nothing of the runtime: hyper's timers panic when it ends.
+    let silent = |_: Request| std::future::pending::<Result<Response, TransportError>>();
+    let client =
+        runtime.block_on(async { AsyncTelemetryClient::with_transport(setting.brief(), silent) });
+    track(&client.handle(), 100);
+    let (predictor, home) = (client.predictor(), runtime.handle().clone());
+    let asking = {
+        let home = home.clone();
+        thread::spawn(move || home.block_on(async { predictor.predict(&query()).await }))
+    };
+    let stopping = thread::spawn(move || {
+        home.block_on(async {
+            client.flush(AMPLE).await.expect_err("nobody answers");
+            client.stop().await
+        })
+    });
+    runtime.shutdown_background();
+    all_pending(&stopping.join().expect("it does not panic"));
+    asking.join().expect("it does not panic").expect_err("nobody answers");
 }
