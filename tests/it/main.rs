@@ -2,10 +2,9 @@
 
 mod blocking;
 mod books;
-#[cfg(unix)]
-mod fork;
 mod guide;
 mod hand_over;
+mod lifecycle;
 mod lookups;
 mod nonblocking;
 mod notices;

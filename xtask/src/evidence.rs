@@ -39,7 +39,11 @@ enum Verdict {
 }
 
 fn exhibits() -> Vec<Exhibit> {
-    vec![it("model", &["R3", "R4"], "books::"), it("security", &["R14"], "security::")]
+    vec![
+        it("model", &["R3", "R4"], "books::"),
+        it("lifecycle", &["R12", "R15"], "lifecycle::"),
+        it("security", &["R14"], "security::"),
+    ]
 }
 
 /// Tests of the crates together.

@@ -22,6 +22,9 @@ use crate::{
 /// for as long as the configuration's `shutdown_timeout` allows, and ends it. Disabled telemetry
 /// has neither thread nor queue.
 ///
+/// A forked child has no such thread: there, nothing is sent, and every method returns at once. It may
+/// start a client of its own.
+///
 /// ```no_run
 /// # #[cfg(feature = "ureq")]
 /// # fn report() -> Result<(), mosaicstack_telemetry::ConfigError> {

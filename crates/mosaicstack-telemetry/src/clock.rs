@@ -1,14 +1,19 @@
 //! The one place that reads the clock; everything below the clients takes time as an argument.
 
-use std::time::{Duration, Instant, SystemTime};
-
-use uuid::Uuid;
+use std::{
+    hash::{BuildHasher, RandomState},
+    process,
+    time::{Duration, Instant, SystemTime},
+};
 
 use crate::Start;
 
 /// What a submitter starts with.
 pub(crate) fn start(now: Instant) -> Start {
-    Start { now, wall: wall(), seed: Uuid::new_v4().as_u64_pair().0 }
+    let wall = wall();
+    // A forked child has its parent's random state.
+    let seed = RandomState::new().hash_one((process::id(), now, wall));
+    Start { now, wall, seed }
 }
 
 #[expect(clippy::disallowed_methods, reason = "drivers read the clock here")]
@@ -25,6 +30,14 @@ pub(crate) fn wall() -> SystemTime {
 #[cfg(feature = "tokio")]
 pub(crate) fn tokio_now() -> Instant {
     tokio::time::Instant::now().into_std()
+}
+
+/// Whether no test has stopped tokio's clock, on the runtime of the caller.
+#[cfg(feature = "tokio")]
+pub(crate) fn is_tokio_real() -> bool {
+    let before = now();
+    let time = tokio_now();
+    (before..=now()).contains(&time)
 }
 
 /// `now + duration`, or a moment that no program lives to see.

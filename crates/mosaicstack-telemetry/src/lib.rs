@@ -21,6 +21,7 @@ mod nonblocking;
 mod notices;
 mod outbox;
 mod predictions;
+mod process;
 mod protocol;
 mod retry;
 mod stats;

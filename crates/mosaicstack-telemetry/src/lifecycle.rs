@@ -2,7 +2,6 @@
 
 use std::{
     panic::catch_unwind,
-    process,
     sync::Arc,
     task::Context,
     time::{Duration, Instant},
@@ -16,6 +15,7 @@ use crate::{
     driver::{Done, Driver},
     notices::Notices,
     outbox::Outbox,
+    process::Process,
     wait::{Place, Wait},
 };
 
@@ -31,20 +31,6 @@ pub(crate) struct Lifecycle {
     control: Option<Arc<Control>>,
     shutdown_timeout: Duration,
     pub(crate) process: Process,
-}
-
-/// The process that a worker runs in: a forked child has none, and its connections are its parent's.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Process(u32);
-
-impl Process {
-    pub(crate) fn current() -> Self {
-        Self(process::id())
-    }
-
-    pub(crate) fn is_forked(self) -> bool {
-        process::id() != self.0
-    }
 }
 
 impl Lifecycle {

@@ -29,6 +29,9 @@ use crate::{
 /// Its methods can be awaited on any executor, and predictions can be asked for there. If the runtime
 /// ends first, the task ends with it, and what is queued stays `pending`; the methods still return.
 ///
+/// Without timers, tokio panics. That ends the task alone, except in a program that is built with
+/// `panic = "abort"`.
+///
 /// ```
 /// use mosaicstack_telemetry::*;
 ///

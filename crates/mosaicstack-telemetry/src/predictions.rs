@@ -21,6 +21,7 @@ pub use self::{
 };
 use crate::{
     PredictionError, TelemetryConfig, Verdict, clock,
+    process::Process,
     protocol::{self, Protocol},
     wait::{self, Waiters},
 };
@@ -28,8 +29,7 @@ use crate::{
 /// Answers by their queries.
 pub(crate) type Answers = HashMap<PredictionQuery, Arc<PredictionResponse>>;
 
-/// How long a reader waits for a writer, who only ever holds the lock to move answers in. In a
-/// forked child, the writer may be in the parent and the lock never free.
+/// How long a reader waits for a writer, who only ever holds the lock to move answers in.
 const PATIENCE: Duration = Duration::from_millis(50);
 
 /// The cache, what is being asked, and the gate of its own that the server can close.
@@ -40,6 +40,7 @@ pub(crate) struct Predictions {
     timeout: Duration,
     max_retry_after: Duration,
     state: Mutex<State>,
+    process: Process,
 }
 
 #[derive(Debug)]
@@ -79,12 +80,16 @@ impl Predictions {
                 waiters: Waiters::default(),
                 closed_until: None,
             }),
+            process: Process::current(),
         }
     }
 
     /// What is known, fresh or not.
     pub(crate) fn cached(&self, now: Instant, query: &PredictionQuery) -> Option<CachedPrediction> {
-        self.state.try_lock_for(PATIENCE)?.cache.read(now, query)
+        // In a forked child, whoever holds the lock may be in the parent, and it is never free.
+        let patience = || (!self.process.is_forked()).then_some(PATIENCE);
+        let wait = || self.state.try_lock_for(patience()?);
+        self.state.try_lock().or_else(wait)?.cache.read(now, query)
     }
 
     /// What is known and fresh.

@@ -5,6 +5,7 @@ mod batch;
 mod builder;
 mod event;
 mod faults;
+mod ids;
 mod prediction;
 mod price;
 mod ranges;

@@ -43,7 +43,8 @@ use crate::{Request, Response, TransportError};
 /// - **A bound:** at most [`MAX_RESPONSE_BYTES`](crate::MAX_RESPONSE_BYTES) of the answer's body.
 /// - **No retries:** they are the client's, which knows the server's wishes.
 ///
-/// A panic costs one attempt: the client catches it, counts it, and goes on.
+/// A panic costs one attempt: the client catches it, counts it, and goes on. In a program that is built
+/// with `panic = "abort"`, it ends the program.
 #[diagnostic::on_unimplemented(
     note = "what is shared or boxed goes into a closure, as the documentation of the trait shows"
 )]

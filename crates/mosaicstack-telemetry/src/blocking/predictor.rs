@@ -8,8 +8,8 @@ use telemetry_transport::Transport;
 use super::worker;
 use crate::{
     LookupAction, PredictionError, PredictionLookup, TelemetryHandle, clock,
-    lifecycle::Process,
     predictions::Answers,
+    process::Process,
     wait::{self, Wait},
 };
 

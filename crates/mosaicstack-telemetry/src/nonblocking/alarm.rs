@@ -83,8 +83,9 @@ pub(super) async fn wait<T>(
 struct Alarm {
     at: Instant,
     is_home: bool,
-    /// The runtime's timer, whose clock a test may have stopped. On another executor within the
-    /// runtime's thread, or when the runtime ends, nobody drives it: hence the clock beside it.
+    /// The runtime's timer: the worker's, and that of callers whose clock a test has stopped. On
+    /// another executor within the runtime's thread, or when the runtime ends, nobody drives it: hence
+    /// the clock beside it.
     sleep: Option<Pin<Box<Sleep>>>,
     clock: Option<(Arc<AlarmClock>, Key)>,
 }
@@ -99,14 +100,16 @@ impl Alarm {
         {
             return set.poll(cx);
         }
-        // Without timers, tokio panics. The worker cannot do without; others have the clock.
+        // Without timers, tokio panics, and again when the runtime ends: not without need, since a panic
+        // is seen by the program's hook, and may end it. The worker cannot do without.
         let sleep = || match catch_unwind(|| Box::pin(time::sleep_until(at.into()))) {
             Err(panic) if home.clock.is_none() => resume_unwind(panic),
             sleep => sleep.ok(),
         };
         let clock =
             |clock: &Arc<AlarmClock>| (Arc::clone(clock), clock.set(at, cx.waker().clone()));
-        let sleep = is_home.then(sleep).flatten();
+        let needs_timer = is_home && (home.clock.is_none() || !clock::is_tokio_real());
+        let sleep = needs_timer.then(sleep).flatten();
         let clock = home.clock.as_ref().map(clock);
         alarm.insert(Self { at, is_home, sleep, clock }).poll(cx)
     }

@@ -10,8 +10,8 @@ use super::{
     worker,
 };
 use crate::{
-    LookupAction, PredictionError, PredictionLookup, TelemetryHandle, clock, lifecycle::Process,
-    predictions::Answers, wait::Wait,
+    LookupAction, PredictionError, PredictionLookup, TelemetryHandle, clock, predictions::Answers,
+    process::Process, wait::Wait,
 };
 
 /// Asks the server for predictions, for an
