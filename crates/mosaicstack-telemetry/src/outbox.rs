@@ -1,9 +1,6 @@
 //! Where tracked events wait: the queue, its books, and the wake-up of whoever empties it.
 
-use std::{
-    fmt,
-    sync::atomic::{AtomicBool, Ordering},
-};
+use std::fmt;
 
 use telemetry_model::TaskCompletionEvent;
 use telemetry_queue::{Batch, EvictingQueue};
@@ -11,6 +8,7 @@ use telemetry_queue::{Batch, EvictingQueue};
 use crate::{
     Stats, TelemetryConfig,
     stats::{Counter, Counters},
+    sync::{AtomicBool, Ordering},
 };
 
 pub(crate) type Event = Box<TaskCompletionEvent>;
@@ -80,9 +78,10 @@ impl Outbox {
         self.nudged.swap(false, Ordering::AcqRel);
     }
 
-    /// From now on, the next eviction begins a new spell.
-    pub(crate) fn end_evicting(&self) {
+    /// From now on, the next eviction begins a new spell. Returns how many there have been before.
+    pub(crate) fn end_evicting(&self) -> u64 {
         self.evicting.store(false, Ordering::Release);
+        self.counters.evicted.latest()
     }
 
     /// From now on, `track` drops.

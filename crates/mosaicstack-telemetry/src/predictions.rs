@@ -10,7 +10,6 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use parking_lot::Mutex;
 use telemetry_model::{PredictionQuery, PredictionResponse};
 use telemetry_transport::{Request, Response, TransportError};
 
@@ -22,6 +21,7 @@ pub use self::{
 use crate::{
     PredictionError, TelemetryConfig, Verdict, clock,
     protocol::{self, Protocol},
+    sync::Mutex,
     wait::{self, Waiters},
 };
 
