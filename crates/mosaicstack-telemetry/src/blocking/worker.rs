@@ -10,8 +10,7 @@ use tracing::warn;
 
 use crate::{
     Action, LOG_TARGET, TelemetryConfig, clock, driver::Driver, lifecycle::Lifecycle,
-    stats::Counters,
-    sync::thread,
+    stats::Counters, sync::thread,
 };
 
 /// The caller's end of the thread.

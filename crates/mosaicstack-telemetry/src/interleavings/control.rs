@@ -9,8 +9,8 @@ use super::*;
 use crate::{
     clock,
     control::Control,
-    sync::thread::Builder,
     sync::thread as modelled,
+    sync::thread::Builder,
     wait::{self, Wait},
 };
 
