@@ -19,6 +19,7 @@ mod driver;
 mod error;
 mod handle;
 #[cfg(all(test, loom))]
+#[path = "../tests/interleavings/mod.rs"]
 mod interleavings;
 mod lifecycle;
 #[cfg(feature = "tokio")]

@@ -1,7 +1,7 @@
-//! Interleavings of callers and worker, tried by loom.
+//! Interleavings of callers and worker, tried by loom. A module of the crate: most of it is private.
 //!
 //! `RUSTFLAGS="--cfg loom" cargo test --release -p mosaicstack-telemetry --no-default-features --lib
-//! --target-dir target/loom -- interleavings`
+//! --target-dir target/loom -- interleavings::`
 //!
 //! Time stands still (`sync/modelled.rs`), so whatever is only saved by a deadline, an interval or a
 //! delay is a deadlock here.
