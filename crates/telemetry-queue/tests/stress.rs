@@ -31,6 +31,7 @@ fn stress(capacity: usize, max: usize) {
     let queue = EvictingQueue::new(capacity);
     let running = AtomicUsize::new(THREADS);
     let (mut evicted, mut committed) = (Vec::new(), Vec::new());
+    let mut turn = 0;
     thread::scope(|scope| {
         let pushing: Vec<_> = (0..THREADS)
             .map(|thread| {
@@ -43,7 +44,6 @@ fn stress(capacity: usize, max: usize) {
                 })
             })
             .collect();
-        let mut turn = 0;
         loop {
             let last = running.load(Ordering::Acquire) == 0;
             match queue.peek_batch(max) {
@@ -75,7 +75,7 @@ fn stress(capacity: usize, max: usize) {
         let (pushed, evicted, read) = (queue.pushed(), evicted.len(), committed.len());
         println!(
             "evidence R4: {pushed} pushes of {THREADS} threads into {capacity} places: {evicted} \
-             evicted, {read} read in {turn} turns, each once and in order"
+             evicted, {read} read, in {turn} turns of the reader, each once and in order"
         );
     }
 }
