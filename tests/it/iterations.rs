@@ -26,7 +26,7 @@ struct Taken(Arc<Mutex<Vec<Uuid>>>);
 impl Taken {
     fn take(&self, request: &Request) {
         let ids = events(request.body()).into_iter().map(|event| event.event_id);
-        self.0.lock().unwrap().extend(ids);
+        self.0.lock().expect("no panic").extend(ids);
     }
 }
 
@@ -51,7 +51,7 @@ impl Round {
 
     fn config(self) -> TelemetryConfig {
         let config = config("https://example.com").batch_size(self.batch);
-        config.shutdown_timeout(AMPLE).build().unwrap()
+        config.shutdown_timeout(AMPLE).build().expect("a configuration")
     }
 
     /// Tracks from several threads that begin together; returns the ids once all are done.
@@ -63,7 +63,7 @@ impl Round {
                 track(handle, self.each)
             };
             let threads: Vec<_> = (0..self.threads).map(|_| scope.spawn(tracking)).collect();
-            threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+            threads.into_iter().flat_map(|thread| thread.join().expect("no panic")).collect()
         })
     }
 }
@@ -93,7 +93,7 @@ impl Straggler {
 
     fn end(self) {
         self.is_over.store(true, Ordering::Relaxed);
-        self.thread.join().unwrap();
+        self.thread.join().expect("no panic");
     }
 }
 
@@ -107,7 +107,7 @@ struct Totals {
 impl Totals {
     /// `stats` are of the time when nobody tracks any more.
     fn check(&mut self, number: usize, before: &[Uuid], taken: &Taken, stats: Stats) {
-        let taken = taken.0.lock().unwrap();
+        let taken = taken.0.lock().expect("no panic");
         for id in before {
             let times = taken.iter().filter(|it| *it == id).count();
             assert_eq!(times, 1, "iteration {number}: {id} of {stats:?}");

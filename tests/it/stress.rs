@@ -50,7 +50,7 @@ impl Server {
                 let taken = taken.iter().map(|event| {
                     (event.model.parse().expect("a producer"), event.task_duration_ms)
                 });
-                self.accepted.lock().unwrap().extend(taken);
+                self.accepted.lock().expect("no panic").extend(taken);
                 Ok(Response::default())
             }
         }
@@ -58,7 +58,7 @@ impl Server {
 
     /// `stats` are of the time after `stop`.
     fn check(&self, what: &str, stats: Stats, each: u64, flushes: usize) {
-        let accepted = self.accepted.lock().unwrap();
+        let accepted = self.accepted.lock().expect("no panic");
         assert!(stats.is_balanced(), "{stats:?}");
         assert_eq!(stats.tracked, PRODUCERS as u64 * each);
         assert_eq!(stats.delivered, accepted.len() as u64, "{stats:?}");
@@ -96,7 +96,7 @@ fn settings() -> TelemetryConfig {
         .batch_size(20)
         .shutdown_timeout(Duration::from_secs(60))
         .build()
-        .unwrap()
+        .expect("a configuration")
 }
 
 /// Tracks from all producers while the others call `flush`; returns how often they did.
@@ -130,7 +130,7 @@ fn run(
             flushes
         };
         let flushers: Vec<_> = (0..FLUSHERS).map(|_| scope.spawn(flushing)).collect();
-        flushers.into_iter().map(|flusher| flusher.join().unwrap()).sum()
+        flushers.into_iter().map(|flusher| flusher.join().expect("no panic")).sum()
     })
 }
 

@@ -27,6 +27,7 @@ use loom::{model::Builder, thread};
 use crate::{
     Request, Response, TaskCompletionEvent, TelemetryClient, TelemetryConfig,
     TelemetryConfigBuilder, TransportError,
+    sync::{Condvar, Mutex as Lock},
 };
 
 /// Longer than any wait here, shorter than the interval.
@@ -102,4 +103,26 @@ impl Server {
 /// Runs that beside the caller.
 fn beside<T: 'static>(run: impl FnOnce() -> T + 'static) -> thread::JoinHandle<T> {
     thread::spawn(run)
+}
+
+/// What wakes somebody, and stays until he looks.
+#[derive(Default)]
+struct Token {
+    is_there: Lock<bool>,
+    changed: Condvar,
+}
+
+impl Token {
+    fn give(&self) {
+        *self.is_there.lock() = true;
+        self.changed.notify_one();
+    }
+
+    fn take(&self) {
+        let mut is_there = self.is_there.lock();
+        while !*is_there {
+            self.changed.wait(&mut is_there);
+        }
+        *is_there = false;
+    }
 }

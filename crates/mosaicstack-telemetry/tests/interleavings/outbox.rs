@@ -9,33 +9,7 @@ use tracing::{
 };
 
 use super::*;
-use crate::{
-    LOG_TARGET, Start, TelemetryHandle, clock,
-    outbox::Outbox,
-    sync::{Condvar, Mutex as Lock},
-};
-
-/// What wakes the one who empties, and stays until he looks.
-#[derive(Default)]
-struct Token {
-    is_there: Lock<bool>,
-    changed: Condvar,
-}
-
-impl Token {
-    fn give(&self) {
-        *self.is_there.lock() = true;
-        self.changed.notify_one();
-    }
-
-    fn take(&self) {
-        let mut is_there = self.is_there.lock();
-        while !*is_there {
-            self.changed.wait(&mut is_there);
-        }
-        *is_there = false;
-    }
-}
+use crate::{LOG_TARGET, Start, TelemetryHandle, clock, outbox::Outbox};
 
 fn outbox(config: TelemetryConfigBuilder) -> (Arc<Outbox>, Arc<Token>) {
     let token = Arc::<Token>::default();

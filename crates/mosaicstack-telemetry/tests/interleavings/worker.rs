@@ -59,3 +59,48 @@ fn a_wait_that_is_given_up_takes_nobody_elses_wake_up() {
         assert_eq!(lifecycle.handle.stats().delivered, 1);
     });
 }
+
+#[test]
+fn a_flush_does_not_wait_for_the_attempt_after_its_own() {
+    check("a flush, and an attempt after its own", 2, || {
+        let (token, gate) = (Arc::<Token>::default(), Arc::<Token>::default());
+        let wake = {
+            let token = Arc::clone(&token);
+            move || token.give()
+        };
+        let config = config().batch_size(1).early_flush(false).build().unwrap();
+        let (mut lifecycle, driver) = Lifecycle::new(&config, clock::now, wake);
+        let handle = lifecycle.handle.clone();
+        handle.track(event("one"));
+        let mut flush = lifecycle.flush(clock::now(), AMPLE).unwrap().unwrap();
+        handle.track(event("two"));
+        let worker = beside({
+            let (mut driver, token, gate) = (driver.unwrap(), token, Arc::clone(&gate));
+            move || {
+                loop {
+                    match driver.next(clock::now()) {
+                        Action::Send(_, delivery) => {
+                            if delivery.events().all(|event| event.model == "two") {
+                                gate.take();
+                            }
+                            driver.complete(clock::now(), delivery, Ok(Response::default()));
+                        }
+                        Action::Wait(until) if driver.control.may_sleep(until) => token.take(),
+                        Action::Wait(_) => {}
+                        Action::Done => break,
+                    }
+                }
+            }
+        });
+        assert_eq!(wait::block_on(|now, cx| flush.poll(now, cx)), Ok(()));
+        drop(flush);
+        assert!(handle.stats().delivered >= 1);
+        gate.give();
+        let mut closing = lifecycle.close(clock::now()).unwrap();
+        wait::block_on(|now, cx| closing.poll(now, cx));
+        worker.join().unwrap();
+        let stats = handle.stats();
+        assert!(stats.is_balanced(), "{stats:?}");
+        assert_eq!((stats.delivered, stats.panics), (2, 0));
+    });
+}
