@@ -6,21 +6,32 @@ use std::io::{self, BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
 
+/// Unlike `cargo +nightly`, right wherever cargo is not rustup's.
+const NIGHTLY: &str = "rustup run nightly cargo";
+
 #[derive(Clone, Debug)]
 pub(crate) struct Cargo {
     variables: Vec<(&'static str, &'static str)>,
     /// Separated by single spaces; none contains one.
     args: String,
+    /// Whether rustup's nightly toolchain runs it, instead of the one that runs this.
+    is_nightly: bool,
 }
 
 pub(crate) fn cargo(args: impl Into<String>) -> Cargo {
-    Cargo { variables: Vec::new(), args: args.into() }
+    Cargo { variables: Vec::new(), args: args.into(), is_nightly: false }
 }
 
 impl Cargo {
     /// Sets a variable of the environment.
     pub(crate) fn with(mut self, variable: &'static str, value: &'static str) -> Self {
         self.variables.push((variable, value));
+        self
+    }
+
+    /// Has rustup's nightly toolchain run it.
+    pub(crate) fn on_nightly(mut self) -> Self {
+        self.is_nightly = true;
         self
     }
 
@@ -65,7 +76,15 @@ impl Cargo {
     }
 
     fn command(&self, root: &Path) -> Command {
-        let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        let mut command = if self.is_nightly {
+            let mut rustup = Command::new("rustup");
+            rustup.args(NIGHTLY.split(' ').skip(1));
+            // The one that runs this would be taken for its own.
+            rustup.env_remove("CARGO").env_remove("RUSTC").env_remove("RUSTDOC");
+            rustup
+        } else {
+            Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+        };
         command.args(self.args.split(' ')).envs(self.variables.iter().copied()).current_dir(root);
         // A cargo typed in a shell has none of these, and ring is built anew when they change.
         for (name, _) in env::vars_os() {
@@ -83,7 +102,7 @@ impl Display for Cargo {
         for (name, value) in &self.variables {
             write!(f, "{name}=\"{value}\" ")?;
         }
-        write!(f, "cargo {}", self.args)
+        write!(f, "{} {}", if self.is_nightly { NIGHTLY } else { "cargo" }, self.args)
     }
 }
 
@@ -95,6 +114,10 @@ mod tests {
     fn a_command_reads_as_one_would_type_it() {
         let command = cargo("doc --no-deps").with("RUSTDOCFLAGS", "-D warnings");
         assert_eq!(command.to_string(), "RUSTDOCFLAGS=\"-D warnings\" cargo doc --no-deps");
+        assert_eq!(
+            cargo("miri test").on_nightly().to_string(),
+            "rustup run nightly cargo miri test"
+        );
     }
 
     #[test]

@@ -62,8 +62,17 @@ fn steps(tree: &Tree) -> Vec<Step> {
             name: "loom",
             // A target directory of its own, or its flags would throw away what the others built.
             commands: vec![
-                cargo("test -p telemetry-queue --release --test loom --target-dir target/loom")
-                    .with("RUSTFLAGS", "--cfg loom"),
+                cargo(
+                    "test -p telemetry-queue --release --test loom --target-dir target/loom -- \
+                     --nocapture",
+                )
+                .with("RUSTFLAGS", "--cfg loom"),
+                // Without tokio, which takes `cfg(loom)` for its own.
+                cargo(
+                    "test -p mosaicstack-telemetry --release --lib --no-default-features \
+                     --target-dir target/loom -- --nocapture interleavings::",
+                )
+                .with("RUSTFLAGS", "--cfg loom"),
             ],
         },
         step("examples", "build --workspace --examples --all-features --release"),

@@ -6,6 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::cargo::{Cargo, cargo};
+use crate::checkers;
 
 /// Makes tests try more than usual, and say what they tried.
 const VARIABLE: &str = "TELEMETRY_EVIDENCE";
@@ -41,15 +42,29 @@ enum Verdict {
 fn exhibits() -> Vec<Exhibit> {
     vec![
         it("model", &["R3", "R4"], "books::"),
+        of("loom", &["R4", "R6"], "xtask ci loom"),
+        of("queue", &["R4"], "test --release -p telemetry-queue --test stress -- --nocapture"),
+        it("stress", &["R3", "R4"], "stress::"),
+        it("iterations", &["R6"], "iterations::"),
+        Exhibit { missing: checkers::miri().missing, ..of("miri", &["R4"], "xtask miri") },
+        Exhibit { missing: checkers::tsan().missing, ..of("tsan", &["R4"], "xtask tsan") },
+        Exhibit {
+            missing: checkers::helgrind().missing,
+            ..of("helgrind", &["R4"], "xtask helgrind")
+        },
         it("lifecycle", &["R12", "R15"], "lifecycle::"),
         it("security", &["R14"], "security::"),
     ]
 }
 
+fn of(name: &'static str, claims: &'static [&'static str], command: &str) -> Exhibit {
+    Exhibit { name, claims, command: cargo(command), missing: None, is_aside: false }
+}
+
 /// Tests of the crates together.
 fn it(name: &'static str, claims: &'static [&'static str], filter: &str) -> Exhibit {
     let command = format!("test --release -p telemetry-tests --test it -- --nocapture {filter}");
-    Exhibit { name, claims, command: cargo(command), missing: None, is_aside: false }
+    of(name, claims, &command)
 }
 
 /// Runs the named exhibits, or all if none is named, whatever fails; prints the table and returns

@@ -5,6 +5,7 @@ use std::env;
 use std::process::ExitCode;
 
 mod cargo;
+mod checkers;
 mod ci;
 mod downstream;
 mod evidence;
@@ -22,6 +23,9 @@ cargo xtask downstream --bless  write these lists, and the lock files, anew
 cargo xtask evidence            show what takes minutes or a special build, and print the table
 cargo xtask evidence NAME...    show only these exhibits
 cargo xtask evidence --list     print the commands instead of running them
+cargo xtask helgrind            say why valgrind's race detectors are of no use here
+cargo xtask miri                interpret tests of the queue and the model under Miri
+cargo xtask tsan                run the stress test of the queue under the thread sanitizer
 cargo xtask tidy                check the architecture, the prose and the sources
 cargo xtask help                print this
 ";
@@ -36,7 +40,10 @@ fn main() -> ExitCode {
         ["ci", args @ ..] => ci::run(&root, args),
         ["downstream", args @ ..] => downstream::run(&root, args),
         ["evidence", args @ ..] => evidence::run(&root, args),
+        ["helgrind"] => Ok(checkers::run(&root, &checkers::helgrind())),
+        ["miri"] => Ok(checkers::run(&root, &checkers::miri())),
         ["tidy"] => tidy::run(&root),
+        ["tsan"] => Ok(checkers::run(&root, &checkers::tsan())),
         [] | ["help" | "--help" | "-h"] => {
             print!("{HELP}");
             Ok(true)

@@ -6,9 +6,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use parking_lot::{Mutex, MutexGuard};
-
-use crate::wait::{self, Place, Wait, Waiters};
+use crate::{
+    sync::{Mutex, MutexGuard},
+    wait::{self, Place, Wait, Waiters},
+};
 
 /// How much later than its deadline a call may return: the last attempt ends at the deadline, and
 /// what came of it is worth the wait.

@@ -6,6 +6,10 @@
 )]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+// A part of `nonblocking`, which cannot be built under loom: tokio takes its `cfg` for its own.
+#[cfg(all(test, loom))]
+#[path = "nonblocking/alarm_clock.rs"]
+mod alarm_clock;
 mod blocking;
 mod clock;
 mod config;
@@ -14,6 +18,9 @@ mod credentials;
 mod driver;
 mod error;
 mod handle;
+#[cfg(all(test, loom))]
+#[path = "../tests/interleavings/mod.rs"]
+mod interleavings;
 mod lifecycle;
 mod mask;
 #[cfg(feature = "tokio")]
@@ -26,6 +33,7 @@ mod protocol;
 mod retry;
 mod stats;
 mod submitter;
+mod sync;
 mod task;
 mod wait;
 

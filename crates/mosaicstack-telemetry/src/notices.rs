@@ -3,20 +3,19 @@
 use std::{
     fmt, mem,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{
-        Arc, OnceLock,
-        atomic::{AtomicU64, Ordering},
-    },
-    thread::{self, ThreadId},
+    sync::{Arc, OnceLock},
     time::Instant,
 };
 
-use parking_lot::{Condvar, Mutex};
 use telemetry_transport::{Response, TransportError, reexport::http::StatusCode};
 use tracing::warn;
 use uuid::Uuid;
 
-use crate::{LOG_TARGET, mask::excerpt};
+use crate::{
+    LOG_TARGET,
+    mask::excerpt,
+    sync::{AtomicU64, Condvar, Mutex, Ordering, thread},
+};
 
 /// The most notices that wait for a hook that is busy.
 const WAITING: usize = 1_000;
@@ -142,7 +141,7 @@ pub(crate) struct Teller {
     state: Mutex<State>,
     changed: Condvar,
     panics: AtomicU64,
-    thread: OnceLock<ThreadId>,
+    thread: OnceLock<thread::ThreadId>,
 }
 
 #[derive(Debug, Default)]

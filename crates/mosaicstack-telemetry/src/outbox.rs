@@ -1,9 +1,6 @@
 //! Where tracked events wait: the queue, its books, and the wake-up of whoever empties it.
 
-use std::{
-    fmt,
-    sync::atomic::{AtomicBool, Ordering},
-};
+use std::fmt;
 
 use telemetry_model::TaskCompletionEvent;
 use telemetry_queue::{Batch, EvictingQueue};
@@ -13,6 +10,7 @@ use crate::{
     Notice, Stats, TelemetryConfig,
     notices::Notices,
     stats::{Counter, Counters},
+    sync::{AtomicBool, Ordering},
 };
 
 pub(crate) type Event = Box<TaskCompletionEvent>;
@@ -88,9 +86,10 @@ impl Outbox {
         self.nudged.swap(false, Ordering::AcqRel);
     }
 
-    /// From now on, the next eviction begins a new spell.
-    pub(crate) fn end_evicting(&self) {
+    /// From now on, the next eviction begins a new spell. Returns how many there have been before.
+    pub(crate) fn end_evicting(&self) -> u64 {
         self.evicting.store(false, Ordering::Release);
+        self.counters.evicted.latest()
     }
 
     /// From now on, `track` drops.

@@ -10,7 +10,6 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use parking_lot::Mutex;
 use telemetry_model::{PredictionQuery, PredictionResponse};
 use telemetry_transport::{Request, Response, TransportError};
 
@@ -23,6 +22,7 @@ use crate::{
     PredictionError, TelemetryConfig, Verdict, clock,
     process::Process,
     protocol::{self, Protocol},
+    sync::Mutex,
     wait::{self, Waiters},
 };
 

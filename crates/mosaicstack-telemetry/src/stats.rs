@@ -1,9 +1,8 @@
 //! The books: what became of every event.
 
-use std::{
-    fmt,
-    sync::atomic::{AtomicU8, AtomicU64, Ordering},
-};
+use std::fmt;
+
+use crate::sync::{AtomicU8, AtomicU64, Ordering};
 
 /// What became of every event that was tracked, so far.
 ///
@@ -114,8 +113,13 @@ pub(crate) struct Counter(AtomicU64);
 
 impl Counter {
     pub(crate) fn add(&self, count: usize) {
-        // Release: whoever sees the count sees what was counted.
-        self.0.fetch_add(count as u64, Ordering::Release);
+        // Release: whoever sees the count sees what was counted. Acquire: for `latest`.
+        self.0.fetch_add(count as u64, Ordering::AcqRel);
+    }
+
+    /// The value, and whoever counts on from there sees what was written before this call.
+    pub(crate) fn latest(&self) -> u64 {
+        self.0.fetch_add(0, Ordering::AcqRel)
     }
 
     pub(crate) fn value(&self) -> u64 {

@@ -123,6 +123,8 @@ impl Submitter {
         if self.drain_to <= self.outbox.settled() {
             self.start_cycle(now);
         }
+        // Looked for before the batch: what is tracked in between is too late for the last drain.
+        let mut is_empty = self.outbox.is_empty();
         while let Some(protocol) = &self.protocol
             && let Some(batch) = self.outbox.peek(self.narrowing.limit())
         {
@@ -131,6 +133,7 @@ impl Submitter {
                 let count = delivery.len();
                 delivery.skipped();
                 self.reporter.dry_run(protocol, count);
+                is_empty = self.outbox.is_empty();
                 continue;
             }
             let left = self.closing.map(|deadline| deadline.saturating_duration_since(now));
@@ -141,7 +144,7 @@ impl Submitter {
             self.gate = Some(clock::after(now, self.delays.initial()));
             return Action::Send(request, delivery);
         }
-        if self.closing.is_some() && self.outbox.is_empty() {
+        if self.closing.is_some() && is_empty {
             return Action::Done;
         }
         // Empty, or another driver has the batch.

@@ -1,16 +1,18 @@
 //! Waiting for another thread or task, whichever way the waiting one can.
 
 use std::{
-    collections::HashMap,
+    collections::BTreeMap,
+    mem,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     task::{Context, Wake, Waker},
     time::Instant,
 };
 
-use parking_lot::{Condvar, Mutex};
-
-use crate::clock;
+use crate::{
+    clock,
+    sync::{Condvar, Mutex},
+};
 
 /// What polling something yields that ends by itself, or by a deadline.
 #[derive(Debug)]
@@ -24,7 +26,8 @@ pub(crate) enum Wait<T> {
 /// Those who wait for the same thing.
 #[derive(Debug, Default)]
 pub(crate) struct Waiters {
-    wakers: HashMap<u64, Waker>,
+    /// By their places, so that whoever came first is woken first.
+    wakers: BTreeMap<u64, Waker>,
     places: u64,
 }
 
@@ -51,7 +54,7 @@ impl Waiters {
 
     /// Takes them out, to be woken when no lock is held.
     pub(crate) fn take(&mut self) -> Vec<Waker> {
-        self.wakers.drain().map(|(_, waker)| waker).collect()
+        mem::take(&mut self.wakers).into_values().collect()
     }
 }
 

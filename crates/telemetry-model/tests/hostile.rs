@@ -131,8 +131,10 @@ fn what_is_no_batch_is_refused_as_a_whole() {
     assert_eq!(of("{}"), "/events: expected this key, found none");
     assert_eq!(of(r#"{"events":{}}"#), "/events: expected an array, found an object");
     assert_eq!(of(r#"{"events":[],"x":1}"#), "/x: expected no such key in schema 1.0");
-    let many = format!("{{\"events\":[{}0]}}", "0,".repeat(100_000));
-    assert_eq!(of(&many), "/events: expected at most 100 events, found 100001");
+    let count = if cfg!(miri) { 1_000 } else { 100_000 };
+    let many = format!("{{\"events\":[{}0]}}", "0,".repeat(count));
+    let found = format!("/events: expected at most 100 events, found {}", count + 1);
+    assert_eq!(of(&many), found);
     assert!(of(r#"{"events":[{"#).starts_with("expected valid JSON, found: EOF"));
 }
 

@@ -12,11 +12,21 @@ use loom::{
 };
 use telemetry_queue::{Batch, EvictingQueue};
 
-/// Tries all interleavings with at most three preemptions.
-fn check(test: impl Fn() + Sync + Send + 'static) {
+/// Tries all interleavings with at most three preemptions, and says how many there were.
+fn check(what: &str, test: impl Fn() + Sync + Send + 'static) {
+    // Not loom's: a part of the test, not of what is tried.
+    let tried = std::sync::Arc::new(std::sync::atomic::AtomicU64::new(0));
+    let counter = std::sync::Arc::clone(&tried);
     let mut model = loom::model::Builder::new();
     model.preemption_bound = Some(3);
-    model.check(test);
+    model.check(move || {
+        counter.fetch_add(1, Ordering::Relaxed);
+        test();
+    });
+    if std::env::var_os("TELEMETRY_EVIDENCE").is_some() {
+        let tried = tried.load(Ordering::Relaxed);
+        println!("evidence R4: {tried} interleavings (3 preemptions) of {what}");
+    }
 }
 
 fn push_all<const N: usize>(queue: &EvictingQueue<u32>, items: [u32; N]) -> Vec<u32> {
@@ -44,7 +54,7 @@ fn check_books<const N: usize>(pushed: [u32; N], evicted: &[u32], kept: &[u32]) 
 
 #[test]
 fn two_pushing_threads_and_one_place() {
-    check(|| {
+    check("two pushing threads and one place", || {
         let queue = EvictingQueue::new(1);
         let other = {
             let queue = queue.clone();
@@ -59,7 +69,7 @@ fn two_pushing_threads_and_one_place() {
 
 #[test]
 fn two_pushing_threads_and_two_places() {
-    check(|| {
+    check("two pushing threads and two places", || {
         let queue = EvictingQueue::new(2);
         let other = {
             let queue = queue.clone();
@@ -74,7 +84,7 @@ fn two_pushing_threads_and_two_places() {
 
 #[test]
 fn a_reader_that_commits() {
-    check(|| {
+    check("a reader that commits", || {
         let queue = EvictingQueue::new(2);
         let other = {
             let queue = queue.clone();
@@ -93,7 +103,7 @@ fn a_reader_that_commits() {
 
 #[test]
 fn a_reader_that_releases() {
-    check(|| {
+    check("a reader that releases", || {
         let queue = EvictingQueue::new(2);
         assert_eq!(queue.push(10), None);
         let other = {
@@ -110,7 +120,7 @@ fn a_reader_that_releases() {
 
 #[test]
 fn a_reader_that_releases_between_two_pushing_threads() {
-    check(|| {
+    check("a reader that releases between two pushing threads", || {
         let queue = EvictingQueue::new(1);
         assert_eq!(queue.push(0), None);
         let threads = [10, 20].map(|item| {
@@ -127,7 +137,7 @@ fn a_reader_that_releases_between_two_pushing_threads() {
 
 #[test]
 fn two_readers_never_have_the_same_item() {
-    check(|| {
+    check("two readers never have the same item", || {
         let queue = EvictingQueue::new(2);
         assert_eq!([queue.push(10), queue.push(11)], [None, None]);
         let other = {
@@ -146,7 +156,7 @@ fn two_readers_never_have_the_same_item() {
 
 #[test]
 fn what_a_reader_has_in_hand_is_not_settled() {
-    check(|| {
+    check("what a reader has in hand is not settled", || {
         let queue = EvictingQueue::new(1);
         assert_eq!(queue.push(0), None);
         let committing = Arc::new(AtomicBool::new(false));
@@ -169,7 +179,7 @@ fn what_a_reader_has_in_hand_is_not_settled() {
 
 #[test]
 fn a_reader_that_is_overtaken_finds_what_is_there() {
-    check(|| {
+    check("a reader that is overtaken finds what is there", || {
         let queue = EvictingQueue::new(1);
         assert_eq!(queue.push(0), None);
         let other = {

@@ -71,7 +71,12 @@ impl Model {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        // Miri is slow.
+        cases: if cfg!(miri) { 20 } else { 2_000 },
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn it_behaves_like_the_model(capacity in 1..6usize, calls in vec(call(), 0..80)) {

@@ -3,7 +3,6 @@
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, OnceLock},
-    thread::{self, Thread},
 };
 
 use telemetry_transport::{Request, Response, Transport, TransportError};
@@ -11,13 +10,13 @@ use tracing::warn;
 
 use crate::{
     Action, LOG_TARGET, TelemetryConfig, clock, driver::Driver, lifecycle::Lifecycle,
-    outbox::Outbox,
+    outbox::Outbox, sync::thread,
 };
 
 /// The caller's end of the thread.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Worker {
-    thread: Arc<OnceLock<Thread>>,
+    thread: Arc<OnceLock<thread::Thread>>,
 }
 
 /// Starts the thread, unless telemetry is disabled.

@@ -1,10 +1,12 @@
 //! Timers for those who wait where there may be none.
 
-use std::{collections::BTreeMap, fmt, mem, sync::Arc, task::Waker, thread, time::Instant};
+use std::{collections::BTreeMap, fmt, mem, sync::Arc, task::Waker, time::Instant};
 
-use parking_lot::{Condvar, Mutex};
-
-use crate::{clock, wait};
+use crate::{
+    clock,
+    sync::{Condvar, Mutex, thread},
+    wait,
+};
 
 /// Wakes tasks in time, all from one thread, which lives for as long as one is to be woken.
 #[derive(Default)]
@@ -82,7 +84,7 @@ impl fmt::Debug for AlarmClock {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use std::{
         sync::mpsc::{self, Receiver, RecvTimeoutError, Sender},

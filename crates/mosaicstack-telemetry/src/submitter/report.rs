@@ -43,9 +43,13 @@ impl Reporter {
                 warn!(target: LOG_TARGET, "the queue is full: the oldest events are evicted");
             }
         } else if let Some(first) = self.spell.take_if(|_| self.outbox.has_room()) {
-            self.outbox.end_evicting();
+            let is_over = self.outbox.end_evicting() == evicted;
             let lost = evicted - first;
             info!(target: LOG_TARGET, "the queue has room again: {lost} events were evicted");
+            if !is_over {
+                // Of the one that came just then nobody has been woken.
+                self.evictions();
+            }
         }
     }
 

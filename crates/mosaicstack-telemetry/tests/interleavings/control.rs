@@ -1,0 +1,128 @@
+//! Orders, places and wake-ups, without events.
+
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    task::{Context, Wake, Waker},
+};
+
+use super::*;
+use crate::{
+    clock,
+    control::Control,
+    sync::thread as modelled,
+    sync::thread::Builder,
+    wait::{self, Wait},
+};
+
+/// A waker that counts. The counter is not loom's: it is read when all is over.
+#[derive(Default)]
+struct Woken(AtomicUsize);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Woken {
+    fn times(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+#[test]
+fn no_order_is_missed_by_a_worker_that_falls_asleep() {
+    check("orders and a worker that falls asleep", 3, || {
+        let thread = Arc::new(std::sync::OnceLock::<modelled::Thread>::new());
+        let wake = {
+            let thread = Arc::clone(&thread);
+            move || thread.get().unwrap().unpark()
+        };
+        let control = Arc::new(Control::new(wake));
+        let flushes = Arc::new(AtomicUsize::new(0));
+        let run = {
+            let (control, flushes) = (Arc::clone(&control), Arc::clone(&flushes));
+            move || {
+                loop {
+                    let orders = control.take_orders();
+                    flushes.fetch_add(usize::from(orders.flush), Ordering::Relaxed);
+                    if orders.close_by.is_some() {
+                        break;
+                    }
+                    let later = clock::after(clock::now(), AMPLE);
+                    if control.may_sleep(later) {
+                        modelled::park_timeout(AMPLE);
+                    }
+                }
+                control.done();
+            }
+        };
+        let spawned = Builder::new().spawn(run).unwrap();
+        thread.set(spawned.thread().clone()).unwrap();
+        let number = control.ask_flush();
+        assert_eq!(number, 1);
+        control.ask_close(clock::now());
+        let mut place = None;
+        wait::block_on(|_, cx| {
+            if control.poll_done(&mut place, cx) {
+                Wait::Ready(())
+            } else {
+                Wait::Until(clock::after(clock::now(), AMPLE))
+            }
+        });
+        control.leave(place);
+        assert_eq!(flushes.load(Ordering::Relaxed), 1, "a flush is done once");
+    });
+}
+
+#[test]
+fn whoever_waits_is_woken_once_or_has_left() {
+    check("leaving and progress", 3, || {
+        let control = Arc::new(Control::new(|| {}));
+        let woken = Arc::<Woken>::default();
+        let waker = Waker::from(Arc::clone(&woken));
+        let mut place = None;
+        assert!(!control.poll_done(&mut place, &Context::from_waker(&waker)));
+        drop(waker);
+        let worker = beside({
+            let control = Arc::clone(&control);
+            move || control.progress()
+        });
+        control.leave(place);
+        let left = woken.times();
+        worker.join().unwrap();
+        assert_eq!(woken.times(), left, "woken after it has left");
+        assert_eq!(Arc::strong_count(&woken), 1, "a waker is kept");
+        control.progress();
+        assert_eq!(woken.times(), left);
+    });
+}
+
+#[test]
+fn progress_between_two_looks_is_not_missed() {
+    check("a look, and progress", 3, || {
+        let control = Arc::new(Control::new(|| {}));
+        let woken = Arc::<Woken>::default();
+        let waker = Waker::from(Arc::clone(&woken));
+        let settled = Arc::new(loom::sync::atomic::AtomicBool::new(false));
+        let worker = beside({
+            let (control, settled) = (Arc::clone(&control), Arc::clone(&settled));
+            move || {
+                settled.store(true, Ordering::Release);
+                control.progress();
+            }
+        });
+        let deadline = clock::after(clock::now(), AMPLE);
+        let (mut place, order) = (None, (1, deadline));
+        let mut cx = Context::from_waker(&waker);
+        let look = control.poll_flush(clock::now(), &mut cx, &mut place, order, || {
+            settled.load(Ordering::Acquire)
+        });
+        worker.join().unwrap();
+        match look {
+            Wait::Ready(is_settled) => assert!(is_settled),
+            Wait::Until(_) => assert_eq!(woken.times(), 1, "it was settled after the look"),
+        }
+        control.leave(place);
+    });
+}
