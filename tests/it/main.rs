@@ -8,6 +8,7 @@ mod guide;
 mod hand_over;
 mod lookups;
 mod nonblocking;
+mod outage;
 mod predictions;
 mod schedule;
 mod schema;

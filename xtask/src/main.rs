@@ -10,6 +10,7 @@ mod downstream;
 mod evidence;
 mod features;
 mod manifest;
+mod outage;
 mod tidy;
 mod tree;
 
@@ -22,6 +23,8 @@ cargo xtask downstream --bless  write these lists, and the lock files, anew
 cargo xtask evidence            show what takes minutes or a special build, and print the table
 cargo xtask evidence NAME...    show only these exhibits
 cargo xtask evidence --list     print the commands instead of running them
+cargo xtask outage              simulate outages, and write what becomes of them into docs/reliability.md
+cargo xtask outage --check      compare with it instead
 cargo xtask tidy                check the architecture, the prose and the sources
 cargo xtask help                print this
 ";
@@ -36,6 +39,8 @@ fn main() -> ExitCode {
         ["ci", args @ ..] => ci::run(&root, args),
         ["downstream", args @ ..] => downstream::run(&root, args),
         ["evidence", args @ ..] => evidence::run(&root, args),
+        ["outage"] => Ok(outage::command("").passes(&root)),
+        ["outage", "--check"] => Ok(outage::command("--check").passes(&root)),
         ["tidy"] => tidy::run(&root),
         [] | ["help" | "--help" | "-h"] => {
             print!("{HELP}");

@@ -35,6 +35,7 @@ use crate::{ConfigError, RetryPolicy, ServerUrl, credentials::ApiKey};
 /// | `shutdown_timeout` | 5 s | how long `stop` and dropping a client may take |
 /// | `no_data_cache_ttl` | 10 min | how long "no data" counts as a fresh answer |
 /// | `early_flush` | true | a full batch does not wait for the interval |
+/// | `interval_jitter` | true | the first wait is a random part of the interval, each later one up to a tenth shorter than it |
 /// | `retry_policy` | see [`RetryPolicy`] | delays between attempts |
 /// | `allow_plain_http` | false | `http` to hosts other than loopback |
 ///
@@ -67,6 +68,7 @@ pub struct TelemetryConfig {
     pub(crate) retry_policy: RetryPolicy,
     pub(crate) shutdown_timeout: Duration,
     pub(crate) early_flush: bool,
+    pub(crate) interval_jitter: bool,
 }
 
 /// Whom a client talks to.
@@ -114,6 +116,7 @@ impl TelemetryConfig {
             retry_policy: RetryPolicy::default(),
             shutdown_timeout: Duration::from_secs(5),
             early_flush: true,
+            interval_jitter: true,
         }
     }
 
@@ -135,7 +138,8 @@ impl TelemetryConfig {
         self.instance_id
     }
 
-    /// How often queued events are sent.
+    /// How often queued events are sent; see
+    /// [`interval_jitter`](TelemetryConfigBuilder::interval_jitter).
     #[must_use]
     pub const fn submit_interval(&self) -> Duration {
         self.submit_interval
@@ -193,5 +197,11 @@ impl TelemetryConfig {
     #[must_use]
     pub const fn is_early_flush(&self) -> bool {
         self.early_flush
+    }
+
+    /// Whether the interval is shortened at random.
+    #[must_use]
+    pub const fn has_interval_jitter(&self) -> bool {
+        self.interval_jitter
     }
 }
