@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Launch, MINUTE, Outage, Report, SECOND, server::SLOW_DOWN};
+use super::{Launch, MINUTE, Outage, Report, SECOND};
 
 /// One attempt and three retries.
 const ATTEMPTS: u32 = 4;
@@ -58,12 +58,11 @@ impl Report {
         faults
     }
 
-    /// The shortest wait that a client keeps between two requests, one of which failed or had
-    /// nothing left to send after it.
+    /// The mean time between two requests of a client, when the server is there: a cycle, or a part of
+    /// it where it is told to come again.
     fn usual_wait(&self) -> Duration {
         match self.fleet.outage {
-            Outage::BusyFor(wait) => wait.min(CYCLE),
-            Outage::Overload => SLOW_DOWN,
+            Outage::BusyFor(_) | Outage::Overload => CYCLE / ATTEMPTS,
             _ => CYCLE,
         }
     }

@@ -43,7 +43,7 @@ impl Page {
         let sum = |count: fn(&Report) -> u64| self.reports.iter().map(count).sum::<u64>();
         let busiest = self.reports.iter().map(|it| it.busiest).max().unwrap_or(0);
         format!(
-            "{} outages, {} clients, {} requests, {} with a Retry-After after them and {} before \
+            "{} outages, {} clients, {} requests, {} answers with Retry-After and {} requests before \
              it was over, {} events, {} twice; at most {busiest} requests of a client in a cycle",
             self.reports.len(),
             grouped(sum(|it| it.fleet.clients.into())),
@@ -88,7 +88,7 @@ impl Page {
 const TEXT: &str = "\
 ## An outage of an hour
 
-![Requests a minute over three hours: few, many during the outage, few.](outage.svg)
+![Requests a minute over three hours, in the second of which the server fails.](outage.svg)
 
 Each client is a real submitter in its default configuration; server, network and clock are \
 simulated. One client in 100 is a service that reports a task each 3 s on average; the others are \

@@ -16,12 +16,12 @@ const WELL: Duration = Duration::from_millis(200);
 /// How long one takes that refuses, at most.
 const QUICK: Duration = Duration::from_millis(50);
 /// What a server asks for that is asked too often.
-pub(super) const SLOW_DOWN: Duration = Duration::from_secs(30);
+const SLOW_DOWN: Duration = Duration::from_secs(30);
 /// For so long a server with little capacity can take what would have come evenly.
 const BURST: u32 = 10;
 
 /// What a server that has too little takes, in requests for so many clients a second.
-pub(super) const CLIENTS_A_SECOND: u32 = 500;
+const CLIENTS_A_SECOND: u32 = 500;
 
 #[derive(Debug)]
 pub(super) struct Server {
