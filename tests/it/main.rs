@@ -9,6 +9,7 @@ mod lifecycle;
 mod lookups;
 mod nonblocking;
 mod notices;
+mod outage;
 mod predictions;
 mod schedule;
 mod schema;

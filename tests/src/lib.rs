@@ -13,6 +13,7 @@ mod integration {}
 mod from_python {}
 
 pub mod evidence;
+pub mod fleet;
 pub mod lifecycle;
 mod log;
 mod simulation;
@@ -33,11 +34,15 @@ pub const KEY: &str = "5ec2e7c0ffee5ec2e7c0ffee5ec2e7c0ffee5ec2e7c0ffee5ec2e7c0f
 /// The installation that reports in tests.
 pub const INSTANCE: &str = "12345678-1234-1234-1234-123456789abc";
 
-/// A configuration for the server at `url`.
+/// A configuration for the server at `url`, for tests that name times: its interval is exact.
 pub fn config(url: &str) -> TelemetryConfigBuilder {
     // Before the first client logs.
     log::keep_callsites_on();
-    TelemetryConfig::builder().server_url(url).api_key(KEY).instance_id(INSTANCE)
+    TelemetryConfig::builder()
+        .server_url(url)
+        .api_key(KEY)
+        .instance_id(INSTANCE)
+        .interval_jitter(false)
 }
 
 /// Tracks `count` events and returns their ids.

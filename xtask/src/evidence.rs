@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::cargo::{Cargo, cargo};
 use crate::checkers;
+use crate::outage;
 
 /// Makes tests try more than usual, and say what they tried.
 const VARIABLE: &str = "TELEMETRY_EVIDENCE";
@@ -54,6 +55,7 @@ fn exhibits() -> Vec<Exhibit> {
         },
         it("lifecycle", &["R12", "R15"], "lifecycle::"),
         it("security", &["R14"], "security::"),
+        outage(),
     ]
 }
 
@@ -65,6 +67,12 @@ fn of(name: &'static str, claims: &'static [&'static str], command: &str) -> Exh
 fn it(name: &'static str, claims: &'static [&'static str], filter: &str) -> Exhibit {
     let command = format!("test --release -p telemetry-tests --test it -- --nocapture {filter}");
     of(name, claims, &command)
+}
+
+/// Fleets of up to 100,000 clients.
+fn outage() -> Exhibit {
+    let command = outage::command("--check");
+    Exhibit { name: "outage", claims: &["R9"], command, missing: None, is_aside: false }
 }
 
 /// Runs the named exhibits, or all if none is named, whatever fails; prints the table and returns

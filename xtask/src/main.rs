@@ -11,6 +11,7 @@ mod downstream;
 mod evidence;
 mod features;
 mod manifest;
+mod outage;
 mod tidy;
 mod tree;
 
@@ -26,6 +27,8 @@ cargo xtask evidence --list     print the commands instead of running them
 cargo xtask helgrind            say why valgrind's race detectors are of no use here
 cargo xtask miri                interpret tests of the queue and the model under Miri
 cargo xtask tsan                run the stress test of the queue under the thread sanitizer
+cargo xtask outage              simulate outages, and write what becomes of them into docs/reliability.md
+cargo xtask outage --check      compare with it instead
 cargo xtask tidy                check the architecture, the prose and the sources
 cargo xtask help                print this
 ";
@@ -42,6 +45,8 @@ fn main() -> ExitCode {
         ["evidence", args @ ..] => evidence::run(&root, args),
         ["helgrind"] => Ok(checkers::run(&root, &checkers::helgrind())),
         ["miri"] => Ok(checkers::run(&root, &checkers::miri())),
+        ["outage"] => Ok(outage::command("").passes(&root)),
+        ["outage", "--check"] => Ok(outage::command("--check").passes(&root)),
         ["tidy"] => tidy::run(&root),
         ["tsan"] => Ok(checkers::run(&root, &checkers::tsan())),
         [] | ["help" | "--help" | "-h"] => {

@@ -35,6 +35,7 @@ use crate::{ConfigError, RetryPolicy, ServerUrl, credentials::ApiKey, notices::H
 /// | `shutdown_timeout` | 5 s | how long `stop` and dropping a client may take |
 /// | `no_data_cache_ttl` | 10 min | how long "no data" counts as a fresh answer |
 /// | `early_flush` | true | a full batch does not wait for the interval |
+/// | `interval_jitter` | true | the first wait is a random part of the interval, each later one up to a tenth shorter than it |
 /// | `retry_policy` | see [`RetryPolicy`] | delays between attempts |
 /// | `allow_plain_http` | false | `http` to hosts other than loopback |
 /// | `on_notice` | none | a hook that is told what becomes of events |
@@ -69,6 +70,7 @@ pub struct TelemetryConfig {
     pub(crate) shutdown_timeout: Duration,
     pub(crate) early_flush: bool,
     pub(crate) on_notice: Option<Hook>,
+    pub(crate) interval_jitter: bool,
 }
 
 /// Whom a client talks to.
@@ -117,6 +119,7 @@ impl TelemetryConfig {
             shutdown_timeout: Duration::from_secs(5),
             early_flush: true,
             on_notice: None,
+            interval_jitter: true,
         }
     }
 
@@ -138,7 +141,8 @@ impl TelemetryConfig {
         self.instance_id
     }
 
-    /// How often queued events are sent.
+    /// How often queued events are sent; see
+    /// [`interval_jitter`](TelemetryConfigBuilder::interval_jitter).
     #[must_use]
     pub const fn submit_interval(&self) -> Duration {
         self.submit_interval
@@ -196,5 +200,11 @@ impl TelemetryConfig {
     #[must_use]
     pub const fn is_early_flush(&self) -> bool {
         self.early_flush
+    }
+
+    /// Whether the interval is shortened at random.
+    #[must_use]
+    pub const fn has_interval_jitter(&self) -> bool {
+        self.interval_jitter
     }
 }

@@ -22,7 +22,8 @@ pub struct RetryPolicy {
     pub initial_backoff: Duration,
     /// The longest delay before it is spread; 30 s by default.
     pub max_backoff: Duration,
-    /// The longest wait that a `Retry-After` can ask for; 1 hour by default.
+    /// The longest wait that a `Retry-After` can ask for; 1 hour by default. After it, a random
+    /// part of a tenth of it passes, or of the back-off if that is longer.
     pub max_retry_after: Duration,
 }
 
@@ -63,8 +64,7 @@ impl Delays {
 
     /// The delay before the next attempt, or none when there have been enough.
     ///
-    /// A server's `Retry-After` comes first, and a part of the back-off after it, so that clients
-    /// which were told the same moment do not come back at the same moment.
+    /// A server's `Retry-After` comes first; see [`after`](Self::after).
     pub(crate) fn next(&mut self, retry_after: Option<Duration>) -> Option<Duration> {
         if self.retries >= self.policy.max_retries {
             return None;
@@ -72,20 +72,44 @@ impl Delays {
         self.retries += 1;
         let delay = self.exponential.next_backoff().unwrap_or(self.policy.max_backoff);
         let delay = delay.min(self.policy.max_backoff);
-        let spread = delay.mul_f64(self.random.unit());
         Some(match retry_after {
-            Some(wait) => self.clamped(wait) + spread,
-            None => delay / 2 + spread,
+            Some(wait) => self.spread_after(wait, delay),
+            None => delay / 2 + self.part_of(delay),
         })
+    }
+
+    /// What `Retry-After` asks for when there is no retry left.
+    pub(crate) fn after(&mut self, retry_after: Duration) -> Duration {
+        self.spread_after(retry_after, self.initial())
+    }
+
+    /// The wait until the next cycle: up to a tenth shorter than the interval, so that clients
+    /// which are in step fall out of it.
+    pub(crate) fn cycle(&mut self, interval: Duration) -> Duration {
+        interval - self.part_of(interval / 10)
+    }
+
+    /// The wait until the first one: any part of the interval, so that clients which start together
+    /// do not send together.
+    pub(crate) fn first_cycle(&mut self, interval: Duration) -> Duration {
+        interval - self.part_of(interval)
+    }
+
+    /// The wait, and then a random time, so that clients which were told the same moment do not come
+    /// back at the same moment. A date can be the same for all that have asked in an hour, and
+    /// half a second is nothing to a fleet, so it grows with the wait.
+    fn spread_after(&mut self, wait: Duration, delay: Duration) -> Duration {
+        let wait = wait.min(self.policy.max_retry_after);
+        wait.saturating_add(self.part_of(delay.max(wait / 10)))
+    }
+
+    fn part_of(&mut self, whole: Duration) -> Duration {
+        whole.mul_f64(self.random.unit())
     }
 
     /// The first delay, before it is spread.
     pub(crate) fn initial(&self) -> Duration {
         self.policy.initial_backoff.min(self.policy.max_backoff)
-    }
-
-    pub(crate) fn clamped(&self, retry_after: Duration) -> Duration {
-        retry_after.min(self.policy.max_retry_after)
     }
 
     pub(crate) fn reset(&mut self) {
@@ -181,8 +205,38 @@ mod tests {
             let delay = delays.next(Some(3 * SECOND)).unwrap();
             assert!((3 * SECOND..3 * SECOND + SECOND / 2).contains(&delay), "{delay:?}");
             let delay = delays.next(Some(Duration::MAX)).unwrap();
-            assert!((3600 * SECOND..3601 * SECOND).contains(&delay), "{delay:?}");
+            assert!((3600 * SECOND..3960 * SECOND).contains(&delay), "{delay:?}");
+            let delay = delays.after(600 * SECOND);
+            assert!((600 * SECOND..660 * SECOND).contains(&delay), "{delay:?}");
         }
+    }
+
+    #[test]
+    fn clients_that_were_told_the_same_moment_come_back_within_a_tenth_of_the_wait() {
+        let tell: [fn(&mut Delays) -> Option<Duration>; 2] =
+            [|delays| delays.next(Some(600 * SECOND)), |delays| Some(delays.after(600 * SECOND))];
+        for tell in tell {
+            let mut back = [0; 60];
+            for seed in 0..6000 {
+                let delay = tell(&mut Delays::new(RetryPolicy::default(), seed)).unwrap();
+                back[usize::try_from(delay.as_secs()).unwrap() - 600] += 1;
+            }
+            assert!(back.iter().all(|count| (50..150).contains(count)), "{back:?}");
+        }
+    }
+
+    #[test]
+    fn cycles_are_spread_over_the_interval_and_never_longer() {
+        let mut first = [0; 60];
+        for seed in 0..6000 {
+            let mut delays = Delays::new(RetryPolicy::default(), seed);
+            let delay = delays.first_cycle(60 * SECOND);
+            assert!(delay > Duration::ZERO && delay <= 60 * SECOND, "{delay:?}");
+            first[usize::try_from(delay.as_secs()).unwrap() % 60] += 1;
+            let delay = delays.cycle(60 * SECOND);
+            assert!(delay > 54 * SECOND && delay <= 60 * SECOND, "{delay:?}");
+        }
+        assert!(first.iter().all(|count| (50..150).contains(count)), "{first:?}");
     }
 
     #[test]
@@ -211,7 +265,7 @@ mod tests {
             }
             let wait = retry_after(&headers, SystemTime::UNIX_EPOCH);
             let delay = Delays::new(RetryPolicy::default(), seed).next(wait).unwrap();
-            prop_assert!(delay <= Duration::from_secs(3601));
+            prop_assert!(delay <= Duration::from_secs(3960));
         }
     }
 }

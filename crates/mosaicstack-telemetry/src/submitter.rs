@@ -61,6 +61,7 @@ pub struct Submitter {
     protocol: Option<Protocol>,
     start: Start,
     interval: Duration,
+    interval_jitter: bool,
     request_timeout: Duration,
     dry_run: bool,
     delays: Delays,
@@ -80,17 +81,21 @@ pub struct Submitter {
 
 impl Submitter {
     pub(crate) fn new(config: &TelemetryConfig, outbox: Arc<Outbox>, start: Start) -> Self {
+        let mut delays = Delays::new(config.retry_policy, start.seed);
+        let interval = config.submit_interval;
+        let first = if config.interval_jitter { delays.first_cycle(interval) } else { interval };
         Self {
             reporter: Reporter::new(Arc::clone(&outbox)),
             outbox,
             protocol: config.server.as_ref().map(Protocol::new),
             start,
-            interval: config.submit_interval,
+            interval,
+            interval_jitter: config.interval_jitter,
             request_timeout: config.request_timeout,
             dry_run: config.dry_run,
-            delays: Delays::new(config.retry_policy, start.seed),
+            delays,
             narrowing: Narrowing::new(config.batch_size),
-            due: clock::after(start.now, config.submit_interval),
+            due: clock::after(start.now, first),
             gate: None,
             gave_up: false,
             drain_to: 0,
@@ -262,15 +267,21 @@ impl Submitter {
     }
 
     fn wait_for_interval(&mut self, now: Instant) {
-        self.due = clock::after(now, self.interval);
+        self.due = self.next_cycle(now);
         self.gave_up = false;
+    }
+
+    fn next_cycle(&mut self, now: Instant) -> Instant {
+        let interval = self.interval;
+        let wait = if self.interval_jitter { self.delays.cycle(interval) } else { interval };
+        clock::after(now, wait)
     }
 
     /// Schedules the next attempt; false if the cycle has had enough of them.
     fn retry(&mut self, now: Instant, retry_after: Option<Duration>) -> bool {
         let delay = self.delays.next(retry_after);
-        let wait = retry_after.map(|wait| self.delays.clamped(wait));
-        self.gate = delay.or(wait).map(|wait| clock::after(now, wait));
+        let wait = delay.or_else(|| retry_after.map(|wait| self.delays.after(wait)));
+        self.gate = wait.map(|wait| clock::after(now, wait));
         if delay.is_some() {
             self.due = now;
         } else {
@@ -282,7 +293,7 @@ impl Submitter {
     /// Leaves the batch for the next cycle.
     fn give_up(&mut self, now: Instant) {
         self.delays.reset();
-        self.due = clock::after(now, self.interval);
+        self.due = self.next_cycle(now);
         self.gave_up = true;
         self.drain_to = 0;
         if let Some(deadline) = self.closing {

@@ -72,7 +72,7 @@ fn what_is_set_in_code_comes_before_the_environment() {
 }
 
 #[test]
-fn the_development_configuration_logs_after_ten_seconds_and_sends_nothing() {
+fn the_development_configuration_logs_within_ten_seconds_and_sends_nothing() {
     let log = Log::new();
     let config = TelemetryConfig::builder()
         .server_url("http://localhost:8000")
@@ -84,7 +84,7 @@ fn the_development_configuration_logs_after_ten_seconds_and_sends_nothing() {
         .unwrap();
     let mut simulation = Simulation::new(&config);
     track(&simulation.handle, 1);
-    for (seconds, logged) in [(9, 0), (10, 1)] {
+    for (seconds, logged) in [(0, 0), (10, 1)] {
         simulation.run_until(Duration::from_secs(seconds), |_| panic!("there is nothing to send"));
         assert_eq!(log.lines("[DRY RUN]").len(), logged);
     }
@@ -97,6 +97,6 @@ fn the_production_configuration_is_the_default_one() {
         .submit_interval(Duration::from_secs(300))
         .max_retries(3);
     let config = build(config, &[(API_KEY, KEY), (INSTANCE_ID, INSTANCE)]).unwrap();
-    let default = telemetry_tests::config(URL).build().unwrap();
+    let default = telemetry_tests::config(URL).interval_jitter(true).build().unwrap();
     assert_eq!(format!("{config:?}"), format!("{default:?}"));
 }

@@ -119,7 +119,7 @@ async fn the_async_client_retries_what_may_pass() {
     let times = times.lock().unwrap().clone();
     let waits: Vec<_> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
     assert_eq!(waits.len(), 3);
-    assert!(waits[0] >= 120 * SECOND && waits[0] < 121 * SECOND, "Retry-After: {waits:?}");
+    assert!(waits[0] >= 120 * SECOND && waits[0] < 132 * SECOND, "Retry-After: {waits:?}");
     assert!(waits[1] >= SECOND / 2 && waits[1] < 3 * SECOND / 2, "back-off: {waits:?}");
     assert!(waits[2] >= SECOND && waits[2] < 3 * SECOND, "twice that: {waits:?}");
     let stats = client.stats();

@@ -17,6 +17,27 @@ fn events_wait_for_the_interval() {
 }
 
 #[test]
+fn the_interval_is_shortened_at_random_unless_it_is_to_be_exact() {
+    let config = config("https://example.com").interval_jitter(true).build().unwrap();
+    let mut simulation = Simulation::new(&config);
+    let handle = simulation.handle.clone();
+    track(&handle, 1);
+    // Every other cycle is given up: the wait after it is one like the others.
+    let mut refused = false;
+    simulation.run_until(50 * INTERVAL, |_| {
+        track(&handle, 1);
+        refused = !refused;
+        Ok(status(if refused { 403 } else { 200 }))
+    });
+    let times = times(&simulation);
+    assert!(times.len() >= 50, "{}", times.len());
+    assert!(times[0] < INTERVAL);
+    let waits: Vec<Duration> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    assert!(waits.iter().all(|wait| *wait > INTERVAL * 9 / 10 && *wait <= INTERVAL), "{waits:?}");
+    assert!(waits.windows(2).all(|pair| pair[0] != pair[1]), "{waits:?}");
+}
+
+#[test]
 fn an_empty_queue_sends_nothing() {
     let mut simulation = simulation();
     simulation.run_until(10 * INTERVAL, accept);

@@ -88,7 +88,7 @@ fn retry_after_holds_everything_back_and_loses_nothing() {
     let times = times(&simulation);
     assert_eq!(times[0], Duration::ZERO);
     assert!(times[1] >= 120 * SECOND, "not before the server wants it");
-    assert!(times[1] < 121 * SECOND, "and not much later: {:?}", times[1]);
+    assert!(times[1] < 132 * SECOND, "and not much later: {:?}", times[1]);
     assert_eq!(simulation.handle.stats().delivered, 200);
 }
 
@@ -105,7 +105,7 @@ fn nothing_opens_a_gate_but_time() {
         simulation.run_until(second * SECOND, accept);
     }
     assert_eq!(simulation.sent.len(), 1, "zero requests inside the window");
-    simulation.run_until(601 * SECOND, accept);
+    simulation.run_until(660 * SECOND, accept);
     assert_eq!(simulation.handle.stats().delivered, 698);
 }
 
@@ -120,7 +120,7 @@ fn retry_after_may_be_a_date_by_the_servers_own_clock() {
     let mut answer = Some(answer);
     simulation.run_until(100 * SECOND, |_| Ok(answer.take().unwrap_or_else(|| status(200))));
     let second = times(&simulation)[1];
-    assert!(second >= 30 * SECOND && second < 31 * SECOND, "{second:?}");
+    assert!(second >= 30 * SECOND && second < 33 * SECOND, "{second:?}");
 }
 
 #[test]
@@ -130,19 +130,21 @@ fn retry_after_is_clamped() {
     let mut answer = Some(with_header(429, "retry-after", "99999999999"));
     simulation.run_until(YEAR, |_| Ok(answer.take().unwrap_or_else(|| status(200))));
     let second = times(&simulation)[1];
-    assert!(second >= 3600 * SECOND && second < 3601 * SECOND, "{second:?}");
+    assert!(second >= 3600 * SECOND && second < 3960 * SECOND, "{second:?}");
 }
 
 #[test]
 fn a_retry_after_with_the_last_retry_is_kept_too() {
     let config = config("https://example.com").max_retries(0).build().unwrap();
-    for (asked, waits) in [("600", 600 * SECOND), ("1", INTERVAL)] {
+    for (asked, waits) in [("600", 600..660), ("1", 300..301)] {
         let mut simulation = Simulation::new(&config);
         track(&simulation.handle, 100);
-        simulation.run_until(2 * INTERVAL + SECOND, |sent| {
+        simulation.run_until(660 * SECOND, |sent| {
             Ok(if sent.at.is_zero() { with_header(429, "retry-after", asked) } else { status(200) })
         });
-        assert_eq!(times(&simulation), [Duration::ZERO, waits]);
+        let times = times(&simulation);
+        assert_eq!((times.len(), times[0]), (2, Duration::ZERO));
+        assert!(waits.contains(&times[1].as_secs()), "{times:?}");
     }
 }
 
@@ -180,7 +182,8 @@ fn a_flush_may_follow_a_pause_that_the_server_wanted_and_got() {
     let mut simulation = Simulation::new(&config);
     track(&simulation.handle, 100);
     simulation.run_until(SECOND / 2, |_| Ok(with_header(429, "retry-after", "1")));
-    for (at, requests) in [(SECOND / 2, 1), (SECOND, 2)] {
+    let milliseconds = Duration::from_millis;
+    for (at, requests) in [(milliseconds(999), 1), (milliseconds(1_500), 2)] {
         simulation.run_until(at, accept);
         let now = simulation.instant();
         simulation.submitter.flush(now);

@@ -81,7 +81,8 @@ impl TelemetryConfigBuilder {
         self
     }
 
-    /// How often queued events are sent; 1 ms or more.
+    /// How often queued events are sent, at least; 1 ms or more. See
+    /// [`interval_jitter`](Self::interval_jitter).
     #[doc(alias = "submit_interval_seconds")]
     pub fn submit_interval(mut self, interval: Duration) -> Self {
         self.rest.submit_interval = interval;
@@ -150,6 +151,14 @@ impl TelemetryConfigBuilder {
     /// its defaults that loses events above 3.3 a second.
     pub fn early_flush(mut self, early_flush: bool) -> Self {
         self.rest.early_flush = early_flush;
+        self
+    }
+
+    /// Whether the interval is shortened at random: the first time by any part of it, later by up to
+    /// a tenth. Without it, clients that start together send together from then on, and each hits
+    /// the server in the same second as all others.
+    pub fn interval_jitter(mut self, jitter: bool) -> Self {
+        self.rest.interval_jitter = jitter;
         self
     }
 

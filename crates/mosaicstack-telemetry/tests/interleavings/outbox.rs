@@ -9,7 +9,7 @@ use tracing::{
 };
 
 use super::*;
-use crate::{LOG_TARGET, Start, TelemetryHandle, clock, outbox::Outbox};
+use crate::{LOG_TARGET, Start, TelemetryHandle, clock, notices::Notices, outbox::Outbox};
 
 fn outbox(config: TelemetryConfigBuilder) -> (Arc<Outbox>, Arc<Token>) {
     let token = Arc::<Token>::default();
@@ -17,7 +17,7 @@ fn outbox(config: TelemetryConfigBuilder) -> (Arc<Outbox>, Arc<Token>) {
         let token = Arc::clone(&token);
         move || token.give()
     };
-    (Arc::new(Outbox::new(&config.build().unwrap(), wake)), token)
+    (Arc::new(Outbox::new(&config.build().unwrap(), wake, Notices::None)), token)
 }
 
 #[test]
