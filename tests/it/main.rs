@@ -1,13 +1,14 @@
 //! The crates together: one binary, a module for each subject.
 
 mod blocking;
-mod books;
 #[cfg(unix)]
 mod fork;
 mod guide;
 mod hand_over;
 mod lookups;
+mod model;
 mod nonblocking;
+mod panics;
 mod predictions;
 mod schedule;
 mod schema;

@@ -39,7 +39,11 @@ enum Verdict {
 }
 
 fn exhibits() -> Vec<Exhibit> {
-    vec![it("model", &["R3", "R4"], "books::")]
+    vec![
+        it("model", &["R3", "R4", "R7", "R8"], "model::"),
+        it("statuses", &["R10"], "schedule::statuses::"),
+        it("panics", &["R11"], "panics::"),
+    ]
 }
 
 /// Tests of the crates together.

@@ -18,6 +18,7 @@ mod lifecycle;
 #[cfg(feature = "tokio")]
 mod nonblocking;
 mod outbox;
+mod panics;
 mod predictions;
 mod protocol;
 mod retry;

@@ -1,7 +1,6 @@
 //! What both clients are, but for the way they wait.
 
 use std::{
-    panic::catch_unwind,
     process,
     sync::Arc,
     task::Context,
@@ -15,6 +14,7 @@ use crate::{
     control::{Control, GRACE},
     driver::Driver,
     outbox::Outbox,
+    panics,
     wait::{Place, Wait},
 };
 
@@ -193,7 +193,7 @@ pub(crate) fn report_pending(outbox: &Outbox) {
     let pending = outbox.pending();
     if pending > 0 {
         // In `Drop`, a subscriber's panic could end the program.
-        let _ = catch_unwind(|| {
+        let _ = panics::catch(|| {
             warn!(target: LOG_TARGET, "stopped in time, but {pending} events are not delivered");
         });
     }

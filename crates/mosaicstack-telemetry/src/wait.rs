@@ -2,7 +2,6 @@
 
 use std::{
     collections::HashMap,
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     task::{Context, Wake, Waker},
     time::Instant,
@@ -10,7 +9,7 @@ use std::{
 
 use parking_lot::{Condvar, Mutex};
 
-use crate::clock;
+use crate::{clock, panics};
 
 /// What polling something yields that ends by itself, or by a deadline.
 #[derive(Debug)]
@@ -61,7 +60,7 @@ pub(crate) fn wake_all(wakers: Vec<Waker>) {
 
 /// A panic of a waker is its executor's affair: it must cost nobody else his wake-up.
 pub(crate) fn wake(waker: Waker) {
-    let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
+    let _ = panics::catch(|| waker.wake());
 }
 
 /// Waits on the calling thread.

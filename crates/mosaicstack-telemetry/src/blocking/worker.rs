@@ -1,7 +1,6 @@
 //! The thread that runs the submitter.
 
 use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, OnceLock},
     thread::{self, Thread},
 };
@@ -10,7 +9,7 @@ use telemetry_transport::{Request, Response, Transport, TransportError};
 use tracing::warn;
 
 use crate::{
-    Action, LOG_TARGET, TelemetryConfig, clock, driver::Driver, lifecycle::Lifecycle,
+    Action, LOG_TARGET, TelemetryConfig, clock, driver::Driver, lifecycle::Lifecycle, panics,
     stats::Counters,
 };
 
@@ -82,6 +81,5 @@ pub(super) fn send(
     request: Request,
     counters: &Counters,
 ) -> Result<Response, TransportError> {
-    let send = || transport.send(request);
-    catch_unwind(AssertUnwindSafe(send)).unwrap_or_else(|_| Err(counters.transport_panicked()))
+    panics::catch(|| transport.send(request)).unwrap_or_else(|_| Err(counters.transport_panicked()))
 }
