@@ -56,7 +56,7 @@ fn run(settings: &Settings, steps: &[Step], closes: bool) -> Counts {
 fn whatever_happens_the_core_does_what_its_model_does() {
     let totals = RefCell::new(Counts::default());
     let strategy = (steps::settings(), steps::steps(), any::<bool>());
-    let seed = try_cases(evidence::scale(100, 12_000), &strategy, |(settings, steps, closes)| {
+    let seed = try_cases(evidence::scale(100, 30_000), &strategy, |(settings, steps, closes)| {
         totals.borrow_mut().add(&run(&settings, &steps, closes));
         Ok(())
     });

@@ -1,14 +1,20 @@
 //! `Retry-After` of any origin, and clocks that jump.
 
-use std::cell::RefCell;
+use std::{
+    cell::RefCell,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use http::HeaderValue;
 use mosaicstack_telemetry::{Action, Start, TelemetryHandle, Verdict};
 use proptest::{collection::vec, prelude::*};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use telemetry_tests::{config, evidence, status, track};
 
-use super::{answers::Wish, answers::wish, try_cases, world::start};
+use super::{
+    answers::{Wish, wish},
+    try_cases,
+    world::start,
+};
 
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -114,6 +120,10 @@ fn keeps_its_pauses(
                     // A flush does not open a gate; it only ends what waits for the interval.
                     submitter.flush(start() + now);
                     tried.polls += 1;
+                    if now < quiet_until {
+                        let told = submitter.poll(start() + now);
+                        assert!(matches!(told, Action::Wait(_)), "sent in the pause: {told:?}");
+                    }
                     now = if now < quiet_until { quiet_until.min(until) } else { until };
                 }
                 Action::Done => panic!("nobody has closed"),
