@@ -106,7 +106,7 @@ pub(super) fn settings() -> impl Strategy<Value = Settings> {
         prop_oneof![3 => Just(3_600 * SECOND), 1 => Just(0), 1 => 1..10 * DAY],
     );
     let others = (
-        prop_oneof![3 => Just(3), 2 => 0..9_u32, 1 => Just(100)],
+        prop_oneof![2 => Just(3), 3 => 0..3_u32, 1 => 0..=100_u32],
         prop::bool::weighted(0.8),
         prop::bool::weighted(0.1),
         any::<u64>(),
