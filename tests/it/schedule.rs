@@ -5,6 +5,7 @@ mod closing;
 mod evictions;
 mod interval;
 mod retries;
+mod statuses;
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},

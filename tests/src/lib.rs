@@ -24,7 +24,7 @@ use mosaicstack_telemetry::{
 use uuid::Uuid;
 
 pub use self::{
-    log::Log,
+    log::{Fuse, Log},
     simulation::{Next, Sent, Simulation},
 };
 

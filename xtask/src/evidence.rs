@@ -42,7 +42,9 @@ enum Verdict {
 
 fn exhibits() -> Vec<Exhibit> {
     vec![
-        it("model", &["R3", "R4"], "books::"),
+        it("model", &["R3", "R4", "R7", "R8"], "model::"),
+        it("statuses", &["R10"], "schedule::statuses::"),
+        it("panics", &["R11"], "panics::"),
         of("loom", &["R4", "R6"], "xtask ci loom"),
         of("queue", &["R4"], "test --release -p telemetry-queue --test stress -- --nocapture"),
         it("stress", &["R3", "R4"], "stress::"),

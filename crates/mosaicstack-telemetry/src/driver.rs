@@ -1,17 +1,16 @@
 //! What every driver of the submitter does, but for sending and sleeping.
 
 use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use telemetry_transport::{Response, TransportError};
 
-use crate::{Action, Delivery, Submitter, clock, control::Control, outbox::Outbox};
+use crate::{Action, Delivery, Submitter, clock, control::Control, outbox::Outbox, panics};
 
-/// How long a worker pauses after a panic outside the transport, in a log subscriber say: it may
-/// happen again.
+/// How long a worker pauses after two panics in a row outside the transport, in a log subscriber
+/// say: it may happen again.
 const PAUSE_AFTER_PANIC: Duration = Duration::from_secs(1);
 
 /// Runs the submitter under the callers' control. Dropped, it tells them that it is done, as soon
@@ -56,12 +55,15 @@ impl Driver {
             }
             submitter.poll(now)
         };
-        catch_unwind(AssertUnwindSafe(|| poll(&mut self.submitter, &self.control))).unwrap_or_else(
-            |_| {
-                self.outbox.panicked();
-                Action::Wait(clock::after(now, PAUSE_AFTER_PANIC))
-            },
-        )
+        // Most of what is logged is logged once. A pause at once could last longer than what is
+        // left of a last drain.
+        for _ in 0..2 {
+            match panics::catch(|| poll(&mut self.submitter, &self.control)) {
+                Ok(action) => return action,
+                Err(_) => self.outbox.panicked(),
+            }
+        }
+        Action::Wait(clock::after(now, PAUSE_AFTER_PANIC))
     }
 
     /// Reports what became of a request.
@@ -72,7 +74,7 @@ impl Driver {
         result: Result<Response, TransportError>,
     ) {
         let complete = || self.submitter.complete(now, delivery, result);
-        if catch_unwind(AssertUnwindSafe(complete)).is_err() {
+        if panics::catch(complete).is_err() {
             // What was to be done next is decided before anything is logged.
             self.outbox.panicked();
         }

@@ -27,6 +27,7 @@ mod mask;
 mod nonblocking;
 mod notices;
 mod outbox;
+mod panics;
 mod predictions;
 mod process;
 mod protocol;

@@ -1,7 +1,6 @@
 //! What both clients are, but for the way they wait.
 
 use std::{
-    panic::catch_unwind,
     sync::Arc,
     task::Context,
     time::{Duration, Instant},
@@ -15,6 +14,7 @@ use crate::{
     driver::{Done, Driver},
     notices::Notices,
     outbox::Outbox,
+    panics,
     process::Process,
     wait::{Place, Wait},
 };
@@ -187,7 +187,7 @@ pub(crate) fn report_pending(outbox: &Outbox) {
     let pending = outbox.pending();
     if pending > 0 {
         // In `Drop`, a subscriber's panic could end the program.
-        let _ = catch_unwind(|| {
+        let _ = panics::catch(|| {
             warn!(target: LOG_TARGET, "stopped in time, but {pending} events are not delivered");
         });
     }

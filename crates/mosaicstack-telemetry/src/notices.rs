@@ -2,7 +2,6 @@
 
 use std::{
     fmt, mem,
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, OnceLock},
     time::Instant,
 };
@@ -14,6 +13,7 @@ use uuid::Uuid;
 use crate::{
     LOG_TARGET,
     mask::excerpt,
+    panics,
     sync::{AtomicU64, Condvar, Mutex, Ordering, thread},
 };
 
@@ -240,7 +240,7 @@ impl Teller {
     }
 
     fn call(&self, hook: &Hook, notice: &Notice) {
-        if catch_unwind(AssertUnwindSafe(|| (hook.0)(notice))).is_err() {
+        if panics::catch(|| (hook.0)(notice)).is_err() {
             self.panics.fetch_add(1, Ordering::Release);
         }
     }

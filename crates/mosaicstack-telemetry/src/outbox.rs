@@ -28,6 +28,8 @@ pub(crate) struct Outbox {
     /// Whether events are being evicted and the driver knows, or is about to.
     evicting: AtomicBool,
     pub(crate) notices: Notices,
+    /// Whether a batch is out.
+    lent: AtomicBool,
 }
 
 impl Outbox {
@@ -48,6 +50,7 @@ impl Outbox {
             nudged: AtomicBool::new(false),
             evicting: AtomicBool::new(false),
             notices,
+            lent: AtomicBool::new(false),
         }
     }
 
@@ -98,12 +101,20 @@ impl Outbox {
     }
 
     pub(crate) fn peek(&self, max: usize) -> Option<Batch<Event>> {
-        self.queue.as_ref()?.peek_batch(max)
+        let batch = self.queue.as_ref()?.peek_batch(max)?;
+        self.lent.store(true, Ordering::Release);
+        Some(batch)
+    }
+
+    /// Whether a batch is out, and neither released nor committed.
+    pub(crate) fn is_lent(&self) -> bool {
+        self.lent.load(Ordering::Acquire)
     }
 
     /// Puts a batch back, and books what was evicted meanwhile.
     pub(crate) fn release(&self, batch: Batch<Event>) {
         self.counters.evicted.add(batch.release().len());
+        self.lent.store(false, Ordering::Release);
     }
 
     /// Takes a batch out for good, and books it.
@@ -112,6 +123,7 @@ impl Outbox {
         self.counters.delivered.add(delivered);
         other.0.add(other.1);
         drop(batch.commit());
+        self.lent.store(false, Ordering::Release);
     }
 
     pub(crate) fn has_room(&self) -> bool {

@@ -103,11 +103,14 @@ impl Submitter {
         }
     }
 
-    /// What to do now.
+    /// What to do now. While a delivery is under way, that is to wait.
     pub fn poll(&mut self, now: Instant) -> Action {
         self.reporter.evictions();
         if self.protocol.is_none() {
             return Action::Done;
+        }
+        if self.outbox.is_lent() {
+            return self.wait_for_result(now);
         }
         if self.closing.is_some_and(|deadline| now >= deadline || self.next() >= deadline) {
             return Action::Done;
@@ -122,6 +125,14 @@ impl Submitter {
             return Action::Wait(self.next());
         }
         self.send_next(now)
+    }
+
+    fn wait_for_result(&self, now: Instant) -> Action {
+        let expires = clock::after(now, self.request_timeout);
+        match self.closing {
+            Some(deadline) if now >= deadline => Action::Done,
+            deadline => Action::Wait(deadline.map_or(expires, |it| it.min(expires))),
+        }
     }
 
     fn send_next(&mut self, now: Instant) -> Action {
@@ -152,7 +163,6 @@ impl Submitter {
         if self.closing.is_some() && is_empty {
             return Action::Done;
         }
-        // Empty, or another driver has the batch.
         self.wait_for_interval(now);
         Action::Wait(self.closing.map_or(self.due, |deadline| deadline.min(self.due)))
     }

@@ -3,14 +3,13 @@
 use std::{
     collections::BTreeMap,
     mem,
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     task::{Context, Wake, Waker},
     time::Instant,
 };
 
 use crate::{
-    clock,
+    clock, panics,
     sync::{Condvar, Mutex},
 };
 
@@ -64,7 +63,7 @@ pub(crate) fn wake_all(wakers: Vec<Waker>) {
 
 /// A panic of a waker is its executor's affair: it must cost nobody else his wake-up.
 pub(crate) fn wake(waker: Waker) {
-    let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
+    let _ = panics::catch(|| waker.wake());
 }
 
 /// Waits on the calling thread.

@@ -80,6 +80,17 @@ fn a_full_batch_does_not_wait() {
 }
 
 #[test]
+fn the_driver_is_woken_for_each_full_batch() {
+    let mut simulation = simulation();
+    for batch in 1..=3 {
+        track(&simulation.handle, 100);
+        assert_eq!(simulation.woken(), batch);
+        simulation.run_until(SECOND, accept);
+    }
+    assert_eq!(sizes(&simulation), [100, 100, 100]);
+}
+
+#[test]
 fn a_queue_smaller_than_a_batch_is_flushed_when_it_is_full() {
     let config = config("https://example.com").max_queue_size(10).build().unwrap();
     let mut simulation = Simulation::new(&config);

@@ -1,16 +1,13 @@
 //! The thread that runs the submitter.
 
-use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, OnceLock},
-};
+use std::sync::{Arc, OnceLock};
 
 use telemetry_transport::{Request, Response, Transport, TransportError};
 use tracing::warn;
 
 use crate::{
     Action, LOG_TARGET, TelemetryConfig, clock, driver::Driver, lifecycle::Lifecycle,
-    outbox::Outbox, sync::thread,
+    outbox::Outbox, panics, sync::thread,
 };
 
 /// The caller's end of the thread.
@@ -81,6 +78,5 @@ pub(super) fn send(
     request: Request,
     outbox: &Outbox,
 ) -> Result<Response, TransportError> {
-    let send = || transport.send(request);
-    catch_unwind(AssertUnwindSafe(send)).unwrap_or_else(|_| Err(outbox.transport_panicked()))
+    panics::catch(|| transport.send(request)).unwrap_or_else(|_| Err(outbox.transport_panicked()))
 }

@@ -2,7 +2,6 @@
 
 use std::{
     future::Future,
-    panic::{AssertUnwindSafe, catch_unwind},
     pin::pin,
     sync::Arc,
     task::{Context, Poll},
@@ -21,6 +20,7 @@ use crate::{
     driver::Driver,
     lifecycle::{self, Lifecycle},
     outbox::Outbox,
+    panics,
     wait::Wait,
 };
 
@@ -101,7 +101,7 @@ impl Drop for Worker {
                 "there is no runtime, or it has ended"
             };
             // A subscriber's panic must not meet another one.
-            let _ = catch_unwind(|| {
+            let _ = panics::catch(|| {
                 warn!(target: LOG_TARGET, "{reason}: events only wait in the queue");
             });
         }
@@ -122,12 +122,12 @@ pub(super) async fn send(
         let _runtime = home.lend();
         transport.send(request)
     };
-    let Ok(mut sending) = catch_unwind(AssertUnwindSafe(begin)) else {
+    let Ok(mut sending) = panics::catch(begin) else {
         return Err(outbox.transport_panicked());
     };
     let result = alarm::wait(home, |now, cx| {
         let _runtime = home.lend();
-        match catch_unwind(AssertUnwindSafe(|| sending.as_mut().poll(cx))) {
+        match panics::catch(|| sending.as_mut().poll(cx)) {
             Ok(Poll::Ready(result)) => return Wait::Ready(result),
             Ok(Poll::Pending) => {}
             Err(_) => return Wait::Ready(Err(outbox.transport_panicked())),
@@ -139,7 +139,7 @@ pub(super) async fn send(
         Wait::Until(until)
     })
     .await;
-    if catch_unwind(AssertUnwindSafe(|| drop(sending))).is_err() {
+    if panics::catch(|| drop(sending)).is_err() {
         outbox.panicked();
     }
     result
