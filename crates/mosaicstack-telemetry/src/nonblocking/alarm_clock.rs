@@ -112,7 +112,10 @@ mod tests {
             number += 1;
             Waker::from(Arc::new(Ring(number, Mutex::new(sender.clone()))))
         };
-        (std::iter::repeat_with(waker).take(N).collect::<Vec<_>>().try_into().unwrap(), rings)
+        (
+            std::iter::repeat_with(waker).take(N).collect::<Vec<_>>().try_into().expect("as many"),
+            rings,
+        )
     }
 
     #[test]
