@@ -259,8 +259,8 @@ fn no_crate_logs_the_key_at_trace() {
         "R14",
         format_args!(
             "{lives} lives of clients, {requests} requests; {lines} lines of the log of all \
-             crates, of which {dumped} are ureq's of exchanges whose answer holds the key, all others \
-             searched; {} texts and {} characters searched for 7 forms of the key",
+             crates, of which {dumped} are ureq's of exchanges whose answer holds the key, all \
+             others searched; {} texts and {} characters searched for 7 forms of the key",
             search.texts, search.characters
         ),
     );
