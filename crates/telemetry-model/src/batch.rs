@@ -6,9 +6,9 @@ use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::TaskCompletionEvent;
 #[cfg(feature = "schemars")]
 use crate::schema;
+use crate::{TaskCompletionEvent, count::Count};
 
 /// The body of `POST /v1/events/batch`.
 ///
@@ -78,10 +78,10 @@ impl Error for TooManyEvents {}
 #[non_exhaustive]
 pub struct BatchReceipt {
     /// How many events were taken.
-    #[serde(deserialize_with = "lenient")]
+    #[serde(deserialize_with = "lenient_count")]
     pub accepted: u64,
     /// How many were not.
-    #[serde(deserialize_with = "lenient")]
+    #[serde(deserialize_with = "lenient_count")]
     pub rejected: u64,
     /// What became of single events.
     #[serde(deserialize_with = "lenient_items")]
@@ -108,6 +108,10 @@ fn lenient<'de, T: DeserializeOwned + Default, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<T, D::Error> {
     Value::deserialize(deserializer).map(|value| T::deserialize(value).unwrap_or_default())
+}
+
+fn lenient_count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    lenient(deserializer).map(|Count(count)| count)
 }
 
 fn lenient_items<'de, T: DeserializeOwned, D: Deserializer<'de>>(
@@ -186,6 +190,7 @@ mod tests {
                 "results":[7,{"event_id":"no id","status":3,"error":{"loc":["model"]}},{}]}"#,
         );
         assert_eq!((receipt.accepted, receipt.rejected), (0, 1));
+        assert_eq!(read(r#"{"accepted":3.0,"rejected":2e0}"#).rejected, 2);
         assert_eq!(receipt.results.len(), 2);
         assert_eq!(receipt.results[0].error.as_deref(), Some(r#"{"loc":["model"]}"#));
         assert!(receipt.results[0].is_rejected() && !receipt.results[1].is_rejected());
