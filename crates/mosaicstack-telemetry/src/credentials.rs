@@ -14,6 +14,9 @@ pub(crate) struct ApiKey(Box<str>);
 impl ApiKey {
     const LENGTH: usize = 64;
 
+    /// The fewest hexadecimal digits in a row that are taken for a key, or most of one.
+    const SUSPICIOUS: usize = 32;
+
     /// Reads a key. The message of an error does not repeat it.
     pub(crate) fn new(key: &str) -> Result<Self, String> {
         let expected = "expected 64 hexadecimal characters";
@@ -25,6 +28,17 @@ impl ApiKey {
             return Err(format!("{expected}, found other characters among the 64"));
         }
         Ok(Self(key.into()))
+    }
+
+    /// Whether a text that is no key may have one in it.
+    fn may_be_in(text: &str) -> bool {
+        let runs = text.split(|c: char| !c.is_ascii_hexdigit());
+        runs.map(str::len).any(|length| length >= Self::SUSPICIOUS)
+    }
+
+    /// Whether the key stands in `text`, in letters of any case.
+    pub(crate) fn is_in(&self, text: &str) -> bool {
+        text.to_ascii_lowercase().contains(&self.0.to_ascii_lowercase())
     }
 
     /// `Bearer …`, marked sensitive, so that it is neither logged nor indexed.
@@ -48,11 +62,19 @@ impl fmt::Debug for ApiKey {
 pub struct ServerUrl(Box<str>);
 
 impl ServerUrl {
+    /// The longest URL, in bytes: an endpoint has to fit behind it.
+    const LONGEST: usize = 2_048;
+
     /// Reads a URL such as `https://tel-api.mosaicstack.dev`. A path is kept, a trailing slash
     /// dropped. Plain `http` is taken for loopback, and elsewhere only with `allow_plain_http`: the
-    /// API key would travel in the open. The message of an error repeats no user name or password.
+    /// API key would travel in the open. The message of an error repeats no user name or password, and nothing
+    /// that could be the key in the wrong place.
     pub(crate) fn new(url: &str, allow_plain_http: bool) -> Result<Self, String> {
         const EXPECTED: &str = "expected a URL such as https://tel-api.mosaicstack.dev";
+        if url.len() > Self::LONGEST {
+            let (longest, found) = (Self::LONGEST, url.len());
+            return Err(format!("{EXPECTED}, of at most {longest} bytes, found {found}"));
+        }
         if url.contains('#') {
             return Err(format!("{EXPECTED}, found one with a fragment"));
         }
@@ -63,7 +85,7 @@ impl ServerUrl {
             return Err(format!("{EXPECTED}, found one without scheme or host"));
         };
         if !matches!(scheme, "http" | "https") {
-            return Err(format!("{EXPECTED}, found the scheme {scheme:?}"));
+            return Err(format!("{EXPECTED}, found the scheme {}", shown(scheme)));
         }
         if authority.as_str().contains('@') {
             return Err(format!("{EXPECTED}, found one with a user name or password"));
@@ -76,12 +98,13 @@ impl ServerUrl {
         }
         let port = authority.as_str().trim_start_matches(authority.host());
         if !port.is_empty() && authority.port_u16().is_none_or(|port| port == 0) {
-            return Err(format!("{EXPECTED}, found one with {port:?} for a port"));
+            return Err(format!("{EXPECTED}, found one with {} for a port", shown(port)));
         }
         if scheme == "http" && !allow_plain_http && !is_loopback(authority.host()) {
+            let host = shown(authority.as_str());
             return Err(format!(
                 "expected https, found http: the API key would travel in the open; only loopback \
-                 ({authority} is not) is taken, unless allow_plain_http(true) is set"
+                 ({host} is not) is taken, unless allow_plain_http(true) is set"
             ));
         }
         Ok(Self(format!("{scheme}://{authority}{}", uri.path().trim_end_matches('/')).into()))
@@ -104,6 +127,15 @@ impl fmt::Display for ServerUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
+}
+
+/// A part of a URL for a message, unless it is long or could be the key.
+fn shown(part: &str) -> String {
+    const LONGEST: usize = 100;
+    if part.len() > LONGEST || ApiKey::may_be_in(part) {
+        return "a text that is not shown".into();
+    }
+    format!("{part:?}")
 }
 
 #[cfg(test)]
@@ -139,6 +171,30 @@ mod tests {
             assert_eq!(url.endpoint("/v1/x").to_string(), format!("{kept}/v1/x"));
         }
         assert!(ServerUrl::new("http://example.com", true).is_ok());
+    }
+
+    #[test]
+    fn a_key_in_the_place_of_the_server_is_not_repeated() {
+        let key = "5ec2E7c0".repeat(8);
+        for url in [
+            key.clone(),
+            format!("http://{key}"),
+            format!("http://{key}.example.com"),
+            format!("https://example.com:{key}"),
+            format!("{key}://example.com"),
+        ] {
+            let error = ServerUrl::new(&url, false).unwrap_err();
+            assert!(!error.contains("5ec2E7c0"), "{error}");
+        }
+    }
+
+    #[test]
+    fn an_endpoint_fits_behind_the_longest_url() {
+        let longest = format!("https://example.com/{}", "a".repeat(2_028));
+        let url = ServerUrl::new(&longest, false).unwrap();
+        assert_eq!(url.endpoint("/v1/x").to_string(), format!("{longest}/v1/x"));
+        let error = ServerUrl::new(&format!("{longest}a"), false).unwrap_err();
+        assert!(error.ends_with("of at most 2048 bytes, found 2049"), "{error}");
     }
 
     #[test]

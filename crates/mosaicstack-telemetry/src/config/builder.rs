@@ -217,6 +217,12 @@ impl TelemetryConfigBuilder {
             let parse_url = |text: &str| ServerUrl::new(text, allow_plain_http);
             let url = parser.required("server_url", SERVER_URL, server_url.as_ref(), parse_url);
             let key = parser.required("api_key", API_KEY, api_key.as_ref(), ApiKey::new);
+            if let Some((url, key)) = url.as_ref().zip(key.as_ref())
+                && key.is_in(url.as_str())
+            {
+                // URLs are logged.
+                parser.fault("server_url", "expected no secret, found the API key in it".into());
+            }
             let id =
                 parser.required("instance_id", INSTANCE_ID, instance_id.as_ref(), parse_instance);
             config.server = url.zip(key).map(|(url, api_key)| Server { url, api_key });
@@ -366,6 +372,18 @@ mod tests {
     fn white_space_around_a_text_does_not_count() {
         let config = good().api_key(format!(" {KEY}\n")).server_url("https://example.com \n");
         assert_eq!(config.build().unwrap().server_url().unwrap().as_str(), "https://example.com");
+    }
+
+    #[test]
+    fn a_url_with_the_key_in_it_is_refused() {
+        for key in [KEY.to_owned(), KEY.to_lowercase()] {
+            let builder = good().server_url(format!("https://example.com/{key}"));
+            assert_eq!(
+                faults(builder),
+                "the telemetry configuration cannot be used:\n  \
+                 server_url: expected no secret, found the API key in it"
+            );
+        }
     }
 
     #[test]

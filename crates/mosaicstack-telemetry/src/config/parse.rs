@@ -70,7 +70,7 @@ impl Parser {
         }
     }
 
-    fn fault(&mut self, parameter: &'static str, message: String) {
+    pub(super) fn fault(&mut self, parameter: &'static str, message: String) {
         self.faults.push(ConfigFault { parameter, message });
     }
 
