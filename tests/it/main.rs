@@ -4,6 +4,7 @@ mod blocking;
 mod books;
 #[cfg(unix)]
 mod fork;
+mod fuzz;
 mod guide;
 mod hand_over;
 mod lookups;

@@ -13,6 +13,7 @@ mod integration {}
 mod from_python {}
 
 pub mod evidence;
+pub mod fuzz;
 mod log;
 mod simulation;
 

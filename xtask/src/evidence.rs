@@ -6,6 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::cargo::{Cargo, cargo};
+use crate::fuzz;
 
 /// Makes tests try more than usual, and say what they tried.
 const VARIABLE: &str = "TELEMETRY_EVIDENCE";
@@ -39,13 +40,19 @@ enum Verdict {
 }
 
 fn exhibits() -> Vec<Exhibit> {
-    vec![it("model", &["R3", "R4"], "books::")]
+    vec![it("model", &["R3", "R4"], "books::"), fuzz()]
 }
 
 /// Tests of the crates together.
 fn it(name: &'static str, claims: &'static [&'static str], filter: &str) -> Exhibit {
     let command = format!("test --release -p telemetry-tests --test it -- --nocapture {filter}");
     Exhibit { name, claims, command: cargo(command), missing: None, is_aside: false }
+}
+
+/// The fuzzer, which says itself what it has tried.
+fn fuzz() -> Exhibit {
+    let (claims, missing) = (&fuzz::CLAIMS, fuzz::missing());
+    Exhibit { name: "fuzz", claims, command: cargo("xtask fuzz"), missing, is_aside: false }
 }
 
 /// Runs the named exhibits, or all if none is named, whatever fails; prints the table and returns

@@ -9,6 +9,7 @@ mod ci;
 mod downstream;
 mod evidence;
 mod features;
+mod fuzz;
 mod manifest;
 mod tidy;
 mod tree;
@@ -22,6 +23,9 @@ cargo xtask downstream --bless  write these lists, and the lock files, anew
 cargo xtask evidence            show what takes minutes or a special build, and print the table
 cargo xtask evidence NAME...    show only these exhibits
 cargo xtask evidence --list     print the commands instead of running them
+cargo xtask fuzz                look for inputs that break what reads other people's text
+cargo xtask fuzz TARGET...      look only at these targets
+cargo xtask fuzz --seconds N [TARGET..]  look for N seconds at each
 cargo xtask tidy                check the architecture, the prose and the sources
 cargo xtask help                print this
 ";
@@ -36,6 +40,7 @@ fn main() -> ExitCode {
         ["ci", args @ ..] => ci::run(&root, args),
         ["downstream", args @ ..] => downstream::run(&root, args),
         ["evidence", args @ ..] => evidence::run(&root, args),
+        ["fuzz", args @ ..] => fuzz::run(&root, args),
         ["tidy"] => tidy::run(&root),
         [] | ["help" | "--help" | "-h"] => {
             print!("{HELP}");
