@@ -63,16 +63,72 @@ fn each_targets_inputs_are_survived_by_the_others() {
 #[test]
 fn changes_of_the_corpus_are_survived() {
     const SEED: u64 = 7;
-    let count = evidence::scale(300, 20_000);
+    let count = evidence::scale(300, 10_000);
+    let mut tried = 0;
     let changed = |target: Target| {
         let inputs = corpus(target).into_iter().map(|(_, input)| input).collect();
         let mut mutator = Mutator::new(inputs, SEED);
         let changes = (0..count).map(|number| {
             let mut input = mutator.changed();
             input.truncate(MAX_BYTES);
+            tried += 1;
             (format!("change {number} of seed {SEED}"), input)
         });
         faults(target, changes)
     };
     none(TARGETS.map(changed));
+    let targets = TARGETS.len();
+    evidence::tried("R17", format_args!("{tried} changed inputs for {targets} targets"));
+}
+
+/// What costs more the longer it is, if anything does: the targets bound what is allocated.
+#[test]
+fn large_inputs_cost_in_proportion() {
+    const LENGTH: usize = 30_000;
+    let pieces = [
+        "9",
+        "0",
+        "[",
+        "{\"a\":",
+        "\"",
+        "\"\\u0000",
+        "7,",
+        "\"\",",
+        "null,",
+        "{},",
+        "\"~\":0,",
+        "\"a\":\"b\",",
+        "{\"status\":\"rejected\"},",
+        "a",
+        "\u{1f600}",
+    ];
+    let frames = [
+        ("event", "{\"model\":", "}"),
+        ("event", "{\"language\":\"", "\"}"),
+        ("event", "{\"quality_gates_run\":[", "0]}"),
+        ("event", "{", "\"a\":0}"),
+        ("batch", "{\"events\":[", "0]}"),
+        ("predictions-request", "{\"queries\":[", "0]}"),
+        (
+            "predictions-response",
+            "{\"results\":[{\"prediction\":{\"duration_ms\":{",
+            "\"a\":0}}}]}",
+        ),
+        ("answers", "200\n\n[{\"prediction\":null,\"metadata\":{\"fallback_level\":[", "0]}},7]"),
+        ("delivery", "200\n\n{\"results\":[", "0]}"),
+        ("mask", "", ""),
+        ("retry-after", "", ""),
+        ("environment", "https://", ""),
+    ];
+    for (name, before, after) in frames {
+        let target = Target::named(name).unwrap();
+        let inputs = pieces.map(|piece| {
+            let middle = piece.repeat(LENGTH / piece.len());
+            (format!("{piece:?} in {before:?}"), format!("{before}{middle}{after}").into_bytes())
+        });
+        // Without the inputs: they are long.
+        let faults = faults(target, inputs);
+        let faults: Vec<&str> = faults.iter().filter_map(|it| it.lines().next()).collect();
+        assert!(faults.is_empty(), "{}", faults.join("\n"));
+    }
 }

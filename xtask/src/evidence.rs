@@ -40,7 +40,7 @@ enum Verdict {
 }
 
 fn exhibits() -> Vec<Exhibit> {
-    vec![it("model", &["R3", "R4"], "books::"), fuzz()]
+    vec![it("model", &["R3", "R4"], "books::"), it("mutants", &["R17"], "fuzz::"), fuzz()]
 }
 
 /// Tests of the crates together.

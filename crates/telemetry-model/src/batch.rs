@@ -2,7 +2,10 @@
 
 use std::{error::Error, fmt};
 
-use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{DeserializeOwned, IgnoredAny, MapAccess, SeqAccess, Visitor},
+};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -83,8 +86,8 @@ pub struct BatchReceipt {
     /// How many were not.
     #[serde(deserialize_with = "lenient_count")]
     pub rejected: u64,
-    /// What became of single events.
-    #[serde(deserialize_with = "lenient_items")]
+    /// What became of single events. Of more than a batch has, the first ones are read.
+    #[serde(deserialize_with = "lenient_results")]
     pub results: Vec<EventResult>,
 }
 
@@ -114,11 +117,58 @@ fn lenient_count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::E
     lenient(deserializer).map(|Count(count)| count)
 }
 
-fn lenient_items<'de, T: DeserializeOwned, D: Deserializer<'de>>(
+/// The results that can be read, one after the other: those of a whole batch, and no more, since a
+/// stranger may send any number.
+fn lenient_results<'de, D: Deserializer<'de>>(
     deserializer: D,
-) -> Result<Vec<T>, D::Error> {
-    let items: Vec<Value> = lenient(deserializer)?;
-    Ok(items.into_iter().filter_map(|item| T::deserialize(item).ok()).collect())
+) -> Result<Vec<EventResult>, D::Error> {
+    struct Results;
+    impl<'de> Visitor<'de> for Results {
+        type Value = Vec<EventResult>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an array")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+            let mut results = Vec::new();
+            while results.len() < EventBatch::MAX_EVENTS {
+                let Some(item) = seq.next_element::<Value>()? else { return Ok(results) };
+                results.extend(EventResult::deserialize(item));
+            }
+            while seq.next_element::<IgnoredAny>()?.is_some() {}
+            Ok(results)
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+            IgnoredAny.visit_map(map).map(|_| Vec::new())
+        }
+
+        fn visit_unit<E>(self) -> Result<Self::Value, E> {
+            Ok(Vec::new())
+        }
+
+        fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
+            Ok(Vec::new())
+        }
+
+        fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> {
+            Ok(Vec::new())
+        }
+
+        fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
+            Ok(Vec::new())
+        }
+
+        fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
+            Ok(Vec::new())
+        }
+
+        fn visit_str<E>(self, _: &str) -> Result<Self::Value, E> {
+            Ok(Vec::new())
+        }
+    }
+    deserializer.deserialize_any(Results)
 }
 
 fn text_or_json<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
@@ -180,6 +230,16 @@ mod tests {
         ]);
         assert_eq!((receipt.accepted, receipt.rejected), (1, 2));
         assert_eq!(read(&serde_json::to_string(&receipt).unwrap()), receipt);
+    }
+
+    #[test]
+    fn no_more_results_are_kept_than_a_batch_has_events() {
+        let receipt = read(&format!(r#"{{"results":[{}7],"rejected":3}}"#, "7,{},".repeat(1_000)));
+        assert_eq!((receipt.results.len(), receipt.rejected), (EventBatch::MAX_EVENTS, 3));
+        for none in ["null", "true", "7", "-7", "0.5", r#""x""#, r#"{"a":[{}]}"#, "[]"] {
+            let receipt = read(&format!(r#"{{"results":{none},"rejected":3}}"#));
+            assert_eq!((receipt.results.len(), receipt.rejected), (0, 3), "{none}");
+        }
     }
 
     #[test]

@@ -99,7 +99,7 @@ impl Transport for UreqTransport {
     }
 }
 
-fn parse_proxy(value: &str) -> Option<Proxy> {
+pub(crate) fn parse_proxy(value: &str) -> Option<Proxy> {
     let proxy = Proxy::new(value).ok()?;
     // ureq would send past any other, and only warn.
     let is_https = matches!(proxy.protocol(), ProxyProtocol::Https);
