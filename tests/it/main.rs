@@ -1,6 +1,7 @@
 //! The crates together: one binary, a module for each subject.
 
 mod blocking;
+mod fuzz;
 mod guide;
 mod hand_over;
 mod iterations;

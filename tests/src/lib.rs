@@ -14,6 +14,7 @@ mod from_python {}
 
 pub mod evidence;
 pub mod fleet;
+pub mod fuzz;
 pub mod lifecycle;
 mod log;
 mod simulation;

@@ -1,11 +1,10 @@
 //! `cargo xtask ci`: every check a change has to pass, each a cargo command that a person can copy.
 
-use std::iter;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::cargo::{Cargo, cargo};
-use crate::tree::Tree;
+use crate::tree::{FUZZ, Tree};
 use crate::{downstream, features};
 
 struct Step {
@@ -40,9 +39,13 @@ fn steps(tree: &Tree) -> Vec<Step> {
     vec![
         Step {
             name: "fmt",
-            commands: iter::once(cargo("fmt --all --check"))
-                .chain(downstream::formatting(tree))
-                .collect(),
+            commands: [
+                cargo("fmt --all --check"),
+                cargo(format!("fmt --check --manifest-path {FUZZ}Cargo.toml")),
+            ]
+            .into_iter()
+            .chain(downstream::formatting(tree))
+            .collect(),
         },
         step("clippy", "clippy --workspace --all-targets --all-features -- -D warnings"),
         step(

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::cargo::{Cargo, cargo};
 use crate::checkers;
+use crate::fuzz;
 use crate::outage;
 
 /// Makes tests try more than usual, and say what they tried.
@@ -57,13 +58,14 @@ fn exhibits() -> Vec<Exhibit> {
         },
         it("lifecycle", &["R12", "R15"], "lifecycle::"),
         it("security", &["R14"], "security::"),
+        it("mutants", &["R17"], "fuzz::"),
+        fuzz(),
         outage(),
     ]
 }
 
 fn of(name: &'static str, claims: &'static [&'static str], command: &str) -> Exhibit {
     Exhibit { name, claims, command: cargo(command), missing: None, is_aside: false }
-}
 
 /// Tests of the crates together.
 fn it(name: &'static str, claims: &'static [&'static str], filter: &str) -> Exhibit {
@@ -75,6 +77,12 @@ fn it(name: &'static str, claims: &'static [&'static str], filter: &str) -> Exhi
 fn outage() -> Exhibit {
     let command = outage::command("--check");
     Exhibit { name: "outage", claims: &["R9"], command, missing: None, is_aside: false }
+}
+
+/// The fuzzer, which says itself what it has tried.
+fn fuzz() -> Exhibit {
+    let (claims, missing) = (&fuzz::CLAIMS, fuzz::missing());
+    Exhibit { name: "fuzz", claims, command: cargo("xtask fuzz"), missing, is_aside: false }
 }
 
 /// Runs the named exhibits, or all if none is named, whatever fails; prints the table and returns

@@ -10,6 +10,7 @@ mod ci;
 mod downstream;
 mod evidence;
 mod features;
+mod fuzz;
 mod manifest;
 mod outage;
 mod tidy;
@@ -29,6 +30,9 @@ cargo xtask miri                interpret tests of the queue and the model under
 cargo xtask tsan                run the stress test of the queue under the thread sanitizer
 cargo xtask outage              simulate outages, and write what becomes of them into docs/reliability.md
 cargo xtask outage --check      compare with it instead
+cargo xtask fuzz                look for inputs that break what reads other people's text
+cargo xtask fuzz TARGET...      look only at these targets
+cargo xtask fuzz --seconds N [TARGET..]  look for N seconds at each
 cargo xtask tidy                check the architecture, the prose and the sources
 cargo xtask help                print this
 ";
@@ -47,6 +51,7 @@ fn main() -> ExitCode {
         ["miri"] => Ok(checkers::run(&root, &checkers::miri())),
         ["outage"] => Ok(outage::command("").passes(&root)),
         ["outage", "--check"] => Ok(outage::command("--check").passes(&root)),
+        ["fuzz", args @ ..] => fuzz::run(&root, args),
         ["tidy"] => tidy::run(&root),
         ["tsan"] => Ok(checkers::run(&root, &checkers::tsan())),
         [] | ["help" | "--help" | "-h"] => {

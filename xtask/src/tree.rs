@@ -11,6 +11,9 @@ use crate::manifest::{self, Manifest};
 /// Where the programs are that use the workspace from outside.
 pub(crate) const DOWNSTREAM: &str = "tests/downstream/";
 
+/// The fuzzer, a workspace of its own as well: it takes a C++ compiler.
+pub(crate) const FUZZ: &str = "tests/fuzz/";
+
 /// Every file below the root but those in `.git` and `target`, by its path from the root with `/`
 /// between the parts.
 ///
@@ -37,7 +40,7 @@ impl Tree {
     fn new(files: BTreeMap<String, String>) -> Result<Self, String> {
         let manifests = files
             .iter()
-            .filter(|(path, _)| path.ends_with("/Cargo.toml"))
+            .filter(|(path, _)| path.ends_with("/Cargo.toml") && !path.starts_with(FUZZ))
             .map(|(path, text)| Manifest::parse(path, text))
             .collect::<Result<Vec<_>, _>>()?;
         let (downstream, manifests) =
@@ -128,12 +131,13 @@ mod tests {
     }
 
     #[test]
-    fn a_package_below_downstream_is_not_one_of_the_workspace() {
+    fn a_package_of_another_workspace_is_not_one_of_the_workspace() {
         let package = |name: &str| format!("[package]\nname = \"{name}\"");
         let (ours, theirs) = (package("tests"), package("facade"));
         let tree = Tree::of(&[
             ("tests/Cargo.toml", ours.as_str()),
             ("tests/downstream/facade/Cargo.toml", theirs.as_str()),
+            ("tests/fuzz/Cargo.toml", ours.as_str()),
         ]);
         assert_eq!((tree.manifests.len(), tree.downstream.len()), (1, 1));
         assert_eq!(tree.downstream[0].folder(), "tests/downstream/facade");

@@ -5,6 +5,8 @@ use std::fmt;
 use http::{HeaderValue, Uri};
 use telemetry_transport::is_loopback;
 
+use crate::mask::excerpt;
+
 /// The API key: 64 hexadecimal characters, issued by an administrator of the server.
 ///
 /// `Debug` does not show it, and there is no `Display`.
@@ -53,11 +55,19 @@ impl fmt::Debug for ApiKey {
 pub struct ServerUrl(Box<str>);
 
 impl ServerUrl {
+    /// The longest URL, in bytes: an endpoint has to fit behind it.
+    const LONGEST: usize = 2_048;
+
     /// Reads a URL such as `https://tel-api.mosaicstack.dev`. A path is kept, a trailing slash
     /// dropped. Plain `http` is taken for loopback, and elsewhere only with `allow_plain_http`: the
-    /// API key would travel in the open. The message of an error repeats no user name or password.
+    /// API key would travel in the open. The message of an error repeats no user name or password,
+    /// and nothing that could be the key in the wrong place.
     pub(crate) fn new(url: &str, allow_plain_http: bool) -> Result<Self, String> {
         const EXPECTED: &str = "expected a URL such as https://tel-api.mosaicstack.dev";
+        if url.len() > Self::LONGEST {
+            let (longest, found) = (Self::LONGEST, url.len());
+            return Err(format!("{EXPECTED}, of at most {longest} bytes, found {found}"));
+        }
         if url.contains('#') {
             return Err(format!("{EXPECTED}, found one with a fragment"));
         }
@@ -68,7 +78,7 @@ impl ServerUrl {
             return Err(format!("{EXPECTED}, found one without scheme or host"));
         };
         if !matches!(scheme, "http" | "https") {
-            return Err(format!("{EXPECTED}, found the scheme {scheme:?}"));
+            return Err(format!("{EXPECTED}, found the scheme {:?}", excerpt(scheme)));
         }
         if authority.as_str().contains('@') {
             return Err(format!("{EXPECTED}, found one with a user name or password"));
@@ -81,12 +91,13 @@ impl ServerUrl {
         }
         let port = authority.as_str().strip_prefix(authority.host()).unwrap_or_default();
         if !is_port(port) {
-            return Err(format!("{EXPECTED}, found one with {port:?} for a port"));
+            return Err(format!("{EXPECTED}, found one with {:?} for a port", excerpt(port)));
         }
         if scheme == "http" && !allow_plain_http && !is_loopback(authority.host()) {
+            let host = excerpt(authority.as_str());
             return Err(format!(
                 "expected https, found http: the API key would travel in the open; only loopback \
-                 ({authority} is not) is taken, unless allow_plain_http(true) is set"
+                 ({host} is not) is taken, unless allow_plain_http(true) is set"
             ));
         }
         Ok(Self(format!("{scheme}://{authority}{}", uri.path().trim_end_matches('/')).into()))
@@ -152,6 +163,30 @@ mod tests {
             assert_eq!(url.endpoint("/v1/x").to_string(), format!("{kept}/v1/x"));
         }
         assert!(ServerUrl::new("http://example.com", true).is_ok());
+    }
+
+    #[test]
+    fn a_key_in_the_place_of_the_server_is_not_repeated() {
+        let key = "5ec2E7c0".repeat(8);
+        for url in [
+            key.clone(),
+            format!("http://{key}"),
+            format!("http://{key}.example.com"),
+            format!("https://example.com:{key}"),
+            format!("{key}://example.com"),
+        ] {
+            let error = ServerUrl::new(&url, false).unwrap_err();
+            assert!(!error.contains("5ec2E7c0"), "{error}");
+        }
+    }
+
+    #[test]
+    fn an_endpoint_fits_behind_the_longest_url() {
+        let longest = format!("https://example.com/{}", "a".repeat(2_028));
+        let url = ServerUrl::new(&longest, false).unwrap();
+        assert_eq!(url.endpoint("/v1/x").to_string(), format!("{longest}/v1/x"));
+        let error = ServerUrl::new(&format!("{longest}a"), false).unwrap_err();
+        assert!(error.ends_with("of at most 2048 bytes, found 2049"), "{error}");
     }
 
     #[test]

@@ -141,8 +141,6 @@ impl Report {
         self.bad += 1;
         self.faults += count;
         for text in said {
-            // Text from elsewhere, without what could move the cursor.
-            let text = text.replace(char::is_control, "\u{fffd}");
             self.write(&format!("{place}{text}\n"));
         }
     }

@@ -2,13 +2,16 @@
 
 use std::{error::Error, fmt};
 
-use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{DeserializeOwned, IgnoredAny, MapAccess, SeqAccess, Visitor},
+};
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::TaskCompletionEvent;
 #[cfg(feature = "schemars")]
 use crate::schema;
+use crate::{TaskCompletionEvent, count::Count};
 
 /// The body of `POST /v1/events/batch`.
 ///
@@ -78,13 +81,13 @@ impl Error for TooManyEvents {}
 #[non_exhaustive]
 pub struct BatchReceipt {
     /// How many events were taken.
-    #[serde(deserialize_with = "lenient")]
+    #[serde(deserialize_with = "lenient_count")]
     pub accepted: u64,
     /// How many were not.
-    #[serde(deserialize_with = "lenient")]
+    #[serde(deserialize_with = "lenient_count")]
     pub rejected: u64,
-    /// What became of single events.
-    #[serde(deserialize_with = "lenient_items")]
+    /// What became of single events. Of more than a batch has, the first ones are read.
+    #[serde(deserialize_with = "lenient_results")]
     pub results: Vec<EventResult>,
 }
 
@@ -110,11 +113,62 @@ fn lenient<'de, T: DeserializeOwned + Default, D: Deserializer<'de>>(
     Value::deserialize(deserializer).map(|value| T::deserialize(value).unwrap_or_default())
 }
 
-fn lenient_items<'de, T: DeserializeOwned, D: Deserializer<'de>>(
+fn lenient_count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    lenient(deserializer).map(|Count(count)| count)
+}
+
+/// The results that can be read, one after the other: those of a whole batch, and no more, since a
+/// stranger may send any number.
+fn lenient_results<'de, D: Deserializer<'de>>(
     deserializer: D,
-) -> Result<Vec<T>, D::Error> {
-    let items: Vec<Value> = lenient(deserializer)?;
-    Ok(items.into_iter().filter_map(|item| T::deserialize(item).ok()).collect())
+) -> Result<Vec<EventResult>, D::Error> {
+    struct Results;
+    impl<'de> Visitor<'de> for Results {
+        type Value = Vec<EventResult>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an array")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+            let mut results = Vec::new();
+            while results.len() < EventBatch::MAX_EVENTS {
+                let Some(item) = seq.next_element::<Value>()? else { return Ok(results) };
+                results.extend(EventResult::deserialize(item));
+            }
+            while seq.next_element::<IgnoredAny>()?.is_some() {}
+            Ok(results)
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+            IgnoredAny.visit_map(map).map(|_| Vec::new())
+        }
+
+        fn visit_unit<E>(self) -> Result<Self::Value, E> {
+            Ok(Vec::new())
+        }
+
+        fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
+            Ok(Vec::new())
+        }
+
+        fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> {
+            Ok(Vec::new())
+        }
+
+        fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
+            Ok(Vec::new())
+        }
+
+        fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
+            Ok(Vec::new())
+        }
+
+        fn visit_str<E>(self, _: &str) -> Result<Self::Value, E> {
+            Ok(Vec::new())
+        }
+    }
+    deserializer.deserialize_any(Results)
 }
 
 fn text_or_json<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
@@ -179,6 +233,16 @@ mod tests {
     }
 
     #[test]
+    fn no_more_results_are_kept_than_a_batch_has_events() {
+        let receipt = read(&format!(r#"{{"results":[{}7],"rejected":3}}"#, "7,{},".repeat(1_000)));
+        assert_eq!((receipt.results.len(), receipt.rejected), (EventBatch::MAX_EVENTS, 3));
+        for none in ["null", "true", "7", "-7", "0.5", r#""x""#, r#"{"a":[{}]}"#, "[]"] {
+            let receipt = read(&format!(r#"{{"results":{none},"rejected":3}}"#));
+            assert_eq!((receipt.results.len(), receipt.rejected), (0, 3), "{none}");
+        }
+    }
+
+    #[test]
     fn each_key_is_read_on_its_own() {
         assert_eq!(read("{}"), BatchReceipt::default());
         let receipt = read(
@@ -186,6 +250,7 @@ mod tests {
                 "results":[7,{"event_id":"no id","status":3,"error":{"loc":["model"]}},{}]}"#,
         );
         assert_eq!((receipt.accepted, receipt.rejected), (0, 1));
+        assert_eq!(read(r#"{"accepted":3.0,"rejected":2e0}"#).rejected, 2);
         assert_eq!(receipt.results.len(), 2);
         assert_eq!(receipt.results[0].error.as_deref(), Some(r#"{"loc":["model"]}"#));
         assert!(receipt.results[0].is_rejected() && !receipt.results[1].is_rejected());

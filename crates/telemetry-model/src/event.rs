@@ -8,7 +8,7 @@ use uuid::Uuid;
 use crate::schema;
 use crate::{
     Complexity, EventBuilder, Harness, Outcome, Provider, QualityGate, RepoSizeCategory,
-    SchemaVersion, TaskType, timestamp,
+    SchemaVersion, TaskType, count, timestamp,
 };
 
 /// One completed AI-coding task, as schema 1.0 describes it.
@@ -45,6 +45,7 @@ pub struct TaskCompletionEvent {
     #[cfg_attr(feature = "schemars", schemars(schema_with = "schema::timestamp"))]
     pub timestamp: OffsetDateTime,
     /// How long the task took, in milliseconds.
+    #[serde(deserialize_with = "count::deserialize")]
     pub task_duration_ms: u64,
     /// What kind of work the task was.
     pub task_type: TaskType,
@@ -58,16 +59,22 @@ pub struct TaskCompletionEvent {
     /// Who served the model.
     pub provider: Provider,
     /// Input tokens, as estimated before the task.
+    #[serde(deserialize_with = "count::deserialize")]
     pub estimated_input_tokens: u64,
     /// Output tokens, as estimated before the task.
+    #[serde(deserialize_with = "count::deserialize")]
     pub estimated_output_tokens: u64,
     /// Input tokens consumed.
+    #[serde(deserialize_with = "count::deserialize")]
     pub actual_input_tokens: u64,
     /// Output tokens generated.
+    #[serde(deserialize_with = "count::deserialize")]
     pub actual_output_tokens: u64,
     /// Cost in microdollars (1 USD = 1,000,000), as estimated before the task.
+    #[serde(deserialize_with = "count::deserialize")]
     pub estimated_cost_usd_micros: u64,
     /// Cost in microdollars (1 USD = 1,000,000).
+    #[serde(deserialize_with = "count::deserialize")]
     pub actual_cost_usd_micros: u64,
     /// Whether the quality gates were passed.
     pub quality_gate_passed: bool,
@@ -76,8 +83,10 @@ pub struct TaskCompletionEvent {
     /// Those of them that failed.
     pub quality_gates_failed: Vec<QualityGate>,
     /// How often the context was compacted.
+    #[serde(deserialize_with = "count::deserialize")]
     pub context_compactions: u64,
     /// How often the context was rotated.
+    #[serde(deserialize_with = "count::deserialize")]
     pub context_rotations: u64,
     /// The share of the context window in use at the end, 0.0 to 1.0.
     #[cfg_attr(feature = "schemars", schemars(range(max = 1.0)))]
@@ -85,7 +94,7 @@ pub struct TaskCompletionEvent {
     /// How the task ended.
     pub outcome: Outcome,
     /// How often the task was tried again.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "count::deserialize")]
     pub retry_count: u64,
     /// The programming language.
     #[serde(default)]

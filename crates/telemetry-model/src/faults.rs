@@ -1,6 +1,6 @@
 //! What the strict validation found.
 
-use std::{error::Error, fmt};
+use std::{borrow::Cow, error::Error, fmt};
 
 use serde::{Serialize, Serializer};
 use uuid::Uuid;
@@ -27,14 +27,14 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.pointer.as_str() {
             "" => f.write_str(&self.message),
-            pointer => write!(f, "{pointer}: {}", self.message),
+            pointer => write!(f, "{}: {}", printable(pointer), self.message),
         }
     }
 }
 
 /// Everything that is wrong with a document or a value: at least one fault.
 ///
-/// Displays as a line a fault. Lists up to 100 faults and counts the rest; a message repeats only
+/// Displays as a line a fault; control characters are escaped. Lists up to 100 faults and counts the rest; a message repeats only
 /// a short excerpt of what it was found in. Serializes as the sequence of the listed faults.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Faults {
@@ -150,6 +150,18 @@ pub(crate) fn excerpt(text: &str) -> String {
     }
 }
 
+/// `text` on one line: control characters are escaped.
+pub(crate) fn printable(text: &str) -> Cow<'_, str> {
+    if !text.contains(char::is_control) {
+        return text.into();
+    }
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() { shown.extend(c.escape_default()) } else { shown.push(c) }
+    }
+    shown.into()
+}
+
 /// `key` as a step of a JSON pointer, cut if it is long.
 pub(crate) fn step(key: &str) -> String {
     // Cut first: an escape stays whole.
@@ -178,6 +190,13 @@ mod tests {
             let odd = step(&format!("x{}", key.repeat(41)));
             assert!(!odd.trim_end_matches('…').ends_with('~'), "{odd}");
         }
+    }
+
+    #[test]
+    fn a_fault_is_displayed_on_one_line() {
+        let faults = Faults::of(&step("a\nb\u{9b}"), "expected no such key");
+        assert_eq!(faults.listed[0].pointer, "/a\nb\u{9b}");
+        assert_eq!(faults.to_string(), "/a\\nb\\u{9b}: expected no such key");
     }
 
     #[test]

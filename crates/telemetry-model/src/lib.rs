@@ -3,6 +3,7 @@
 
 mod batch;
 mod builder;
+mod count;
 mod event;
 mod faults;
 mod ids;

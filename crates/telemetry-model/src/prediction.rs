@@ -154,7 +154,7 @@ impl QualityPrediction {
 #[non_exhaustive]
 pub struct PredictionMetadata {
     /// How many tasks it was computed from.
-    #[serde(deserialize_with = "lenient::null_as_default")]
+    #[serde(deserialize_with = "lenient::null_as_zero")]
     pub sample_size: u64,
     /// How far it can be relied on.
     #[serde(deserialize_with = "lenient::null_as_default")]

@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use crate::{
     Faults,
-    faults::{excerpt, step},
+    faults::{excerpt, printable, step},
     ranges, timestamp,
 };
 use visit::{Items, Members};
@@ -281,7 +281,7 @@ fn shown(value: &RawValue) -> String {
     let text = value.get();
     match text.as_bytes().first() {
         Some(b'{' | b'[') => kind(text.as_bytes()[0]).into(),
-        _ if text.len() <= 40 => text.into(),
+        _ if text.len() <= 40 => printable(text).into(),
         Some(&first) => kind(first).into(),
         None => "nothing".into(),
     }

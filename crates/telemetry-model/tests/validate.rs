@@ -128,7 +128,7 @@ fn whatever_stands_in_a_line_the_next_one_is_checked() {
             "line 7: the document: expected at most 65536 bytes, found 65537".to_owned(),
             "line 8: the document: expected an object, found an array".to_owned(),
             "line 9: the document: expected JSON, found a byte order mark".to_owned(),
-            "line 10: /\u{fffd}[2J: expected no such key in schema 1.0".to_owned(),
+            "line 10: /\\u{1b}[2J: expected no such key in schema 1.0".to_owned(),
             sum(9, 6, 6),
         ]
     );

@@ -39,6 +39,9 @@ mod resolver;
 #[cfg_attr(not(feature = "rustls"), path = "hyper/no_tls.rs")]
 mod tls;
 
+#[cfg(test)]
+pub(crate) use self::proxy::parse as parse_proxy;
+
 /// How long a connection is kept for the next request.
 const IDLE: Duration = Duration::from_secs(15);
 

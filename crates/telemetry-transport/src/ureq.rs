@@ -152,7 +152,7 @@ fn trusting(roots: RootCerts) -> ConfigBuilder<AgentScope> {
     Agent::config_builder().tls_config(tls.build())
 }
 
-fn parse_proxy(value: &str) -> Option<Proxy> {
+pub(crate) fn parse_proxy(value: &str) -> Option<Proxy> {
     let proxy = Proxy::new(value).ok()?;
     // ureq would send past any other, and only warn.
     let is_https = matches!(proxy.protocol(), ProxyProtocol::Https);

@@ -144,7 +144,7 @@ fn is_crate_source(path: &str) -> bool {
 fn is_source(path: &str) -> bool {
     let in_src = match path.split('/').collect::<Vec<_>>().as_slice() {
         ["crates", _, folder, ..] | ["tests", "downstream", _, folder, ..] => *folder == "src",
-        ["tests" | "xtask", folder, ..] => *folder == "src",
+        ["tests", "fuzz", folder, ..] | ["tests" | "xtask", folder, ..] => *folder == "src",
         _ => false,
     };
     in_src && is_rust(path) && !path.ends_with("/tests.rs")

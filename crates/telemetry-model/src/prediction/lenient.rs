@@ -3,7 +3,7 @@
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-use crate::FallbackLevel;
+use crate::{FallbackLevel, count::Count};
 
 /// The value, or its type's default for `null`.
 pub(super) fn null_as_default<'de, T, D>(deserializer: D) -> Result<T, D::Error>
@@ -12,6 +12,11 @@ where
     D: Deserializer<'de>,
 {
     Option::deserialize(deserializer).map(Option::unwrap_or_default)
+}
+
+/// The count, or 0 for `null`.
+pub(super) fn null_as_zero<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    Option::deserialize(deserializer).map(|count| count.map_or(0, |Count(count)| count))
 }
 
 /// The factor, or for `null` the one that changes nothing.

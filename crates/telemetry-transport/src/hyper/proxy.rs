@@ -11,7 +11,7 @@ pub(super) fn environment(variable: impl Fn(&str) -> Option<String>) -> Environm
     Environment::read(variable, parse)
 }
 
-fn parse(value: &str) -> Option<Intercept> {
+pub(crate) fn parse(value: &str) -> Option<Intercept> {
     // An `@` in a password must not end it.
     let value = match value.rsplit_once('@') {
         Some((user, host)) => format!("{}@{host}", user.replace('@', "%40")),

@@ -1,0 +1,82 @@
+//! Counts as others write them.
+
+use std::fmt;
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error, Unexpected, Visitor},
+};
+
+/// Up to here, no two whole numbers are the same float.
+const EXACT: f64 = 9_007_199_254_740_991.0;
+
+/// A count that may be written as a float, as JSON Schema has integers (`2.0`, `2e3`). One that a
+/// float cannot hold exactly is refused.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Count(pub(crate) u64);
+
+/// Reads a [`Count`] into a number.
+pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    Count::deserialize(deserializer).map(|count| count.0)
+}
+
+impl<'de> Deserialize<'de> for Count {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Number;
+        impl Visitor<'_> for Number {
+            type Value = Count;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an integer, 0 or above")
+            }
+
+            fn visit_u64<E>(self, number: u64) -> Result<Count, E> {
+                Ok(Count(number))
+            }
+
+            fn visit_i64<E: Error>(self, number: i64) -> Result<Count, E> {
+                let count = u64::try_from(number).map(Count);
+                count.map_err(|_| E::invalid_value(Unexpected::Signed(number), &self))
+            }
+
+            fn visit_f64<E: Error>(self, number: f64) -> Result<Count, E> {
+                if number.fract() == 0.0 && (0.0..=EXACT).contains(&number) {
+                    return Ok(Count(number as u64));
+                }
+                Err(E::invalid_value(Unexpected::Float(number), &self))
+            }
+        }
+        deserializer.deserialize_u64(Number)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    #[test]
+    fn whole_numbers_may_be_written_as_floats() {
+        let read = |json: &str| {
+            let by_text = serde_json::from_str(json).ok().map(|Count(count)| count);
+            let value: Value = serde_json::from_str(json).unwrap();
+            assert_eq!(by_text, deserialize(value).ok(), "{json}");
+            by_text
+        };
+        for (json, count) in [
+            ("0", 0),
+            ("-0", 0),
+            ("-0.0", 0),
+            ("12.0", 12),
+            ("2.50e1", 25),
+            ("18446744073709551615", u64::MAX),
+            ("9007199254740991.0", (1 << 53) - 1),
+        ] {
+            assert_eq!(read(json), Some(count), "{json}");
+        }
+        for bad in ["-1", "-1.0", "0.5", "1e-300", "9007199254740993.0", "1e300", "\"2\"", "null"] {
+            assert_eq!(read(bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! What a server answers to a client's question for predictions.
+
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    task::{Context, Waker},
+    time::{Duration, Instant, SystemTime},
+};
+
+use mosaicstack_telemetry::{
+    Complexity, Inquiry, LookupAction, PredictionError, PredictionLookup, PredictionQuery,
+    PredictionResponse, PredictionResults, Provider, Response, TaskType, TelemetryHandle,
+    TransportError,
+};
+
+use serde_json::json;
+
+use super::{answer, documents::has_large_count, effort, predictions::check_response, secret};
+use crate::{Simulation, config};
+
+/// The longest that the server can ask for.
+const LONGEST: Duration = Duration::from_secs(60 * 60);
+
+/// The longest message of an error.
+const MAX_MESSAGE: usize = 300;
+
+type Answers = HashMap<PredictionQuery, Arc<PredictionResponse>>;
+
+/// Two queries are asked, and this is the answer.
+pub(super) fn check(input: &[u8]) {
+    let answer = answer::one(&secret::planted(input));
+    let config = config("https://example.com").build().expect("a configuration");
+    let simulation = Simulation::new(&config);
+    let (handle, now) = (&simulation.handle, simulation.instant());
+    let queries = queries();
+
+    let mut lookup = handle.prediction_lookup(queries.clone());
+    let inquiry = match poll(&mut lookup, now) {
+        Next::Asks(inquiry) => inquiry,
+        Next::Done(result) => panic!("nobody was asked: {result:?}"),
+    };
+    let length = answer.as_ref().map_or(0, |answer| answer.body().len());
+    let given = answer.clone();
+    effort::in_proportion(length, 2, || {
+        lookup.complete(now, SystemTime::UNIX_EPOCH, inquiry, given);
+    });
+    let Next::Done(result) = poll(&mut lookup, now) else { panic!("it asks again") };
+    match &result {
+        Ok(answers) => check_answers(handle, &queries, answers),
+        Err(error) => check_error(error),
+    }
+    check_strict(&queries, &answer, result.as_ref().ok());
+    check_again(handle, &queries, now, &result);
+}
+
+fn queries() -> Vec<PredictionQuery> {
+    let query = |model| {
+        PredictionQuery::new(TaskType::Testing, model, Provider::Anthropic, Complexity::Low)
+    };
+    ["one", "two"].map(query).into()
+}
+
+enum Next {
+    Asks(Inquiry),
+    Done(Result<Answers, PredictionError>),
+}
+
+fn poll(lookup: &mut PredictionLookup, now: Instant) -> Next {
+    match lookup.poll(now, &mut Context::from_waker(Waker::noop())) {
+        LookupAction::Send(_, inquiry) => Next::Asks(inquiry),
+        LookupAction::Done(result) => Next::Done(result),
+        LookupAction::Wait(_) => panic!("there is nobody to wait for"),
+    }
+}
+
+/// All is answered, can be calculated with, and comes back from the cache.
+fn check_answers(handle: &TelemetryHandle, queries: &[PredictionQuery], answers: &Answers) {
+    assert_eq!(answers.len(), queries.len());
+    for query in queries {
+        let response = &answers[query];
+        check_response(response);
+        let written = serde_json::to_string(&**response).expect("an answer is JSON");
+        assert_eq!(
+            serde_json::from_str::<PredictionResponse>(&written).ok().as_ref(),
+            Some(&**response)
+        );
+        let cached = handle.cached_prediction(query).expect("it is cached");
+        assert_eq!(cached.response, *response);
+        assert!(cached.is_fresh);
+    }
+}
+
+fn check_error(error: &PredictionError) {
+    let message = error.to_string();
+    // A transport's own words are the transport's.
+    if !matches!(error, PredictionError::Transport(_)) {
+        assert!(message.chars().count() <= MAX_MESSAGE, "{message}");
+        secret::check(&message);
+    }
+}
+
+/// What the strict validation takes, the client understands, and in the same way.
+fn check_strict(
+    queries: &[PredictionQuery],
+    answer: &Result<Response, TransportError>,
+    read: Option<&Answers>,
+) {
+    let Ok(answer) = answer else { return };
+    let Ok(strict) = PredictionResults::from_json(answer.body()) else { return };
+    let is_whole = !has_large_count(&json!(strict));
+    if answer.status().is_success() && strict.results.len() == queries.len() && is_whole {
+        let read = read.expect("a valid answer was refused");
+        for (query, strict) in queries.iter().zip(&strict.results) {
+            assert_eq!(*read[query], *strict);
+        }
+    }
+}
+
+/// What is known is not asked for again, and nobody is asked who wants a pause.
+fn check_again(
+    handle: &TelemetryHandle,
+    queries: &[PredictionQuery],
+    now: Instant,
+    first: &Result<Answers, PredictionError>,
+) {
+    let known = queries.iter().filter(|query| handle.prediction(query).is_some()).count();
+    match (poll(&mut handle.prediction_lookup(queries.to_vec()), now), first) {
+        (Next::Done(Ok(again)), Ok(first)) => assert_eq!(again, *first),
+        (Next::Asks(..), Err(_)) => assert!(known < queries.len()),
+        (Next::Done(Err(PredictionError::Paused(left))), Err(_)) => {
+            assert!(left <= LONGEST, "{left:?}");
+            let mut later = handle.prediction_lookup(queries.to_vec());
+            let almost = now + left.saturating_sub(Duration::from_nanos(1));
+            assert!(matches!(poll(&mut later, almost), Next::Done(Err(_))), "asked too early");
+            let mut later = handle.prediction_lookup(queries.to_vec());
+            assert!(matches!(poll(&mut later, now + left), Next::Asks(..)), "never asked again");
+        }
+        (Next::Asks(..), Ok(_)) => panic!("asked again"),
+        (Next::Done(again), first) => panic!("first {first:?}, then {again:?}"),
+    }
+}

@@ -1,0 +1,132 @@
+//! Events and batches.
+
+use std::{collections::BTreeSet, fmt::Debug};
+
+use mosaicstack_telemetry::{EventBatch, Faults, TaskCompletionEvent};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::{Value, json, value::RawValue};
+
+use super::{effort, faults};
+
+/// One event, read strictly and leniently.
+pub(super) fn event(input: &[u8]) {
+    let strict = effort::in_proportion(input.len(), 1, || TaskCompletionEvent::from_json(input));
+    match &strict {
+        Ok(event) => {
+            assert_eq!(event.validate(), Ok(()));
+            check_written(event, TaskCompletionEvent::from_json);
+        }
+        Err(found) => faults::check(input, found),
+    }
+    let lenient = effort::in_proportion(input.len(), 1, || serde_json::from_slice(input));
+    check_lenient(input, &strict, lenient.as_ref().ok());
+    if let Ok(event) = &lenient {
+        check_judged_alike(event);
+    }
+}
+
+/// A batch: each event is judged as it would be alone.
+pub(super) fn batch(input: &[u8]) {
+    let parts = EventBatch::MAX_EVENTS;
+    let events = effort::in_proportion(input.len(), parts, || EventBatch::from_json(input));
+    let events = match events {
+        Ok(events) => events,
+        Err(found) => return faults::check(input, &found),
+    };
+    assert!(events.len() <= EventBatch::MAX_EVENTS);
+    let items = items(input);
+    assert_eq!(items.len(), events.len());
+    for (index, (event, item)) in events.iter().zip(items).enumerate() {
+        let alone = TaskCompletionEvent::from_json(item.get().as_bytes());
+        match (event, alone) {
+            (Ok(event), Ok(alone)) => assert_eq!(*event, alone),
+            (Err(found), Err(alone)) => {
+                faults::check(input, found);
+                check_moved(found, &alone, index);
+            }
+            (event, alone) => panic!("in the batch {event:?}, alone {alone:?}"),
+        }
+    }
+    let good: Result<Vec<_>, _> = events.into_iter().collect();
+    if let Ok(good) = good {
+        let batch = EventBatch::new(good.clone()).expect("no more than there were");
+        assert_eq!(batch.validate(), Ok(()));
+        let written = serde_json::to_vec(&batch).expect("a batch is JSON");
+        let read = EventBatch::from_json(&written).expect("a batch");
+        assert_eq!(read.into_iter().collect::<Result<Vec<_>, _>>(), Ok(good));
+    }
+}
+
+/// Panics unless a value that was read strictly is written, and read again, as the same.
+pub(super) fn check_written<T: Serialize + DeserializeOwned + PartialEq + Debug>(
+    value: &T,
+    strict: impl Fn(&[u8]) -> Result<T, Faults>,
+) {
+    let written = serde_json::to_vec(value).expect("it is JSON");
+    assert_eq!(strict(&written).as_ref(), Ok(value));
+    assert_eq!(serde_json::from_slice::<T>(&written).ok().as_ref(), Some(value));
+}
+
+/// Panics unless what is accepted strictly is accepted leniently, as the same.
+pub(super) fn check_lenient<T: Serialize + DeserializeOwned + PartialEq + Debug>(
+    input: &[u8],
+    strict: &Result<T, Faults>,
+    lenient: Option<&T>,
+) {
+    if let Ok(strict) = strict {
+        let is_refused = lenient.is_none() && has_large_count(&json!(strict));
+        let found = String::from_utf8_lossy(input);
+        assert!(is_refused || lenient == Some(strict), "{found}");
+    }
+    if let Some(value) = lenient {
+        let written = serde_json::to_vec(value).expect("it is JSON");
+        let read: T = serde_json::from_slice(&written).expect("what was written");
+        assert_eq!(read, *value);
+        assert_eq!(serde_json::to_vec(&read).ok(), Some(written));
+    }
+}
+
+/// Whether there is a count that a float cannot hold, which is read leniently only if it is not
+/// written as one.
+pub(super) fn has_large_count(value: &Value) -> bool {
+    match value {
+        Value::Number(number) => number.as_u64().is_some_and(|count| count >= 1 << 53),
+        Value::Array(items) => items.iter().any(has_large_count),
+        Value::Object(members) => members.values().any(has_large_count),
+        _ => false,
+    }
+}
+
+/// A value that was read leniently, and its JSON, are at fault in the same places.
+fn check_judged_alike(event: &TaskCompletionEvent) {
+    let places = |found: Result<(), Faults>| match found {
+        Ok(()) => BTreeSet::new(),
+        Err(found) => found.iter().map(|fault| fault.pointer.clone()).collect::<BTreeSet<_>>(),
+    };
+    let written = serde_json::to_vec(event).expect("an event is JSON");
+    let by_json = TaskCompletionEvent::from_json(&written);
+    let by_value = event.validate();
+    let is_cut = |found: Option<&Faults>| found.is_some_and(|it| it.len() > it.iter().count());
+    if is_cut(by_value.as_ref().err()) || is_cut(by_json.as_ref().err()) {
+        return;
+    }
+    assert_eq!(places(by_value), places(by_json.map(drop)));
+}
+
+/// The same faults, but for where the event is.
+fn check_moved(found: &Faults, alone: &Faults, index: usize) {
+    assert_eq!((found.len(), found.event_id()), (alone.len(), alone.event_id()));
+    for (found, alone) in found.iter().zip(alone) {
+        assert_eq!(found.pointer, format!("/events/{index}{}", alone.pointer));
+        assert_eq!(found.message, alone.message);
+    }
+}
+
+fn items(batch: &[u8]) -> Vec<&RawValue> {
+    #[derive(Deserialize)]
+    struct Batch<'j> {
+        #[serde(borrow)]
+        events: Vec<&'j RawValue>,
+    }
+    serde_json::from_slice::<Batch<'_>>(batch).expect("a batch").events
+}

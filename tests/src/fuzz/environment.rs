@@ -1,0 +1,143 @@
+//! What the environment says to the configuration.
+
+use mosaicstack_telemetry::{
+    Action, ConfigError, ServerUrl, Start, TelemetryConfig, TelemetryConfigBuilder, TelemetryHandle,
+};
+
+use super::{now, secret};
+use crate::{INSTANCE, KEY, track};
+
+/// Each variable, its parameter, and a value that will do.
+const VARIABLES: [(&str, &str, &str); 4] = [
+    ("MOSAIC_TELEMETRY_SERVER_URL", "server_url", "https://example.com"),
+    ("MOSAIC_TELEMETRY_API_KEY", "api_key", OTHER_KEY),
+    ("MOSAIC_TELEMETRY_INSTANCE_ID", "instance_id", INSTANCE),
+    ("MOSAIC_TELEMETRY_ENABLED", "enabled", "true"),
+];
+
+/// Not the one that inputs have.
+const OTHER_KEY: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+
+/// What messages have in them, whatever the values are.
+const EXAMPLES: [&str; 2] =
+    ["a1b2c3d4-e5f6-4a7b-8c9d-0e1f2a3b4c5d", "https://tel-api.mosaicstack.dev"];
+
+/// The longest message.
+const MAX_MESSAGE: usize = 300;
+
+/// A text shorter than this tells nothing, and could be in a message by chance.
+const SHORTEST_SECRET: usize = 16;
+
+type Values<'a> = [Option<&'a str>; 4];
+
+/// The four variables, a line each; one without a line is not set.
+pub(super) fn check(input: &[u8]) {
+    let input = secret::planted(input);
+    let mut lines = input.split('\n');
+    let values: Values<'_> = VARIABLES.map(|_| lines.next());
+    for allow_plain_http in [false, true] {
+        check_values(values, allow_plain_http);
+    }
+}
+
+fn check_values(values: Values<'_>, allow_plain_http: bool) {
+    let builder = builder(values).allow_plain_http(allow_plain_http);
+    secret::check(&format!("{builder:?}"));
+    let built = builder.clone().build();
+    let is_enabled = built.as_ref().is_ok_and(TelemetryConfig::is_enabled);
+    assert_eq!(builder.build_or_disabled().is_enabled(), is_enabled);
+    if let Err(error) = &built {
+        check_error(error, values);
+    }
+    check_all_at_once(&built, values, allow_plain_http);
+    if let Some((config, url)) = built.ok().as_ref().and_then(|it| Some((it, it.server_url()?))) {
+        let key = values[1].map(str::trim).expect("it is required");
+        assert!(!format!("{config:?}").contains(key), "{config:?}");
+        check_url(url, allow_plain_http);
+        check_request(config, url, key);
+    }
+}
+
+fn builder(values: Values<'_>) -> TelemetryConfigBuilder {
+    TelemetryConfig::builder().with_vars(|name| {
+        let index = VARIABLES.iter().position(|(variable, ..)| *variable == name)?;
+        values[index].map(str::to_owned)
+    })
+}
+
+/// Each fault once, in a few words, and no secret among them.
+fn check_error(error: &ConfigError, values: Values<'_>) {
+    for (index, fault) in error.faults().iter().enumerate() {
+        assert!(fault.message.chars().count() <= MAX_MESSAGE, "{fault}");
+        assert!(!fault.message.contains(char::is_control), "{fault:?}");
+        assert!(error.faults()[..index].iter().all(|it| it.parameter != fault.parameter));
+    }
+    let message = error.to_string();
+    secret::check(&message);
+    let key = values[1].map(str::trim).filter(|key| key.len() >= SHORTEST_SECRET);
+    let message = EXAMPLES.iter().fold(message, |it, example| it.replace(example, ""));
+    assert!(key.is_none_or(|key| !message.contains(key)), "{message}");
+}
+
+/// What is wrong with one value is named, whatever else is wrong.
+fn check_all_at_once(
+    built: &Result<TelemetryConfig, ConfigError>,
+    values: Values<'_>,
+    allow_plain_http: bool,
+) {
+    let alone = |index: usize| {
+        let mut others = VARIABLES.map(|(.., good)| Some(good));
+        others[index] = values[index];
+        builder(others).allow_plain_http(allow_plain_http).build()
+    };
+    let alone = [0, 1, 2, 3].map(alone);
+    if alone[3].as_ref().is_ok_and(|config| !config.is_enabled()) {
+        assert!(built.as_ref().is_ok_and(|config| !config.is_enabled()), "{built:?}");
+        return;
+    }
+    let is_faulty = alone.each_ref().map(Result::is_err);
+    // The key is in the URL, though each may be right by itself.
+    let holds = |url: &str, key: &str| url.to_lowercase().contains(&key.trim().to_lowercase());
+    let is_told = !is_faulty[0] && !is_faulty[1];
+    let is_told = is_told && values[0].zip(values[1]).is_some_and(|(url, key)| holds(url, key));
+    let faulty = VARIABLES.iter().zip(is_faulty);
+    let faulty = faulty.enumerate().filter(|(index, (_, it))| *it || (is_told && *index == 0));
+    let mut expected: Vec<&str> = faulty.map(|(_, ((_, parameter, _), _))| *parameter).collect();
+    let found = built.as_ref().err().map(ConfigError::faults).unwrap_or_default();
+    let mut found: Vec<&str> = found.iter().map(|fault| fault.parameter).collect();
+    expected.sort_unstable();
+    found.sort_unstable();
+    assert_eq!(found, expected);
+}
+
+/// The URL says where to go and nothing else, and is read again as the same.
+fn check_url(url: &ServerUrl, allow_plain_http: bool) {
+    let text = url.as_str();
+    let is_plain = text.starts_with("http://");
+    assert!(is_plain || text.starts_with("https://"), "{text}");
+    assert!(!text.contains(['#', '?']) && !text.ends_with('/'), "{text}");
+    let host = text.split('/').nth(2).unwrap_or_default();
+    assert!(!host.is_empty() && !host.contains('@'), "{text}");
+    if is_plain && !allow_plain_http {
+        let is_loopback = ["localhost", "127.", "[::1]"]
+            .iter()
+            .any(|it| host.to_ascii_lowercase().starts_with(it));
+        assert!(is_loopback, "{text}");
+    }
+    let again = builder([Some(text), Some(KEY), Some(INSTANCE), None]);
+    let again = again.allow_plain_http(allow_plain_http).build().expect("it was taken before");
+    assert_eq!(again.server_url(), Some(url));
+}
+
+/// A request goes below the URL, with the key where it belongs.
+fn check_request(config: &TelemetryConfig, url: &ServerUrl, key: &str) {
+    let now = now();
+    let start = Start { now, wall: std::time::SystemTime::UNIX_EPOCH, seed: 7 };
+    let (handle, mut submitter) = TelemetryHandle::with_submitter(config, start, || ());
+    track(&handle, 1);
+    submitter.flush(now);
+    let Action::Send(request, _delivery) = submitter.poll(now) else { panic!("nothing is sent") };
+    assert_eq!(request.uri().to_string(), format!("{url}/v1/events/batch"));
+    assert_eq!(request.headers()["authorization"], format!("Bearer {key}"));
+    assert!(!format!("{request:?}").contains(key));
+}

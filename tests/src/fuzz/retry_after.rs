@@ -1,0 +1,96 @@
+//! How long a server wants to be left alone.
+
+use std::time::{Duration, SystemTime};
+
+use http::{HeaderValue, header};
+use mosaicstack_telemetry::{Action, Response, Start, TelemetryHandle, Verdict};
+
+use super::now;
+use crate::{config, status};
+
+/// The longest that the server can ask for.
+const LONGEST: Duration = Duration::from_secs(60 * 60);
+
+/// What the spread adds to the first wait: less than one and a half of the first back-off.
+const SPREAD: Duration = Duration::from_millis(750);
+
+/// `Retry-After`, `Date`, and the seconds on the client's calendar: a line each.
+pub(super) fn check(input: &[u8]) {
+    let mut lines = input.split(|&byte| byte == b'\n');
+    let value = lines.next().unwrap_or_default();
+    let date = lines.next();
+    let seconds = lines.next().and_then(|line| std::str::from_utf8(line).ok()?.parse::<u32>().ok());
+    let wall = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds.unwrap_or(784_111_717).into());
+
+    let asked = asked(value, date, wall);
+    check_number(value, asked);
+    // A number says how long, and a server's two dates do.
+    let is_measured = is_number(value) || date.is_some_and(|date| is_date(date, wall));
+    if is_measured {
+        let later = wall + Duration::from_secs(86_400);
+        assert_eq!(self::asked(value, date, later), asked, "the client's calendar does not count");
+    }
+}
+
+/// What the client takes the answer for, which is then kept to.
+fn asked(value: &[u8], date: Option<&[u8]>, wall: SystemTime) -> Option<Duration> {
+    let config = config("https://example.com").build().expect("a configuration");
+    let now = now();
+    let start = Start { now, wall, seed: value.len() as u64 };
+    let (handle, mut submitter) = TelemetryHandle::with_submitter(&config, start, || ());
+    handle.track(handle.event().build());
+    submitter.flush(now);
+    let Action::Send(_, delivery) = submitter.poll(now) else { panic!("nothing is sent") };
+    let verdict = submitter.complete(now, delivery, Ok(busy(value, date)));
+    let Verdict::Transient { retry_after } = verdict else { panic!("{verdict:?}") };
+
+    let Action::Wait(until) = submitter.poll(now) else { panic!("it is sent again at once") };
+    let (wait, asked) = (until - now, retry_after.unwrap_or_default().min(LONGEST));
+    assert!(wait >= asked, "{wait:?} instead of {asked:?}");
+    assert!(wait <= asked + SPREAD, "{wait:?} instead of {asked:?}");
+    // Whatever else the application wants.
+    submitter.flush(now);
+    let almost = now + asked.saturating_sub(Duration::from_nanos(1));
+    if !asked.is_zero() {
+        assert!(matches!(submitter.poll(almost), Action::Wait(_)), "the gate is open too early");
+    }
+    assert!(matches!(submitter.poll(until), Action::Send(..)), "the gate never opens");
+    retry_after
+}
+
+fn busy(value: &[u8], date: Option<&[u8]>) -> Response {
+    let mut response = status(503);
+    for (name, value) in [(header::RETRY_AFTER, Some(value)), (header::DATE, date)] {
+        if let Some(Ok(value)) = value.map(HeaderValue::from_bytes) {
+            response.headers_mut().insert(name, value);
+        }
+    }
+    response
+}
+
+/// Panics unless a number of seconds is taken for that, and what begins like none is not.
+fn check_number(value: &[u8], asked: Option<Duration>) {
+    let text = String::from_utf8_lossy(value);
+    let text = text.trim();
+    if is_number(value) {
+        let digits = text.trim_start_matches('0');
+        // Longer ones are more than there are.
+        let seconds = if digits.is_empty() { 0 } else { digits.parse().unwrap_or(u64::MAX) };
+        assert_eq!(asked, Some(Duration::from_secs(seconds)), "{text}");
+    } else if !text.starts_with(|first: char| first.is_ascii_alphabetic()) {
+        assert_eq!(asked, None, "{text}");
+    }
+}
+
+fn is_number(value: &[u8]) -> bool {
+    let text = value.trim_ascii();
+    // What is no header is not sent.
+    HeaderValue::from_bytes(value).is_ok()
+        && !text.is_empty()
+        && text.iter().all(u8::is_ascii_digit)
+}
+
+/// Whether the client can read the date: as a wish, it asks for something.
+fn is_date(date: &[u8], wall: SystemTime) -> bool {
+    !is_number(date) && asked(date, None, wall).is_some()
+}
