@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use crate::{
-    Answer, BatchSeen, PredictionsSeen, Received, Refusal, Totals, server,
+    Answer, BatchSeen, Fault, FaultSeen, PredictionsSeen, Received, Refusal, Totals, server,
     shared::{Hooks, Shared},
     store::Store,
 };
@@ -66,6 +66,8 @@ impl Collector {
             api_key: None,
             instance_id: None,
             max_events: DEFAULT_MAX_EVENTS,
+            remembered_ids: None,
+            faults: Vec::new(),
             hooks: Hooks::default(),
         }
     }
@@ -112,6 +114,30 @@ impl Collector {
         // Collected first: the iterator may call the collector.
         let answers: Vec<_> = answers.into_iter().collect();
         self.shared.update(|store| store.script.extend(answers));
+    }
+
+    /// Adds a fault, or an [`Answer`] that every request is to get. A request for which there is a
+    /// scripted answer gets that one; else what the fault says that was added first among those
+    /// that apply; else all is as usual.
+    pub fn fault(&self, fault: impl Into<Fault>) {
+        let fault = fault.into();
+        self.shared.update(|store| store.faults.add(fault));
+    }
+
+    /// Forgets all faults and what is left of the script: from now on, all is as usual. What is
+    /// under way goes on.
+    pub fn clear_faults(&self) {
+        self.shared.update(|store| {
+            store.faults.clear();
+            store.script.clear();
+        });
+    }
+
+    /// Whether an event with this id was taken. Events that are forgotten are known for as long as
+    /// their ids are: see [`CollectorBuilder::remember_ids`].
+    #[must_use]
+    pub fn has_taken(&self, event_id: Uuid) -> bool {
+        self.shared.read(|store| store.has_taken(&event_id))
     }
 
     /// Waits until `reached` holds of the totals, at most for `timeout`. Returns whether it does.
@@ -164,6 +190,8 @@ pub struct CollectorBuilder {
     api_key: Option<String>,
     instance_id: Option<Uuid>,
     max_events: usize,
+    remembered_ids: Option<usize>,
+    faults: Vec<Fault>,
     hooks: Hooks,
 }
 
@@ -188,9 +216,26 @@ impl CollectorBuilder {
 
     /// The most events held: the oldest are forgotten first. By default 100,000.
     ///
-    /// As many forgotten ones are still known by their id, so that they are not taken again.
+    /// As many forgotten ones are still known by their id, so that they are not taken again, unless
+    /// [`remember_ids`](Self::remember_ids) says otherwise.
     pub fn max_events(mut self, max: usize) -> Self {
         self.max_events = max;
+        self
+    }
+
+    /// The most forgotten events that are still known by their id. One takes about 50 bytes.
+    ///
+    /// With as many as a test sends in all, `accepted` is the number of different events that
+    /// arrived, whatever was sent twice, and [`Collector::has_taken`] tells which, while few
+    /// events are held.
+    pub fn remember_ids(mut self, max: usize) -> Self {
+        self.remembered_ids = Some(max);
+        self
+    }
+
+    /// Adds a fault that applies from the first connection on; see [`Collector::fault`].
+    pub fn fault(mut self, fault: impl Into<Fault>) -> Self {
+        self.faults.push(fault.into());
         self
     }
 
@@ -215,17 +260,32 @@ impl CollectorBuilder {
         self
     }
 
+    /// Is called for each request that arrived in full, before any other hook.
+    pub fn on_request(mut self, hook: impl Fn(&Received) + Send + Sync + 'static) -> Self {
+        self.hooks.request = Some(Box::new(hook));
+        self
+    }
+
+    /// Is called for each request and each connection for which a script or a fault changes
+    /// something.
+    pub fn on_fault(mut self, hook: impl Fn(&FaultSeen) + Send + Sync + 'static) -> Self {
+        self.hooks.fault = Some(Box::new(hook));
+        self
+    }
+
     /// Starts the collector; when this returns, it listens.
     ///
     /// # Errors
     ///
     /// The port is in use or not permitted, or there is no room for a socket or a thread.
     pub fn start(self) -> io::Result<Collector> {
-        let Self { port, api_key, instance_id, max_events, hooks } = self;
+        let Self { port, api_key, instance_id, max_events, remembered_ids, faults, hooks } = self;
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
         listener.set_nonblocking(true)?;
         let addr = listener.local_addr()?;
-        let shared = Arc::new(Shared::new(api_key, instance_id, hooks, Store::new(max_events)));
+        let mut store = Store::new(max_events, remembered_ids.unwrap_or(max_events));
+        faults.into_iter().for_each(|fault| store.faults.add(fault));
+        let shared = Arc::new(Shared::new(api_key, instance_id, hooks, store));
 
         let (running, stopped) = oneshot::channel();
         let (started, starting) = mpsc::sync_channel(1);
@@ -256,6 +316,8 @@ impl fmt::Debug for CollectorBuilder {
             .field("api_key", &self.api_key.as_ref().map(|_| "…"))
             .field("instance_id", &self.instance_id)
             .field("max_events", &self.max_events)
+            .field("remembered_ids", &self.remembered_ids)
+            .field("faults", &self.faults)
             .finish_non_exhaustive()
     }
 }

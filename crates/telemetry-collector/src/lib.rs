@@ -1,8 +1,10 @@
 #![doc = include_str!("../README.md")]
 
 mod aggregate;
+mod answer;
 mod collector;
-mod faults;
+mod connection;
+mod fault;
 mod percentiles;
 mod requests;
 mod routes;
@@ -10,8 +12,12 @@ mod seen;
 mod server;
 mod shared;
 mod store;
+mod wire;
 
+pub use answer::Answer;
 pub use collector::{Collector, CollectorBuilder};
-pub use faults::Answer;
+pub use fault::Fault;
 pub use requests::{Authorization, Received};
-pub use seen::{BatchSeen, PredictionsSeen, Refusal, Totals};
+pub use routes::{EVENTS_PATH, PREDICTIONS_PATH};
+pub use seen::{BatchSeen, FaultSeen, PredictionsSeen, Refusal, Totals};
+pub use wire::Place;

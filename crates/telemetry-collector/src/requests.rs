@@ -1,6 +1,6 @@
 //! The log of requests.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, header, request};
@@ -15,13 +15,17 @@ const MAX_BYTES: usize = 16 * 1024 * 1024;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Received {
+    /// Which request: the first is 1.
+    pub number: u64,
+    /// When it had arrived in full, since the collector's start.
+    pub time: Duration,
     /// The TCP connection it came by: the first is 1.
     pub connection: u64,
     /// The method.
     pub method: Method,
     /// The path, with its query if it has one.
     pub path: String,
-    /// The headers without `authorization`, which is not kept.
+    /// The headers without `authorization`, which is not kept: the key is in no part of this.
     pub headers: HeaderMap,
     /// What stood in `authorization`.
     pub authorization: Authorization,
@@ -36,7 +40,19 @@ impl Received {
         self.headers.get(name)?.to_str().ok()
     }
 
+    /// A hash of the body, to tell whether two are the same: FNV-1a with 64 bits.
+    ///
+    /// It is the same in each version and on each machine. It is not cryptographic: whoever wants
+    /// to can make two bodies with the same hash.
+    #[must_use]
+    pub fn body_hash(&self) -> u64 {
+        self.body.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+            (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
+        })
+    }
+
     pub(crate) fn new(
+        (number, time): (u64, Duration),
         connection: u64,
         head: &request::Parts,
         authorization: Authorization,
@@ -46,6 +62,8 @@ impl Received {
         let copied = |value: &HeaderValue| HeaderValue::from_bytes(value.as_bytes()).ok();
         let headers = head.headers.iter().filter(|(name, _)| *name != header::AUTHORIZATION);
         Self {
+            number,
+            time,
             connection,
             method: head.method.clone(),
             path: head.uri.path_and_query().map_or_else(String::new, ToString::to_string),
@@ -132,7 +150,7 @@ mod tests {
     fn request(path: &str, body: Bytes) -> Received {
         let (mut head, ()) = http::Request::new(()).into_parts();
         head.uri = path.parse().unwrap();
-        Received::new(1, &head, Authorization::Absent, body)
+        Received::new((1, Duration::ZERO), 1, &head, Authorization::Absent, body)
     }
 
     #[test]
@@ -157,6 +175,18 @@ mod tests {
         assert!(log.bytes <= MAX_BYTES);
         log.push(request("/", Bytes::from(vec![0; MAX_BYTES + 1])));
         assert_eq!((log.to_vec().len(), log.bytes), (0, 0));
+    }
+
+    #[test]
+    fn the_hash_of_a_body_is_fnv_1a() {
+        // From the test vectors of its authors.
+        for (body, hash) in [
+            ("", 0xcbf2_9ce4_8422_2325),
+            ("a", 0xaf63_dc4c_8601_ec8c),
+            ("foobar", 0x8594_4171_f739_67e8),
+        ] {
+            assert_eq!(request("/", body.into()).body_hash(), hash, "{body}");
+        }
     }
 
     #[test]

@@ -1,12 +1,17 @@
 //! The endpoints: from a request that was read to its answer, without I/O.
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, Response, StatusCode, header};
-use http_body_util::Full;
+use http::{HeaderValue, Method, Response, StatusCode, header, response};
 use serde_json::{Value, json};
 use telemetry_model::{EventBatch, Faults, MAX_BATCH_BYTES, PredictionRequest, PredictionResults};
 
 use crate::{Authorization, PredictionsSeen, shared::Shared, store::Store};
+
+/// The path that takes events.
+pub const EVENTS_PATH: &str = "/v1/events/batch";
+
+/// The path that answers predictions.
+pub const PREDICTIONS_PATH: &str = "/v1/predictions/batch";
 
 /// What an answer is worked out from.
 #[derive(Debug)]
@@ -45,15 +50,16 @@ impl Reply {
         self.body["error"].as_str().unwrap_or_default()
     }
 
-    pub(crate) fn into_response(self) -> Response<Full<Bytes>> {
-        let mut response = Response::new(Full::new(self.body.to_string().into()));
+    /// The head of the answer, and its body.
+    pub(crate) fn into_parts(self) -> (response::Parts, Bytes) {
+        let mut response = Response::new(Bytes::from(self.body.to_string()));
         *response.status_mut() = self.status;
         let json = HeaderValue::from_static("application/json");
         response.headers_mut().insert(header::CONTENT_TYPE, json);
         if let Some((name, value)) = self.header {
             response.headers_mut().insert(name, value);
         }
-        response
+        response.into_parts()
     }
 }
 
@@ -61,8 +67,8 @@ impl Reply {
 pub(crate) fn respond(shared: &Shared, question: &Question<'_>) -> Reply {
     type Endpoint = fn(&Shared, &Question<'_>) -> Result<Reply, Reply>;
     let (endpoint, method, allow): (Endpoint, _, _) = match question.path {
-        "/v1/events/batch" => (events, Method::POST, "POST"),
-        "/v1/predictions/batch" => (predictions, Method::POST, "POST"),
+        EVENTS_PATH => (events, Method::POST, "POST"),
+        PREDICTIONS_PATH => (predictions, Method::POST, "POST"),
         "/" | "/health" => (health, Method::GET, "GET"),
         _ => {
             let error = "no such path; there are POST /v1/events/batch, \

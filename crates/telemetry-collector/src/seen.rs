@@ -38,6 +38,10 @@ pub struct Totals {
     pub held: u64,
     /// Events taken and given up again to make room.
     pub forgotten: u64,
+    /// Connections, whatever came by them.
+    pub connections: u64,
+    /// Requests and connections for which a script or a fault changed something.
+    pub faulted: u64,
 }
 
 impl fmt::Display for Totals {
@@ -146,12 +150,39 @@ pub struct Refusal {
     pub status: StatusCode,
     /// The reason, as the answer tells it. Never contains the API key.
     pub reason: String,
+    /// Whether a script or a fault asked for it.
+    pub is_on_request: bool,
 }
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { method, path, status, reason } = self;
+        let Self { method, path, status, reason, .. } = self;
         f.write_str(&shown(&format!("refused {} {method} {path}: {reason}", status.as_u16())))
+    }
+}
+
+/// A request or a connection for which a script or a fault changed something. Displays as one line
+/// of at most 80 columns.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct FaultSeen {
+    /// Which connection: the first is 1.
+    pub connection: u64,
+    /// Which request, its method and its path; none if nothing was read.
+    pub request: Option<(u64, Method, String)>,
+    /// What happens to it, such as `status 503, delayed by 2s`.
+    pub fault: String,
+}
+
+impl fmt::Display for FaultSeen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { connection, request, fault } = self;
+        f.write_str(&shown(&match request {
+            Some((number, method, path)) => {
+                format!("fault on request {number}, {method} {path}: {fault}")
+            }
+            None => format!("fault on connection {connection}: {fault}"),
+        }))
     }
 }
 
@@ -213,6 +244,7 @@ mod tests {
             path: "/".repeat(500),
             status: StatusCode::NOT_FOUND,
             reason: "\r\u{7}".into(),
+            is_on_request: false,
         };
         let mut wide = batch(vec![rejected]);
         for count in [&mut wide.number, &mut wide.totals.accepted] {
@@ -240,6 +272,7 @@ mod tests {
             forgotten: 1,
             duplicates: 1,
             rejected: 1,
+            ..Totals::default()
         };
         assert_eq!(
             totals.to_string(),

@@ -6,7 +6,10 @@ use parking_lot::{Condvar, Mutex};
 use telemetry_model::{PredictionQuery, PredictionResponse};
 use uuid::Uuid;
 
-use crate::{BatchSeen, PredictionsSeen, Refusal, Totals, aggregate::Sample, store::Store};
+use crate::{
+    BatchSeen, FaultSeen, PredictionsSeen, Received, Refusal, Totals, aggregate::Sample,
+    store::Store,
+};
 
 type Hook<T> = Option<Box<dyn Fn(&T) + Send + Sync>>;
 
@@ -15,6 +18,8 @@ pub(crate) struct Hooks {
     pub(crate) batch: Hook<BatchSeen>,
     pub(crate) predictions: Hook<PredictionsSeen>,
     pub(crate) refusal: Hook<Refusal>,
+    pub(crate) request: Hook<Received>,
+    pub(crate) fault: Hook<FaultSeen>,
 }
 
 /// The configuration and the store. The lock is never held while a hook or a caller's closure
@@ -23,6 +28,7 @@ pub(crate) struct Shared {
     pub(crate) api_key: Option<String>,
     pub(crate) instance_id: Option<Uuid>,
     pub(crate) hooks: Hooks,
+    started: Instant,
     store: Mutex<Store>,
     changed: Condvar,
 }
@@ -34,7 +40,13 @@ impl Shared {
         hooks: Hooks,
         store: Store,
     ) -> Self {
-        Self { api_key, instance_id, hooks, store: Mutex::new(store), changed: Condvar::new() }
+        let store = Mutex::new(store);
+        Self { api_key, instance_id, hooks, started: now(), store, changed: Condvar::new() }
+    }
+
+    /// The time since the start.
+    pub(crate) fn elapsed(&self) -> Duration {
+        now().saturating_duration_since(self.started)
     }
 
     pub(crate) fn read<T>(&self, read: impl FnOnce(&Store) -> T) -> T {
@@ -79,7 +91,10 @@ impl Shared {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "a time-out in a test is one of the real clock")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "time-outs and records of tests are those of the real clock"
+)]
 fn now() -> Instant {
     Instant::now()
 }

@@ -2,33 +2,42 @@
 
 use std::collections::{HashSet, VecDeque};
 
-use telemetry_model::{BatchReceipt, EventResult, Faults, TaskCompletionEvent};
+use telemetry_model::{BatchReceipt, EventResult, TaskCompletionEvent};
 use uuid::Uuid;
 
-use crate::{Answer, BatchSeen, Received, Totals, requests::RequestLog};
+use crate::{
+    Answer, BatchSeen, Received, Totals,
+    fault::{ConnectionFault, Faults},
+    requests::RequestLog,
+};
 
 #[derive(Debug)]
 pub(crate) struct Store {
     events: VecDeque<TaskCompletionEvent>,
     max_events: usize,
-    /// The ids of the events held and of the last ones forgotten: at most twice `max_events`.
+    /// The ids of the events held and of the last ones forgotten.
     taken: HashSet<Uuid>,
     forgotten: VecDeque<Uuid>,
+    max_forgotten: usize,
     totals: Totals,
     pub(crate) log: RequestLog,
     pub(crate) script: VecDeque<Answer>,
+    pub(crate) faults: Faults,
 }
 
 impl Store {
-    pub(crate) fn new(max_events: usize) -> Self {
+    /// Holds at most `max_events`, and the ids of at most `max_forgotten` others.
+    pub(crate) fn new(max_events: usize, max_forgotten: usize) -> Self {
         Self {
             events: VecDeque::new(),
             max_events,
             taken: HashSet::new(),
             forgotten: VecDeque::new(),
+            max_forgotten,
             totals: Totals::default(),
             log: RequestLog::default(),
             script: VecDeque::new(),
+            faults: Faults::default(),
         }
     }
 
@@ -41,11 +50,29 @@ impl Store {
         self.events.iter()
     }
 
-    /// Books a request and hands out its part of the script.
+    /// Whether an event with this id was taken, as far as ids are known.
+    pub(crate) fn has_taken(&self, id: &Uuid) -> bool {
+        self.taken.contains(id)
+    }
+
+    /// Books a connection: its number, and what is to happen to it.
+    pub(crate) fn connected(&mut self) -> (u64, Option<ConnectionFault>) {
+        self.totals.connections += 1;
+        let fault = self.faults.connection();
+        self.totals.faulted += u64::from(fault.is_some());
+        (self.totals.connections, fault)
+    }
+
+    /// Books a request: what is to happen to it.
     pub(crate) fn arrived(&mut self, request: Received) -> Answer {
         self.totals.requests += 1;
+        // The faults count it even if the script comes first.
+        let path = request.path.split('?').next().unwrap_or_default();
+        let fault = self.faults.request(path);
+        let answer = self.script.pop_front().or(fault).unwrap_or_else(Answer::normal);
+        self.totals.faulted += u64::from(!answer.is_usual());
         self.log.push(request);
-        self.script.pop_front().unwrap_or_else(Answer::normal)
+        answer
     }
 
     pub(crate) const fn refused(&mut self) {
@@ -56,7 +83,7 @@ impl Store {
     /// given, and new.
     pub(crate) fn take(
         &mut self,
-        batch: Vec<Result<TaskCompletionEvent, Faults>>,
+        batch: Vec<Result<TaskCompletionEvent, telemetry_model::Faults>>,
         instance: Option<Uuid>,
     ) -> BatchSeen {
         let before = self.totals;
@@ -78,7 +105,7 @@ impl Store {
     fn take_one(
         &mut self,
         index: usize,
-        event: Result<TaskCompletionEvent, Faults>,
+        event: Result<TaskCompletionEvent, telemetry_model::Faults>,
         instance: Option<Uuid>,
     ) -> EventResult {
         self.totals.received += 1;
@@ -115,7 +142,7 @@ impl Store {
             self.totals.forgotten += 1;
             self.forgotten.push_back(oldest.event_id);
         }
-        if self.forgotten.len() > self.max_events
+        if self.forgotten.len() > self.max_forgotten
             && let Some(id) = self.forgotten.pop_front()
         {
             self.taken.remove(&id);
@@ -131,7 +158,7 @@ mod tests {
 
     use super::*;
 
-    fn event(id: u128) -> Result<TaskCompletionEvent, Faults> {
+    fn event(id: u128) -> Result<TaskCompletionEvent, telemetry_model::Faults> {
         Ok(EventBuilder::new(Uuid::from_u128(9)).event_id(Uuid::from_u128(id)).build())
     }
 
@@ -141,7 +168,7 @@ mod tests {
 
     #[test]
     fn an_event_is_taken_once() {
-        let mut store = Store::new(10);
+        let mut store = Store::new(10, 10);
         let seen = store.take(vec![event(1), event(2), event(1)], None);
         assert_eq!((seen.accepted, seen.duplicates, seen.rejected), (2, 1, 0));
         assert_eq!((seen.receipt.accepted, seen.receipt.rejected), (3, 0));
@@ -152,19 +179,21 @@ mod tests {
 
     #[test]
     fn the_oldest_is_forgotten_first_and_not_taken_again() {
-        let mut store = Store::new(2);
+        let mut store = Store::new(2, 2);
         store.take((1..=4).map(event).collect(), None);
         assert_eq!(ids(&store), [3, 4]);
         assert_eq!((store.totals.held, store.totals.forgotten), (2, 2));
         assert_eq!(store.take(vec![event(1), event(2)], None).duplicates, 2);
         // The memory for forgotten ids is bounded as well: 1 gives way when 3 is forgotten.
         store.take(vec![event(5)], None);
+        let known: Vec<_> = (1..=5).filter(|id| store.has_taken(&Uuid::from_u128(*id))).collect();
+        assert_eq!(known, [2, 3, 4, 5]);
         assert_eq!(store.take(vec![event(1)], None).accepted, 1);
     }
 
     #[test]
     fn events_of_another_instance_are_rejected() {
-        let mut store = Store::new(2);
+        let mut store = Store::new(2, 2);
         let (right, wrong) = (Some(Uuid::from_u128(9)), Some(Uuid::from_u128(8)));
         assert_eq!(store.take(vec![event(1)], right).accepted, 1);
         let seen = store.take(vec![event(2)], wrong);
@@ -179,8 +208,9 @@ mod tests {
         fn the_books_close_and_memory_is_bounded(
             batches in vec(vec(0..20u128, 0..10), 0..20),
             max in 0..8usize,
+            remembered in 0..8usize,
         ) {
-            let mut store = Store::new(max);
+            let mut store = Store::new(max, remembered);
             for batch in batches {
                 // Id 0 stands for a faulty event.
                 let faulty = || TaskCompletionEvent::from_json(b"{}");
@@ -194,7 +224,7 @@ mod tests {
                 prop_assert_eq!(totals.held, store.events.len() as u64);
                 prop_assert!(store.events.len() <= max);
                 prop_assert_eq!(store.taken.len(), store.events.len() + store.forgotten.len());
-                prop_assert!(store.forgotten.len() <= max);
+                prop_assert!(store.forgotten.len() <= remembered);
             }
         }
     }

@@ -4,9 +4,7 @@ use std::{io, time::Duration};
 
 use telemetry_collector::{Answer, Collector};
 
-use crate::client::{Client, TOO_LONG, batch, event, ids, report};
-
-const EVENTS: &str = "POST /v1/events/batch";
+use crate::client::{Client, EVENTS, TOO_LONG, batch, event, ids, report};
 
 fn post(client: &mut Client, id: u128) -> io::Result<crate::client::Answered> {
     client.send(EVENTS, &[], &batch([event(id)]));

@@ -17,6 +17,8 @@ pub(crate) const TOO_LONG: Duration = Duration::from_secs(60);
 
 pub(crate) const INSTANCE: Uuid = Uuid::from_u128(0x12345678_1234_1234_1234_123456789abc);
 
+pub(crate) const EVENTS: &str = "POST /v1/events/batch";
+
 /// One connection.
 pub(crate) struct Client(BufReader<TcpStream>);
 
@@ -38,6 +40,26 @@ impl Client {
         stream.set_read_timeout(Some(TOO_LONG)).expect("a valid time-out");
         stream.set_write_timeout(Some(TOO_LONG)).expect("a valid time-out");
         Self(BufReader::new(stream))
+    }
+
+    /// Sends a report of one event.
+    pub(crate) fn post(&mut self, id: u128) {
+        self.send(EVENTS, &[], &batch([event(id)]));
+    }
+
+    /// All that comes until the connection is closed. That it breaks is an end as well: a peer that
+    /// closes without reading all resets.
+    pub(crate) fn rest(mut self) -> Vec<u8> {
+        let mut rest = Vec::new();
+        match self.0.read_to_end(&mut rest) {
+            Err(error) if error.kind() != io::ErrorKind::ConnectionReset => panic!("{error}"),
+            _ => rest,
+        }
+    }
+
+    /// The next bytes.
+    pub(crate) fn some(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        self.0.read(bytes)
     }
 
     /// Sends bytes as they are.
