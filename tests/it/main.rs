@@ -2,6 +2,7 @@
 
 mod blocking;
 mod books;
+mod child;
 #[cfg(unix)]
 mod fork;
 mod guide;
@@ -12,5 +13,6 @@ mod notices;
 mod predictions;
 mod schedule;
 mod schema;
+mod soak;
 mod teardown;
 mod wire;

@@ -14,6 +14,7 @@ mod from_python {}
 
 pub mod evidence;
 mod log;
+mod remote;
 mod simulation;
 
 use mosaicstack_telemetry::{
@@ -23,6 +24,7 @@ use uuid::Uuid;
 
 pub use self::{
     log::Log,
+    remote::{Kind, Order, Remote, Report, Settings, Sizes},
     simulation::{Next, Sent, Simulation},
 };
 
