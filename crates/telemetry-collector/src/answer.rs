@@ -80,7 +80,8 @@ impl Answer {
     #[track_caller]
     pub fn redirect(status: u16, url: impl AsRef<str>) -> Self {
         assert!((300..=399).contains(&status), "a redirect has a status in 300..=399");
-        let url = url.as_ref().parse().ok().filter(|url: &Uri| url.authority().is_some());
+        let is_whole = |url: &Uri| url.scheme().is_some() && url.authority().is_some();
+        let url = url.as_ref().parse().ok().filter(is_whole);
         let location = Some(url.expect("a URL such as http://127.0.0.1:8001"));
         Self { location, ..Self::status(status) }
     }
@@ -293,6 +294,7 @@ mod tests {
             || Answer::normal().pace(0, Duration::ZERO),
             || Answer::redirect(200, "http://127.0.0.1:1"),
             || Answer::redirect(307, "/elsewhere"),
+            || Answer::redirect(307, "127.0.0.1:1"),
             || Answer::redirect(307, "http://a b"),
         ] {
             assert!(std::panic::catch_unwind(make).is_err());

@@ -2,7 +2,7 @@
 
 use std::{
     fmt, io,
-    net::{Ipv4Addr, SocketAddr, TcpListener},
+    net::SocketAddr,
     sync::{Arc, mpsc},
     thread::{self, ThreadId},
     time::Duration,
@@ -13,14 +13,7 @@ use telemetry_model::{PredictionQuery, PredictionResponse, TaskCompletionEvent};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
-use crate::{
-    Answer, BatchSeen, Fault, FaultSeen, PredictionsSeen, Received, Refusal, Totals, server,
-    shared::{Hooks, Shared},
-    store::Store,
-};
-
-/// The most events held, unless [`CollectorBuilder::max_events`] says otherwise.
-const DEFAULT_MAX_EVENTS: usize = 100_000;
+use crate::{Answer, CollectorBuilder, Fault, Received, Totals, shared::Shared, store::Store};
 
 /// How long stopping waits for the collector's thread. Only a hook that does not return makes it
 /// wait at all.
@@ -39,14 +32,14 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 /// ```
 #[must_use = "a collector stops when it is dropped"]
 pub struct Collector {
-    url: String,
-    addr: SocketAddr,
-    shared: Arc<Shared>,
-    thread: ThreadId,
+    pub(crate) url: String,
+    pub(crate) addr: SocketAddr,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) thread: ThreadId,
     /// Dropped to stop the thread.
-    running: Option<oneshot::Sender<()>>,
+    pub(crate) running: Option<oneshot::Sender<()>>,
     /// Disconnected when the thread has ended.
-    ended: Mutex<mpsc::Receiver<()>>,
+    pub(crate) ended: Mutex<mpsc::Receiver<()>>,
 }
 
 impl Collector {
@@ -61,18 +54,11 @@ impl Collector {
 
     /// Starts from the defaults: a free port, any key, any instance, 100,000 events.
     pub fn builder() -> CollectorBuilder {
-        CollectorBuilder {
-            port: 0,
-            api_key: None,
-            instance_id: None,
-            max_events: DEFAULT_MAX_EVENTS,
-            remembered_ids: None,
-            faults: Vec::new(),
-            hooks: Hooks::default(),
-        }
+        CollectorBuilder::new()
     }
 
-    /// What a client is configured with: `http://127.0.0.1:` and the port, no slash at the end.
+    /// What a client is configured with: `http://127.0.0.1:` and the port, no slash at the end. With
+    /// TLS, it is `https`.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
@@ -82,6 +68,23 @@ impl Collector {
     #[must_use]
     pub const fn addr(&self) -> SocketAddr {
         self.addr
+    }
+
+    /// The certificate, in PEM, of the authority that signed what a collector with TLS shows; none
+    /// without TLS. A client is to trust it, where a client can.
+    ///
+    /// It is made at the start, and its key is not kept.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn authority_pem(&self) -> Option<&str> {
+        Some(&self.shared.tls.as_ref()?.authority_pem)
+    }
+
+    /// As [`authority_pem`](Self::authority_pem), in DER.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn authority_der(&self) -> Option<&[u8]> {
+        Some(&self.shared.tls.as_ref()?.authority_der)
     }
 
     /// What has been counted so far. A request is counted before it is answered.
@@ -176,148 +179,6 @@ impl fmt::Debug for Collector {
         f.debug_struct("Collector")
             .field("url", &self.url)
             .field("totals", &self.totals())
-            .finish_non_exhaustive()
-    }
-}
-
-/// How a [`Collector`] is to be.
-///
-/// The hooks run on the collector's thread, one at a time, before the request is answered; as long
-/// as one runs, nothing else is served. One that panics costs its request the answer.
-#[must_use = "a builder makes a collector when `start` is called"]
-pub struct CollectorBuilder {
-    port: u16,
-    api_key: Option<String>,
-    instance_id: Option<Uuid>,
-    max_events: usize,
-    remembered_ids: Option<usize>,
-    faults: Vec<Fault>,
-    hooks: Hooks,
-}
-
-impl CollectorBuilder {
-    /// The port on 127.0.0.1; 0, the default, is a free one.
-    pub fn port(mut self, port: u16) -> Self {
-        self.port = port;
-        self
-    }
-
-    /// The key that reporting events takes. By default, none does.
-    pub fn api_key(mut self, key: impl Into<String>) -> Self {
-        self.api_key = Some(key.into());
-        self
-    }
-
-    /// The instance whose events are taken. By default, any is.
-    pub fn instance_id(mut self, id: Uuid) -> Self {
-        self.instance_id = Some(id);
-        self
-    }
-
-    /// The most events held: the oldest are forgotten first. By default 100,000.
-    ///
-    /// As many forgotten ones are still known by their id, so that they are not taken again, unless
-    /// [`remember_ids`](Self::remember_ids) says otherwise.
-    pub fn max_events(mut self, max: usize) -> Self {
-        self.max_events = max;
-        self
-    }
-
-    /// The most forgotten events that are still known by their id. One takes about 50 bytes.
-    ///
-    /// With as many as a test sends in all, `accepted` is the number of different events that
-    /// arrived, whatever was sent twice, and [`Collector::has_taken`] tells which, while few
-    /// events are held.
-    pub fn remember_ids(mut self, max: usize) -> Self {
-        self.remembered_ids = Some(max);
-        self
-    }
-
-    /// Adds a fault that applies from the first connection on; see [`Collector::fault`].
-    pub fn fault(mut self, fault: impl Into<Fault>) -> Self {
-        self.faults.push(fault.into());
-        self
-    }
-
-    /// Is called for each batch whose events were looked at one by one.
-    pub fn on_batch(mut self, hook: impl Fn(&BatchSeen) + Send + Sync + 'static) -> Self {
-        self.hooks.batch = Some(Box::new(hook));
-        self
-    }
-
-    /// Is called for each predictions request that was answered.
-    pub fn on_predictions(
-        mut self,
-        hook: impl Fn(&PredictionsSeen) + Send + Sync + 'static,
-    ) -> Self {
-        self.hooks.predictions = Some(Box::new(hook));
-        self
-    }
-
-    /// Is called for each request for which the answer is not a 2xx.
-    pub fn on_refusal(mut self, hook: impl Fn(&Refusal) + Send + Sync + 'static) -> Self {
-        self.hooks.refusal = Some(Box::new(hook));
-        self
-    }
-
-    /// Is called for each request that arrived in full, before any other hook.
-    pub fn on_request(mut self, hook: impl Fn(&Received) + Send + Sync + 'static) -> Self {
-        self.hooks.request = Some(Box::new(hook));
-        self
-    }
-
-    /// Is called for each request and each connection for which a script or a fault changes
-    /// something.
-    pub fn on_fault(mut self, hook: impl Fn(&FaultSeen) + Send + Sync + 'static) -> Self {
-        self.hooks.fault = Some(Box::new(hook));
-        self
-    }
-
-    /// Starts the collector; when this returns, it listens.
-    ///
-    /// # Errors
-    ///
-    /// The port is in use or not permitted, or there is no room for a socket or a thread.
-    pub fn start(self) -> io::Result<Collector> {
-        let Self { port, api_key, instance_id, max_events, remembered_ids, faults, hooks } = self;
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
-        listener.set_nonblocking(true)?;
-        let addr = listener.local_addr()?;
-        let mut store = Store::new(max_events, remembered_ids.unwrap_or(max_events));
-        faults.into_iter().for_each(|fault| store.faults.add(fault));
-        let shared = Arc::new(Shared::new(api_key, instance_id, hooks, store));
-
-        let (running, stopped) = oneshot::channel();
-        let (started, starting) = mpsc::sync_channel(1);
-        let (alive, ended) = mpsc::sync_channel(0);
-        let thread = thread::Builder::new().name("telemetry-collector".into()).spawn({
-            let shared = Arc::clone(&shared);
-            move || {
-                let _alive = alive;
-                server::run(listener, shared, &started, stopped);
-            }
-        })?;
-        starting.recv().map_err(|_| io::Error::other("the collector's thread died"))??;
-        Ok(Collector {
-            url: format!("http://{addr}"),
-            addr,
-            shared,
-            thread: thread.thread().id(),
-            running: Some(running),
-            ended: Mutex::new(ended),
-        })
-    }
-}
-
-impl fmt::Debug for CollectorBuilder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CollectorBuilder")
-            .field("port", &self.port)
-            .field("api_key", &self.api_key.as_ref().map(|_| "…"))
-            .field("instance_id", &self.instance_id)
-            .field("max_events", &self.max_events)
-            .field("remembered_ids", &self.remembered_ids)
-            .field("faults", &self.faults)
             .finish_non_exhaustive()
     }
 }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use arguments::Arguments;
-use telemetry_collector::Collector;
+use telemetry_collector::{Collector, CollectorBuilder, Fault};
 
 fn main() -> ExitCode {
     let arguments = match arguments::parse(std::env::args_os().skip(1)) {
@@ -39,7 +39,14 @@ fn main() -> ExitCode {
 fn serve(arguments: &Arguments) -> Result<(), String> {
     let Arguments { port, api_key, instance_id, .. } = arguments;
     let builder = Collector::builder().port(*port);
-    let mut builder = builder.on_batch(say).on_predictions(say).on_refusal(say);
+    let builder = builder.on_batch(say).on_predictions(say).on_fault(say);
+    // One that was asked for is told as a fault.
+    let mut builder = builder.on_refusal(|refusal| {
+        if !refusal.is_on_request {
+            say(refusal);
+        }
+    });
+    builder = with_tls(builder, arguments)?;
     if let Some(key) = api_key {
         builder = builder.api_key(key);
     }
@@ -53,6 +60,8 @@ fn serve(arguments: &Arguments) -> Result<(), String> {
     runtime.block_on(async {
         // Before the first line: whoever reads it may send a signal.
         let ended = ended().map_err(signals)?;
+        let (faults, recorder) = faults(arguments)?;
+        let builder = faults.iter().cloned().fold(builder, CollectorBuilder::fault);
         let collector = builder.start().map_err(|error| match error.kind() {
             io::ErrorKind::AddrInUse => format!(
                 "port {port} of 127.0.0.1 is in use: choose another with --port N, or let --port 0 \
@@ -60,11 +69,71 @@ fn serve(arguments: &Arguments) -> Result<(), String> {
             ),
             _ => format!("cannot listen on port {port} of 127.0.0.1: {error}"),
         })?;
+        write_authority(&collector, arguments)?;
         say(&greeting(&collector, arguments));
+        faults.iter().for_each(|fault| say(&format_args!("fault: {fault}")));
         ended.await;
         say(&collector.stop());
+        if let Some(recorder) = recorder {
+            say(&format_args!("recorder: {} requests", recorder.stop().requests));
+        }
         Ok(())
     })
+}
+
+/// The faults that were asked for, and the collector that some of them lead to.
+fn faults(arguments: &Arguments) -> Result<(Vec<Fault>, Option<Collector>), String> {
+    let parsed = |recorder: &str| {
+        let faults = arguments.faults.iter().map(|spec| arguments::parse_fault(spec, recorder));
+        faults.collect::<Result<Vec<_>, _>>().map_err(|faults| faults.join("\n"))
+    };
+    let mut faults = parsed(arguments::NO_RECORDER)?;
+    let mut recorder = None;
+    if faults.iter().any(|fault| fault.is_to_recorder) {
+        let builder = Collector::builder();
+        let builder = builder.on_request(|request| say(&format_args!("recorder: {request}")));
+        let started = builder.start();
+        let started = started.map_err(|error| format!("cannot start the recorder: {error}"))?;
+        faults = parsed(started.url())?;
+        recorder = Some(started);
+    }
+    Ok((faults.into_iter().map(|parsed| parsed.fault).collect(), recorder))
+}
+
+#[cfg(feature = "tls")]
+fn with_tls(builder: CollectorBuilder, arguments: &Arguments) -> Result<CollectorBuilder, String> {
+    use arguments::Tls;
+    use telemetry_collector::Certificate;
+
+    Ok(match arguments.tls {
+        None => builder,
+        Some(kind) => builder.on_failed_handshake(say).tls(match kind {
+            Tls::Right => Certificate::Right,
+            Tls::SelfSigned => Certificate::SelfSigned,
+            Tls::Expired => Certificate::Expired,
+            Tls::OtherName => Certificate::OtherName,
+        }),
+    })
+}
+
+#[cfg(not(feature = "tls"))]
+fn with_tls(builder: CollectorBuilder, arguments: &Arguments) -> Result<CollectorBuilder, String> {
+    match arguments.tls {
+        None => Ok(builder),
+        Some(_) => Err("--tls: this program was built without the feature `tls`".into()),
+    }
+}
+
+#[cfg(feature = "tls")]
+fn write_authority(collector: &Collector, arguments: &Arguments) -> Result<(), String> {
+    let (Some(file), Some(pem)) = (&arguments.ca, collector.authority_pem()) else { return Ok(()) };
+    std::fs::write(file, pem).map_err(|error| format!("--ca: cannot write {file:?}: {error}"))
+}
+
+#[cfg(not(feature = "tls"))]
+#[expect(clippy::unnecessary_wraps, reason = "with the feature `tls`, writing can fail")]
+fn write_authority(_: &Collector, _: &Arguments) -> Result<(), String> {
+    Ok(())
 }
 
 fn greeting(collector: &Collector, arguments: &Arguments) -> String {

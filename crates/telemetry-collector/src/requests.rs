@@ -1,9 +1,11 @@
 //! The log of requests.
 
-use std::{collections::VecDeque, time::Duration};
+use std::{collections::VecDeque, fmt, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, header, request};
+
+use crate::seen::shown;
 
 /// The most requests in the log.
 const MAX_REQUESTS: usize = 1_000;
@@ -75,11 +77,27 @@ impl Received {
         }
     }
 
+    /// Whether there was a key, or what is to be one.
+    #[must_use]
+    pub fn has_key(&self) -> bool {
+        self.authorization != Authorization::Absent
+    }
+
     fn bytes(&self) -> usize {
         let header = |(name, value): (&http::HeaderName, &HeaderValue)| {
             name.as_str().len() + value.as_bytes().len()
         };
         self.path.len() + self.headers.iter().map(header).sum::<usize>() + self.body.len()
+    }
+}
+
+/// Displays as one line of at most 80 columns.
+impl fmt::Display for Received {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let key = if self.has_key() { "present" } else { "absent" };
+        let (bytes, hash) = (self.body.len(), self.body_hash());
+        let Self { method, path, .. } = self;
+        f.write_str(&shown(&format!("key {key}, {bytes} bytes, hash {hash:016x}, {method} {path}")))
     }
 }
 
@@ -187,6 +205,16 @@ mod tests {
         ] {
             assert_eq!(request("/", body.into()).body_hash(), hash, "{body}");
         }
+    }
+
+    #[test]
+    fn a_request_is_a_line_without_its_key() {
+        let mut one = request("/v1?a=b", "foobar".into());
+        let told = "key absent, 6 bytes, hash 85944171f73967e8, GET /v1?a=b";
+        assert_eq!(one.to_string(), told);
+        one.authorization = Authorization::Wrong;
+        assert_eq!(one.to_string(), told.replace("absent", "present"));
+        assert_eq!(request(&"/".repeat(99), Bytes::new()).to_string().chars().count(), 80);
     }
 
     #[test]

@@ -40,6 +40,8 @@ pub struct Totals {
     pub forgotten: u64,
     /// Connections, whatever came by them.
     pub connections: u64,
+    /// Connections that ended in their TLS handshake.
+    pub failed_handshakes: u64,
     /// Requests and connections for which a script or a fault changed something.
     pub faulted: u64,
 }
@@ -186,9 +188,28 @@ impl fmt::Display for FaultSeen {
     }
 }
 
+/// A connection that ended in its TLS handshake. Displays as one line of at most 80 columns.
+#[cfg(feature = "tls")]
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct FailedHandshake {
+    /// Which connection: the first is 1.
+    pub connection: u64,
+    /// Why, such as what the client said of the certificate.
+    pub reason: String,
+}
+
+#[cfg(feature = "tls")]
+impl fmt::Display for FailedHandshake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { connection, reason } = self;
+        f.write_str(&shown(&format!("no TLS on connection {connection}: {reason}")))
+    }
+}
+
 /// `line`, cut to the columns there are. What could steer a terminal is replaced: the text comes
 /// from clients.
-fn shown(line: &str) -> String {
+pub(crate) fn shown(line: &str) -> String {
     let visible = |c: char| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c };
     match line.char_indices().nth(COLUMNS) {
         Some(_) => line.chars().take(COLUMNS - 1).map(visible).chain(['…']).collect(),

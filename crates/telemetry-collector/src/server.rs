@@ -11,6 +11,8 @@ use tokio::{
     sync::oneshot,
 };
 
+#[cfg(feature = "tls")]
+use crate::FailedHandshake;
 use crate::{
     FaultSeen,
     connection::{Connection, converse},
@@ -75,5 +77,18 @@ async fn serve(stream: TcpStream, connection: Connection, fault: Option<Connecti
     }
     // Without it, answers wait for acknowledgements; where it cannot be set, they come later.
     let _ = stream.set_nodelay(true);
+    #[cfg(feature = "tls")]
+    if let Some(tls) = &connection.shared.tls {
+        return match tls.accept(stream).await {
+            Ok(stream) => converse(stream, connection).await,
+            Err(error) => {
+                connection.shared.update(|store| store.handshake_failed());
+                if let Some(hook) = &connection.shared.hooks.handshake {
+                    let reason = error.to_string();
+                    hook(&FailedHandshake { connection: connection.number, reason });
+                }
+            }
+        };
+    }
     converse(stream, connection).await;
 }

@@ -1,5 +1,7 @@
 //! What the handle and the connections have in common.
 
+#[cfg(feature = "tls")]
+use std::io;
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
@@ -10,6 +12,8 @@ use crate::{
     BatchSeen, FaultSeen, PredictionsSeen, Received, Refusal, Totals, aggregate::Sample,
     store::Store,
 };
+#[cfg(feature = "tls")]
+use crate::{Certificate, FailedHandshake, tls::Tls};
 
 type Hook<T> = Option<Box<dyn Fn(&T) + Send + Sync>>;
 
@@ -20,6 +24,8 @@ pub(crate) struct Hooks {
     pub(crate) refusal: Hook<Refusal>,
     pub(crate) request: Hook<Received>,
     pub(crate) fault: Hook<FaultSeen>,
+    #[cfg(feature = "tls")]
+    pub(crate) handshake: Hook<FailedHandshake>,
 }
 
 /// The configuration and the store. The lock is never held while a hook or a caller's closure
@@ -28,6 +34,8 @@ pub(crate) struct Shared {
     pub(crate) api_key: Option<String>,
     pub(crate) instance_id: Option<Uuid>,
     pub(crate) hooks: Hooks,
+    #[cfg(feature = "tls")]
+    pub(crate) tls: Option<Tls>,
     started: Instant,
     store: Mutex<Store>,
     changed: Condvar,
@@ -41,7 +49,32 @@ impl Shared {
         store: Store,
     ) -> Self {
         let store = Mutex::new(store);
-        Self { api_key, instance_id, hooks, started: now(), store, changed: Condvar::new() }
+        Self {
+            api_key,
+            instance_id,
+            hooks,
+            #[cfg(feature = "tls")]
+            tls: None,
+            started: now(),
+            store,
+            changed: Condvar::new(),
+        }
+    }
+
+    #[cfg(feature = "tls")]
+    pub(crate) fn with_tls(self, certificate: Option<Certificate>) -> io::Result<Self> {
+        Ok(Self { tls: certificate.map(Tls::new).transpose()?, ..self })
+    }
+
+    #[cfg(feature = "tls")]
+    pub(crate) const fn scheme(&self) -> &'static str {
+        if self.tls.is_some() { "https" } else { "http" }
+    }
+
+    #[cfg(not(feature = "tls"))]
+    #[expect(clippy::unused_self, reason = "with the feature `tls`, it decides")]
+    pub(crate) const fn scheme(&self) -> &'static str {
+        "http"
     }
 
     /// The time since the start.

@@ -63,6 +63,11 @@ impl Store {
         (self.totals.connections, fault)
     }
 
+    #[cfg(feature = "tls")]
+    pub(crate) const fn handshake_failed(&mut self) {
+        self.totals.failed_handshakes += 1;
+    }
+
     /// Books a request: what is to happen to it.
     pub(crate) fn arrived(&mut self, request: Received) -> Answer {
         self.totals.requests += 1;

@@ -20,7 +20,11 @@ pub(crate) const INSTANCE: Uuid = Uuid::from_u128(0x12345678_1234_1234_1234_1234
 pub(crate) const EVENTS: &str = "POST /v1/events/batch";
 
 /// One connection.
-pub(crate) struct Client(BufReader<TcpStream>);
+pub(crate) struct Client(BufReader<Box<dyn Stream>>);
+
+pub(crate) trait Stream: Read + Write + Send {}
+
+impl<S: Read + Write + Send> Stream for S {}
 
 /// An answer.
 #[derive(Debug)]
@@ -36,10 +40,18 @@ impl Client {
     }
 
     pub(crate) fn to(addr: SocketAddr) -> Self {
+        Self::over(Self::connect(addr))
+    }
+
+    pub(crate) fn over(stream: impl Stream + 'static) -> Self {
+        Self(BufReader::new(Box::new(stream)))
+    }
+
+    pub(crate) fn connect(addr: SocketAddr) -> TcpStream {
         let stream = TcpStream::connect(addr).expect("the collector listens");
         stream.set_read_timeout(Some(TOO_LONG)).expect("a valid time-out");
         stream.set_write_timeout(Some(TOO_LONG)).expect("a valid time-out");
-        Self(BufReader::new(stream))
+        stream
     }
 
     /// Sends a report of one event.

@@ -231,7 +231,7 @@ fn the_oldest_events_are_forgotten() {
             "totals": {
                 "requests": 3, "batches": 2, "received": 6, "accepted": 5, "duplicates": 1,
                 "rejected": 0, "refused": 0, "held": 3, "forgotten": 2, "connections": 3,
-                "faulted": 0,
+                "failed_handshakes": 0, "faulted": 0,
             },
         })
     );

@@ -9,4 +9,6 @@ mod predictions;
 #[cfg(unix)]
 mod program;
 mod records;
+#[cfg(feature = "tls")]
+mod tls;
 mod wire;

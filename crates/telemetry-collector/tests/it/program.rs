@@ -39,7 +39,7 @@ impl Program {
         }
         let first = greeting.lines().next().expect("there is a line");
         let addr =
-            first.strip_prefix("listening on http://").and_then(|rest| rest.split(' ').next());
+            first.split_once("://").map(|(_, rest)| rest).and_then(|rest| rest.split(' ').next());
         let addr = addr.expect("the first line has the address").parse().expect("an address");
         Self { child, out, addr, greeting }
     }
@@ -151,7 +151,7 @@ fn help_names_every_option() {
     let output = run(&["--help"]);
     assert!(output.status.success());
     let help = String::from_utf8(output.stdout).unwrap();
-    for option in ["--port", "--api-key", "--instance-id", "--help"] {
+    for option in ["--port", "--api-key", "--instance-id", "--fault", "--tls", "--ca", "--help"] {
         assert!(help.contains(option), "{option}");
     }
     assert!(help.lines().all(|line| line.chars().count() <= 80), "{help}");
@@ -165,4 +165,146 @@ fn a_port_in_use_is_told_with_the_way_out() {
     assert_eq!(output.status.code(), Some(1));
     let told = String::from_utf8(output.stderr).unwrap();
     assert!(told.contains(&port) && told.contains("in use") && told.contains("--port 0"), "{told}");
+}
+
+#[test]
+fn it_misbehaves_as_told_and_tells_of_it() {
+    let mut program = Program::start(&[
+        "--fault",
+        "503,header=retry-after:3,body=a\\,b,nth=1",
+        "--fault=close-after-taking,path=events,nth=2",
+        "--fault",
+        "normal,cut=body,from=3,to=3",
+        "--fault=close-before-reading,nth=4",
+    ]);
+    for fault in [
+        "fault: status 503, with retry-after, body of 3 bytes, for request 1",
+        "fault: closed after taking, for request 2 to /v1/events/batch",
+        "fault: the usual answer, cut in the body, for request 3",
+        "fault: closed before reading, for connection 4",
+    ] {
+        assert_eq!(program.line(), fault);
+    }
+    let mut client = Client::to(program.addr);
+    let answered = client.ask("GET /", &[], b"");
+    assert_eq!((answered.status, answered.header("retry-after")), (503, Some("3")));
+    assert_eq!(answered.body, b"a,b");
+    assert_eq!(
+        program.line(),
+        "fault on request 1, GET /: status 503, with retry-after, body of 3 bytes"
+    );
+    client.post(1);
+    assert_eq!(client.receive().unwrap().status, 200, "the first report is not the second");
+    assert!(program.line().starts_with("batch   1     1 event "));
+    client.post(2);
+    assert!(client.receive().is_err());
+    assert_eq!(program.line(), "fault on request 3, POST /v1/events/batch: closed after taking");
+    assert!(program.line().starts_with("batch   2     1 event      1 accepted"));
+
+    // The second fault took the third request before the third could.
+    let mut client = Client::to(program.addr);
+    assert_eq!(client.ask("GET /nowhere", &[], b"").status, 404);
+    assert!(program.line().starts_with("refused 404 GET /nowhere"));
+    let mut client = Client::to(program.addr);
+    assert_eq!(client.ask("GET /", &[], b"").status, 200);
+    assert_eq!(Client::to(program.addr).rest(), b"");
+    assert_eq!(program.line(), "fault on connection 4: closed before reading");
+    let (status, rest) = program.end("-TERM");
+    assert!(status.success(), "{status}");
+    assert!(rest.starts_with("5 requests (2 refused), 2 batches"), "{rest}");
+}
+
+#[test]
+fn a_redirect_leads_to_a_recorder_that_tells_of_keys() {
+    let mut program = Program::start(&["--fault", "redirect=308,path=events,nth=1"]);
+    let line = program.line();
+    let url = line.strip_prefix("fault: status 308 to ").and_then(|rest| rest.split(',').next());
+    let url = url.expect("the line has the recorder's address").trim_end_matches('/').to_owned();
+
+    let mut client = Client::to(program.addr);
+    client.post(1);
+    let answered = client.receive().unwrap();
+    let expected = format!("{url}/v1/events/batch");
+    assert_eq!((answered.status, answered.header("location")), (308, Some(expected.as_str())));
+    assert!(program.line().starts_with("fault on request 1, POST /v1/events/batch: status 308 to"));
+
+    let recorder = url.strip_prefix("http://").unwrap().parse().unwrap();
+    assert_ne!(recorder, program.addr);
+    let mut client = Client::to(recorder);
+    client.ask("POST /v1/events/batch", &[("authorization", "Bearer cafe")], b"foobar");
+    assert_eq!(
+        program.line(),
+        "recorder: key present, 6 bytes, hash 85944171f73967e8, POST /v1/events/batch"
+    );
+    client.ask("GET /", &[], b"");
+    assert_eq!(program.line(), "recorder: key absent, 0 bytes, hash cbf29ce484222325, GET /");
+    let (_, rest) = program.end("-TERM");
+    assert!(rest.ends_with("recorder: 2 requests\n"), "{rest}");
+}
+
+#[test]
+fn a_byte_a_second_and_a_gibibyte_can_be_asked_for() {
+    let mut program = Program::start(&[
+        "--fault=normal,pace=1/5m,nth=1",
+        "--fault=normal,body-size=1GiB,chunked,nth=2",
+    ]);
+    let (_, _) = (program.line(), program.line());
+    let mut slow = Client::to(program.addr);
+    slow.post(1);
+    let mut buffer = [0; 64];
+    assert_eq!((slow.some(&mut buffer).unwrap(), buffer[0]), (1, b'H'));
+    let mut huge = Client::to(program.addr);
+    huge.post(2);
+    let answered = huge.receive().unwrap();
+    assert_eq!(answered.header("transfer-encoding"), Some("chunked"));
+    // Prompt, with both under way.
+    let (status, _) = program.end("-INT");
+    assert!(status.success(), "{status}");
+}
+
+#[test]
+fn every_fault_in_a_fault_is_told() {
+    let output = run(&["--fault", "600,nth=0,retry=1", "--fault=999x", "--tls", "good"]);
+    assert_eq!(output.status.code(), Some(2));
+    let told = String::from_utf8(output.stderr).unwrap();
+    let lines: Vec<_> = told.lines().collect();
+    for (line, expected) in lines.iter().zip([
+        "--fault 1: nth: expected a number from 1 on, found \"0\"",
+        "--fault 1: \"retry\": no such option; there are header, body, ",
+        "--fault 2: \"999x\": expected a status from 200 to 999, normal, redirect, close, ",
+        "--tls: expected right, self-signed, expired or other-name, found \"good\"",
+        "see telemetry-collector --help",
+    ]) {
+        assert!(line.starts_with(&format!("telemetry-collector: {expected}")), "{line}");
+    }
+    assert_eq!(lines.len(), 5, "{told}");
+}
+
+#[cfg(feature = "tls")]
+#[test]
+fn it_speaks_tls_and_writes_its_authority() {
+    let file = std::env::temp_dir().join(format!("telemetry-collector-{}.pem", std::process::id()));
+    let name = file.to_str().unwrap();
+    let mut program = Program::start(&["--tls", "other-name", "--ca", name]);
+    let pem = std::fs::read_to_string(&file).unwrap();
+    std::fs::remove_file(&file).unwrap();
+    assert!(pem.starts_with("-----BEGIN CERTIFICATE-----"), "{pem}");
+    assert!(program.greeting.contains("SERVER_URL=https://127.0.0.1:"));
+
+    assert!(crate::tls::refuses(program.addr, &pem, "127.0.0.1"));
+    assert!(program.line().starts_with("no TLS on connection 1: "));
+    assert!(!crate::tls::refuses(program.addr, &pem, "other.example"));
+    let output = run(&["--port=0", "--tls=right", "--ca", "/nowhere/ca.pem"]);
+    assert_eq!(output.status.code(), Some(1));
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(told.contains("--ca: cannot write \"/nowhere/ca.pem\""), "{told}");
+}
+
+#[cfg(not(feature = "tls"))]
+#[test]
+fn without_the_feature_there_is_no_tls() {
+    let output = run(&["--port=0", "--tls=right"]);
+    assert_eq!(output.status.code(), Some(1));
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(told.contains("built without the feature `tls`"), "{told}");
 }

@@ -14,8 +14,9 @@ use crate::client::{Client, EVENTS, batch, event, ids, report};
 fn requests_are_recorded_with_number_time_and_hash() {
     let collector = Collector::start().unwrap();
     let mut client = Client::new(&collector);
-    client.ask(EVENTS, &[("authorization", "Bearer cafe")], &batch([event(1)]));
-    client.ask(EVENTS, &[], &batch([event(1)]));
+    let body = batch([event(1)]);
+    client.ask(EVENTS, &[("authorization", "Bearer cafe")], &body);
+    client.ask(EVENTS, &[], &body);
     report(&collector, [event(2)]);
     let requests = collector.requests();
     let seen: Vec<_> =
