@@ -3,13 +3,16 @@
 mod blocking;
 mod books;
 mod child;
+mod duplicates;
 #[cfg(unix)]
 mod fork;
 mod guide;
 mod hand_over;
+mod hostile;
 mod lookups;
 mod nonblocking;
 mod notices;
+mod plateau;
 mod predictions;
 mod schedule;
 mod schema;

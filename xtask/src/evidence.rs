@@ -39,7 +39,15 @@ enum Verdict {
 }
 
 fn exhibits() -> Vec<Exhibit> {
-    vec![it("model", &["R3", "R4"], "books::")]
+    vec![
+        it("model", &["R3", "R4"], "books::"),
+        it("hand-over", &["R1"], "hand_over::"),
+        it("plateau", &["R2"], "plateau::"),
+        it("teardown", &["R5"], "teardown::"),
+        it("duplicates", &["R7"], "duplicates::"),
+        it("hostile", &["R16"], "hostile::"),
+        Exhibit { is_aside: true, ..it("soak", &["R2", "R7"], "soak::") },
+    ]
 }
 
 /// Tests of the crates together.
