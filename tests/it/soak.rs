@@ -16,6 +16,9 @@ const SECONDS: &str = "TELEMETRY_SOAK_SECONDS";
 
 const PER_SECOND: u64 = 10_000;
 
+/// Nothing is evicted unless the machine stands still for five seconds.
+const PLACES: usize = 50_000;
+
 /// Until then, memory may grow: buffers and the queue find their size.
 const WARM_UP: usize = 60;
 
@@ -93,8 +96,7 @@ fn failing(often: f64, seed: u64) -> (Collector, Arc<Mutex<Taken>>) {
 
 fn settings(kind: Kind, collector: &Collector) -> Settings {
     Settings {
-        // Nothing is evicted unless the machine stands still for ten seconds.
-        places: 100_000,
+        places: PLACES,
         request_timeout: SECOND,
         max_retries: 10,
         submit_interval: SECOND,
@@ -169,8 +171,11 @@ fn memory_is_flat_under_load() {
     let kind = Kind::Blocking;
     let (collector, taken) = failing(1.0, 7);
     let mut client = Remote::start(CLIENT, &settings(kind, &collector));
-    // At first, a longer outage than any later one: its backlog is the most that is ever held.
-    collector.script([busy("4")]);
+    // At first, an outage that fills the queue: no later one can need more memory.
+    collector.script([busy("2")]);
+    client.order(Order::Track(100));
+    assert!(collector.wait_for(AMPLE, |totals| totals.requests > 0));
+    client.order(Order::Track(PLACES as u64));
     let mut sizes = Vec::new();
     let mut took = Duration::ZERO;
     for _ in 0..seconds {
@@ -180,7 +185,8 @@ fn memory_is_flat_under_load() {
     }
     let processor = sizes.last().map(|last| last.processor);
     let outcome = check(kind, &mut client, collector, &taken);
-    let rate = outcome.report.tracked as f64 / took.as_secs_f64();
+    let paced = outcome.report.tracked - PLACES as u64 - 100;
+    let rate = paced as f64 / took.as_secs_f64();
     let resident = || sizes.iter().map(|sizes| sizes.resident);
     let after = || resident().skip(WARM_UP);
     let memory = match (after().min(), after().max()) {
