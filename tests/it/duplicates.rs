@@ -233,7 +233,7 @@ fn check_doubts(attempts: &HashMap<Uuid, Vec<Attempt>>, taken: &[Uuid], told: &s
 #[test]
 fn without_doubt_nothing_is_taken_twice() {
     let mut sums = Sums::default();
-    for seed in 1..=evidence::scale(20, 1_000) {
+    for seed in 1..=evidence::scale(20, 500) {
         Kind::ALL.into_iter().for_each(|kind| run(seed, kind, false, &mut sums));
     }
     assert!(sums.again > 0 && sums.duplicates == 0, "{sums:?}");
@@ -250,7 +250,7 @@ fn without_doubt_nothing_is_taken_twice() {
 #[test]
 fn after_a_doubt_an_event_is_sent_again_as_it_was_and_counts_once() {
     let mut sums = Sums::default();
-    for seed in 1..=evidence::scale(10, 400) {
+    for seed in 1..=evidence::scale(10, 150) {
         Kind::ALL.into_iter().for_each(|kind| run(seed, kind, true, &mut sums));
     }
     assert!(sums.duplicates > 0, "{sums:?}");

@@ -6,7 +6,7 @@ use telemetry_collector::Answer;
 use telemetry_tests::{Kind, Order, Remote, Report, Settings, Sizes, evidence};
 
 use crate::{
-    blocking::{ABSENT, AMPLE, collector},
+    blocking::{ABSENT, collector},
     child::CLIENT,
 };
 
@@ -41,8 +41,9 @@ fn rise(kind: Kind, (name, answer): Server, events: u64) -> (Report, Option<u64>
     };
     let mut client = Remote::start(CLIENT, &settings);
     client.order(Order::Track(events / 10));
-    // The first attempt is behind it, however slow the machine.
-    assert!(!client.order(Order::Flush(AMPLE)).is_done);
+    // A few attempts are behind it, however slow the machine.
+    let mut tries = (0..1_000).map(|_| client.order(Order::Flush(Duration::from_millis(30))));
+    assert!(tries.any(|report| report.requests >= 3), "{kind:?}, {name}");
     let before = Sizes::of(client.id());
     let _ = Sizes::forget_peak(client.id());
     let report = client.order(Order::Track(events - events / 10));
@@ -63,7 +64,7 @@ fn memory_does_not_grow_however_much_is_tracked() {
     for server in SERVERS {
         // Against the one that answers at once, the most.
         let events =
-            evidence::scale(50_000, if server.1.is_none() { 10_000_000 } else { 2_000_000 });
+            evidence::scale(50_000, if server.1.is_none() { 10_000_000 } else { 1_000_000 });
         // Two processors, two clients.
         let both = thread::scope(|scope| {
             Kind::ALL

@@ -120,27 +120,28 @@ fn check(kind: Kind, client: &mut Remote, collector: Collector, taken: &Mutex<Ta
     let missing = (1..=report.tracked).filter(|&number| !taken.has(number)).count() as u64;
     assert_eq!(taken.distinct + missing, report.tracked, "ids of nobody");
     assert!(missing <= report.evicted, "{missing} are missing, {report:?}");
-    Outcome { kind, report, requests: totals.requests, duplicates: taken.repeated }
+    let (taken, duplicates) = (taken.distinct, taken.repeated);
+    Outcome { kind, report, requests: totals.requests, taken, duplicates }
 }
 
 struct Outcome {
     kind: Kind,
     report: Report,
     requests: u64,
+    taken: u64,
     duplicates: u64,
 }
 
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { kind, report, requests, duplicates } = self;
+        let Self { kind, report, requests, taken, duplicates } = self;
         let Report { tracked, evicted, failures, .. } = report;
         let failed = |(how, times): (&String, &u64)| format!("{times} {how}");
         let failures: Vec<_> = failures.iter().map(failed).collect();
         write!(
             f,
-            "{kind:?}: {tracked} events, each exactly once at the collector by its id \
-             ({evicted} evicted), {requests} requests, failures: {}; {duplicates} duplicates \
-             recognized",
+            "{kind:?}: {tracked} events, {taken} taken, each exactly once by its id, {evicted} \
+             evicted; {requests} requests, failures: {}; {duplicates} duplicates recognized",
             failures.join(", "),
         )
     }

@@ -25,7 +25,7 @@ fn main() {
     let attempts = Attempts::default();
     let mut client = Some(Client::start(&settings, &attempts));
     let handle = client.as_ref().map(Client::handle).expect("it was started");
-    let mut tracked = 0;
+    let (mut tracked, mut paced) = (0, None);
     for order in io::stdin().lock().lines() {
         let order = serde_json::from_str(&order.expect("text")).expect("an order");
         let start = now();
@@ -36,7 +36,8 @@ fn main() {
                 true
             }
             Order::Pace(per_second, time) => {
-                pace(&handle, &mut tracked, per_second, time);
+                let pace = paced.get_or_insert_with(|| Pace::begin(tracked));
+                pace.go_on(&handle, &mut tracked, per_second, time);
                 true
             }
             Order::Flush(deadline) => client.as_ref().is_some_and(|it| it.flush(deadline)),
@@ -67,18 +68,39 @@ fn track(handle: &TelemetryHandle, tracked: &mut u64, count: u64) {
     }
 }
 
-/// In portions, each as large as the time that has passed wants it.
-fn pace(handle: &TelemetryHandle, tracked: &mut u64, per_second: u64, time: Duration) {
-    let (start, first) = (now(), *tracked);
-    loop {
-        let passed = start.elapsed().min(time);
-        let due = u128::from(per_second) * passed.as_millis() / 1_000;
-        let due = first + u64::try_from(due).unwrap_or(u64::MAX);
-        track(handle, tracked, due - *tracked);
-        if passed == time {
-            return;
+/// What the events are paced by: one clock for all orders, or each would lose a little.
+struct Pace {
+    start: Instant,
+    /// How many events there were before.
+    first: u64,
+    /// For how long it has been ordered, in all.
+    time: Duration,
+}
+
+impl Pace {
+    fn begin(first: u64) -> Self {
+        Self { start: now(), first, time: Duration::ZERO }
+    }
+
+    /// In portions, each as large as the time that has passed wants it.
+    fn go_on(
+        &mut self,
+        handle: &TelemetryHandle,
+        tracked: &mut u64,
+        per_second: u64,
+        time: Duration,
+    ) {
+        self.time += time;
+        loop {
+            let passed = self.start.elapsed().min(self.time);
+            let due = u128::from(per_second) * passed.as_millis() / 1_000;
+            let due = self.first + u64::try_from(due).unwrap_or(u64::MAX);
+            track(handle, tracked, due.saturating_sub(*tracked));
+            if passed == self.time {
+                return;
+            }
+            thread::park_timeout(Duration::from_millis(10));
         }
-        thread::park_timeout(Duration::from_millis(10));
     }
 }
 

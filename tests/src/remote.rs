@@ -85,7 +85,8 @@ impl Settings {
 pub enum Order {
     /// Record so many events. The id of the first is 1, that of the next 2, and so on.
     Track(u64),
-    /// Record so many events a second, for so long.
+    /// Record so many events a second, for so long after the end of the last such order. None
+    /// that records comes in between.
     Pace(u64, Duration),
     /// Flush with this deadline; done if all was delivered.
     Flush(Duration),
