@@ -1,9 +1,12 @@
 //! The crates together: one binary, a module for each subject.
 
 mod blocking;
+mod child;
+mod duplicates;
 mod fuzz;
 mod guide;
 mod hand_over;
+mod hostile;
 mod iterations;
 mod lifecycle;
 mod lookups;
@@ -12,10 +15,12 @@ mod nonblocking;
 mod notices;
 mod outage;
 mod panics;
+mod plateau;
 mod predictions;
 mod schedule;
 mod schema;
 mod security;
+mod soak;
 mod stress;
 mod tables;
 mod teardown;

@@ -4,30 +4,34 @@ mod nonblocking;
 
 use std::{
     any::Any,
-    io::{Read, Write},
-    net::TcpListener,
     sync::{
         Mutex,
         atomic::{AtomicUsize, Ordering},
-        mpsc::{self, RecvTimeoutError, TryRecvError},
+        mpsc::{self, RecvTimeoutError},
     },
     thread,
     time::{Duration, Instant},
 };
 
 use mosaicstack_telemetry::{
-    Request, Response, TelemetryClient, Transport, TransportError, UreqTransport,
+    Request, Response, TelemetryClient, TelemetryConfigBuilder, Transport, TransportError,
+    UreqTransport,
 };
-use telemetry_collector::Answer;
-use telemetry_tests::{config, status, track};
+use telemetry_collector::{Answer, Fault};
+use telemetry_tests::{config, evidence, status, track};
 
 use crate::blocking::{ABSENT, AMPLE, collector, returned};
 
 /// How much later than its deadline a call may return.
 const SLACK: Duration = Duration::from_millis(50);
 
-/// How often a call may try to be in time: the machine has other things to do.
-const TRIES: usize = 3;
+/// How many cases run at the same time. Most of them wait.
+const AT_ONCE: usize = 16;
+
+/// How many events a client has, which fill its queue.
+fn events() -> usize {
+    evidence::scale(200, 1_000)
+}
 
 const DEADLINES: [Duration; 3] =
     [Duration::ZERO, Duration::from_millis(50), Duration::from_secs(1)];
@@ -38,12 +42,18 @@ type Server = (String, Box<dyn Any + Send>);
 type Start = fn() -> Server;
 
 /// Each kind of server, and how to start it.
-const SERVERS: [(&str, Start); 11] = [
+const SERVERS: [(&str, Start); 15] = [
     ("healthy", || scripted(Answer::normal())),
     ("slow", || scripted(Answer::normal().delay(Duration::from_millis(33)))),
     ("absent", absent),
     ("silent", || scripted(Answer::never())),
-    ("trickling", trickling),
+    ("trickling", || {
+        scripted(Answer::normal().body_size(1_000_000).pace(1, Duration::from_millis(5)))
+    }),
+    ("sending a byte a second", || scripted(Answer::normal().pace(1, Duration::from_secs(1)))),
+    ("sending 1 GiB", || scripted(Answer::normal().body_size(1 << 30))),
+    ("sending headers without end", || scripted(Answer::normal().endless_head())),
+    ("silent in the handshake", silent_in_the_handshake),
     ("busy", || scripted(Answer::status(503))),
     ("pausing", || scripted(Answer::status(503).header("retry-after", "600"))),
     ("urging", || scripted(Answer::status(503).header("retry-after", "0"))),
@@ -76,40 +86,26 @@ fn stop(client: TelemetryClient, _: Duration) -> Option<TelemetryClient> {
     None
 }
 
-/// A collector that gives the same answer as often as a test can ask.
+/// A collector that gives the same answer to all.
 fn scripted(answer: Answer) -> Server {
+    faulty(answer.into())
+}
+
+fn faulty(fault: Fault) -> Server {
     let collector = collector();
-    collector.script(vec![answer; 20_000]);
+    collector.fault(fault);
     (collector.url().to_owned(), Box::new(collector))
+}
+
+/// A server that says nothing, not even how it would like to encrypt.
+fn silent_in_the_handshake() -> Server {
+    let (url, alive) = faulty(Fault::delay_before_reading(Duration::from_secs(3600)));
+    (url.replace("http://", "https://"), alive)
 }
 
 /// A port on which nobody listens, and that no collector can be given.
 fn absent() -> Server {
     (ABSENT.to_owned(), Box::new(()))
-}
-
-/// A server that sends a byte of its answer every few milliseconds, and never the last one.
-fn trickling() -> Server {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback can be bound");
-    let url = format!("http://{}", listener.local_addr().expect("it is bound"));
-    let (alive, ended) = mpsc::channel::<()>();
-    thread::spawn(move || {
-        let (mut stream, _) = listener.accept().expect("a client connects");
-        let pause = Duration::from_millis(5);
-        stream.set_read_timeout(Some(pause)).expect("a valid time-out");
-        let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n".iter();
-        for byte in answer.chain(std::iter::repeat(&b'x')) {
-            // Waits for the pause, or reads some of the request.
-            let closed = matches!(stream.read(&mut [0; 65_536]), Ok(0));
-            if closed || stream.write_all(&[*byte]).is_err() {
-                return;
-            }
-            if ended.try_recv() == Err(TryRecvError::Disconnected) {
-                return;
-            }
-        }
-    });
-    (url, Box::new(alive))
 }
 
 #[expect(clippy::disallowed_methods, reason = "the deadlines are those of the real clock")]
@@ -122,25 +118,33 @@ struct Case {
     server: Start,
     call: Call,
     is_under_way: bool,
+    has_stuck_hook: bool,
     deadline: Duration,
 }
 
 impl Case {
-    fn all() -> impl Iterator<Item = Self> {
-        SERVERS.into_iter().flat_map(|(state, server)| {
-            CALLS.into_iter().flat_map(move |(name, call, is_under_way)| {
-                DEADLINES.map(|deadline| {
-                    let name = format!("{name} within {deadline:?}, {state}");
-                    Self { name, server, call, is_under_way, deadline }
-                })
-            })
-        })
+    fn all() -> Vec<Self> {
+        let mut cases = Vec::new();
+        for (state, server) in SERVERS {
+            for (name, call, is_under_way) in CALLS {
+                for (deadline, has_stuck_hook) in with_and_without_hook() {
+                    let hook = told(has_stuck_hook);
+                    let name = format!("{name} within {deadline:?}, {state}{hook}");
+                    let case = Self { name, server, call, is_under_way, has_stuck_hook, deadline };
+                    cases.push(case);
+                }
+            }
+        }
+        a_share(cases)
     }
 
     /// Returns how long the call took.
     fn run(&self) -> Duration {
+        // What takes the machine comes one after the other, so that no call waits for it.
+        let machine = MACHINE.lock().expect("nobody panics with it");
         let (url, alive) = (self.server)();
         let config = config(&url).early_flush(self.is_under_way).shutdown_timeout(self.deadline);
+        let (config, hook) = hooked(config.max_queue_size(events()), self.has_stuck_hook);
         let config = config.build().expect("a configuration");
         let (held, thread) = mpsc::channel::<()>();
         let ureq = UreqTransport::new();
@@ -149,30 +153,68 @@ impl Case {
             ureq.send(request)
         });
         let handle = client.handle();
-        track(&handle, 1_000);
+        track(&handle, events());
+        drop(machine);
 
         let start = now();
         let client = (self.call)(client, self.deadline);
         let took = start.elapsed();
 
-        drop((alive, client));
+        drop((alive, client, hook));
         // Disconnected when an attempt that was left to itself is over, too.
         assert_eq!(thread.recv_timeout(AMPLE), Err(RecvTimeoutError::Disconnected));
         let stats = handle.stats();
-        assert_eq!(stats.tracked, 1_000);
+        assert_eq!(stats.tracked, events() as u64);
         assert!(stats.is_balanced(), "{}: {stats:?}", self.name);
         took
     }
 }
 
-#[test]
-fn every_call_returns_in_time_with_every_server() {
-    let cases: Vec<_> = Case::all().collect();
-    all_in_time(&cases, |case| (&case.name, case.deadline), Case::run);
+static MACHINE: Mutex<()> = Mutex::new(());
+
+/// Each deadline, with a hook that never returns and with none.
+fn with_and_without_hook() -> impl Iterator<Item = (Duration, bool)> {
+    DEADLINES.into_iter().flat_map(|deadline| [(deadline, false), (deadline, true)])
 }
 
-/// Runs the cases, and those that are late again, no longer four at a time.
+const fn told(has_stuck_hook: bool) -> &'static str {
+    if has_stuck_hook { ", with a hook that never returns" } else { "" }
+}
+
+/// A third of each server's cases, not the same one of each: in an ordinary run there is no time for
+/// more, and each server, call, deadline and hook is among them.
+fn a_share<C>(cases: Vec<C>) -> Vec<C> {
+    let of_server = cases.len() / SERVERS.len();
+    let share = evidence::scale(3, 1);
+    let numbered = cases.into_iter().enumerate();
+    let mine = numbered.filter(|(number, _)| (number + number / of_server).is_multiple_of(share));
+    mine.map(|(_, case)| case).collect()
+}
+
+/// A hook that never returns, until what comes with it is dropped.
+fn hooked(
+    config: TelemetryConfigBuilder,
+    is_stuck: bool,
+) -> (TelemetryConfigBuilder, Option<mpsc::Sender<()>>) {
+    if !is_stuck {
+        return (config, None);
+    }
+    let (release, released) = mpsc::channel();
+    let released = Mutex::new(released);
+    let hook = move |_: &_| {
+        let _ = released.lock().map(|released| released.recv());
+    };
+    (config.on_notice(hook), Some(release))
+}
+
+#[test]
+fn every_call_returns_in_time_with_every_server() {
+    all_in_time("blocking", &Case::all(), |case| (&case.name, case.deadline), Case::run);
+}
+
+/// Runs the cases, many at a time, and those that are late once more, alone.
 fn all_in_time<C: Sync>(
+    client: &str,
     cases: &[C],
     describe: impl Fn(&C) -> (&str, Duration),
     run: impl Fn(&C) -> Duration + Sync,
@@ -180,7 +222,7 @@ fn all_in_time<C: Sync>(
     let next = AtomicUsize::new(0);
     let took = Mutex::new(Vec::new());
     thread::scope(|scope| {
-        for _ in 0..4 {
+        for _ in 0..AT_ONCE {
             scope.spawn(|| {
                 while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let time = run(case);
@@ -189,25 +231,48 @@ fn all_in_time<C: Sync>(
             });
         }
     });
+    let (mut again, mut latest) = (0, Duration::ZERO);
     for (case, time) in took.into_inner().expect("nobody panics with it") {
         let (name, deadline) = describe(case);
-        if time > deadline + SLACK {
-            in_time(name, deadline, || run(case));
+        let mut late = time.saturating_sub(deadline);
+        if late > SLACK {
+            again += 1;
+            late = once_more(name, deadline, time, || run(case)).saturating_sub(deadline);
         }
+        latest = latest.max(late);
+    }
+    evidence::tried(
+        "R5",
+        format_args!(
+            "{} cases of {} servers, {client}, {again} of them twice; at the latest {latest:?} \
+             after the deadline",
+            cases.len(),
+            SERVERS.len(),
+        ),
+    );
+}
+
+/// Fails unless the call, or the second one, is over by the deadline.
+fn in_time(name: &str, deadline: Duration, mut call: impl FnMut() -> Duration) {
+    let first = call();
+    if first > deadline + SLACK {
+        once_more(name, deadline, first, call);
     }
 }
 
-/// Fails unless the quickest of a few tries is over by the deadline.
-fn in_time(name: &str, deadline: Duration, call: impl FnMut() -> Duration) {
-    let tries = std::iter::repeat_with(call).take(TRIES);
-    let mut took = Vec::new();
-    for one in tries {
-        took.push(one);
-        if one <= deadline + SLACK {
-            return;
-        }
-    }
-    panic!("{name}: {took:?}");
+/// The machine has other things to do, too, so a call that was late is made again. Says both times;
+/// fails if the second one is late.
+#[expect(clippy::print_stdout, reason = "that a call was late is to be seen")]
+fn once_more(
+    name: &str,
+    deadline: Duration,
+    first: Duration,
+    mut call: impl FnMut() -> Duration,
+) -> Duration {
+    let second = call();
+    println!("{name}: {first:?}, and again: {second:?}");
+    assert!(second <= deadline + SLACK, "{name}: {first:?}, and again: {second:?}");
+    second
 }
 
 /// A transport that says when it is called, and returns when the sender is dropped.

@@ -17,6 +17,7 @@ pub mod fleet;
 pub mod fuzz;
 pub mod lifecycle;
 mod log;
+mod remote;
 mod simulation;
 
 use mosaicstack_telemetry::{
@@ -26,6 +27,7 @@ use uuid::Uuid;
 
 pub use self::{
     log::{Fuse, Log},
+    remote::{Kind, Order, Remote, Report, Settings, Sizes},
     simulation::{Next, Sent, Simulation},
 };
 

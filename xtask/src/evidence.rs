@@ -43,46 +43,41 @@ enum Verdict {
 
 fn exhibits() -> Vec<Exhibit> {
     vec![
+        Exhibit { is_aside: true, ..it("soak", &["R2", "R7"], "soak::") },
+        it("hand-over", &["R1"], "hand_over::"),
+        it("plateau", &["R2"], "plateau::"),
         it("model", &["R3", "R4", "R7", "R8"], "model::"),
-        it("statuses", &["R10"], "schedule::statuses::"),
-        it("panics", &["R11"], "panics::"),
         of("loom", &["R4", "R6"], "xtask ci loom"),
         of("queue", &["R4"], "test --release -p telemetry-queue --test stress -- --nocapture"),
         it("stress", &["R3", "R4"], "stress::"),
-        it("iterations", &["R6"], "iterations::"),
         Exhibit { missing: checkers::miri().missing, ..of("miri", &["R4"], "xtask miri") },
         Exhibit { missing: checkers::tsan().missing, ..of("tsan", &["R4"], "xtask tsan") },
         Exhibit {
             missing: checkers::helgrind().missing,
             ..of("helgrind", &["R4"], "xtask helgrind")
         },
+        it("teardown", &["R5"], "teardown::"),
+        it("iterations", &["R6"], "iterations::"),
+        it("duplicates", &["R7"], "duplicates::"),
+        Exhibit { command: outage::command("--check"), ..of("outage", &["R9"], "") },
+        it("statuses", &["R10"], "schedule::statuses::"),
+        it("panics", &["R11"], "panics::"),
         it("lifecycle", &["R12", "R15"], "lifecycle::"),
         it("security", &["R14"], "security::"),
+        it("hostile", &["R16"], "hostile::"),
         it("mutants", &["R17"], "fuzz::"),
-        fuzz(),
-        outage(),
+        Exhibit { missing: fuzz::missing(), ..of("fuzz", &fuzz::CLAIMS, "xtask fuzz") },
     ]
 }
 
 fn of(name: &'static str, claims: &'static [&'static str], command: &str) -> Exhibit {
     Exhibit { name, claims, command: cargo(command), missing: None, is_aside: false }
+}
 
 /// Tests of the crates together.
 fn it(name: &'static str, claims: &'static [&'static str], filter: &str) -> Exhibit {
     let command = format!("test --release -p telemetry-tests --test it -- --nocapture {filter}");
     of(name, claims, &command)
-}
-
-/// Fleets of up to 100,000 clients.
-fn outage() -> Exhibit {
-    let command = outage::command("--check");
-    Exhibit { name: "outage", claims: &["R9"], command, missing: None, is_aside: false }
-}
-
-/// The fuzzer, which says itself what it has tried.
-fn fuzz() -> Exhibit {
-    let (claims, missing) = (&fuzz::CLAIMS, fuzz::missing());
-    Exhibit { name: "fuzz", claims, command: cargo("xtask fuzz"), missing, is_aside: false }
 }
 
 /// Runs the named exhibits, or all if none is named, whatever fails; prints the table and returns

@@ -4,16 +4,16 @@
 //! bodies' outer forms, and the meaning of statuses that the guide does not name. One edit of this
 //! file corrects it.
 
+mod answers;
+
 use std::time::{Duration, SystemTime};
 
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
-use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
-use telemetry_model::{
-    BatchReceipt, PredictionQuery, PredictionRequest, PredictionResponse, TaskCompletionEvent,
-};
+use serde::Serialize;
+use telemetry_model::{BatchReceipt, PredictionQuery, PredictionRequest, TaskCompletionEvent};
 use telemetry_transport::{Request, Response, Timeout, TransportError};
 
+pub(crate) use self::answers::predictions;
 use crate::{PredictionError, config::Server, retry};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -149,33 +149,6 @@ pub(crate) fn receipt(body: &[u8]) -> BatchReceipt {
     serde_json::from_slice(body).unwrap_or_default()
 }
 
-/// Reads predictions, one for each of `asked` queries, in their order; an answer that cannot be
-/// read is none.
-pub(crate) fn predictions(
-    body: &[u8],
-    asked: usize,
-) -> Result<Vec<Option<PredictionResponse>>, String> {
-    #[derive(Deserialize)]
-    struct Results<'a> {
-        #[serde(borrow, alias = "predictions")]
-        results: Vec<&'a RawValue>,
-    }
-    let array = body.trim_ascii_start().starts_with(b"[");
-    let results = if array {
-        serde_json::from_slice::<Vec<&RawValue>>(body)
-    } else {
-        serde_json::from_slice::<Results<'_>>(body).map(|body| body.results)
-    };
-    let results = results.map_err(|error| {
-        // Not the error itself: it can repeat what it was found in.
-        format!("the answer is not readable: line {} column {}", error.line(), error.column())
-    })?;
-    if results.len() != asked {
-        return Err(format!("{asked} queries were asked and {} answered", results.len()));
-    }
-    Ok(results.into_iter().map(|result| serde_json::from_str(result.get()).ok()).collect())
-}
-
 #[cfg(test)]
 mod tests {
     use telemetry_model::{Complexity, EventBuilder, Provider, TaskType};
@@ -292,25 +265,5 @@ mod tests {
         let receipt = receipt(b"{\"results\":[{\"status\":\"rejected\",\"error\":\"no\"},{}]}");
         assert_eq!(receipt.results.len(), 2);
         assert!(receipt.results[0].is_rejected());
-    }
-
-    #[test]
-    fn predictions_come_in_three_forms_and_must_match_the_queries() {
-        let one = r#"{"prediction":null,"metadata":{"sample_size":0,"confidence":"none"}}"#;
-        for body in [
-            format!("{{\"results\":[{one},7]}}"),
-            format!("{{\"predictions\":[{one},7],\"more\":1}}"),
-            format!(" [{one},7]"),
-        ] {
-            let answers = predictions(body.as_bytes(), 2).unwrap();
-            assert!(answers[0].as_ref().unwrap().prediction.is_none());
-            assert!(answers[1].is_none());
-            let error = predictions(body.as_bytes(), 3).unwrap_err();
-            assert_eq!(error, "3 queries were asked and 2 answered");
-        }
-        for unreadable in ["", "{}", "secret", "\"secret\"", "{\"results\":{}}", "[1,"] {
-            let error = predictions(unreadable.as_bytes(), 0).unwrap_err();
-            assert!(error.starts_with("the answer is not readable: line "), "{error}");
-        }
     }
 }

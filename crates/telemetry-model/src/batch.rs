@@ -1,12 +1,12 @@
 //! The request that reports events, and its answer.
 
-use std::{error::Error, fmt};
+use std::{error::Error, fmt, marker::PhantomData};
 
 use serde::{
     Deserialize, Deserializer, Serialize,
     de::{DeserializeOwned, IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
-use serde_json::Value;
+use serde_json::{Value, value::RawValue};
 use uuid::Uuid;
 
 #[cfg(feature = "schemars")]
@@ -71,11 +71,17 @@ impl fmt::Display for TooManyEvents {
 
 impl Error for TooManyEvents {}
 
+/// The most characters that are kept of an error that is not text.
+const MAX_ERROR_JSON: usize = 4 * 1024;
+
 /// The answer to `POST /v1/events/batch`.
 ///
 /// Its form is an assumption: no public source shows it. So it is read leniently: every key is
 /// optional, one of another type is as if absent, and unknown keys are ignored. A client takes any
 /// 2xx answer as acceptance, whatever its body.
+///
+/// Reading takes little more memory than the text itself, whatever stands in it: of the results, as
+/// many are read as a batch has events.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]
@@ -86,8 +92,8 @@ pub struct BatchReceipt {
     /// How many were not.
     #[serde(deserialize_with = "lenient_count")]
     pub rejected: u64,
-    /// What became of single events. Of more than a batch has, the first ones are read.
-    #[serde(deserialize_with = "lenient_results")]
+    /// What became of single events.
+    #[serde(deserialize_with = "lenient_items")]
     pub results: Vec<EventResult>,
 }
 
@@ -102,81 +108,90 @@ pub struct EventResult {
     /// `accepted` or `rejected`; other words are kept.
     #[serde(deserialize_with = "lenient")]
     pub status: String,
-    /// Why it was rejected. What is not text is kept as JSON.
+    /// Why it was rejected. What is not text is kept as JSON, of which the first 4,096 characters are
+    /// kept.
     #[serde(deserialize_with = "text_or_json")]
     pub error: Option<String>,
 }
 
+/// What its text reads as, or the default. Text, not a [`Value`]: that can be a hundred times as large.
 fn lenient<'de, T: DeserializeOwned + Default, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<T, D::Error> {
-    Value::deserialize(deserializer).map(|value| T::deserialize(value).unwrap_or_default())
+    let json = Box::<RawValue>::deserialize(deserializer)?;
+    Ok(serde_json::from_str(json.get()).unwrap_or_default())
 }
 
 fn lenient_count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
     lenient(deserializer).map(|Count(count)| count)
 }
 
-/// The results that can be read, one after the other: those of a whole batch, and no more, since a
-/// stranger may send any number.
-fn lenient_results<'de, D: Deserializer<'de>>(
+/// Those that can be read of the first of them.
+fn lenient_items<'de, T: DeserializeOwned, D: Deserializer<'de>>(
     deserializer: D,
-) -> Result<Vec<EventResult>, D::Error> {
-    struct Results;
-    impl<'de> Visitor<'de> for Results {
-        type Value = Vec<EventResult>;
+) -> Result<Vec<T>, D::Error> {
+    deserializer.deserialize_any(Items(PhantomData))
+}
 
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("an array")
-        }
+struct Items<T>(PhantomData<T>);
 
-        fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-            let mut results = Vec::new();
-            while results.len() < EventBatch::MAX_EVENTS {
-                let Some(item) = seq.next_element::<Value>()? else { return Ok(results) };
-                results.extend(EventResult::deserialize(item));
-            }
-            while seq.next_element::<IgnoredAny>()?.is_some() {}
-            Ok(results)
-        }
+impl<'de, T: DeserializeOwned> Visitor<'de> for Items<T> {
+    type Value = Vec<T>;
 
-        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
-            IgnoredAny.visit_map(map).map(|_| Vec::new())
-        }
-
-        fn visit_unit<E>(self) -> Result<Self::Value, E> {
-            Ok(Vec::new())
-        }
-
-        fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
-            Ok(Vec::new())
-        }
-
-        fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> {
-            Ok(Vec::new())
-        }
-
-        fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
-            Ok(Vec::new())
-        }
-
-        fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
-            Ok(Vec::new())
-        }
-
-        fn visit_str<E>(self, _: &str) -> Result<Self::Value, E> {
-            Ok(Vec::new())
-        }
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("anything")
     }
-    deserializer.deserialize_any(Results)
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Vec<T>, A::Error> {
+        let mut read = Vec::new();
+        for _ in 0..EventBatch::MAX_EVENTS {
+            let Some(json) = items.next_element::<Box<RawValue>>()? else { return Ok(read) };
+            read.extend(serde_json::from_str(json.get()).ok());
+        }
+        while items.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(read)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Vec<T>, A::Error> {
+        IgnoredAny.visit_map(map).map(|_| Vec::new())
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Vec<T>, E> {
+        Ok(Vec::new())
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Vec<T>, E> {
+        Ok(Vec::new())
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Vec<T>, E> {
+        Ok(Vec::new())
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Vec<T>, E> {
+        Ok(Vec::new())
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Vec<T>, E> {
+        Ok(Vec::new())
+    }
+
+    fn visit_unit<E>(self) -> Result<Vec<T>, E> {
+        Ok(Vec::new())
+    }
 }
 
 fn text_or_json<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    Ok(match Value::deserialize(deserializer)? {
-        Value::Null => None,
-        Value::String(text) => Some(text).filter(|text| !text.is_empty()),
-        other => Some(other.to_string()),
-    })
+    let json = Box::<RawValue>::deserialize(deserializer)?;
+    if let Ok(text) = serde_json::from_str::<Option<String>>(json.get()) {
+        return Ok(text.filter(|text| !text.is_empty()));
+    }
+    let json = json.get();
+    if json.len() > MAX_ERROR_JSON {
+        return Ok(Some(json.chars().take(MAX_ERROR_JSON).collect()));
+    }
+    let value = serde_json::from_str::<Value>(json);
+    Ok(Some(value.map_or_else(|_| json.to_owned(), |value| value.to_string())))
 }
 
 impl BatchReceipt {
@@ -233,16 +248,6 @@ mod tests {
     }
 
     #[test]
-    fn no_more_results_are_kept_than_a_batch_has_events() {
-        let receipt = read(&format!(r#"{{"results":[{}7],"rejected":3}}"#, "7,{},".repeat(1_000)));
-        assert_eq!((receipt.results.len(), receipt.rejected), (EventBatch::MAX_EVENTS, 3));
-        for none in ["null", "true", "7", "-7", "0.5", r#""x""#, r#"{"a":[{}]}"#, "[]"] {
-            let receipt = read(&format!(r#"{{"results":{none},"rejected":3}}"#));
-            assert_eq!((receipt.results.len(), receipt.rejected), (0, 3), "{none}");
-        }
-    }
-
-    #[test]
     fn each_key_is_read_on_its_own() {
         assert_eq!(read("{}"), BatchReceipt::default());
         let receipt = read(
@@ -254,5 +259,43 @@ mod tests {
         assert_eq!(receipt.results.len(), 2);
         assert_eq!(receipt.results[0].error.as_deref(), Some(r#"{"loc":["model"]}"#));
         assert!(receipt.results[0].is_rejected() && !receipt.results[1].is_rejected());
+    }
+
+    #[test]
+    fn what_is_no_list_has_no_results() {
+        for results in ["{\"a\":[1]}", "true", "-1", "7", "0.5", "\"rejected\"", "null"] {
+            let receipt = read(&format!(r#"{{"results":{results},"rejected":2}}"#));
+            assert_eq!((receipt.rejected, receipt.results.len()), (2, 0), "{results}");
+            let value: Value =
+                serde_json::from_str(&format!(r#"{{"results":{results}}}"#)).unwrap();
+            assert_eq!(serde_json::from_value::<BatchReceipt>(value).unwrap().results, []);
+        }
+    }
+
+    #[test]
+    fn a_list_without_end_is_read_to_a_bound() {
+        let items = |item: &str, count| {
+            format!(r#"{{"results":[{}"x"],"rejected":3}}"#, format!("{item},").repeat(count))
+        };
+        let receipt = read(&items("{}", 100_000));
+        assert_eq!((receipt.rejected, receipt.results.len()), (3, EventBatch::MAX_EVENTS));
+        let receipt = read(&items("{}", 99));
+        assert_eq!((receipt.rejected, receipt.results.len()), (3, 99));
+    }
+
+    #[test]
+    fn an_error_without_end_is_kept_to_a_bound() {
+        let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+        for error in
+            [deep, format!("[{}0]", "[],".repeat(100_000)), format!("[\"{}\"]", "ö".repeat(5000))]
+        {
+            let receipt = read(&format!(r#"{{"results":[{{"error":{error}}}],"rejected":1}}"#));
+            let kept = receipt.results[0].error.as_deref().unwrap();
+            assert_eq!(kept.chars().count(), MAX_ERROR_JSON);
+            assert!(error.starts_with(kept));
+        }
+        let deep = format!("{}{}", "[".repeat(1000), "]".repeat(1000));
+        let receipt = read(&format!(r#"{{"results":[{{"error":{deep}}}]}}"#));
+        assert_eq!(receipt.results[0].error, Some(deep));
     }
 }

@@ -1,12 +1,14 @@
 //! The same for the client on tokio, but that dropping it does not wait at all.
 
-use std::{future::poll_fn, task::Poll, time::Duration};
+use std::{future::poll_fn, sync::MutexGuard, task::Poll, time::Duration};
 
-use mosaicstack_telemetry::{AsyncTelemetryClient, TelemetryHandle};
+use mosaicstack_telemetry::{AsyncTelemetryClient, TelemetryConfig, TelemetryHandle};
 use telemetry_tests::{config, track};
 use tokio::{runtime::Builder, task};
 
-use super::{DEADLINES, SERVERS, Start, all_in_time, now};
+use super::{
+    MACHINE, SERVERS, Start, a_share, all_in_time, events, hooked, now, told, with_and_without_hook,
+};
 
 #[derive(Clone, Copy, Debug)]
 enum Call {
@@ -21,6 +23,7 @@ struct Case {
     call: Call,
     is_under_way: bool,
     has_threads: bool,
+    has_stuck_hook: bool,
     deadline: Duration,
 }
 
@@ -30,15 +33,27 @@ impl Case {
         for (state, server) in SERVERS {
             for call in [Call::Flush, Call::Stop, Call::Drop] {
                 for (is_under_way, has_threads) in [(false, true), (true, false)] {
-                    for deadline in DEADLINES {
-                        let name = format!("{call:?} within {deadline:?}, {state}, {is_under_way}");
-                        let case = Self { name, server, call, is_under_way, has_threads, deadline };
-                        cases.push(case);
+                    for (deadline, has_stuck_hook) in with_and_without_hook() {
+                        let attempt =
+                            if is_under_way { " in the middle of an attempt" } else { "" };
+                        let hook = told(has_stuck_hook);
+                        let name = format!(
+                            "{call:?}{attempt} within {deadline:?}, {state}{hook}, on tokio"
+                        );
+                        cases.push(Self {
+                            name,
+                            server,
+                            call,
+                            is_under_way,
+                            has_threads,
+                            has_stuck_hook,
+                            deadline,
+                        });
                     }
                 }
             }
         }
-        cases
+        a_share(cases)
     }
 
     /// How late the call may be: dropping never waits.
@@ -49,26 +64,33 @@ impl Case {
 
     /// Returns how long the call took.
     fn run(&self) -> Duration {
+        let machine = MACHINE.lock().expect("nobody panics with it");
         let (url, alive) = (self.server)();
         let mut runtime = match self.has_threads {
             true => Builder::new_multi_thread(),
             false => Builder::new_current_thread(),
         };
         let runtime = runtime.worker_threads(1).enable_all().build().expect("a runtime");
-        let (took, handle) = runtime.block_on(self.call(&url));
-        drop((alive, runtime));
+        let config = config(&url).early_flush(self.is_under_way).shutdown_timeout(self.deadline);
+        let (config, hook) = hooked(config.max_queue_size(events()), self.has_stuck_hook);
+        let config = config.build().expect("a configuration");
+        let (took, handle) = runtime.block_on(self.call(config, machine));
+        drop((alive, runtime, hook));
         let stats = handle.stats();
-        assert_eq!(stats.tracked, 1_000);
+        assert_eq!(stats.tracked, events() as u64);
         assert!(stats.is_balanced(), "{}: {stats:?}", self.name);
         took
     }
 
-    async fn call(&self, url: &str) -> (Duration, TelemetryHandle) {
-        let config = config(url).early_flush(self.is_under_way).shutdown_timeout(self.deadline);
-        let config = config.build().expect("a configuration");
+    async fn call(
+        &self,
+        config: TelemetryConfig,
+        machine: MutexGuard<'_, ()>,
+    ) -> (Duration, TelemetryHandle) {
         let client = AsyncTelemetryClient::start(config);
         let handle = client.handle();
-        track(&handle, 1_000);
+        track(&handle, events());
+        drop(machine);
         if self.is_under_way {
             // The attempt is on its way when the task has been polled.
             poll_fn(|cx| {
@@ -96,5 +118,5 @@ impl Case {
 
 #[test]
 fn every_call_returns_in_time_with_every_server() {
-    all_in_time(&Case::all(), Case::allowed, Case::run);
+    all_in_time("on tokio", &Case::all(), Case::allowed, Case::run);
 }

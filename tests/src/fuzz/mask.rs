@@ -45,4 +45,13 @@ fn is_harmless(text: &str, longest: usize) -> bool {
         && text.chars().count() <= longest
         && !text.contains(char::is_control)
         && secret::longest_run(text) < 32
+        && !has_other_forms(text)
+}
+
+/// Whether there may be a key in groups, or in base64.
+fn has_other_forms(text: &str) -> bool {
+    let groups = text.split(|c: char| !c.is_ascii_hexdigit()).map(str::len);
+    let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || "+/-_".contains(c)));
+    groups.filter(|length| *length >= 8).sum::<usize>() >= 32
+        || words.map(str::len).any(|length| length >= 64)
 }
