@@ -17,9 +17,6 @@ const MAX_ANSWERS: usize = 12;
 /// The longest that the server can ask for.
 const LONGEST: Duration = Duration::from_secs(60 * 60);
 
-/// What the spread can add: the longest back-off.
-const SPREAD: Duration = Duration::from_secs(30);
-
 /// More steps than it takes, whatever is answered.
 const MAX_STEPS: usize = 200;
 
