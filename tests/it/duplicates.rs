@@ -1,4 +1,5 @@
-//! An event is sent again only if nobody can know what became of it, and then as it was.
+//! An event is taken twice only if nobody could know what became of it, and is sent again only as
+//! it was.
 
 use std::{
     collections::{HashMap, HashSet},

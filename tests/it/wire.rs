@@ -10,7 +10,7 @@ use mosaicstack_telemetry::{
     Complexity, ContextWindow, Cost, EventBuilder, Harness, Outcome, PredictionQuery, Provider,
     Quality, QualityGate, TaskCompletionEvent, TaskType, TelemetryClient, Tokens,
 };
-use telemetry_tests::{KEY, config};
+use telemetry_tests::{KEY, config, evidence};
 use time::{Duration, OffsetDateTime};
 use uuid::{Uuid, uuid};
 
@@ -195,6 +195,11 @@ fn a_batch_is_the_wires_to_the_byte() {
         ]
     );
     assert_eq!(client.stop().delivered, 2);
+    let (lines, bytes) = (headers.len(), body.len());
+    evidence::tried(
+        "R17",
+        format_args!("a request of {lines} headers and {bytes} bytes of events"),
+    );
 }
 
 #[test]

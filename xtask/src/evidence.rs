@@ -44,7 +44,8 @@ enum Verdict {
 fn exhibits() -> Vec<Exhibit> {
     vec![
         Exhibit { is_aside: true, ..it("soak", &["R2", "R7"], "soak::") },
-        it("hand-over", &["R1"], "hand_over::"),
+        it("hand-over", &["R1"], "hand_over::track_allocates_once"),
+        it("latency", &["R1"], "hand_over::latency::"),
         it("plateau", &["R2"], "plateau::"),
         it("model", &["R3", "R4", "R7", "R8"], "model::"),
         of("loom", &["R4", "R6"], "xtask ci loom"),
@@ -52,10 +53,6 @@ fn exhibits() -> Vec<Exhibit> {
         it("stress", &["R3", "R4"], "stress::"),
         Exhibit { missing: checkers::miri().missing, ..of("miri", &["R4"], "xtask miri") },
         Exhibit { missing: checkers::tsan().missing, ..of("tsan", &["R4"], "xtask tsan") },
-        Exhibit {
-            missing: checkers::helgrind().missing,
-            ..of("helgrind", &["R4"], "xtask helgrind")
-        },
         it("teardown", &["R5"], "teardown::"),
         it("iterations", &["R6"], "iterations::"),
         it("duplicates", &["R7"], "duplicates::"),
@@ -65,7 +62,9 @@ fn exhibits() -> Vec<Exhibit> {
         it("lifecycle", &["R12", "R15"], "lifecycle::"),
         it("security", &["R14"], "security::"),
         it("hostile", &["R16"], "hostile::"),
-        it("mutants", &["R17"], "fuzz::"),
+        it("wire", &["R17"], "wire::"),
+        it("corpus", &["R17"], "fuzz::"),
+        it("predictions", &["R18"], "nonblocking::predictions::"),
         Exhibit { missing: fuzz::missing(), ..of("fuzz", &fuzz::CLAIMS, "xtask fuzz") },
     ]
 }
@@ -167,7 +166,7 @@ fn report(outcomes: &[Outcome]) {
         };
         tried.iter().for_each(|(claim, what)| line(claim, &format!("tried {what}")));
         match verdict {
-            Verdict::Shown => line("", "ok"),
+            Verdict::Shown => line(&exhibit.claims.join(" "), "ok"),
             Verdict::Failed(reason) => {
                 line(&exhibit.claims.join(" "), &format!("FAILED: {reason}"))
             }
@@ -197,6 +196,25 @@ mod tests {
         assert_eq!(judge(&["R3"], &said, false), Verdict::Failed("the command failed".into()));
         let silent = Verdict::Failed("nothing was tried for R4".into());
         assert_eq!(judge(&["R3", "R4"], &said, true), silent);
+    }
+
+    #[test]
+    fn each_claim_names_exhibits_of_its_own() {
+        let page = std::fs::read_to_string(crate::tree::root().join("docs/reliability.md"));
+        let (page, known) = (page.unwrap(), exhibits());
+        let rows: Vec<&str> = page.lines().filter(|line| line.starts_with("| R")).collect();
+        for row in &rows {
+            let claim = row.split('|').nth(1).unwrap().trim();
+            let quoted = row.split('`').skip(1).step_by(2);
+            let named: Vec<&str> =
+                quoted.filter_map(|it| it.strip_prefix("cargo xtask evidence ")).collect();
+            assert!(!named.is_empty(), "{claim}");
+            for name in named {
+                let is_its = |it: &Exhibit| it.name == name && it.claims.contains(&claim);
+                assert!(known.iter().any(is_its), "{claim}: {name}");
+            }
+        }
+        assert_eq!(rows.len(), 17);
     }
 
     #[test]

@@ -22,7 +22,7 @@ cargo xtask ci STEP...          run only these steps
 cargo xtask ci --list [STEP..]  print the commands instead of running them
 cargo xtask downstream          compare what the crates of tests/downstream depend on with their lists
 cargo xtask downstream --bless  write these lists, and the lock files, anew
-cargo xtask evidence            show what takes minutes or a special build, and print the table
+cargo xtask evidence            show what takes a special build or minutes (up to 20), in a table
 cargo xtask evidence NAME...    show only these exhibits
 cargo xtask evidence --list     print the commands instead of running them
 cargo xtask helgrind            say why valgrind's race detectors are of no use here

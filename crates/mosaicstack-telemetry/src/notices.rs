@@ -245,3 +245,18 @@ impl Teller {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_a_hook_there_is_neither_thread_nor_notice() {
+        let keep = Arc::new(());
+        for notices in [Notices::here(None), Notices::on_thread(None, Arc::clone(&keep))] {
+            assert!(matches!(notices, Notices::None));
+            notices.tell(|| panic!("a notice is made"));
+        }
+        assert_eq!(Arc::strong_count(&keep), 1);
+    }
+}

@@ -97,7 +97,7 @@ at a random moment within half an hour, or all at once. After an hour, the serve
 hour. The figures are of the half hour before, of that hour, and of the hour after.
 
 - The load during the outage is bounded: whatever the server answers, a client makes one attempt and \
-three retries a cycle, and a cycle begins at most each 270 s.
+three retries a cycle, and a cycle begins every 270 s at the most.
 - The fleet does not come back as a herd: the first wait of each client is a random part of the \
 interval, each later one up to a tenth shorter than it (`interval_jitter`), and after a `Retry-After` \
 a random time passes, up to a tenth of it.
