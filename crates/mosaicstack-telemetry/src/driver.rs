@@ -13,8 +13,8 @@ use crate::{Action, Delivery, Submitter, clock, control::Control, outbox::Outbox
 /// say: it may happen again.
 const PAUSE_AFTER_PANIC: Duration = Duration::from_secs(1);
 
-/// Runs the submitter under the callers' control. Dropped, it tells them that it is done, as soon
-/// as the last notice has been told.
+/// Runs the submitter under the callers' control. Dropped, it tells them that it has ended, and as
+/// soon as the last notice has been told, that all is done.
 #[derive(Debug)]
 pub(crate) struct Driver {
     pub(crate) control: Arc<Control>,
@@ -84,6 +84,8 @@ impl Driver {
 
 impl Drop for Driver {
     fn drop(&mut self) {
+        // Those who wait for events do not wait for the hook.
+        self.control.ended();
         self.outbox.notices.close();
     }
 }
