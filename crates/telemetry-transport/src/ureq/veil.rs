@@ -20,8 +20,10 @@ thread_local! {
 }
 
 /// Holds a request's key back, while it exists and until it is on its way.
-#[derive(Debug)]
-pub(super) struct Veil(());
+pub(super) struct Veil {
+    /// The key of the request in whose middle this one is sent, by a logger of ureq's say.
+    outer: Option<HeaderValue>,
+}
 
 impl Veil {
     pub(super) fn over(request: &mut Request) -> Self {
@@ -29,14 +31,13 @@ impl Veil {
             let stars = HeaderValue::try_from("*".repeat(value.len()));
             std::mem::replace(value, stars.unwrap_or_else(|_| HeaderValue::from_static("*")))
         });
-        KEY.set(key);
-        Self(())
+        Self { outer: KEY.replace(key) }
     }
 }
 
 impl Drop for Veil {
     fn drop(&mut self) {
-        KEY.take();
+        KEY.set(self.outer.take());
     }
 }
 
@@ -116,9 +117,35 @@ mod tests {
         assert!(head.ends_with(b"\r\nauthorization: Bearer key\r\n\r\n"));
         let mut body = b"\r\nauthorization: **********\r\n".to_vec();
         assert_eq!(unveil(&mut body), None);
-        let _other = Veil::over(&mut Request::default());
-        assert!(KEY.take().is_none());
         drop(veil);
+        assert!(KEY.take().is_none());
+    }
+
+    #[test]
+    fn a_request_in_the_middle_of_another_has_its_own_key_or_none() {
+        let with_key = |key: &'static str| {
+            let mut request = Request::default();
+            request.headers_mut().insert(AUTHORIZATION, HeaderValue::from_static(key));
+            request
+        };
+        let sent = |key: &str| {
+            let stars = "*".repeat(key.len());
+            let mut head =
+                format!("POST / HTTP/1.1\r\nauthorization: {stars}\r\n\r\n").into_bytes();
+            unveil(&mut head).map(|place| head[place] == *key.as_bytes())
+        };
+        let outer = Veil::over(&mut with_key("Bearer one"));
+        {
+            let _public = Veil::over(&mut Request::default());
+            assert_eq!(sent("Bearer one"), None);
+        }
+        {
+            let _inner = Veil::over(&mut with_key("Bearer two"));
+            assert_eq!(sent("Bearer two"), Some(true));
+        }
+        assert_eq!(sent("Bearer one"), Some(true));
+        drop(outer);
+        assert!(KEY.take().is_none());
     }
 
     #[test]
