@@ -3,7 +3,7 @@
 //! At level TRACE, ureq-proto logs every byte of a request as it writes it. What it is given to write
 //! is asterisks; the key takes their place between there and the socket.
 
-use std::{cell::RefCell, ops::Range};
+use std::{cell::RefCell, mem::ManuallyDrop, ops::Range};
 
 use http::{HeaderValue, header::AUTHORIZATION};
 use ureq::{
@@ -15,8 +15,14 @@ use crate::Request;
 
 thread_local! {
     /// The key of the request that this thread sends, until it is on its way. ureq sends on the
-    /// thread that calls it.
-    static KEY: RefCell<Option<HeaderValue>> = const { RefCell::new(None) };
+    /// thread that calls it. Never dropped, so that it is there while the thread's other values are;
+    /// whoever fills it empties it.
+    static KEY: ManuallyDrop<RefCell<Option<HeaderValue>>> =
+        const { ManuallyDrop::new(RefCell::new(None)) };
+}
+
+fn replace(key: Option<HeaderValue>) -> Option<HeaderValue> {
+    KEY.with(|place| place.replace(key))
 }
 
 /// Holds a request's key back, while it exists and until it is on its way.
@@ -31,13 +37,13 @@ impl Veil {
             let stars = HeaderValue::try_from("*".repeat(value.len()));
             std::mem::replace(value, stars.unwrap_or_else(|_| HeaderValue::from_static("*")))
         });
-        Self { outer: KEY.replace(key) }
+        Self { outer: replace(key) }
     }
 }
 
 impl Drop for Veil {
     fn drop(&mut self) {
-        KEY.set(self.outer.take());
+        replace(self.outer.take());
     }
 }
 
@@ -89,7 +95,8 @@ impl<T: Transport> Transport for Unveiled<T> {
 
 /// Puts the key into a head that is about to be sent, once, and says where.
 fn unveil(output: &mut [u8]) -> Option<Range<usize>> {
-    KEY.with_borrow_mut(|key| {
+    KEY.with(|place| {
+        let mut key = place.borrow_mut();
         let length = key.as_ref()?.len();
         let line = format!("\r\n{AUTHORIZATION}: {}\r\n", "*".repeat(length));
         let at = output.windows(line.len()).position(|window| window == line.as_bytes())?;
@@ -101,6 +108,8 @@ fn unveil(output: &mut [u8]) -> Option<Range<usize>> {
 
 #[cfg(test)]
 mod tests {
+    use std::{panic, sync::mpsc, thread};
+
     use super::*;
 
     #[test]
@@ -118,7 +127,7 @@ mod tests {
         let mut body = b"\r\nauthorization: **********\r\n".to_vec();
         assert_eq!(unveil(&mut body), None);
         drop(veil);
-        assert!(KEY.take().is_none());
+        assert_eq!(replace(None), None);
     }
 
     #[test]
@@ -145,7 +154,7 @@ mod tests {
         }
         assert_eq!(sent("Bearer one"), Some(true));
         drop(outer);
-        assert!(KEY.take().is_none());
+        assert_eq!(replace(None), None);
     }
 
     #[test]
@@ -153,6 +162,28 @@ mod tests {
         let mut request = Request::default();
         request.headers_mut().insert(AUTHORIZATION, "Bearer key".parse().unwrap());
         drop(Veil::over(&mut request));
-        assert!(KEY.take().is_none());
+        assert_eq!(replace(None), None);
+    }
+
+    #[test]
+    fn a_request_can_be_sent_while_the_values_of_its_thread_are_dropped() {
+        struct Late(mpsc::Sender<bool>);
+        impl Drop for Late {
+            fn drop(&mut self) {
+                let send = || drop(Veil::over(&mut Request::default()));
+                let _ = self.0.send(panic::catch_unwind(send).is_ok());
+            }
+        }
+        thread_local! {
+            static LATE: RefCell<Option<Late>> = const { RefCell::new(None) };
+        }
+        let (sender, sent) = mpsc::channel();
+        let thread = thread::spawn(move || {
+            // First in, last out.
+            LATE.set(Some(Late(sender)));
+            drop(Veil::over(&mut Request::default()));
+        });
+        thread.join().unwrap();
+        assert_eq!(sent.recv(), Ok(true));
     }
 }
