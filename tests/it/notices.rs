@@ -148,6 +148,36 @@ fn every_rejection_has_its_event_and_its_reason() {
 }
 
 #[test]
+fn a_rejection_names_an_event_of_its_batch_and_each_once() {
+    let (mut simulation, told) = simulation(|config| config.batch_size(4));
+    let ids = track(&simulation.handle, 4);
+    let Next::Sent(delivery) = simulation.step() else { panic!("nothing is sent") };
+    // One that is not in the batch, one twice, one without an id.
+    let receipt = format!(
+        r#"{{"rejected": 3, "results": [
+            {{"event_id": "00000000-0000-4000-8000-000000000000", "status": "rejected"}},
+            {{"event_id": "{}", "status": "rejected", "error": "first"}},
+            {{"event_id": "{}", "status": "rejected", "error": "again"}},
+            {{"status": "rejected", "error": "unreadable"}},
+            {{"event_id": "{}", "status": "rejected", "error": "third"}}]}}"#,
+        ids[1], ids[1], ids[2],
+    );
+    simulation.complete(delivery, Ok(Response::new(receipt.into())));
+    let rejected = |event_id, reason: &str| Notice::Rejected { event_id, reason: reason.into() };
+    assert_eq!(
+        told.take(),
+        [
+            Notice::Delivered { events: 1 },
+            rejected(Some(ids[1]), "first"),
+            rejected(Some(ids[2]), "third"),
+            rejected(None, "unreadable"),
+        ]
+    );
+    let stats = simulation.handle.stats();
+    assert_eq!((stats.delivered, stats.rejected), (1, 3));
+}
+
+#[test]
 fn the_notices_of_evictions_add_up() {
     let (mut simulation, told) = simulation(|config| config.max_queue_size(10).early_flush(false));
     let mut evicted = 0;

@@ -125,6 +125,17 @@ fn each_promise_has_names_that_exist() {
 }
 
 #[test]
+fn each_path_in_the_table_of_the_architecture_exists() {
+    let page = text("docs/architecture.md");
+    let cells = page.lines().filter_map(|line| line.strip_prefix("| ")?.split('|').next());
+    let paths: Vec<_> = cells.flat_map(quoted).filter(|path| path.contains('/')).collect();
+    assert!(paths.len() > 20);
+    for path in paths {
+        assert!(Path::new(ROOT).join(path).exists(), "no such path: {path}");
+    }
+}
+
+#[test]
 fn each_test_of_the_guide_shows_a_promise() {
     let tables = text(PROMISES);
     let shown: BTreeSet<_> = rows(&tables).into_iter().flat_map(|[.., cell]| shown(cell)).collect();

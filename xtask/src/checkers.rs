@@ -64,7 +64,7 @@ pub(crate) fn tsan() -> Checker {
     };
     let command = cargo(format!(
         "test{build} --release -p telemetry-queue --test stress --target {TARGET} \
-         --target-dir target/tsan -- --nocapture"
+         --target-dir target/tsan -- --nocapture --test-threads=1"
     ));
     let command = command
         .on_nightly()

@@ -107,6 +107,9 @@ impl TelemetryClient {
     ///
     /// The last drain begins at once, even if the server asked for a pause. What could not be
     /// delivered in time is `pending` in the returned books. What is tracked from now on is dropped.
+    ///
+    /// Called by the transport, a log subscriber on the client's own thread, or the hook for notices,
+    /// it asks for the same and returns at once: neither thread can wait for its own end.
     pub fn stop(mut self) -> Stats {
         self.shut_down();
         self.stats()

@@ -30,6 +30,9 @@ struct State {
     close_by: Option<Instant>,
     /// Until when the worker sleeps; none while it is at work.
     sleeps_until: Option<Instant>,
+    /// The worker has ended: nothing more is settled.
+    ended: bool,
+    /// It has, and the last notice has been told.
     done: bool,
     waiters: Waiters,
 }
@@ -82,14 +85,14 @@ impl Control {
             return Wait::Ready(true);
         }
         let sleeps_on = state.sleeps_until.is_some_and(|until| until >= deadline);
-        if state.done || (state.begun >= number && sleeps_on) || now >= deadline {
+        if state.ended || (state.begun >= number && sleeps_on) || now >= deadline {
             return Wait::Ready(false);
         }
         Self::enter(state, place, cx);
         Wait::Until(deadline)
     }
 
-    /// Whether the worker is done; if not, it wakes the caller when it is.
+    /// Whether the client is done; if not, it wakes the caller when it is.
     pub(crate) fn poll_done(&self, place: &mut Place, cx: &Context<'_>) -> bool {
         let state = self.state.lock();
         let done = state.done;
@@ -151,10 +154,19 @@ impl Control {
     }
 
     /// For the worker: it will do nothing more.
+    pub(crate) fn ended(&self) {
+        self.end(|state| state.ended = true);
+    }
+
+    /// Nobody will do anything more for the client, neither its worker nor its hook.
     pub(crate) fn done(&self) {
+        self.end(|state| state.done = true);
+    }
+
+    fn end(&self, set: impl FnOnce(&mut State)) {
         let waiters = {
             let mut state = self.state.lock();
-            state.done = true;
+            set(&mut state);
             state.waiters.take()
         };
         wait::wake_all(waiters);

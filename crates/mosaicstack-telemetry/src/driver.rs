@@ -7,29 +7,37 @@ use std::{
 
 use telemetry_transport::{Response, TransportError};
 
-use crate::{Action, Delivery, Submitter, clock, control::Control, outbox::Outbox, panics};
+use crate::{
+    Action, Delivery, Submitter, clock, control::Control, outbox::Outbox, panics, process::Process,
+};
 
 /// How long a worker pauses after two panics in a row outside the transport, in a log subscriber
 /// say: it may happen again.
 const PAUSE_AFTER_PANIC: Duration = Duration::from_secs(1);
 
-/// Runs the submitter under the callers' control. Dropped, it tells them that it is done, as soon
-/// as the last notice has been told.
+/// Runs the submitter under the callers' control. Dropped, it tells them that it has ended, and as
+/// soon as the last notice has been told, that all is done.
 #[derive(Debug)]
 pub(crate) struct Driver {
     pub(crate) control: Arc<Control>,
     pub(crate) outbox: Arc<Outbox>,
     submitter: Submitter,
-    _done: Arc<Done>,
+    done: Arc<Done>,
 }
 
 /// Dropped, it tells the callers that nothing more will be done.
 #[derive(Debug)]
-pub(crate) struct Done(pub(crate) Arc<Control>);
+pub(crate) struct Done {
+    pub(crate) control: Arc<Control>,
+    pub(crate) process: Process,
+}
 
 impl Drop for Done {
     fn drop(&mut self) {
-        self.0.done();
+        // In a forked child, nobody is there to be told, and whoever holds the lock may not be either.
+        if !self.process.is_forked() {
+            self.control.done();
+        }
     }
 }
 
@@ -40,7 +48,7 @@ impl Driver {
         submitter: Submitter,
         done: Arc<Done>,
     ) -> Self {
-        Self { control, outbox, submitter, _done: done }
+        Self { control, outbox, submitter, done }
     }
 
     /// Takes orders, and says what to do next.
@@ -84,6 +92,10 @@ impl Driver {
 
 impl Drop for Driver {
     fn drop(&mut self) {
-        self.outbox.notices.close();
+        if !self.done.process.is_forked() {
+            // Those who wait for events do not wait for the hook.
+            self.control.ended();
+            self.outbox.notices.close();
+        }
     }
 }

@@ -14,34 +14,35 @@ const GROUP: usize = 8;
 /// So many characters without a blank could be a key in base64; they are no word.
 const WORD: usize = 64;
 
-/// A text of others in one line of 200 characters at the most, [`masked`].
+/// A text of others in one line, cut at 200 characters and [`masked`].
 pub(crate) fn excerpt(text: &str) -> String {
     const LONGEST: usize = 200;
     // A key that begins within the one ends within the other.
     const WINDOW: usize = 2 * LONGEST;
-    let mut window: String = text.chars().take(WINDOW).collect();
-    if text.chars().nth(WINDOW).is_some() {
-        window.truncate(window.trim_end_matches(is_of_base64).len());
-    }
-    let shown = masked(&window).replace(|c: char| c.is_control(), " ");
-    shown.chars().take(LONGEST).collect()
+    let end = |chars| text.char_indices().nth(chars).map_or(text.len(), |(at, _)| at);
+    masked_until(&text[..end(WINDOW)], end(LONGEST)).replace(|c: char| c.is_control(), " ")
 }
 
 /// The text with `…` for all that could be the key: runs of 32 or more hexadecimal digits, also those
 /// that white space parts into groups of eight or more, and runs of 64 or more characters of base64.
 pub(crate) fn masked(text: &str) -> String {
+    masked_until(text, text.len())
+}
+
+/// The beginning of the text, masked with a look at the rest: nothing moves up into what is shown.
+fn masked_until(text: &str, until: usize) -> String {
     let mut secrets: Vec<Range<usize>> = hexadecimal(text);
     secrets.extend(runs(text, is_of_base64).filter(|run| run.len() >= WORD));
     secrets.sort_by_key(|secret| secret.start);
-    let (mut shown, mut end) = (String::with_capacity(text.len()), 0);
-    for secret in secrets {
+    let (mut shown, mut end) = (String::with_capacity(until), 0);
+    for secret in secrets.into_iter().take_while(|secret| secret.start < until) {
         if secret.start >= end {
             shown.push_str(&text[end..secret.start]);
             shown.push('…');
         }
         end = end.max(secret.end);
     }
-    shown + &text[end..]
+    shown + text.get(end..until).unwrap_or_default()
 }
 
 fn hexadecimal(text: &str) -> Vec<Range<usize>> {
@@ -116,6 +117,15 @@ mod tests {
                 let piece = ["5ec2e7c05", "nwvjmmu3y"].iter().find(|it| shown.contains(**it));
                 assert_eq!(piece, None, "{before}: {shown}");
             }
+        }
+    }
+
+    #[test]
+    fn what_is_masked_lets_no_piece_of_a_key_move_up() {
+        let key = "5ec2e7c0 ".repeat(8);
+        for before in 64..400 {
+            let shown = excerpt(&format!("{} {key}", "x".repeat(before)));
+            assert!(!shown.contains("5ec2e7c0"), "{before}: {shown}");
         }
     }
 

@@ -129,7 +129,8 @@ impl AsyncTelemetryClient {
     ///
     /// The last drain begins at once, even if the server asked for a pause. What could not be
     /// delivered in time is `pending` in the returned books. What is tracked from now on is dropped.
-    /// Dropping the future gives up the wait, not the drain.
+    /// Dropping the future gives up the wait, not the drain. On the thread of the hook for notices, it
+    /// does not wait: that could not wait for its own end.
     #[doc(alias = "stop_async")]
     pub async fn stop(mut self) -> Stats {
         if let Some(mut closing) = self.lifecycle.close(self.home.now()) {

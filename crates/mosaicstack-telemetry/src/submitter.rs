@@ -188,10 +188,10 @@ impl Submitter {
                 self.delays.reset();
                 self.outbox.counters.set_health(Health::Good);
                 let receipt = protocol::receipt(result.as_ref().map_or(&[], |it| it.body()));
-                let refused = delivery.accepted(&receipt);
+                let rejected = delivery.accepted(&receipt);
                 self.gate = None;
                 self.go_on(now);
-                self.reporter.accepted(count, refused, &receipt);
+                self.reporter.accepted(count, &rejected);
             }
             Verdict::Transient { retry_after } => {
                 self.outbox.counters.retried.add(1);

@@ -10,8 +10,8 @@ use serde::{
 /// Up to here, no two whole numbers are the same float.
 const EXACT: f64 = 9_007_199_254_740_991.0;
 
-/// A count that may be written as a float, as JSON Schema has integers (`2.0`, `2e3`). One that a
-/// float cannot hold exactly is refused.
+/// A count that may be written as a float, as JSON Schema has integers (`2.0`, `2e3`), up to where the
+/// next whole number could be read as the same float.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Count(pub(crate) u64);
 

@@ -34,8 +34,9 @@ impl fmt::Display for Fault {
 
 /// Everything that is wrong with a document or a value: at least one fault.
 ///
-/// Displays as a line a fault; control characters are escaped. Lists up to 100 faults and counts the rest; a message repeats only
-/// a short excerpt of what it was found in. Serializes as the sequence of the listed faults.
+/// Displays as a line a fault; control characters are escaped. Lists up to 100 faults and counts the
+/// rest; a message repeats only a short excerpt of what it was found in. Serializes as the sequence of
+/// the listed faults.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Faults {
     listed: Vec<Fault>,

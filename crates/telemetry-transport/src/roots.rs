@@ -23,11 +23,19 @@ pub struct RootCertificateError {
 impl Roots {
     /// Reads PEM with any number of certificates, or the DER of one.
     pub(crate) fn read(bytes: &[u8]) -> Result<Self, RootCertificateError> {
-        const BEGIN: &[u8] = b"-----BEGIN ";
-        let is_pem = bytes.windows(BEGIN.len()).any(|window| window == BEGIN);
-        let certificates: Vec<_> = if is_pem {
-            let certificates = CertificateDer::pem_slice_iter(bytes).collect::<Result<_, _>>();
-            certificates.map_err(|error| RootCertificateError::pem(&error))?
+        let certificates: Vec<_> = if count(bytes, b"-----BEGIN ") > 0 {
+            let certificates = CertificateDer::pem_slice_iter(bytes).collect::<Result<Vec<_>, _>>();
+            let certificates = certificates.map_err(|error| RootCertificateError::pem(&error))?;
+            // One that does not begin a line is passed over without a word: after a byte order mark, or
+            // after a file that ended without a line break.
+            let (read, all) = (certificates.len(), count(bytes, b"-----BEGIN CERTIFICATE-----"));
+            if read < all {
+                return Err(RootCertificateError::new(format!(
+                    "of {all} sections, {read} can be read: expected each \
+                     -----BEGIN CERTIFICATE----- at the beginning of a line"
+                )));
+            }
+            certificates
         } else {
             vec![CertificateDer::from(bytes.to_vec())]
         };
@@ -59,6 +67,11 @@ impl Roots {
         }
         Ok(store)
     }
+}
+
+/// How often it occurs.
+fn count(bytes: &[u8], marker: &[u8]) -> usize {
+    bytes.windows(marker.len()).filter(|window| *window == marker).count()
 }
 
 impl RootCertificateError {
@@ -140,6 +153,9 @@ mod tests {
             (&good.replace("-----END CERTIFICATE-----", ""), "without its line -----END"),
             (&good.replace("\nMII", "\n!!!"), "no base64"),
             (&format!("{good}{}", pem(b"none")), "certificate 2 of 2 cannot be used"),
+            (&format!("{}{good}", good.trim_end()), "of 2 sections, 1 can be read"),
+            (&format!("\u{feff}{good}{good}"), "of 2 sections, 1 can be read"),
+            (&format!("\u{feff}{good}"), "of 1 sections, 0 can be read"),
         ] {
             let error = Roots::read(bad.as_bytes()).unwrap_err().to_string();
             assert!(error.starts_with("the root certificates cannot be used: "), "{error}");

@@ -176,6 +176,29 @@ fn a_panic_that_was_caught_is_told() {
 }
 
 #[test]
+fn a_flush_after_the_end_of_the_runtime_does_not_wait_for_the_hook() {
+    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+    let (hook, release, told) = stuck();
+    let config = eager(URL).on_notice(hook).shutdown_timeout(Duration::ZERO).build().unwrap();
+    let client = runtime.block_on(async {
+        let client =
+            AsyncTelemetryClient::with_transport(config, |_: Request| async { Ok(status(200)) });
+        track(&client.handle(), 1);
+        client.flush(AMPLE).await.unwrap();
+        client
+    });
+    told.recv_timeout(AMPLE).unwrap();
+    drop(runtime);
+    track(&client.handle(), 1);
+    let (flushed, client) = returned(move || {
+        let other = Builder::new_current_thread().build().unwrap();
+        (other.block_on(client.flush(10 * AMPLE)), client)
+    });
+    flushed.expect_err("nobody sends");
+    drop((client, release));
+}
+
+#[test]
 fn it_is_the_same_on_tokio() {
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
     let (hook, release, told) = stuck();

@@ -172,9 +172,12 @@ impl TelemetryConfigBuilder {
     /// it.
     ///
     /// It runs on a thread of the client's own, one notice after the other, so that it may take its
-    /// time, panic, and use the client: nothing waits for it but [`stop`], until its deadline, for the
-    /// last notices to be told. If it is so slow that 1,000 notices wait, further ones are lost, and
-    /// it is told how many.
+    /// time, panic, and use the client: nothing waits for it but [`stop`] and dropping a
+    /// [`TelemetryClient`](crate::TelemetryClient), until their deadline, for the last notices to be
+    /// told. In the hook itself, these two return at once. If it is so slow that 1,000 notices wait,
+    /// beside those that it is about to be told, further ones are lost, and it is told how many. (In a
+    /// driver of one's own, it runs on the driver's thread:
+    /// [`with_submitter`](crate::TelemetryHandle::with_submitter).)
     ///
     /// ```
     /// use mosaicstack_telemetry::{Notice, TelemetryConfig};

@@ -1,8 +1,8 @@
 //! A batch under way.
 
-use std::{collections::HashSet, fmt, sync::Arc};
+use std::{collections::HashMap, fmt, sync::Arc};
 
-use telemetry_model::{BatchReceipt, TaskCompletionEvent};
+use telemetry_model::{BatchReceipt, EventResult, TaskCompletionEvent};
 use telemetry_queue::Batch;
 use uuid::Uuid;
 
@@ -47,12 +47,13 @@ impl Delivery {
         if let [event] = self.batch() { Some(event) } else { None }
     }
 
-    /// Books the batch as taken, but for the events that the receipt rejects; returns how many.
-    pub(super) fn accepted(mut self, receipt: &BatchReceipt) -> usize {
-        let Some(batch) = self.batch.take() else { return 0 };
+    /// Books the batch as taken, but for the events that the receipt rejects; returns what it says
+    /// of each of those, if it does.
+    pub(super) fn accepted(mut self, receipt: &BatchReceipt) -> Vec<Option<&EventResult>> {
+        let Some(batch) = self.batch.take() else { return Vec::new() };
         let (count, rejected) = (batch.len(), rejected(&batch, receipt));
-        let other = (&self.outbox.counters.rejected, rejected);
-        self.outbox.commit(batch, count - rejected, other);
+        let other = (&self.outbox.counters.rejected, rejected.len());
+        self.outbox.commit(batch, count - rejected.len(), other);
         rejected
     }
 
@@ -88,13 +89,21 @@ impl fmt::Debug for Delivery {
     }
 }
 
-/// How many events of the batch the receipt rejects: those that it names, or as many as it says if
-/// that is more; never more than there are.
-fn rejected(batch: &[Event], receipt: &BatchReceipt) -> usize {
-    let results = receipt.results.iter().filter(|result| result.is_rejected());
-    let unnamed = results.clone().filter(|result| result.event_id.is_none()).count();
-    let named: HashSet<Uuid> = results.filter_map(|result| result.event_id).collect();
-    let found = batch.iter().filter(|event| named.contains(&event.event_id)).count();
-    let said = usize::try_from(receipt.rejected).unwrap_or(usize::MAX);
-    said.max(found + unnamed).min(batch.len())
+/// Which events of the batch the receipt rejects: those that it names, or as many as it says if that
+/// is more; never more than there are. What it says of events that are not in the batch, or says
+/// again, is of no other event.
+fn rejected<'a>(batch: &[Event], receipt: &'a BatchReceipt) -> Vec<Option<&'a EventResult>> {
+    let results = || receipt.results.iter().filter(|result| result.is_rejected());
+    let mut named: HashMap<Uuid, &EventResult> = HashMap::new();
+    for result in results() {
+        if let Some(id) = result.event_id {
+            named.entry(id).or_insert(result);
+        }
+    }
+    let found = batch.iter().filter_map(|event| named.get(&event.event_id).copied());
+    let unnamed = results().filter(|result| result.event_id.is_none());
+    let mut rejected: Vec<_> = found.chain(unnamed).take(batch.len()).map(Some).collect();
+    let said = usize::try_from(receipt.rejected).unwrap_or(usize::MAX).min(batch.len());
+    rejected.resize(said.max(rejected.len()), None);
+    rejected
 }

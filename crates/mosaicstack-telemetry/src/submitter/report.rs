@@ -1,8 +1,9 @@
-//! What is said: each thing once per spell in the log, each answer in a notice, and never the key.
+//! What is said: each thing once per spell in the log, each answer that settles or defers events in a
+//! notice, and never the key.
 
 use std::{sync::Arc, time::Instant};
 
-use telemetry_model::{BatchReceipt, EventResult};
+use telemetry_model::EventResult;
 use telemetry_transport::{Response, TransportError};
 use tracing::{debug, info, warn};
 use uuid::Uuid;
@@ -58,25 +59,24 @@ impl Reporter {
         info!(target: LOG_TARGET, "[DRY RUN] Would submit batch of {count} events to {uri}");
     }
 
-    /// `refused` of the events were refused, which the receipt may or may not name.
-    pub(super) fn accepted(&mut self, count: usize, refused: usize, receipt: &BatchReceipt) {
-        let events = count - refused;
+    /// For each event that was rejected, what the receipt says of it.
+    pub(super) fn accepted(&mut self, count: usize, rejected: &[Option<&EventResult>]) {
+        let events = count - rejected.len();
         if events > 0 {
             self.tell(|| Notice::Delivered { events });
         }
-        let rejected: Vec<_> = receipt.results.iter().filter(|it| it.is_rejected()).collect();
-        for index in 0..refused {
-            let result = rejected.get(index);
+        for result in rejected {
             let event_id = result.and_then(|result| result.event_id);
-            self.tell(|| Notice::Rejected { event_id, reason: reason(result.copied()) });
+            self.tell(|| Notice::Rejected { event_id, reason: reason(*result) });
         }
         debug!(target: LOG_TARGET, "submitted batch of {count} events");
         if std::mem::take(&mut self.refused) {
             info!(target: LOG_TARGET, "the server takes events again");
         }
         for result in rejected.iter().take(MAX_TOLD) {
-            let id = result.event_id.map_or_else(|| "without id".into(), |id| id.to_string());
-            let reason = reason(Some(result));
+            let id = result.and_then(|result| result.event_id);
+            let id = id.map_or_else(|| "without id".into(), |id| id.to_string());
+            let reason = reason(*result);
             warn!(target: LOG_TARGET, "the server rejected event {id}: {reason}");
         }
         if rejected.len() > MAX_TOLD {

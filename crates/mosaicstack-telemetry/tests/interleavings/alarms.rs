@@ -48,7 +48,9 @@ fn alarms_of_two_threads_ring() {
         let (alarms, rings) = (Arc::<AlarmClock>::default(), Arc::<Rings>::default());
         let other = beside({
             let (alarms, waker) = (Arc::clone(&alarms), Waker::from(Arc::clone(&rings)));
-            move || drop(alarms.set(clock::now(), waker))
+            move || {
+                let _ = alarms.set(clock::now(), waker);
+            }
         });
         alarms.set(clock::now(), Waker::from(Arc::clone(&rings)));
         rings.wait_for(2);

@@ -3,7 +3,7 @@
 //! At level TRACE, ureq-proto logs every byte of a request as it writes it. What it is given to write
 //! is asterisks; the key takes their place between there and the socket.
 
-use std::{cell::RefCell, ops::Range};
+use std::{cell::RefCell, mem::ManuallyDrop, ops::Range};
 
 use http::{HeaderValue, header::AUTHORIZATION};
 use ureq::{
@@ -15,13 +15,21 @@ use crate::Request;
 
 thread_local! {
     /// The key of the request that this thread sends, until it is on its way. ureq sends on the
-    /// thread that calls it.
-    static KEY: RefCell<Option<HeaderValue>> = const { RefCell::new(None) };
+    /// thread that calls it. Never dropped, so that it is there while the thread's other values are;
+    /// whoever fills it empties it.
+    static KEY: ManuallyDrop<RefCell<Option<HeaderValue>>> =
+        const { ManuallyDrop::new(RefCell::new(None)) };
+}
+
+fn replace(key: Option<HeaderValue>) -> Option<HeaderValue> {
+    KEY.with(|place| place.replace(key))
 }
 
 /// Holds a request's key back, while it exists and until it is on its way.
-#[derive(Debug)]
-pub(super) struct Veil(());
+pub(super) struct Veil {
+    /// The key of the request in whose middle this one is sent, by a logger of ureq's say.
+    outer: Option<HeaderValue>,
+}
 
 impl Veil {
     pub(super) fn over(request: &mut Request) -> Self {
@@ -29,14 +37,13 @@ impl Veil {
             let stars = HeaderValue::try_from("*".repeat(value.len()));
             std::mem::replace(value, stars.unwrap_or_else(|_| HeaderValue::from_static("*")))
         });
-        KEY.set(key);
-        Self(())
+        Self { outer: replace(key) }
     }
 }
 
 impl Drop for Veil {
     fn drop(&mut self) {
-        KEY.take();
+        replace(self.outer.take());
     }
 }
 
@@ -88,10 +95,14 @@ impl<T: Transport> Transport for Unveiled<T> {
 
 /// Puts the key into a head that is about to be sent, once, and says where.
 fn unveil(output: &mut [u8]) -> Option<Range<usize>> {
-    KEY.with_borrow_mut(|key| {
+    KEY.with(|place| {
+        let mut key = place.borrow_mut();
         let length = key.as_ref()?.len();
-        let line = format!("\r\n{AUTHORIZATION}: {}\r\n", "*".repeat(length));
-        let at = output.windows(line.len()).position(|window| window == line.as_bytes())?;
+        let line = format!("{AUTHORIZATION}: {}\r\n", "*".repeat(length));
+        let begins = |at: usize| at == 0 || output[..at].ends_with(b"\r\n");
+        // A head that is larger than ureq's buffer comes in pieces of whole lines.
+        let mut windows = output.windows(line.len()).enumerate();
+        let (at, _) = windows.find(|(at, it)| *it == line.as_bytes() && begins(*at))?;
         let start = at + line.len() - 2 - length;
         output[start..start + length].copy_from_slice(key.take()?.as_bytes());
         Some(start..start + length)
@@ -100,6 +111,8 @@ fn unveil(output: &mut [u8]) -> Option<Range<usize>> {
 
 #[cfg(test)]
 mod tests {
+    use std::{panic, sync::mpsc, thread};
+
     use super::*;
 
     #[test]
@@ -116,9 +129,46 @@ mod tests {
         assert!(head.ends_with(b"\r\nauthorization: Bearer key\r\n\r\n"));
         let mut body = b"\r\nauthorization: **********\r\n".to_vec();
         assert_eq!(unveil(&mut body), None);
-        let _other = Veil::over(&mut Request::default());
-        assert!(KEY.take().is_none());
         drop(veil);
+        assert_eq!(replace(None), None);
+    }
+
+    #[test]
+    fn a_head_in_two_pieces_has_the_key() {
+        let mut request = Request::default();
+        request.headers_mut().insert(AUTHORIZATION, HeaderValue::from_static("Bearer key"));
+        let _veil = Veil::over(&mut request);
+        assert_eq!(unveil(&mut b"POST / HTTP/1.1\r\nhost: a\r\n".to_vec()), None);
+        let mut rest = b"authorization: **********\r\n\r\n".to_vec();
+        assert!(unveil(&mut rest).is_some());
+        assert_eq!(rest, b"authorization: Bearer key\r\n\r\n");
+    }
+
+    #[test]
+    fn a_request_in_the_middle_of_another_has_its_own_key_or_none() {
+        let with_key = |key: &'static str| {
+            let mut request = Request::default();
+            request.headers_mut().insert(AUTHORIZATION, HeaderValue::from_static(key));
+            request
+        };
+        let sent = |key: &str| {
+            let stars = "*".repeat(key.len());
+            let mut head =
+                format!("POST / HTTP/1.1\r\nauthorization: {stars}\r\n\r\n").into_bytes();
+            unveil(&mut head).map(|place| head[place] == *key.as_bytes())
+        };
+        let outer = Veil::over(&mut with_key("Bearer one"));
+        {
+            let _public = Veil::over(&mut Request::default());
+            assert_eq!(sent("Bearer one"), None);
+        }
+        {
+            let _inner = Veil::over(&mut with_key("Bearer two"));
+            assert_eq!(sent("Bearer two"), Some(true));
+        }
+        assert_eq!(sent("Bearer one"), Some(true));
+        drop(outer);
+        assert_eq!(replace(None), None);
     }
 
     #[test]
@@ -126,6 +176,28 @@ mod tests {
         let mut request = Request::default();
         request.headers_mut().insert(AUTHORIZATION, "Bearer key".parse().unwrap());
         drop(Veil::over(&mut request));
-        assert!(KEY.take().is_none());
+        assert_eq!(replace(None), None);
+    }
+
+    #[test]
+    fn a_request_can_be_sent_while_the_values_of_its_thread_are_dropped() {
+        struct Late(mpsc::Sender<bool>);
+        impl Drop for Late {
+            fn drop(&mut self) {
+                let send = || drop(Veil::over(&mut Request::default()));
+                let _ = self.0.send(panic::catch_unwind(send).is_ok());
+            }
+        }
+        thread_local! {
+            static LATE: RefCell<Option<Late>> = const { RefCell::new(None) };
+        }
+        let (sender, sent) = mpsc::channel();
+        let thread = thread::spawn(move || {
+            // First in, last out.
+            LATE.set(Some(Late(sender)));
+            drop(Veil::over(&mut Request::default()));
+        });
+        thread.join().unwrap();
+        assert_eq!(sent.recv(), Ok(true));
     }
 }
