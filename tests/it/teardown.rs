@@ -1,9 +1,9 @@
 //! Flushing, stopping and dropping return by their deadline, whatever the server does.
 
 mod nonblocking;
+mod servers;
 
 use std::{
-    any::Any,
     sync::{
         Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -17,10 +17,10 @@ use mosaicstack_telemetry::{
     Request, Response, TelemetryClient, TelemetryConfigBuilder, Transport, TransportError,
     UreqTransport,
 };
-use telemetry_collector::{Answer, Fault};
 use telemetry_tests::{config, evidence, status, track};
 
-use crate::blocking::{ABSENT, AMPLE, collector, returned};
+use self::servers::{SERVERS, Start};
+use crate::blocking::{AMPLE, returned};
 
 /// How much later than its deadline a call may return.
 const SLACK: Duration = Duration::from_millis(50);
@@ -35,32 +35,6 @@ fn events() -> usize {
 
 const DEADLINES: [Duration; 3] =
     [Duration::ZERO, Duration::from_millis(50), Duration::from_secs(1)];
-
-/// A server's URL, and what keeps it alive.
-type Server = (String, Box<dyn Any + Send>);
-
-type Start = fn() -> Server;
-
-/// Each kind of server, and how to start it.
-const SERVERS: [(&str, Start); 15] = [
-    ("healthy", || scripted(Answer::normal())),
-    ("slow", || scripted(Answer::normal().delay(Duration::from_millis(33)))),
-    ("absent", absent),
-    ("silent", || scripted(Answer::never())),
-    ("trickling", || {
-        scripted(Answer::normal().body_size(1_000_000).pace(1, Duration::from_millis(5)))
-    }),
-    ("sending a byte a second", || scripted(Answer::normal().pace(1, Duration::from_secs(1)))),
-    ("sending 1 GiB", || scripted(Answer::normal().body_size(1 << 30))),
-    ("sending headers without end", || scripted(Answer::normal().endless_head())),
-    ("silent in the handshake", silent_in_the_handshake),
-    ("busy", || scripted(Answer::status(503))),
-    ("pausing", || scripted(Answer::status(503).header("retry-after", "600"))),
-    ("urging", || scripted(Answer::status(503).header("retry-after", "0"))),
-    ("refusing the key", || scripted(Answer::status(403))),
-    ("refusing events", || scripted(Answer::status(400))),
-    ("closing", || scripted(Answer::close())),
-];
 
 /// Calls a client with a deadline, which is that of its configuration too.
 type Call = fn(TelemetryClient, Duration) -> Option<TelemetryClient>;
@@ -84,28 +58,6 @@ fn stop(client: TelemetryClient, _: Duration) -> Option<TelemetryClient> {
     let stats = client.stop();
     assert!(stats.is_balanced(), "{stats:?}");
     None
-}
-
-/// A collector that gives the same answer to all.
-fn scripted(answer: Answer) -> Server {
-    faulty(answer.into())
-}
-
-fn faulty(fault: Fault) -> Server {
-    let collector = collector();
-    collector.fault(fault);
-    (collector.url().to_owned(), Box::new(collector))
-}
-
-/// A server that says nothing, not even how it would like to encrypt.
-fn silent_in_the_handshake() -> Server {
-    let (url, alive) = faulty(Fault::delay_before_reading(Duration::from_secs(3600)));
-    (url.replace("http://", "https://"), alive)
-}
-
-/// A port on which nobody listens, and that no collector can be given.
-fn absent() -> Server {
-    (ABSENT.to_owned(), Box::new(()))
 }
 
 #[expect(clippy::disallowed_methods, reason = "the deadlines are those of the real clock")]

@@ -1,0 +1,55 @@
+//! The servers of the matrix.
+
+use std::{any::Any, time::Duration};
+
+use telemetry_collector::{Answer, Fault};
+
+use crate::blocking::{ABSENT, collector};
+
+/// A server's URL, and what keeps it alive.
+pub(super) type Server = (String, Box<dyn Any + Send>);
+
+pub(super) type Start = fn() -> Server;
+
+/// Each kind of server, and how to start it.
+pub(super) const SERVERS: [(&str, Start); 15] = [
+    ("healthy", || scripted(Answer::normal())),
+    ("slow", || scripted(Answer::normal().delay(Duration::from_millis(33)))),
+    ("absent", absent),
+    ("silent", || scripted(Answer::never())),
+    ("trickling", || {
+        scripted(Answer::normal().body_size(1_000_000).pace(1, Duration::from_millis(5)))
+    }),
+    ("sending a byte a second", || scripted(Answer::normal().pace(1, Duration::from_secs(1)))),
+    ("sending 1 GiB", || scripted(Answer::normal().body_size(1 << 30))),
+    ("sending headers without end", || scripted(Answer::normal().endless_head())),
+    ("silent in the handshake", silent_in_the_handshake),
+    ("busy", || scripted(Answer::status(503))),
+    ("pausing", || scripted(Answer::status(503).header("retry-after", "600"))),
+    ("urging", || scripted(Answer::status(503).header("retry-after", "0"))),
+    ("refusing the key", || scripted(Answer::status(403))),
+    ("refusing events", || scripted(Answer::status(400))),
+    ("closing", || scripted(Answer::close())),
+];
+
+/// A collector that gives the same answer to all.
+fn scripted(answer: Answer) -> Server {
+    faulty(answer.into())
+}
+
+fn faulty(fault: Fault) -> Server {
+    let collector = collector();
+    collector.fault(fault);
+    (collector.url().to_owned(), Box::new(collector))
+}
+
+/// A server that says nothing, not even how it would like to encrypt.
+fn silent_in_the_handshake() -> Server {
+    let (url, alive) = faulty(Fault::delay_before_reading(Duration::from_secs(3600)));
+    (url.replace("http://", "https://"), alive)
+}
+
+/// A port on which nobody listens, and that no collector can be given.
+fn absent() -> Server {
+    (ABSENT.to_owned(), Box::new(()))
+}
