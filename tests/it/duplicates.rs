@@ -124,9 +124,12 @@ impl Random {
 }
 
 /// Answers that leave no doubt, one of them a connection that is closed after its answer.
-const CLEAR: [fn() -> Answer; 9] = [
+const CLEAR: [fn() -> Answer; 11] = [
     Answer::normal,
     Answer::normal,
+    // What is said of the events is not readable, but they were taken.
+    || Answer::normal().body(""),
+    || Answer::normal().body("<html>"),
     || Answer::status(503),
     || Answer::status(500),
     || Answer::status(429).header("retry-after", "0"),

@@ -2,7 +2,11 @@
 
 use std::{sync::LazyLock, time::Duration};
 
-use telemetry_tests::fleet::{Fleet, Launch, Outage, Report};
+use telemetry_tests::{
+    Simulation, config,
+    fleet::{Fleet, Launch, Outage, Report},
+    status, track,
+};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -32,10 +36,16 @@ fn a_busy_server_is_asked_four_times_a_cycle_and_not_by_all_at_once() {
 
 #[test]
 fn clients_that_start_at_once_are_spread_from_the_first_interval_on() {
-    let report = &*BUSY;
-    let first: Vec<u32> = report.minutes()[..5].to_vec();
-    let mean = first.iter().sum::<u32>() / 5;
-    assert!(first.iter().all(|count| *count <= 2 * mean + 5), "{first:?}");
+    let config = config("https://example.com").interval_jitter(true).build().unwrap();
+    let mut minutes = [0; 5];
+    for seed in 0..200 {
+        let mut simulation = Simulation::seeded(&config, seed);
+        track(&simulation.handle, 1);
+        simulation.run_until(config.submit_interval(), |_| Ok(status(200)));
+        let minute = simulation.sent[0].at.as_secs() / 60;
+        minutes[usize::try_from(minute).unwrap().min(4)] += 1;
+    }
+    assert!(minutes.iter().all(|count| (20..=60).contains(count)), "{minutes:?}");
 }
 
 #[test]

@@ -108,9 +108,12 @@ impl Case {
         track(&handle, events());
         drop(machine);
 
-        let start = now();
-        let client = (self.call)(client, self.deadline);
-        let took = start.elapsed();
+        let (call, deadline) = (self.call, self.deadline);
+        let (client, took) = returned(move || {
+            let start = now();
+            let client = call(client, deadline);
+            (client, start.elapsed())
+        });
 
         drop((alive, client, hook));
         // Disconnected when an attempt that was left to itself is over, too.

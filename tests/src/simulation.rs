@@ -56,12 +56,14 @@ pub enum Next {
 
 impl Simulation {
     /// Starts at time 0.
-    #[expect(clippy::disallowed_methods, reason = "an instant can only be had from the clock")]
     pub fn new(config: &TelemetryConfig) -> Self {
-        Self::seeded(config, 7, Instant::now())
+        Self::seeded(config, 7)
     }
 
-    fn seeded(config: &TelemetryConfig, seed: u64, now: Instant) -> Self {
+    /// The same with another seed.
+    #[expect(clippy::disallowed_methods, reason = "an instant can only be had from the clock")]
+    pub fn seeded(config: &TelemetryConfig, seed: u64) -> Self {
+        let now = Instant::now();
         let woken = Arc::<AtomicUsize>::default();
         let wake = {
             let woken = Arc::clone(&woken);

@@ -113,6 +113,19 @@ fn the_last_notices_are_told_before_the_client_has_stopped() {
 }
 
 #[test]
+fn a_stop_does_not_wait_for_a_hook_that_is_idle() {
+    let (tell, told) = mpsc::channel();
+    let hook = move |notice: &Notice| tell.send(notice.clone()).expect("somebody listens");
+    let config = eager(URL).on_notice(hook).shutdown_timeout(5 * AMPLE).build().unwrap();
+    let client = TelemetryClient::with_transport(config, |_: Request| Ok(status(200)));
+    track(&client.handle(), 1);
+    client.flush(AMPLE).unwrap();
+    assert_eq!(told.recv_timeout(AMPLE), Ok(Notice::Delivered { events: 1 }));
+    returned(|| client.stop());
+    assert_eq!(told.recv_timeout(AMPLE), Err(RecvTimeoutError::Disconnected));
+}
+
+#[test]
 fn a_hook_may_use_its_client() {
     let place = Arc::new(Mutex::new(None::<TelemetryClient>));
     let (tell, told) = mpsc::channel();

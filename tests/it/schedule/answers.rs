@@ -24,6 +24,17 @@ fn a_refused_configuration_is_said_once_and_tried_once_a_cycle() {
 }
 
 #[test]
+fn full_batches_do_not_ask_a_server_that_refuses() {
+    let mut simulation = simulation();
+    track(&simulation.handle, 5);
+    simulation.run_until(INTERVAL, |_| Ok(status(403)));
+    assert_eq!(times(&simulation), [INTERVAL]);
+    track(&simulation.handle, 500);
+    let Next::Waits(until) = simulation.step() else { panic!("it asks at once") };
+    assert_eq!(until, 2 * INTERVAL);
+}
+
+#[test]
 fn a_transport_that_cannot_work_is_a_configuration_too() {
     let mut simulation = simulation();
     track(&simulation.handle, 1);

@@ -4,11 +4,12 @@ use std::{future::poll_fn, sync::MutexGuard, task::Poll, time::Duration};
 
 use mosaicstack_telemetry::{AsyncTelemetryClient, TelemetryConfig, TelemetryHandle};
 use telemetry_tests::{config, track};
-use tokio::{runtime::Builder, task};
+use tokio::{runtime::Builder, task, time};
 
 use super::{
     MACHINE, SERVERS, Start, a_share, all_in_time, events, hooked, now, told, with_and_without_hook,
 };
+use crate::blocking::AMPLE;
 
 #[derive(Clone, Copy, Debug)]
 enum Call {
@@ -74,7 +75,8 @@ impl Case {
         let config = config(&url).early_flush(self.is_under_way).shutdown_timeout(self.deadline);
         let (config, hook) = hooked(config.max_queue_size(events()), self.has_stuck_hook);
         let config = config.build().expect("a configuration");
-        let (took, handle) = runtime.block_on(self.call(config, machine));
+        let call = async { time::timeout(AMPLE, self.call(config, machine)).await };
+        let (took, handle) = runtime.block_on(call).expect("it returns");
         drop((alive, runtime, hook));
         let stats = handle.stats();
         assert_eq!(stats.tracked, events() as u64);

@@ -1,11 +1,12 @@
 //! Clients that are started and ended in a row.
 
+use mosaicstack_telemetry::{AsyncTelemetryClient, TelemetryClient};
 use tokio::{runtime::Runtime, task};
 
 use super::{
     Case, Setting,
     resources::{Resources, resident},
-    setting::{all_delivered, current_thread, multi_thread},
+    setting::{all_delivered, built, current_thread, multi_thread},
 };
 use crate::{evidence::scale, track};
 
@@ -19,7 +20,7 @@ const SLACK: u64 = 8 * 1024;
 /// How many clients come before the memory is looked at: until then, the allocator spreads.
 const WARM_UP: u64 = 200;
 
-pub(super) const CASES: [Case; 5] = [
+pub(super) const CASES: [Case; 7] = [
     Case::new("1,000 clients are started and stopped", |it| {
         in_a_row(|| {
             let client = it.client();
@@ -53,6 +54,28 @@ pub(super) const CASES: [Case; 5] = [
             runtime.block_on(async {
                 let client = it.tokio_client();
                 track(&client.handle(), 1);
+            });
+            no_task_is_left(&runtime);
+        });
+    })
+    .delivers_any(),
+    Case::new("1,000 clients with a hook are started and stopped", |it| {
+        in_a_row(|| {
+            let config = built(it.config().on_notice(|_| {}));
+            let client = TelemetryClient::start(config);
+            track(&client.handle(), 1);
+            all_delivered(&client.stop());
+        });
+    })
+    .delivers_any(),
+    Case::new("1,000 clients on tokio with a hook are started and stopped", |it| {
+        let runtime = multi_thread();
+        in_a_row(|| {
+            runtime.block_on(async {
+                let config = built(it.config().on_notice(|_| {}));
+                let client = AsyncTelemetryClient::start(config);
+                track(&client.handle(), 1);
+                all_delivered(&client.stop().await);
             });
             no_task_is_left(&runtime);
         });
