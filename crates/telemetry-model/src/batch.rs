@@ -80,8 +80,8 @@ const MAX_ERROR_JSON: usize = 4 * 1024;
 /// optional, one of another type is as if absent, and unknown keys are ignored. A client takes any
 /// 2xx answer as acceptance, whatever its body.
 ///
-/// Reading takes little more memory than the text itself, whatever stands in it: of the results, as
-/// many are read as a batch has events.
+/// Reading, which only `serde_json` can do, takes little more memory than the text itself, whatever
+/// stands in it: of the results, as many are read as a batch can have events.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]
