@@ -189,6 +189,8 @@ fn run(seed: u64, kind: Kind, is_ambiguous: bool, sums: &mut Sums) {
 
     let policy = RetryPolicy {
         initial_backoff: Duration::from_millis(1),
+        // Twenty failures in a row would double it to minutes.
+        max_backoff: Duration::from_millis(10),
         max_retries: 100,
         ..RetryPolicy::default()
     };
