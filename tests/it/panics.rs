@@ -13,7 +13,7 @@ use mosaicstack_telemetry::{
     Request, Response, Stats, TelemetryConfig, TelemetryConfigBuilder, TelemetryHandle,
     TransportError,
 };
-use telemetry_tests::{events, status, track};
+use telemetry_tests::{events, evidence, status, track};
 use uuid::Uuid;
 
 use crate::blocking::eager;
@@ -194,4 +194,21 @@ impl Tour {
 fn outcome(stats: Stats) -> (u64, u64, u64, u64, u64) {
     assert!(stats.is_balanced());
     (stats.delivered, stats.rejected, stats.evicted, stats.pending, stats.requests)
+}
+
+/// Takes tours in which the log panics once, at each of its lines in turn, of which there are at least
+/// so many; returns how often it did. `tour` panics at a line, if at any, and counts the lines.
+fn at_each_line(least: usize, tour: impl Fn(Tour, Option<usize>) -> (Stats, usize)) -> u64 {
+    let mut panics = 0;
+    for seed in 0..evidence::scale(1, 100) {
+        let it = Tour { seed };
+        let (clean, lines) = tour(it, None);
+        assert!(lines >= least, "{lines}");
+        for line in 1..=lines {
+            let (stats, _) = tour(it, Some(line));
+            assert_eq!((outcome(stats), stats.panics), (outcome(clean), 1), "{it:?} line {line}");
+            panics += stats.panics;
+        }
+    }
+    panics
 }

@@ -19,7 +19,7 @@ mod secret;
 
 use std::{fs, io, path::PathBuf, time::Instant};
 
-pub use self::mutation::Mutator;
+pub use self::mutation::{Mutator, places};
 
 /// Something that reads what others have written.
 #[derive(Clone, Copy, Debug)]

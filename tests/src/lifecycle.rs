@@ -12,7 +12,7 @@ mod runtimes;
 mod setting;
 
 use self::resources::Resources;
-pub use self::setting::Setting;
+pub use self::setting::{Setting, park_on};
 
 /// One thing that a program does.
 #[derive(Clone, Copy, Debug)]

@@ -2,9 +2,7 @@
 
 use std::{
     future,
-    pin::pin,
-    sync::{Arc, Mutex, mpsc},
-    task::{Context, Poll, Wake, Waker},
+    sync::{Mutex, mpsc},
     thread,
     time::Duration,
 };
@@ -14,7 +12,7 @@ use mosaicstack_telemetry::{
     TaskType, TransportError,
 };
 use telemetry_collector::Answer;
-use telemetry_tests::{Log, config, track};
+use telemetry_tests::{Log, config, lifecycle::park_on, track};
 use tokio::runtime::Builder;
 
 use super::{client, current_thread, multi_thread};
@@ -35,24 +33,6 @@ fn silent_client(shutdown_timeout: Duration) -> AsyncTelemetryClient {
 /// Waits for a future on a runtime that has neither timers nor I/O.
 fn block_on<T>(future: impl Future<Output = T>) -> T {
     Builder::new_current_thread().build().expect("a runtime").block_on(future)
-}
-
-/// Waits for a future without any runtime.
-pub(super) fn park_on<T>(future: impl Future<Output = T>) -> T {
-    struct Unpark(thread::Thread);
-    impl Wake for Unpark {
-        fn wake(self: Arc<Self>) {
-            self.0.unpark();
-        }
-    }
-    let waker = Waker::from(Arc::new(Unpark(thread::current())));
-    let (mut future, mut cx) = (pin!(future), Context::from_waker(&waker));
-    loop {
-        match future.as_mut().poll(&mut cx) {
-            Poll::Ready(value) => return value,
-            Poll::Pending => thread::park(),
-        }
-    }
 }
 
 /// Flushes and stops on a runtime of another kind.

@@ -11,10 +11,10 @@ use std::{
 use mosaicstack_telemetry::{
     AsyncTelemetryClient, Complexity, PredictionQuery, Provider, Response, TaskType, TransportError,
 };
-use telemetry_tests::{config, track};
+use telemetry_tests::{config, lifecycle::park_on, track};
 use tokio::sync::Semaphore;
 
-use super::{current_thread, multi_thread, on_each_runtime, runtimes::park_on};
+use super::{current_thread, multi_thread, on_each_runtime};
 use crate::blocking::{AMPLE, returned};
 
 const URL: &str = "https://example.com";

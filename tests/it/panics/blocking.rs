@@ -8,7 +8,7 @@ use std::{
 use mosaicstack_telemetry::{Request, Stats, TelemetryClient};
 use telemetry_tests::{Fuse, evidence, track};
 
-use super::{Case, Point, Server, Tour, outcome};
+use super::{Case, Point, Server, Tour, at_each_line};
 use crate::blocking::AMPLE;
 
 #[test]
@@ -76,16 +76,6 @@ fn tour(tour: Tour, line: Option<usize>) -> (Stats, usize) {
 
 #[test]
 fn a_panic_of_the_log_costs_nothing() {
-    let mut panics = 0;
-    for seed in 0..evidence::scale(1, 100) {
-        let it = Tour { seed };
-        let (clean, lines) = tour(it, None);
-        assert!(lines >= 10, "{lines}");
-        for line in 1..=lines {
-            let (stats, _) = tour(it, Some(line));
-            assert_eq!((outcome(stats), stats.panics), (outcome(clean), 1), "{it:?} line {line}");
-            panics += stats.panics;
-        }
-    }
+    let panics = at_each_line(10, tour);
     evidence::tried("R11", format_args!("each line of the thread's log: {panics} panics"));
 }

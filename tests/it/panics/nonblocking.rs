@@ -11,7 +11,7 @@ use mosaicstack_telemetry::{AsyncTelemetryClient, Request, Response, Stats, Tran
 use telemetry_tests::{Fuse, evidence, status, track};
 use tokio::{runtime::Builder, time};
 
-use super::{Case, Point, Server, Tour, outcome, resume};
+use super::{Case, Point, Server, Tour, at_each_line, resume};
 use crate::blocking::AMPLE;
 
 fn in_virtual_time<T>(test: impl Future<Output = T>) -> T {
@@ -108,17 +108,7 @@ fn tour(tour: Tour, line: Option<usize>) -> (Stats, usize) {
 
 #[test]
 fn a_panic_of_the_log_costs_nothing() {
-    let mut panics = 0;
-    for seed in 0..evidence::scale(1, 100) {
-        let it = Tour { seed };
-        let (clean, lines) = tour(it, None);
-        assert!(lines >= 12, "{lines}");
-        for line in 1..=lines {
-            let (stats, _) = tour(it, Some(line));
-            assert_eq!((outcome(stats), stats.panics), (outcome(clean), 1), "{it:?} line {line}");
-            panics += stats.panics;
-        }
-    }
+    let panics = at_each_line(12, tour);
     evidence::tried("R11", format_args!("each line of the task's log: {panics} panics"));
 }
 

@@ -3,6 +3,7 @@
 use proptest::{collection::vec, prelude::*, sample::Index};
 use serde_json::{Map, Value, json};
 use telemetry_model::TaskCompletionEvent;
+use telemetry_tests::fuzz::places;
 
 use super::{Body, corpus};
 
@@ -69,25 +70,6 @@ fn others() -> impl Strategy<Value = Value> {
         Just(json!({})),
         Just(json!({ "median": 1 })),
     ]
-}
-
-/// Every place in a document, the document itself first.
-fn places(value: &Value, pointer: &str, found: &mut Vec<String>) {
-    found.push(pointer.to_owned());
-    match value {
-        Value::Array(items) => {
-            for (index, item) in items.iter().enumerate() {
-                places(item, &format!("{pointer}/{index}"), found);
-            }
-        }
-        Value::Object(members) => {
-            for (key, value) in members {
-                let step = key.replace('~', "~0").replace('/', "~1");
-                places(value, &format!("{pointer}/{step}"), found);
-            }
-        }
-        _ => {}
-    }
 }
 
 fn apply(document: &mut Value, at: &Index, change: Change) {

@@ -171,7 +171,7 @@ impl Mutator {
 }
 
 /// Every place in a document, the document itself first.
-fn places(value: &Value, pointer: &str, found: &mut Vec<String>) {
+pub fn places(value: &Value, pointer: &str, found: &mut Vec<String>) {
     found.push(pointer.to_owned());
     match value {
         Value::Array(items) => {

@@ -139,7 +139,7 @@ pub(super) async fn settled(handle: &TelemetryHandle) {
 }
 
 /// Waits for a future without any runtime.
-pub(super) fn park_on<T>(future: impl Future<Output = T>) -> T {
+pub fn park_on<T>(future: impl Future<Output = T>) -> T {
     struct Unpark(thread::Thread);
     impl Wake for Unpark {
         fn wake(self: Arc<Self>) {
