@@ -37,15 +37,34 @@ type Attempt = (String, Outcome);
 struct Attempts(Arc<Mutex<HashMap<Uuid, Vec<Attempt>>>>);
 
 impl Attempts {
-    fn made(&self, body: &[u8], result: &Result<Response, TransportError>) {
-        let outcome = match result {
+    fn begin(&self, request: &Request) -> Begun {
+        Begun { body: request.body().clone(), outcome: Outcome::Ambiguous, attempts: self.clone() }
+    }
+}
+
+/// An attempt that is under way: one more in doubt, if the client waits for it no longer.
+struct Begun {
+    body: Vec<u8>,
+    outcome: Outcome,
+    attempts: Attempts,
+}
+
+impl Begun {
+    fn end(mut self, result: Result<Response, TransportError>) -> Result<Response, TransportError> {
+        self.outcome = match &result {
             Ok(response) if response.status().is_success() => Outcome::Accepted,
             Ok(_) => Outcome::Refused,
             Err(_) => Outcome::Ambiguous,
         };
-        let mut attempts = self.0.lock().expect("nobody panics with it");
-        for (id, text) in texts(body) {
-            attempts.entry(id).or_default().push((text, outcome));
+        result
+    }
+}
+
+impl Drop for Begun {
+    fn drop(&mut self) {
+        let mut attempts = self.attempts.0.lock().expect("nobody panics with it");
+        for (id, text) in texts(&self.body) {
+            attempts.entry(id).or_default().push((text, self.outcome));
         }
     }
 }
@@ -74,10 +93,8 @@ fn deliver(kind: Kind, config: TelemetryConfig, events: usize, attempts: &Attemp
         Kind::Blocking => {
             let ureq = UreqTransport::new();
             let client = TelemetryClient::with_transport(config, move |request: Request| {
-                let body = request.body().clone();
-                let result = ureq.send(request);
-                attempts.made(&body, &result);
-                result
+                let begun = attempts.begin(&request);
+                begun.end(ureq.send(request))
             });
             track(&client.handle(), events);
             assert!((0..20).any(|_| client.flush(AMPLE).is_ok()), "{:?}", client.stats());
@@ -88,10 +105,8 @@ fn deliver(kind: Kind, config: TelemetryConfig, events: usize, attempts: &Attemp
             let transport = move |request: Request| {
                 let (hyper, attempts) = (Arc::clone(&hyper), attempts.clone());
                 async move {
-                    let body = request.body().clone();
-                    let result = hyper.send(request).await;
-                    attempts.made(&body, &result);
-                    result
+                    let begun = attempts.begin(&request);
+                    begun.end(hyper.send(request).await)
                 }
             };
             let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
