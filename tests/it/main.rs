@@ -24,4 +24,5 @@ mod soak;
 mod stress;
 mod tables;
 mod teardown;
+mod weight;
 mod wire;

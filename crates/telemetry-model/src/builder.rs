@@ -242,7 +242,7 @@ impl EventBuilder {
     #[must_use]
     pub fn build(self) -> TaskCompletionEvent {
         let Self { event_id, timestamp, estimate, mut event } = self;
-        event.event_id = event_id.unwrap_or_else(|| ids::random(now()));
+        event.event_id = event_id.unwrap_or_else(|| ids::random(now));
         event.timestamp = timestamp::normalized(timestamp.unwrap_or_else(now));
         for (field, expected) in [
             (&mut event.estimated_input_tokens, estimate.input_tokens),

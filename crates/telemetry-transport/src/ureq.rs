@@ -12,12 +12,15 @@ use ureq::{
     config::ConfigBuilder,
     typestate::AgentScope,
     unversioned::{
-        resolver::DefaultResolver,
-        transport::{Connector, DefaultConnector},
+        resolver::{DefaultResolver, Resolver},
+        transport::Connector,
     },
 };
 
-use self::veil::{Unveiling, Veil};
+use self::{
+    lookup::{Connecting, Later},
+    veil::{Unveiling, Veil},
+};
 use crate::{
     MAX_RESPONSE_BYTES, Request, Response, Timeout, Transport, TransportError, is_loopback,
     proxy::{Environment, Exempt, variable},
@@ -25,15 +28,16 @@ use crate::{
 #[cfg(feature = "rustls")]
 use crate::{RootCertificateError, roots::Roots};
 
+mod lookup;
 mod veil;
 
 /// What ureq can add to a clock.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
-/// Sends over HTTP/1.1 with [ureq](https://docs.rs/ureq), on the calling thread (ureq looks names up
-/// on a short-lived thread, to keep the time-out).
+/// Sends over HTTP/1.1 with [ureq](https://docs.rs/ureq), on the calling thread.
 ///
-/// - Connections are kept alive and used again.
+/// - Connections are kept alive and used again. A name is looked up for each connection, on a
+///   short-lived thread, to keep the time-out; an address needs no look-up and no thread.
 /// - Redirects are not followed, and any status is an answer.
 /// - TLS (feature `rustls`) is rustls with the ring provider, named here, so a program that has
 ///   another provider or none as its default is not affected, nor is this; the roots are Mozilla's,
@@ -88,6 +92,14 @@ impl UreqTransport {
     }
 
     fn with(environment: Environment<Proxy>, config: ConfigBuilder<AgentScope>) -> Self {
+        Self::with_names(environment, config, DefaultResolver::default())
+    }
+
+    fn with_names(
+        environment: Environment<Proxy>,
+        config: ConfigBuilder<AgentScope>,
+        names: impl Resolver,
+    ) -> Self {
         let (proxy, unusable_proxy) = match environment.proxy {
             Some(Ok(proxy)) => (Some(proxy), None),
             Some(Err(error)) => (None, Some(error)),
@@ -98,8 +110,8 @@ impl UreqTransport {
             .http_status_as_error(false)
             .max_redirects(0)
             .max_redirects_will_error(false);
-        let connector = DefaultConnector::new().chain(Unveiling);
-        let agent = Agent::with_parts(config.build(), connector, DefaultResolver::default());
+        let connector = Connecting::new(names).chain(Unveiling);
+        let agent = Agent::with_parts(config.build(), connector, Later);
         Self { agent, unusable_proxy, exempt: environment.exempt }
     }
 }

@@ -1,0 +1,107 @@
+//! Guards: what an event weighs on the wire, and what the crates bring with them. What reporting costs
+//! its caller is guarded in `hand_over.rs` (allocations) and in `tests/steps` (instructions).
+
+use std::{collections::BTreeSet, env, process::Command, time::Duration};
+
+use mosaicstack_telemetry::EventBuilder;
+use serde_json::Value;
+use telemetry_tests::{Simulation, config};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+#[path = "../../crates/mosaicstack-telemetry/examples/tour/runs.rs"]
+mod runs;
+
+const RUNS: &str =
+    include_str!("../../crates/mosaicstack-telemetry/examples/data/swe-bench-pro-runs.jsonl");
+
+const BATCH: usize = 100;
+
+/// The bodies of all requests that report the real runs.
+fn bodies() -> Vec<Vec<u8>> {
+    let (runs, faults) = runs::parse(RUNS);
+    assert!(faults.is_empty() && runs.len() % BATCH == 0);
+    let places = config("https://example.com").max_queue_size(runs.len()).batch_size(BATCH);
+    let mut simulation = Simulation::new(&places.build().unwrap());
+    for (run, id) in runs.iter().zip(1..) {
+        let builder = EventBuilder::new(Uuid::from_u128(1)).event_id(Uuid::from_u128(id));
+        simulation.handle.track(run.event(builder.timestamp(OffsetDateTime::UNIX_EPOCH)));
+    }
+    simulation.run_until(Duration::from_secs(600), |_| Ok(Default::default()));
+    simulation.sent.into_iter().map(|sent| sent.body).collect()
+}
+
+/// The bytes of the shortest JSON with the values of `document`, and the same keys, all of which the
+/// wire contract asks for.
+fn shortest(document: &Value) -> usize {
+    let between = |count: usize| count.saturating_sub(1) + 2;
+    match document {
+        Value::Array(items) => between(items.len()) + items.iter().map(shortest).sum::<usize>(),
+        Value::Object(fields) => {
+            let field = |(key, value): (&String, &Value)| key.len() + 3 + shortest(value);
+            between(fields.len()) + fields.iter().map(field).sum::<usize>()
+        }
+        Value::Number(number) => {
+            // No exponent and no part of a fraction that says nothing.
+            number.to_string().trim_end_matches(".0").len()
+        }
+        Value::String(text) if text.ends_with("Z") => text.replace(".000Z", "Z").len() + 2,
+        other => other.to_string().len(),
+    }
+}
+
+#[test]
+fn an_event_weighs_no_more_than_the_wire_asks_for() {
+    let bodies = bodies();
+    assert_eq!(bodies.len(), 8);
+    let sum: usize = bodies.iter().map(Vec::len).sum();
+    let shortest = bodies.iter().map(|body| shortest(&serde_json::from_slice(body).unwrap()));
+    let shortest: usize = shortest.sum();
+    assert!(sum * 100 <= shortest * 101, "{sum} bytes, of which {shortest} are needed");
+    // To the byte, since a key that is not in the contract would count as needed above.
+    assert_eq!(sum, 591_305, "bytes of 800 events and 8 envelopes");
+}
+
+/// The crates of others that each set of features of the façade makes a user build, at the most.
+const CRATES: [(&str, usize); 7] = [
+    ("", 40),
+    ("tokio", 41),
+    ("ureq", 47),
+    ("rustls ureq", 58),
+    ("hyper", 67),
+    ("hyper rustls", 72),
+    ("hyper rustls ureq", 76),
+];
+
+/// What this workspace brings itself.
+const OURS: [&str; 4] =
+    ["mosaicstack-telemetry", "telemetry-model", "telemetry-queue", "telemetry-transport"];
+
+fn crates(features: &str) -> BTreeSet<String> {
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let output = Command::new(cargo)
+        .args(
+            "tree --locked -p mosaicstack-telemetry --no-default-features --prefix none".split(' '),
+        )
+        // For one platform, or the numbers would depend on where they are counted.
+        .args("-e normal,build --target x86_64-unknown-linux-gnu --features".split(' '))
+        .arg(features)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .expect("cargo runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let lines = String::from_utf8_lossy(&output.stdout);
+    let names = lines.lines().map(|line| line.split(' ').take(2).collect::<Vec<_>>().join(" "));
+    names.filter(|name| !OURS.iter().any(|ours| name.starts_with(ours))).collect()
+}
+
+#[test]
+fn no_set_of_features_brings_more_crates_than_it_did() {
+    let faults: Vec<String> = CRATES
+        .iter()
+        .map(|&(features, most)| (features, most, crates(features).len()))
+        .filter(|(_, most, found)| found != most)
+        .map(|(features, most, found)| format!("[{features}]: {found} crates, listed {most}"))
+        .collect();
+    assert!(faults.is_empty(), "{}", faults.join("; "));
+}

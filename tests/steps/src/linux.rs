@@ -1,0 +1,97 @@
+//! Single steps by `ptrace`.
+
+use std::{
+    env,
+    process::{Child, Command},
+};
+
+use nix::{
+    sys::{
+        ptrace,
+        signal::{Signal, raise},
+        wait::{WaitStatus, waitpid},
+    },
+    unistd::Pid,
+};
+
+/// Says to the program that it is counted.
+const VARIABLE: &str = "TELEMETRY_STEPS";
+
+/// Where a region begins and where it ends.
+const MARK: Signal = Signal::SIGUSR1;
+
+/// Lets whoever started this program count its regions, if [`count`] started it; does nothing
+/// otherwise. For the main thread, once, before the first [`region`].
+///
+/// # Panics
+///
+/// If the system does not let this process be traced.
+pub fn begin() {
+    if is_counted() {
+        ptrace::traceme().expect("whoever started this process may trace it");
+        region(|| ());
+    }
+}
+
+/// Calls `piece`, and has its instructions counted, if [`count`] started this program.
+///
+/// # Panics
+///
+/// If this process cannot send itself a signal.
+pub fn region<T>(piece: impl FnOnce() -> T) -> T {
+    if !is_counted() {
+        return piece();
+    }
+    raise(MARK).expect("a process may send itself a signal");
+    let result = piece();
+    raise(MARK).expect("a process may send itself a signal");
+    result
+}
+
+fn is_counted() -> bool {
+    env::var_os(VARIABLE).is_some()
+}
+
+/// Runs `program`, and returns how many instructions each of its regions took, in their order; what
+/// an empty region takes is subtracted.
+///
+/// # Errors
+///
+/// The program cannot be started or traced, or does not end well, or has no region.
+pub fn count(program: &mut Command) -> Result<Vec<u64>, String> {
+    let child = program.env(VARIABLE, "1").spawn();
+    let mut child = child.map_err(|error| format!("cannot start {program:?}: {error}"))?;
+    let regions = regions(&child);
+    if regions.is_err() {
+        // It may stand still, and is nobody's any more.
+        let _ = child.kill();
+        let _ = child.wait();
+    }
+    match regions?.split_first() {
+        Some((empty, regions)) => Ok(regions.iter().map(|it| it.saturating_sub(*empty)).collect()),
+        None => Err(format!("{program:?} never called `begin`")),
+    }
+}
+
+fn regions(child: &Child) -> Result<Vec<u64>, String> {
+    let pid = i32::try_from(child.id()).map_err(|_| "its number is too large".to_owned())?;
+    let pid = Pid::from_raw(pid);
+    let mut regions = Vec::new();
+    // The steps of the region that it is in.
+    let mut steps = None;
+    loop {
+        match waitpid(pid, None).map_err(|error| format!("cannot wait for it: {error}"))? {
+            WaitStatus::Exited(_, 0) if steps.is_none() => return Ok(regions),
+            WaitStatus::Stopped(_, MARK) => match steps.take() {
+                Some(counted) => regions.push(counted),
+                None => steps = Some(0),
+            },
+            WaitStatus::Stopped(_, Signal::SIGTRAP) => {
+                steps = steps.map(|counted: u64| counted + 1);
+            }
+            status => return Err(format!("it did not end well: {status:?}")),
+        }
+        let next = if steps.is_some() { ptrace::step(pid, None) } else { ptrace::cont(pid, None) };
+        next.map_err(|error| format!("cannot go on with it: {error}"))?;
+    }
+}
