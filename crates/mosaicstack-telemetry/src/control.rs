@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    task::Context,
+    task::{Context, Waker},
     time::{Duration, Instant},
 };
 
@@ -35,6 +35,18 @@ struct State {
     /// It has, and the last notice has been told.
     done: bool,
     waiters: Waiters,
+    /// The least that a flush among those who wait waits for.
+    mark: Option<u64>,
+}
+
+/// A flush that has been asked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Order {
+    /// Which of those that were asked for.
+    pub(crate) number: u64,
+    /// How many events had been queued, ever: so many are to be settled.
+    pub(crate) mark: u64,
+    pub(crate) deadline: Instant,
 }
 
 /// What the worker has been asked since it looked last.
@@ -70,24 +82,25 @@ impl Control {
         self.wake();
     }
 
-    /// Whether the flush with that number has ended: `settled` is true, or the worker cannot settle
-    /// any more before the deadline, or it has passed. `settled` is called under the lock.
+    /// Whether a flush has ended: as many events as it waits for are `settled`, or the worker cannot
+    /// settle any more before the deadline, or it has passed. `settled` is called under the lock.
     pub(crate) fn poll_flush(
         &self,
         now: Instant,
         cx: &Context<'_>,
         place: &mut Place,
-        (number, deadline): (u64, Instant),
-        settled: impl Fn() -> bool,
+        Order { number, mark, deadline }: Order,
+        settled: impl Fn() -> u64,
     ) -> Wait<bool> {
-        let state = self.state.lock();
-        if settled() {
+        let mut state = self.state.lock();
+        if settled() >= mark {
             return Wait::Ready(true);
         }
         let sleeps_on = state.sleeps_until.is_some_and(|until| until >= deadline);
         if state.ended || (state.begun >= number && sleeps_on) || now >= deadline {
             return Wait::Ready(false);
         }
+        state.mark = Some(state.mark.map_or(mark, |least| least.min(mark)));
         Self::enter(state, place, cx);
         Wait::Until(deadline)
     }
@@ -140,16 +153,23 @@ impl Control {
                 return false;
             }
             state.sleeps_until = Some(until);
-            state.waiters.take()
+            state.everybody()
         };
         wait::wake_all(waiters);
         true
     }
 
-    /// For the worker: something has been settled.
-    pub(crate) fn progress(&self) {
+    /// For the worker: something has been settled. Wakes nobody for less than is waited for: a
+    /// thread would begin to run with each batch only to wait again.
+    pub(crate) fn progress(&self, settled: impl Fn() -> u64) {
         // Under the lock, or it could fall between a caller's look and its registration.
-        let waiters = self.state.lock().waiters.take();
+        let waiters = {
+            let mut state = self.state.lock();
+            if state.mark.is_none_or(|mark| settled() < mark) {
+                return;
+            }
+            state.everybody()
+        };
         wait::wake_all(waiters);
     }
 
@@ -167,9 +187,17 @@ impl Control {
         let waiters = {
             let mut state = self.state.lock();
             set(&mut state);
-            state.waiters.take()
+            state.everybody()
         };
         wait::wake_all(waiters);
+    }
+}
+
+impl State {
+    /// Takes out all who wait, to be woken when no lock is held.
+    fn everybody(&mut self) -> Vec<Waker> {
+        self.mark = None;
+        self.waiters.take()
     }
 }
 

@@ -86,7 +86,7 @@ impl Driver {
             // What was to be done next is decided before anything is logged.
             self.outbox.panicked();
         }
-        self.control.progress();
+        self.control.progress(|| self.outbox.settled());
     }
 }
 

@@ -10,7 +10,7 @@ use tracing::{debug, warn};
 
 use crate::{
     FlushError, LOG_TARGET, TelemetryConfig, TelemetryHandle, clock,
-    control::{Control, GRACE},
+    control::{Control, GRACE, Order},
     driver::{Done, Driver},
     notices::Notices,
     outbox::Outbox,
@@ -91,7 +91,8 @@ impl Lifecycle {
         }
         let deadline = clock::after(now, deadline);
         let number = control.ask_flush();
-        Ok(Some(Flush { control, outbox, number, mark, deadline, place: None }))
+        let order = Order { number, mark, deadline };
+        Ok(Some(Flush { control, outbox, order, place: None }))
     }
 
     /// Asks for the last drain; none if there is nothing to wait for, or the hook asks, whose end would
@@ -117,19 +118,14 @@ impl Lifecycle {
 pub(crate) struct Flush<'a> {
     control: &'a Control,
     outbox: &'a Outbox,
-    number: u64,
-    /// How many events had been queued.
-    mark: u64,
-    deadline: Instant,
+    order: Order,
     place: Place,
 }
 
 impl Flush<'_> {
     pub(crate) fn poll(&mut self, now: Instant, cx: &Context<'_>) -> Wait<Result<(), FlushError>> {
-        let (outbox, mark) = (self.outbox, self.mark);
-        let settled = || outbox.settled() >= mark;
-        let order = (self.number, self.deadline);
-        match self.control.poll_flush(now, cx, &mut self.place, order, settled) {
+        let outbox = self.outbox;
+        match self.control.poll_flush(now, cx, &mut self.place, self.order, || outbox.settled()) {
             // Not looked at again: while the next batch is being taken out, it can seem to be less.
             Wait::Ready(true) => Wait::Ready(Ok(())),
             Wait::Ready(false) => Wait::Ready(self.result()),
@@ -139,7 +135,7 @@ impl Flush<'_> {
 
     /// How it stands.
     pub(crate) fn result(&self) -> Result<(), FlushError> {
-        if self.outbox.settled() >= self.mark {
+        if self.outbox.settled() >= self.order.mark {
             return Ok(());
         }
         Err(FlushError::new(self.outbox.pending()))

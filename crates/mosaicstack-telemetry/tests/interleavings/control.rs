@@ -8,7 +8,7 @@ use std::{
 use super::*;
 use crate::{
     clock,
-    control::Control,
+    control::{Control, Order},
     sync::thread as modelled,
     sync::thread::Builder,
     wait::{self, Wait},
@@ -22,6 +22,11 @@ impl Wake for Woken {
     fn wake(self: Arc<Self>) {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
+}
+
+/// A flush of so many events, with time enough.
+fn flush_of(mark: u64) -> Order {
+    Order { number: 1, mark, deadline: clock::after(clock::now(), AMPLE) }
 }
 
 impl Woken {
@@ -82,18 +87,20 @@ fn whoever_waits_is_woken_once_or_has_left() {
         let woken = Arc::<Woken>::default();
         let waker = Waker::from(Arc::clone(&woken));
         let mut place = None;
-        assert!(!control.poll_done(&mut place, &Context::from_waker(&waker)));
+        let cx = Context::from_waker(&waker);
+        let look = control.poll_flush(clock::now(), &cx, &mut place, flush_of(1), || 0);
+        assert!(matches!(look, Wait::Until(_)));
         drop(waker);
         let worker = beside({
             let control = Arc::clone(&control);
-            move || control.progress()
+            move || control.progress(|| 1)
         });
         control.leave(place);
         let left = woken.times();
         worker.join().unwrap();
         assert_eq!(woken.times(), left, "woken after it has left");
         assert_eq!(Arc::strong_count(&woken), 1, "a waker is kept");
-        control.progress();
+        control.progress(|| 1);
         assert_eq!(woken.times(), left);
     });
 }
@@ -104,24 +111,25 @@ fn progress_between_two_looks_is_not_missed() {
         let control = Arc::new(Control::new(|| {}));
         let woken = Arc::<Woken>::default();
         let waker = Waker::from(Arc::clone(&woken));
-        let settled = Arc::new(loom::sync::atomic::AtomicBool::new(false));
+        let settled = Arc::new(loom::sync::atomic::AtomicU64::new(0));
         let worker = beside({
             let (control, settled) = (Arc::clone(&control), Arc::clone(&settled));
             move || {
-                settled.store(true, Ordering::Release);
-                control.progress();
+                for events in 1..=2 {
+                    settled.store(events, Ordering::Release);
+                    control.progress(|| events);
+                }
             }
         });
-        let deadline = clock::after(clock::now(), AMPLE);
-        let (mut place, order) = (None, (1, deadline));
-        let mut cx = Context::from_waker(&waker);
-        let look = control.poll_flush(clock::now(), &mut cx, &mut place, order, || {
+        let mut place = None;
+        let cx = Context::from_waker(&waker);
+        let look = control.poll_flush(clock::now(), &cx, &mut place, flush_of(2), || {
             settled.load(Ordering::Acquire)
         });
         worker.join().unwrap();
         match look {
             Wait::Ready(is_settled) => assert!(is_settled),
-            Wait::Until(_) => assert_eq!(woken.times(), 1, "it was settled after the look"),
+            Wait::Until(_) => assert_eq!(woken.times(), 1, "when all was settled, after the look"),
         }
         control.leave(place);
     });
