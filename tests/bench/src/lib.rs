@@ -1,0 +1,3 @@
+//! The SDK beside its peers: what `cargo xtask bench` measures, and how.
+
+pub mod figure;
