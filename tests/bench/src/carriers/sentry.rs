@@ -48,7 +48,7 @@ impl Carrier for Sentry {
     /// Its intervals cannot be chosen.
     fn start((): &(), plan: &Plan) -> Result<Self, Failure> {
         let dsn: Dsn = format!("http://key@127.0.0.1:{}/1", plan.port).parse()?;
-        let mut options = ClientOptions::new().enable_logs(true);
+        let mut options = ClientOptions::new();
         options.dsn = Some(dsn);
         let client = Client::with_options(sentry::apply_defaults(options));
         Ok(Self { client, scope: Scope::default() })

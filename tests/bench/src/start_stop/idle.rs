@@ -21,13 +21,20 @@ const BEGINNING: Duration = Duration::from_secs(2);
 
 const ROUNDS: usize = 3;
 
+/// Our default.
+const DEFAULT_INTERVAL: Duration = Duration::from_secs(300);
+
 /// A runtime without a client, which is subtracted from the client in one.
 const BARE: &str = "bare runtime";
+
+/// A task that sleeps for the interval again and again. tokio keeps timers that are far away roughly and
+/// wakes up to sort them in again when they come nearer.
+const TIMER: &str = "floor: a timer on tokio";
 
 /// Measures all clients, each in a process of its own, at the same time: they do nothing.
 pub(super) fn measure(port: u16) -> Result<Vec<Figure>, Failure> {
     let port = port.to_string();
-    let subjects: Vec<&str> = [&OURS[..], &PEERS, &[BARE]].concat();
+    let subjects: Vec<&str> = [&OURS[..], &PEERS, &[TIMER, BARE]].concat();
     let intervals = [("wake-ups", "0"), ("wake-ups, interval of 1 s", "1000")];
     let mut cases = Vec::new();
     for (metric, interval) in intervals {
@@ -69,6 +76,15 @@ pub fn child(subject: &str, port: u16, interval_ms: u64) -> Result<f64, Failure>
     let interval = (interval_ms > 0).then(|| Duration::from_millis(interval_ms));
     if subject == BARE {
         let _runtime = <Arc<Runtime> as Home>::on_a_thread()?;
+        return watch();
+    }
+    if subject == TIMER {
+        let runtime = <Arc<Runtime> as Home>::on_a_thread()?;
+        runtime.spawn(async move {
+            loop {
+                tokio::time::sleep(interval.unwrap_or(DEFAULT_INTERVAL)).await;
+            }
+        });
         return watch();
     }
     carriers::visit(subject, Idle(Plan { port, interval }))
