@@ -72,7 +72,7 @@ pub fn measure() -> Result<Vec<Figure>, Failure> {
 
 /// Whose turn it is: each round begins with another subject, and every other one goes backwards.
 pub(crate) fn turn_of(round: usize, turn: usize, subjects: usize) -> usize {
-    let turn = if round % 2 == 0 { turn } else { subjects - 1 - turn };
+    let turn = if round.is_multiple_of(2) { turn } else { subjects - 1 - turn };
     (turn + round / 2) % subjects
 }
 

@@ -44,7 +44,7 @@ pub fn measure() -> Result<Vec<Figure>, Failure> {
         for repetition in 0..REPETITIONS {
             for batch in &batches {
                 // Each goes first as often as the other.
-                if (round + repetition) % 2 == 0 {
+                if (round + repetition).is_multiple_of(2) {
                     ours_now.push(ours.encode(batch)?.0);
                     floor_now.push(floor(batch)?.0);
                 } else {

@@ -118,7 +118,8 @@ mod tests {
         events[1].timestamp -= Duration::from_millis(42);
         events[2].retry_count = 7_000_000;
         let body = body(&events).unwrap();
-        assert_eq!(EventBatch::from_json(body.as_bytes()).unwrap().events(), events);
+        let read = EventBatch::from_json(body.as_bytes()).unwrap();
+        assert_eq!(read.into_iter().collect::<Result<Vec<_>, _>>().unwrap(), events);
     }
 
     #[test]

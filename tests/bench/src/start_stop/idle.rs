@@ -108,6 +108,6 @@ fn watch() -> Result<f64, Failure> {
     thread::sleep(BEGINNING);
     let before = usage::sleeps_beside_main()?;
     thread::sleep(WATCH);
-    let sleeps = usage::sleeps_beside_main()? - before;
+    let sleeps = usage::sleeps_beside_main()?.saturating_sub(before);
     Ok(sleeps as f64 * 60.0 / WATCH.as_secs_f64())
 }
