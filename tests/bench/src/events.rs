@@ -1,0 +1,167 @@
+//! What is reported: real runs, as events of the schema and as the fields that peers take.
+
+use std::time::Duration;
+
+use mosaicstack_telemetry::{
+    Cost, EventBuilder, Outcome, Provider, Quality, QualityGate, TaskCompletionEvent, TaskType,
+    Tokens, reexport::time::OffsetDateTime,
+};
+use serde::Deserialize;
+use uuid::Uuid;
+
+use crate::Failure;
+
+/// The repository's own copy of 800 runs; what they are stands beside it.
+const RUNS: &str =
+    include_str!("../../../crates/mosaicstack-telemetry/examples/data/swe-bench-pro-runs.jsonl");
+
+/// Who reports.
+pub const INSTANCE: Uuid = Uuid::from_u128(0xa1b2_c3d4_e5f6_4a7b_8c9d_0e1f_2a3b_4c5d);
+
+/// 2026-02-15T05:29:05.123Z, in seconds and nanoseconds.
+const FIRST: (i64, Duration) = (1_771_133_345, Duration::from_millis(123));
+
+/// Between the ends of two tasks.
+const APART: Duration = Duration::from_millis(7_919);
+
+/// Real runs of coding agents.
+#[derive(Debug)]
+pub struct Runs(Vec<Run>);
+
+#[derive(Debug, Deserialize)]
+struct Run {
+    language: String,
+    model: String,
+    provider: String,
+    resolved: bool,
+    submitted: bool,
+    tokens_in: u64,
+    tokens_out: u64,
+    cost_usd: f64,
+    tool_seconds: f64,
+}
+
+impl Runs {
+    /// Reads them.
+    ///
+    /// # Errors
+    ///
+    /// The data cannot be read.
+    pub fn read() -> Result<Self, Failure> {
+        let runs = RUNS.lines().map(serde_json::from_str);
+        Ok(Self(runs.collect::<Result<_, _>>()?))
+    }
+
+    /// The event with that number; the runs come again and again, with other ids and times.
+    #[must_use]
+    pub fn event(&self, number: usize) -> TaskCompletionEvent {
+        let run = &self.0[number % self.0.len()];
+        let outcome = match (run.resolved, run.submitted) {
+            (true, _) => Outcome::Success,
+            (false, true) => Outcome::Failure,
+            (false, false) => Outcome::Partial,
+        };
+        let gates_failed = if run.resolved { vec![] } else { vec![QualityGate::Test] };
+        let number = u32::try_from(number).unwrap_or(u32::MAX);
+        let first = OffsetDateTime::from_unix_timestamp(FIRST.0);
+        EventBuilder::new(INSTANCE)
+            .timestamp(first.unwrap_or(OffsetDateTime::UNIX_EPOCH) + FIRST.1 + APART * number)
+            .task_type(TaskType::Implementation)
+            .model(&run.model)
+            .provider(Provider::from(run.provider.as_str()))
+            .language(&run.language)
+            .outcome(outcome)
+            .duration_ms((run.tool_seconds * 1_000.0).round() as u64)
+            .tokens(Tokens {
+                actual_in: run.tokens_in,
+                actual_out: run.tokens_out,
+                ..Tokens::default()
+            })
+            .cost(Cost { actual: (run.cost_usd * 1e6).round() as u64, ..Cost::default() })
+            .quality(Quality {
+                passed: run.resolved,
+                gates_run: vec![QualityGate::Test],
+                gates_failed,
+            })
+            .build()
+    }
+
+    /// The events with these numbers.
+    pub fn events(
+        &self,
+        numbers: impl IntoIterator<Item = usize>,
+    ) -> impl Iterator<Item = TaskCompletionEvent> {
+        numbers.into_iter().map(|number| self.event(number))
+    }
+}
+
+/// A value of a field.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    /// Text, or a word.
+    Text(String),
+    /// A number of things.
+    Count(u64),
+    /// 0.0 to 1.0.
+    Share(f64),
+    /// Yes or no.
+    Flag(bool),
+    /// Several words.
+    Words(Vec<String>),
+}
+
+/// The fields of an event for SDKs that know no schema: all that are set, but for its id and its time,
+/// which each SDK has in a way of its own.
+#[must_use]
+pub fn fields(event: &TaskCompletionEvent) -> Vec<(&'static str, Value)> {
+    let words = |gates: &[QualityGate]| {
+        Value::Words(gates.iter().map(|gate| gate.as_str().to_owned()).collect())
+    };
+    let text = |text: &str| Value::Text(text.to_owned());
+    let mut fields = vec![
+        ("instance_id", Value::Text(event.instance_id.to_string())),
+        ("schema_version", text(event.schema_version.as_str())),
+        ("task_duration_ms", Value::Count(event.task_duration_ms)),
+        ("task_type", text(event.task_type.as_str())),
+        ("complexity", text(event.complexity.as_str())),
+        ("harness", text(event.harness.as_str())),
+        ("model", text(&event.model)),
+        ("provider", text(event.provider.as_str())),
+        ("estimated_input_tokens", Value::Count(event.estimated_input_tokens)),
+        ("estimated_output_tokens", Value::Count(event.estimated_output_tokens)),
+        ("actual_input_tokens", Value::Count(event.actual_input_tokens)),
+        ("actual_output_tokens", Value::Count(event.actual_output_tokens)),
+        ("estimated_cost_usd_micros", Value::Count(event.estimated_cost_usd_micros)),
+        ("actual_cost_usd_micros", Value::Count(event.actual_cost_usd_micros)),
+        ("quality_gate_passed", Value::Flag(event.quality_gate_passed)),
+        ("quality_gates_run", words(&event.quality_gates_run)),
+        ("quality_gates_failed", words(&event.quality_gates_failed)),
+        ("context_compactions", Value::Count(event.context_compactions)),
+        ("context_rotations", Value::Count(event.context_rotations)),
+        ("context_utilization_final", Value::Share(event.context_utilization_final)),
+        ("outcome", text(event.outcome.as_str())),
+        ("retry_count", Value::Count(event.retry_count)),
+    ];
+    fields.extend(event.language.as_deref().map(|language| ("language", text(language))));
+    let size = event.repo_size_category.as_ref();
+    fields.extend(size.map(|size| ("repo_size_category", text(size.as_str()))));
+    fields
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn peers_get_what_the_schema_has() {
+        let event = Runs::read().unwrap().event(1);
+        let json = serde_json::to_value(&event).unwrap();
+        let json = json.as_object().unwrap();
+        let unset = ["event_id", "repo_size_category", "timestamp"];
+        let fields = fields(&event);
+        assert_eq!(fields.len() + unset.len(), json.len());
+        assert!(fields.iter().all(|(name, _)| json.contains_key(*name)));
+        assert_eq!(json["timestamp"], "2026-02-15T05:29:13.042Z");
+        assert_eq!(event.validate(), Ok(()));
+    }
+}

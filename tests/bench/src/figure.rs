@@ -1,0 +1,67 @@
+//! What a section of the benchmarks found: the interface between those that measure and the report.
+
+use std::io::{self, Write};
+
+use serde::{Deserialize, Serialize};
+
+/// One metric of one subject in one case, lower being better.
+///
+/// The n-th value of every subject of a case was taken in the same round.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Figure {
+    /// `hand-over`, `queue`, `delivery`, `encoding`, `start-stop` or `embedding`.
+    pub section: String,
+    /// What was done, such as `prebuilt, full, 8 threads`.
+    pub case: String,
+    /// Who did it.
+    pub subject: String,
+    /// What was measured, such as `p99.9`.
+    pub metric: String,
+    /// The unit of the values, or nothing.
+    pub unit: String,
+    /// A value for each round.
+    pub rounds: Vec<f64>,
+}
+
+impl Figure {
+    /// The middle of the rounds, or NaN if there is none.
+    #[must_use]
+    pub fn median(&self) -> f64 {
+        median(&self.rounds)
+    }
+
+    /// Writes the figure as a line of JSON.
+    ///
+    /// # Errors
+    ///
+    /// What writing fails with.
+    pub fn print(&self, mut out: impl Write) -> io::Result<()> {
+        serde_json::to_writer(&mut out, self)?;
+        out.write_all(b"\n")
+    }
+}
+
+/// The middle of the values, the mean of the two in the middle if there are two, or NaN if there is
+/// none.
+#[must_use]
+pub fn median(values: &[f64]) -> f64 {
+    let mut values = values.to_vec();
+    values.sort_by(f64::total_cmp);
+    match (values.len() / 2, values.len() % 2) {
+        (_, _) if values.is_empty() => f64::NAN,
+        (middle, 1) => values[middle],
+        (middle, _) => f64::midpoint(values[middle - 1], values[middle]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_median_is_in_the_middle() {
+        assert!(median(&[]).is_nan());
+        assert_eq!(median(&[3.0, 1.0, 2.0]), 2.0);
+        assert_eq!(median(&[4.0, 1.0, 2.0, 3.0]), 2.5);
+    }
+}

@@ -1,0 +1,48 @@
+//! `bench SECTION` measures a section and prints its figures, a line of JSON each.
+
+use std::{
+    env,
+    io::{self, Write},
+    process::ExitCode,
+};
+
+use telemetry_bench::{Failure, delivery, encoding, figure::Figure, sink, start_stop};
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("bench {}: {failure}", arguments.join(" "));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &[&str]) -> Result<(), Failure> {
+    match *arguments {
+        ["delivery"] => print(&delivery::measure()?),
+        ["delivery-child", subject, port] => say(&delivery::child(subject, port.parse()?)?),
+        ["encoding"] => print(&encoding::measure()?),
+        ["sink"] => sink::run(),
+        ["start-stop"] => print(&start_stop::measure()?),
+        ["start-stop-child", port] => print(&start_stop::child(port.parse()?)?),
+        ["idle-child", subject, port, interval] => {
+            say(&start_stop::idle::child(subject, port.parse()?, interval.parse()?)?)
+        }
+        _ => Err("expected a section: delivery, encoding or start-stop".into()),
+    }
+}
+
+fn print(figures: &[Figure]) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    figures.iter().try_for_each(|figure| figure.print(&mut out)).map_err(Failure::from)
+}
+
+/// Says something to the parent process, on a line.
+fn say(result: &impl serde::Serialize) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    serde_json::to_writer(&mut out, result)?;
+    Ok(out.write_all(b"\n")?)
+}
