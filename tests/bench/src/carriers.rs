@@ -139,7 +139,8 @@ pub const OURS: [&str; 2] = ["mosaicstack-telemetry, ureq", "mosaicstack-telemet
 pub const PEERS: [&str; 3] = ["posthog-rs", "opentelemetry", "sentry"];
 
 /// Loops that encode and send, and nothing else.
-pub const FLOORS: [&str; 3] = ["floor: ureq", "floor: ureq, no time-out", "floor: hyper"];
+pub const FLOORS: [&str; 4] =
+    ["floor: ureq", "floor: ureq, no look-up", "floor: ureq, no time-out", "floor: hyper"];
 
 /// The peer whose batches can be larger, as they are by default.
 pub const BY_512: &str = "opentelemetry, batches of 512";
@@ -153,8 +154,9 @@ pub fn visit<V: Visitor>(subject: &str, visitor: V) -> Result<V::Output, Failure
     match subject {
         "mosaicstack-telemetry, ureq" => visitor.visit::<OnUreq>(),
         "mosaicstack-telemetry, hyper" => visitor.visit::<OnHyper>(),
-        "floor: ureq" => visitor.visit::<UreqFloor<true>>(),
-        "floor: ureq, no time-out" => visitor.visit::<UreqFloor<false>>(),
+        "floor: ureq" => visitor.visit::<UreqFloor<true, true>>(),
+        "floor: ureq, no look-up" => visitor.visit::<UreqFloor<true, false>>(),
+        "floor: ureq, no time-out" => visitor.visit::<UreqFloor<false, true>>(),
         "floor: hyper" => visitor.visit::<HyperFloor>(),
         "posthog-rs" => visitor.visit::<PostHog>(),
         "opentelemetry" => visitor.visit::<OpenTelemetry<BATCH>>(),

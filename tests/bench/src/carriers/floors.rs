@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::{Request, StatusCode, header};
+use http::{Request, StatusCode, Uri, header, uri::Authority};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
 use hyper_util::{
@@ -12,20 +12,47 @@ use hyper_util::{
 use mosaicstack_telemetry::TaskCompletionEvent;
 use serde::Serialize;
 use tokio::runtime::Runtime;
-use ureq::Agent;
+use ureq::{
+    Agent,
+    config::Config,
+    unversioned::{
+        resolver::{ResolvedSocketAddrs, Resolver},
+        transport::{DefaultConnector, NextTimeout},
+    },
+};
 
 use super::{BATCH, Carrier, Plan, REQUEST_TIMEOUT};
 use crate::Failure;
 
 /// ureq, with a time-out for the whole request, as a client needs one, or without any.
 ///
-/// With one, ureq looks the host up on a thread of its own for each request.
-pub(super) struct UreqFloor<const TIME_OUT: bool> {
+/// With one, ureq looks the host up on a thread of its own for each request, unless it has a resolver
+/// that reads the address.
+pub(super) struct UreqFloor<const TIME_OUT: bool, const LOOK_UP: bool> {
     agent: Agent,
     server: Server,
 }
 
-impl<const TIME_OUT: bool> Carrier for UreqFloor<TIME_OUT> {
+/// Reads addresses.
+#[derive(Debug)]
+struct Addresses;
+
+impl Resolver for Addresses {
+    fn resolve(
+        &self,
+        uri: &Uri,
+        _: &Config,
+        _: NextTimeout,
+    ) -> Result<ResolvedSocketAddrs, ureq::Error> {
+        let authority = uri.authority().map(Authority::as_str);
+        let address = authority.and_then(|it| it.parse().ok()).ok_or(ureq::Error::HostNotFound)?;
+        let mut addresses = self.empty();
+        addresses.push(address);
+        Ok(addresses)
+    }
+}
+
+impl<const TIME_OUT: bool, const LOOK_UP: bool> Carrier for UreqFloor<TIME_OUT, LOOK_UP> {
     type Event = TaskCompletionEvent;
     type Home = ();
 
@@ -38,7 +65,12 @@ impl<const TIME_OUT: bool> Carrier for UreqFloor<TIME_OUT> {
             .http_status_as_error(false)
             .max_redirects(0)
             .timeout_global(TIME_OUT.then_some(REQUEST_TIMEOUT));
-        Ok(Self { agent: config.build().new_agent(), server: Server::at(plan.port) })
+        let agent = if LOOK_UP {
+            config.build().new_agent()
+        } else {
+            Agent::with_parts(config.build(), DefaultConnector::new(), Addresses)
+        };
+        Ok(Self { agent, server: Server::at(plan.port) })
     }
 
     fn hand_over(&mut self, events: Vec<Self::Event>) -> Result<(), Failure> {

@@ -1,7 +1,5 @@
-//! The shortest body that the schema allows for the same values.
-//!
-//! No white space, no key that is not required and has its default, numbers in their shortest
-//! spelling (`2e6`, `0`), moments without zeros at their end.
+//! The shortest body for the same values: no white space, numbers in their shortest spelling (`2e6`,
+//! `0`), moments without zeros at their end.
 
 use std::fmt::Write as _;
 
@@ -12,20 +10,30 @@ use mosaicstack_telemetry::{
 
 use crate::Failure;
 
+/// Which keys an event has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Keys {
+    /// All, as the wire contract says: the Python SDK writes those that are unset as null.
+    All,
+    /// None that the schema does not require and that has its default.
+    Required,
+}
+
 /// Writes a batch.
-pub(super) fn body(events: &[TaskCompletionEvent]) -> Result<String, Failure> {
+pub(super) fn body(events: &[TaskCompletionEvent], keys: Keys) -> Result<String, Failure> {
     let mut body = "{\"events\":[".to_owned();
     for (index, event) in events.iter().enumerate() {
         if index > 0 {
             body.push(',');
         }
-        write_event(&mut body, event)?;
+        write_event(&mut body, event, keys)?;
     }
     body.push_str("]}");
     Ok(body)
 }
 
-fn write_event(out: &mut String, event: &TaskCompletionEvent) -> Result<(), Failure> {
+fn write_event(out: &mut String, event: &TaskCompletionEvent, keys: Keys) -> Result<(), Failure> {
+    let all = keys == Keys::All;
     write!(out, "{{\"instance_id\":\"{}\"", event.instance_id)?;
     write!(out, ",\"event_id\":\"{}\"", event.event_id)?;
     write!(out, ",\"timestamp\":\"{}\"", moment(event.timestamp))?;
@@ -57,14 +65,15 @@ fn write_event(out: &mut String, event: &TaskCompletionEvent) -> Result<(), Fail
     write!(out, ",\"quality_gate_passed\":{}", event.quality_gate_passed)?;
     write!(out, ",\"quality_gates_run\":{}", words(&event.quality_gates_run)?)?;
     write!(out, ",\"quality_gates_failed\":{}", words(&event.quality_gates_failed)?)?;
-    if event.retry_count > 0 {
+    if all || event.retry_count > 0 {
         write!(out, ",\"retry_count\":{}", number(event.retry_count))?;
     }
-    if let Some(language) = &event.language {
-        write!(out, ",\"language\":{}", serde_json::to_string(language)?)?;
+    if all || event.language.is_some() {
+        write!(out, ",\"language\":{}", serde_json::to_string(&event.language)?)?;
     }
-    if let Some(size) = &event.repo_size_category {
-        write!(out, ",\"repo_size_category\":{}", serde_json::to_string(size.as_str())?)?;
+    if all || event.repo_size_category.is_some() {
+        let size = serde_json::to_string(&event.repo_size_category)?;
+        write!(out, ",\"repo_size_category\":{size}")?;
     }
     out.push('}');
     Ok(())
@@ -117,9 +126,11 @@ mod tests {
         events[0].context_utilization_final = 0.003;
         events[1].timestamp -= Duration::from_millis(42);
         events[2].retry_count = 7_000_000;
-        let body = body(&events).unwrap();
-        let read = EventBatch::from_json(body.as_bytes()).unwrap();
-        assert_eq!(read.into_iter().collect::<Result<Vec<_>, _>>().unwrap(), events);
+        for keys in [Keys::All, Keys::Required] {
+            let body = body(&events, keys).unwrap();
+            let read = EventBatch::from_json(body.as_bytes()).unwrap();
+            assert_eq!(read.into_iter().collect::<Result<Vec<_>, _>>().unwrap(), events);
+        }
     }
 
     #[test]
