@@ -11,7 +11,7 @@ use std::{
 
 use mosaicstack_telemetry::{EventBuilder, TaskCompletionEvent, reexport::uuid::Uuid};
 
-use super::{PLACES, Producer, Room, Sample, Subject, offer, sample::INSTANCE};
+use super::{PLACES, Producer, Room, Sample, Subject, lost, offer, sample::INSTANCE};
 
 /// `Mutex<VecDeque<Box<E>>>::push_back` of our event, into memory that was taken before.
 ///
@@ -59,8 +59,10 @@ impl Subject for Deque {
 
     fn finish(self, offered: u64) -> Result<u64, String> {
         let evicted = self.shared.evicted.load(Ordering::Relaxed);
-        super::lost(offered, self.prefilled, lock(&self.shared).len() as u64)
-            .and_then(|lost| if lost == evicted { Ok(lost) } else { Err(format!("{evicted}")) })
+        match lost(offered, self.prefilled, lock(&self.shared).len() as u64)? {
+            lost if lost == evicted => Ok(lost),
+            lost => Err(format!("{evicted} events were evicted, but {lost} are not there")),
+        }
     }
 }
 
