@@ -10,7 +10,9 @@ fn main() -> ExitCode {
     let result = match arguments[..] {
         ["hand-over"] => hand_over::run(print),
         ["queue"] => queue::run(print),
-        // What `hand-over` starts to count instructions.
+        // A part of `hand-over` alone, for a machine that is too busy for the rest.
+        ["instructions"] => hand_over::instructions(print),
+        // What counts them starts this, once for each subject and case.
         ["instructions-child", subject, case] => {
             hand_over::child(subject, case).map_err(Into::into)
         }

@@ -44,7 +44,7 @@ impl Rounds {
 pub fn order(count: usize, round: usize) -> impl Iterator<Item = usize> {
     (0..count).map(move |place| {
         let place = (place + round) % count;
-        if round % 2 == 0 { place } else { count - 1 - place }
+        if round.is_multiple_of(2) { place } else { count - 1 - place }
     })
 }
 

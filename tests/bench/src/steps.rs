@@ -60,17 +60,20 @@ pub fn count(program: &mut Command) -> Result<Vec<u64>, String> {
 fn follow(child: Pid) -> Result<Vec<u64>, String> {
     let (mut regions, mut steps) = (Vec::new(), None);
     loop {
+        let mut signal = None;
         match waitpid(child, None).map_err(|error| format!("cannot wait: {error}"))? {
             WaitStatus::Stopped(_, MARK) => match steps.take() {
                 Some(steps) => regions.push(steps),
                 None => steps = Some(0_u64),
             },
             WaitStatus::Stopped(_, Signal::SIGTRAP) => steps = steps.map(|steps| steps + 1),
+            // Such as the end of a process that a client has asked about the system.
+            WaitStatus::Stopped(_, other) => signal = Some(other),
             WaitStatus::Exited(_, 0) => return Ok(regions),
             status => return Err(format!("the child did not end well: {status:?}")),
         }
         let gone_on =
-            if steps.is_some() { ptrace::step(child, None) } else { ptrace::cont(child, None) };
+            if steps.is_some() { ptrace::step(child, signal) } else { ptrace::cont(child, signal) };
         gone_on.map_err(|error| format!("cannot go on: {error}"))?;
     }
 }

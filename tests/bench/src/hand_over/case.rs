@@ -48,8 +48,8 @@ impl Case {
         match (self.is_full, self.threads) {
             (_, 1) => 20_000,
             // Stalls are rare.
-            (true, 8) => 50_000,
-            (_, threads) => 80_000 / threads,
+            (true, 8) => 30_000,
+            (_, threads) => 40_000 / threads,
         }
     }
 

@@ -11,8 +11,9 @@ use super::{PLACES, Producer, Room, Sample, Subject, gate::Gate, lost, offer};
 /// In the measured call: the text is copied into a string, the one allocation, and sent through a
 /// bounded channel of crossbeam. The thread behind it takes each metric out as it comes, so a call wakes
 /// it whenever it had time to fall asleep. A metric that is refused was copied all the same, is freed
-/// within the call, and becomes an error with an allocation of its own. Prebuilt, the text is there
-/// already: whoever reports formats it on the calling thread, which the case that builds shows.
+/// within the call, and becomes an error with three allocations of its own, which the caller frees.
+/// Prebuilt, the text is there already: whoever reports formats it on the calling thread, which the
+/// case that builds shows.
 ///
 /// The sink behind it does nothing; in the full case it is held up with the first metric.
 #[derive(Debug)]

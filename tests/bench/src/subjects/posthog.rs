@@ -1,6 +1,6 @@
 //! posthog-rs.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use posthog_rs::{Client, ClientOptionsBuilder, Event};
 
@@ -58,6 +58,12 @@ impl Subject for PostHog {
         self.client.flush();
         self.client.shutdown();
         lost(offered, self.prefilled, self.counted.passed())
+    }
+}
+
+impl fmt::Debug for PostHog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PostHog").field("prefilled", &self.prefilled).finish_non_exhaustive()
     }
 }
 

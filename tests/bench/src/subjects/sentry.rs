@@ -1,6 +1,6 @@
 //! sentry.
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use sentry::{
     Client, ClientOptions, Envelope, Hub, Scope, Transport, TransportFactory, TransportOptions,
@@ -91,6 +91,12 @@ impl Transport for Thread {
 
     fn flush(&self, timeout: Duration) -> bool {
         self.0.flush(timeout)
+    }
+}
+
+impl fmt::Debug for Sentry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sentry").field("prefilled", &self.prefilled).finish_non_exhaustive()
     }
 }
 
