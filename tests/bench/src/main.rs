@@ -6,7 +6,9 @@ use std::{
     process::ExitCode,
 };
 
-use telemetry_bench::{Failure, delivery, encoding, figure::Figure, sink, start_stop};
+use telemetry_bench::{
+    Failure, delivery, encoding, figure::Figure, hand_over, queue, sink, start_stop,
+};
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
@@ -24,6 +26,12 @@ fn run(arguments: &[&str]) -> Result<(), Failure> {
     match *arguments {
         ["delivery"] => print(&delivery::measure()?),
         ["delivery-child", subject, port] => say(&delivery::child(subject, port.parse()?)?),
+        ["hand-over"] => hand_over::run(stream),
+        // A part of `hand-over` alone, for a machine that is too busy for the rest.
+        ["instructions"] => hand_over::instructions(stream),
+        // What counts them starts this, once for each subject and case.
+        ["instructions-child", subject, case] => Ok(hand_over::child(subject, case)?),
+        ["queue"] => queue::run(stream),
         ["encoding"] => print(&encoding::measure()?),
         ["sink"] => sink::run(),
         ["start-stop"] => print(&start_stop::measure()?),
@@ -31,13 +39,17 @@ fn run(arguments: &[&str]) -> Result<(), Failure> {
         ["idle-child", subject, port, interval] => {
             say(&start_stop::idle::child(subject, port.parse()?, interval.parse()?)?)
         }
-        _ => Err("expected a section: delivery, encoding or start-stop".into()),
+        _ => Err("expected a section: hand-over, queue, delivery, encoding or start-stop".into()),
     }
 }
 
 fn print(figures: &[Figure]) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     figures.iter().try_for_each(|figure| figure.print(&mut out)).map_err(Failure::from)
+}
+
+fn stream(figure: Figure) -> Result<(), Failure> {
+    Ok(figure.print(io::stdout())?)
 }
 
 /// Says something to the parent process, on a line.

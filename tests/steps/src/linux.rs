@@ -23,29 +23,31 @@ const MARK: Signal = Signal::SIGUSR1;
 /// Lets whoever started this program count its regions, if [`count`] started it; does nothing
 /// otherwise. For the main thread, once, before the first [`region`].
 ///
-/// # Panics
+/// # Errors
 ///
-/// If the system does not let this process be traced.
-pub fn begin() {
-    if is_counted() {
-        ptrace::traceme().expect("whoever started this process may trace it");
-        region(|| ());
+/// The system does not let this process be traced.
+pub fn begin() -> Result<(), String> {
+    if !is_counted() {
+        return Ok(());
     }
+    ptrace::traceme().map_err(|error| format!("this process cannot be traced: {error}"))?;
+    region(|| ())
 }
 
 /// Calls `piece`, and has its instructions counted, if [`count`] started this program.
 ///
-/// # Panics
+/// # Errors
 ///
-/// If this process cannot send itself a signal.
-pub fn region<T>(piece: impl FnOnce() -> T) -> T {
+/// This process cannot send itself a signal.
+pub fn region<T>(piece: impl FnOnce() -> T) -> Result<T, String> {
     if !is_counted() {
-        return piece();
+        return Ok(piece());
     }
-    raise(MARK).expect("a process may send itself a signal");
+    let mark = || raise(MARK).map_err(|error| format!("cannot send a signal: {error}"));
+    mark()?;
     let result = piece();
-    raise(MARK).expect("a process may send itself a signal");
-    result
+    mark()?;
+    Ok(result)
 }
 
 fn is_counted() -> bool {
@@ -80,6 +82,7 @@ fn regions(child: &Child) -> Result<Vec<u64>, String> {
     // The steps of the region that it is in.
     let mut steps = None;
     loop {
+        let mut signal = None;
         match waitpid(pid, None).map_err(|error| format!("cannot wait for it: {error}"))? {
             WaitStatus::Exited(_, 0) if steps.is_none() => return Ok(regions),
             WaitStatus::Stopped(_, MARK) => match steps.take() {
@@ -89,9 +92,12 @@ fn regions(child: &Child) -> Result<Vec<u64>, String> {
             WaitStatus::Stopped(_, Signal::SIGTRAP) => {
                 steps = steps.map(|counted: u64| counted + 1);
             }
+            // Such as the end of a process that it has started.
+            WaitStatus::Stopped(_, other) => signal = Some(other),
             status => return Err(format!("it did not end well: {status:?}")),
         }
-        let next = if steps.is_some() { ptrace::step(pid, None) } else { ptrace::cont(pid, None) };
+        let next =
+            if steps.is_some() { ptrace::step(pid, signal) } else { ptrace::cont(pid, signal) };
         next.map_err(|error| format!("cannot go on with it: {error}"))?;
     }
 }

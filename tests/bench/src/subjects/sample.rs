@@ -1,0 +1,166 @@
+//! What is handed over: real agent runs, as our events and as the fields that any SDK can carry.
+
+#[path = "../../../../crates/mosaicstack-telemetry/examples/tour/runs.rs"]
+mod runs;
+
+use mosaicstack_telemetry::{EventBuilder, QualityGate, TaskCompletionEvent};
+use serde::{Serialize, Serializer};
+
+const RUNS: &str =
+    include_str!("../../../../crates/mosaicstack-telemetry/examples/data/swe-bench-pro-runs.jsonl");
+
+/// The instance that reports, as in the examples.
+pub(crate) const INSTANCE: &str = "12345678-1234-1234-1234-123456789abc";
+
+/// An agent run in the forms in which it is handed over.
+#[derive(Debug)]
+pub struct Sample {
+    run: runs::Run,
+    /// The 18 values that an agent knows about its task. Our event has 26; those left out are its
+    /// ids, version and time, which the peers have in their envelopes, the estimates, which this
+    /// data does not have, and the size of the repository, likewise.
+    pub fields: Vec<(&'static str, Value)>,
+    /// The fields as a line of JSON.
+    pub line: String,
+    /// The fields as a timer of statsd with tags.
+    pub metric: String,
+}
+
+/// A value of a field.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Value {
+    /// A word, or words with commas in between.
+    Text(String),
+    /// A count.
+    Count(u64),
+    /// From 0.0 to 1.0.
+    Share(f64),
+    /// Whether it is so.
+    Truth(bool),
+}
+
+/// All samples. They live as long as the program.
+///
+/// # Errors
+///
+/// The data cannot be read.
+pub fn samples() -> Result<&'static [Sample], String> {
+    let (runs, faults) = runs::parse(RUNS);
+    if let Some(fault) = faults.first() {
+        return Err(format!("the runs cannot be read: {fault}"));
+    }
+    let samples: Result<Vec<_>, _> = runs.into_iter().map(Sample::new).collect();
+    Ok(samples?.leak())
+}
+
+impl Sample {
+    fn new(run: runs::Run) -> Result<Self, String> {
+        let instance = INSTANCE.parse().map_err(|error| format!("{INSTANCE}: {error}"))?;
+        let fields = fields(run.event(EventBuilder::new(instance)));
+        let mut sample = Self { run, fields, line: String::new(), metric: String::new() };
+        let mut line = Vec::new();
+        sample.write_line(&mut line);
+        sample.line = String::from_utf8(line).map_err(|error| error.to_string())?;
+        let mut metric = String::new();
+        sample.write_metric(&mut metric);
+        sample.metric = metric;
+        Ok(sample)
+    }
+
+    /// Makes our event of it.
+    #[must_use]
+    pub fn event(&self, builder: EventBuilder) -> TaskCompletionEvent {
+        self.run.event(builder)
+    }
+
+    /// Replaces `line` by the fields as JSON.
+    pub fn write_line(&self, line: &mut Vec<u8>) {
+        struct Fields<'a>(&'a [(&'static str, Value)]);
+        impl Serialize for Fields<'_> {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_map(self.0.iter().map(|(name, value)| (name, value)))
+            }
+        }
+        line.clear();
+        serde_json::to_writer(&mut *line, &Fields(&self.fields)).expect("a vector takes all");
+        line.push(b'\n');
+    }
+
+    /// Replaces `metric` by the fields as a timer with tags.
+    pub fn write_metric(&self, metric: &mut String) {
+        use std::fmt::Write;
+
+        metric.clear();
+        for (index, (name, value)) in self.fields.iter().enumerate() {
+            let written = match (index, value) {
+                // The first one is the duration.
+                (0, Value::Count(count)) => write!(metric, "task:{count}|ms"),
+                (_, value) => {
+                    metric.push_str(if index == 1 { "|#" } else { "," });
+                    write!(metric, "{name}:{value}")
+                }
+            };
+            written.expect("a string takes all");
+        }
+    }
+}
+
+impl std::fmt::Display for Value {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Text(text) => f.write_str(text),
+            Self::Count(count) => count.fmt(f),
+            Self::Share(share) => share.fmt(f),
+            Self::Truth(truth) => truth.fmt(f),
+        }
+    }
+}
+
+fn fields(event: TaskCompletionEvent) -> Vec<(&'static str, Value)> {
+    let text = |word: &str| Value::Text(word.to_owned());
+    vec![
+        ("task_duration_ms", Value::Count(event.task_duration_ms)),
+        ("task_type", text(event.task_type.as_str())),
+        ("complexity", text(event.complexity.as_str())),
+        ("harness", text(event.harness.as_str())),
+        ("model", Value::Text(event.model)),
+        ("provider", text(event.provider.as_str())),
+        ("actual_input_tokens", Value::Count(event.actual_input_tokens)),
+        ("actual_output_tokens", Value::Count(event.actual_output_tokens)),
+        ("actual_cost_usd_micros", Value::Count(event.actual_cost_usd_micros)),
+        ("quality_gate_passed", Value::Truth(event.quality_gate_passed)),
+        ("quality_gates_run", gates(&event.quality_gates_run)),
+        ("quality_gates_failed", gates(&event.quality_gates_failed)),
+        ("context_compactions", Value::Count(event.context_compactions)),
+        ("context_rotations", Value::Count(event.context_rotations)),
+        ("context_utilization_final", Value::Share(event.context_utilization_final)),
+        ("outcome", text(event.outcome.as_str())),
+        ("retry_count", Value::Count(event.retry_count)),
+        ("language", Value::Text(event.language.unwrap_or_default())),
+    ]
+}
+
+/// As one text: a list would cost the peers more.
+fn gates(gates: &[QualityGate]) -> Value {
+    let words: Vec<_> = gates.iter().map(QualityGate::as_str).collect();
+    Value::Text(words.join(","))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_has_18_fields_in_each_form() {
+        let samples = samples().unwrap();
+        assert_eq!(samples.len(), 800);
+        for sample in samples {
+            assert_eq!(sample.fields.len(), 18);
+            let line: serde_json::Value = serde_json::from_str(&sample.line).unwrap();
+            assert_eq!(line.as_object().unwrap().len(), 18);
+            assert_eq!(line["model"], sample.run.model);
+            assert_eq!(sample.metric.matches(',').count(), 16, "{}", sample.metric);
+        }
+    }
+}
