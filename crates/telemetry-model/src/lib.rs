@@ -16,6 +16,7 @@ pub mod schema;
 mod timestamp;
 mod validate;
 mod vocabulary;
+mod writer;
 
 pub use batch::{BatchReceipt, EventBatch, EventResult, TooManyEvents};
 pub use builder::{ContextWindow, Cost, EventBuilder, Quality, Tokens};

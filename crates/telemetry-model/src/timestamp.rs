@@ -59,7 +59,7 @@ pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
 }
 
 /// `2026-02-15T05:29:05.123Z`. By hand, since every event of every batch passes here.
-fn written(at: OffsetDateTime) -> [u8; 24] {
+pub(crate) fn written(at: OffsetDateTime) -> [u8; 24] {
     let at = normalized(at);
     let mut text = *b"0000-00-00T00:00:00.000Z";
     let mut put = |from: usize, digits: usize, mut value: u32| {

@@ -12,6 +12,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 #[cfg(feature = "schemars")]
 use crate::schema;
+use crate::writer::Append;
 
 /// A word that its enumeration does not list.
 ///
@@ -108,6 +109,15 @@ macro_rules! open_enum {
         impl AsRef<str> for $name {
             fn as_ref(&self) -> &str {
                 self.as_str()
+            }
+        }
+
+        impl Append for $name {
+            fn append(&self, out: &mut Vec<u8>) {
+                match self {
+                    $(Self::$variant => out.extend_from_slice(concat!("\"", $word, "\"").as_bytes()),)+
+                    Self::Other(word) => word.as_str().append(out),
+                }
             }
         }
 
