@@ -114,10 +114,10 @@ macro_rules! open_enum {
 
         impl Append for $name {
             fn append(&self, out: &mut Vec<u8>) {
-                match self {
-                    $(Self::$variant => out.extend_from_slice(concat!("\"", $word, "\"").as_bytes()),)+
-                    Self::Other(word) => word.as_str().append(out),
-                }
+                out.extend_from_slice(match self {
+                    $(Self::$variant => concat!("\"", $word, "\"").as_bytes(),)+
+                    Self::Other(word) => return word.as_str().append(out),
+                });
             }
         }
 

@@ -22,6 +22,9 @@ pub(super) fn event(input: &[u8]) {
     check_lenient(input, &strict, lenient.as_ref().ok());
     if let Ok(event) = &lenient {
         check_judged_alike(event);
+        let mut by_hand = Vec::new();
+        event.write_json(&mut by_hand);
+        assert_eq!(serde_json::to_vec(event).ok(), Some(by_hand));
     }
 }
 
