@@ -22,7 +22,7 @@ fn bodies() -> Vec<Vec<u8>> {
     let (runs, faults) = runs::parse(RUNS);
     assert!(faults.is_empty() && runs.len() % BATCH == 0);
     let places = config("https://example.com").max_queue_size(runs.len()).batch_size(BATCH);
-    let mut simulation = Simulation::new(&places.build().unwrap());
+    let mut simulation = Simulation::new(&places.build().expect("right"));
     for (run, id) in runs.iter().zip(1..) {
         let builder = EventBuilder::new(Uuid::from_u128(1)).event_id(Uuid::from_u128(id));
         simulation.handle.track(run.event(builder.timestamp(OffsetDateTime::UNIX_EPOCH)));

@@ -9,13 +9,14 @@ const FACADE: &str = "mosaicstack-telemetry";
 const COLLECTOR: &str = "telemetry-collector";
 
 /// Each package with those of ours it may always use, and those for its tests and examples alone.
-const LAYERS: [(&str, &[&str], &[&str]); 7] = [
+const LAYERS: [(&str, &[&str], &[&str]); 8] = [
     ("telemetry-model", &[], &[]),
     ("telemetry-queue", &[], &[]),
     ("telemetry-transport", &[], &[]),
     (COLLECTOR, &["telemetry-model"], &[]),
     (FACADE, &LEAVES, &[COLLECTOR]),
     ("telemetry-tests", &[FACADE, COLLECTOR, LEAVES[0], LEAVES[1], LEAVES[2]], &[]),
+    ("telemetry-steps", &[], &[FACADE]),
     ("xtask", &[], &[]),
 ];
 
