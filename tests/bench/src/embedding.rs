@@ -99,7 +99,10 @@ impl Bench {
         }
         let Program { name, feature, .. } = program;
         let start = Instant::now();
-        self.cargo(&format!("build --locked --offline --release -j2 --bin {name} {}", chosen(feature)))?;
+        self.cargo(&format!(
+            "build --locked --offline --release -j2 --bin {name} {}",
+            chosen(feature)
+        ))?;
         let seconds = start.elapsed().as_secs_f64();
         let file = format!("{name}{}", env::consts::EXE_SUFFIX);
         let bytes = fs::metadata(self.target.join("release").join(file))?.len();
@@ -112,7 +115,8 @@ impl Bench {
         let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         command.args(args.split(' ').filter(|it| !it.is_empty())).current_dir(&self.folder);
         // As a cargo that was typed in a shell: ring looks at some of what it is told.
-        let ours = |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
+        let ours =
+            |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
         let others = env::vars_os().map(|(name, _)| name);
         for name in others.filter(|name| name.to_str().is_some_and(ours)) {
             command.env_remove(name);
@@ -151,7 +155,8 @@ mod tests {
 
     #[test]
     fn each_version_of_a_crate_counts_once_and_the_program_does_not() {
-        let tree = "hello v0.1.0 (/a b/hello)\nb v1.0.0\na v1.0.0 (proc-macro)\nb v2.0.0\na v1.0.0 (*)\n";
+        let tree =
+            "hello v0.1.0 (/a b/hello)\nb v1.0.0\na v1.0.0 (proc-macro)\nb v2.0.0\na v1.0.0 (*)\n";
         assert_eq!(crates(tree), 3);
         assert_eq!(crates("hello v0.1.0 (/hello)\n"), 0);
     }
