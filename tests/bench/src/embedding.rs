@@ -5,7 +5,7 @@ use std::{
     env,
     error::Error,
     fs, io,
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Command, Stdio},
     time::Instant,
 };
@@ -170,6 +170,6 @@ mod tests {
             let is_there = feature.is_empty() || manifest.contains(&format!("\n{feature} = ["));
             assert!(is_there, "{feature}");
         }
-        assert!(Path::new(&folder.join("Cargo.lock")).exists());
+        assert!(folder.join("Cargo.lock").exists());
     }
 }

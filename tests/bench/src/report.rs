@@ -1,6 +1,11 @@
 //! Writes what was measured into `docs/`, and says which targets are held.
 
-use std::{error::Error, fs, io, path::Path};
+use std::{
+    error::Error,
+    fs,
+    io::{self, Write},
+    path::Path,
+};
 
 use crate::{figure::Figure, root, targets::TARGETS};
 
@@ -65,7 +70,7 @@ pub fn run(measured: &[&str]) -> Result<(), Box<dyn Error>> {
     for (name, plot) in page::plots(&figures) {
         write(&root, &format!("docs/{name}"), &plot)?;
     }
-    print!("{}", verdicts::summary(&figures));
+    io::stdout().write_all(verdicts::summary(&figures).as_bytes())?;
     let missing = TARGETS.iter().filter(|it| it.judge(&figures).is_none()).count();
     if missing > 0 && SECTIONS.iter().all(|section| measured.contains(section)) {
         return Err(format!("{missing} targets lack figures").into());

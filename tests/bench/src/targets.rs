@@ -1,13 +1,14 @@
 //! What the figures should be, and whether they are.
 
-use crate::report::Figures;
+use crate::{figure::Figure, report::Figures};
 
-pub use self::ahead::{Rows, ahead};
+pub use self::{
+    ahead::{Lead, Rows, ahead},
+    list::TARGETS,
+};
 
 mod ahead;
 mod list;
-
-pub use self::list::TARGETS;
 
 /// A bound on one figure of ours.
 #[derive(Clone, Copy, Debug)]
@@ -47,14 +48,12 @@ pub struct Rival {
 }
 
 /// What came of a target.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Verdict {
-    /// Our median.
-    pub measured: f64,
-    /// Its unit.
-    pub unit: String,
-    /// The rival that is nearest or furthest ahead, its median and our share of it.
-    pub rival: Option<(String, f64, f64)>,
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Verdict<'a> {
+    /// Our figure.
+    pub ours: &'a Figure,
+    /// The rival whose figure is the hardest to match, and our share of it.
+    pub rival: Option<(&'a Figure, f64)>,
     /// Whether the target is held.
     pub is_held: bool,
 }
@@ -62,19 +61,18 @@ pub struct Verdict {
 impl Target {
     /// Compares the figures with the bound; `None` if one that it takes is missing.
     #[must_use]
-    pub fn judge(&self, figures: &Figures) -> Option<Verdict> {
+    pub fn judge<'a>(&self, figures: &'a Figures) -> Option<Verdict<'a>> {
         let Self { section, case, subject, metric, bound, .. } = *self;
         let figure = |case, subject| figures.find(section, case, subject, metric);
         let ours = figure(case, subject)?;
         let mut rivals = Vec::new();
         for rival in bound.rivals {
             let theirs = figure(rival.case, rival.subject)?;
-            rivals.push((rival.subject.to_owned(), theirs.median(), ours.share_of(theirs)));
+            rivals.push((theirs, ours.share_of(theirs)));
         }
-        let rival = rivals.into_iter().max_by(|a, b| a.2.total_cmp(&b.2));
-        let measured = ours.median();
-        let is_held = bound.holds(rival.as_ref().map_or(measured, |&(_, _, share)| share));
-        Some(Verdict { measured, unit: ours.unit.clone(), rival, is_held })
+        let rival = rivals.into_iter().max_by(|a, b| a.1.total_cmp(&b.1));
+        let is_held = bound.holds(rival.map_or_else(|| ours.median(), |(_, share)| share));
+        Some(Verdict { ours, rival, is_held })
     }
 }
 
@@ -87,7 +85,6 @@ impl Bound {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::figure::Figure;
 
     const RIVALS: &[Rival] =
         &[Rival { case: "case", subject: "b" }, Rival { case: "other", subject: "c" }];
@@ -119,7 +116,7 @@ mod tests {
     fn a_bound_is_on_the_median() {
         let figures = figures(&[("case", "a", &[9.0, 1.0, 2.0])]);
         let verdict = target(2.0, &[]).judge(&figures).unwrap();
-        assert_eq!((verdict.measured, verdict.rival, verdict.is_held), (2.0, None, true));
+        assert_eq!((verdict.ours.median(), verdict.rival, verdict.is_held), (2.0, None, true));
         assert!(!target(1.9, &[]).judge(&figures).unwrap().is_held);
         let mut below = target(2.0, &[]);
         below.bound.is_inclusive = false;
@@ -134,7 +131,8 @@ mod tests {
             ("other", "c", &[100.0, 25.0, 31.0]),
         ]);
         let verdict = target(0.8, RIVALS).judge(&figures).unwrap();
-        assert_eq!(verdict.rival, Some(("c".into(), 31.0, 0.8)));
+        let (rival, share) = verdict.rival.unwrap();
+        assert_eq!((rival.subject.as_str(), share), ("c", 0.8));
         assert!(verdict.is_held && !target(0.79, RIVALS).judge(&figures).unwrap().is_held);
     }
 
@@ -142,6 +140,6 @@ mod tests {
     fn without_all_its_figures_a_target_is_not_judged() {
         let figures = figures(&[("case", "a", &[1.0]), ("case", "b", &[2.0])]);
         assert_eq!(target(1.0, RIVALS).judge(&figures), None);
-        assert_eq!(target(1.0, &RIVALS[..1]).judge(&figures).unwrap().rival.unwrap().2, 0.5);
+        assert_eq!(target(1.0, &RIVALS[..1]).judge(&figures).unwrap().rival.unwrap().1, 0.5);
     }
 }

@@ -4,7 +4,7 @@ use super::{numbers::legible, svg::Drawing};
 
 const WIDTH: u32 = 760;
 /// Where the first bars begin; names are left of it.
-const LEFT: u32 = 250;
+const LEFT: u32 = 280;
 const TOP: u32 = 60;
 const ROW: u32 = 26;
 /// What is right of the longest bar, for its number.

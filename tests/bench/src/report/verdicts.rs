@@ -6,7 +6,10 @@ use super::{
     Figures,
     numbers::{measured, times},
 };
-use crate::targets::{Bound, Rows, TARGETS, Target, Verdict, ahead};
+use crate::{
+    figure::Figure,
+    targets::{Bound, Lead, Rows, TARGETS, Target, ahead},
+};
 
 /// The targets as a table, the reasons for those that are not held, and where a peer SDK is ahead.
 pub(super) fn section(figures: &Figures) -> String {
@@ -15,74 +18,92 @@ pub(super) fn section(figures: &Figures) -> String {
     );
     let mut reasons = String::new();
     for target in &TARGETS {
-        let name = name(target);
-        let verdict = target.judge(figures);
-        let (measured, beside, share, held) = cells(verdict.as_ref());
-        let bound = bound(&target.bound, unit(verdict.as_ref()));
+        let (name, cells) = (name(target), Cells::of(target, figures));
+        let Cells { bound, measured, beside, share, held } = &cells;
         let _ = writeln!(text, "| {name} | {bound} | {measured} | {beside} | {share} | {held} |");
-        if held == "no" {
+        if cells.is_missed() {
             let reason = if target.reason.is_empty() { "not explained." } else { target.reason };
-            let _ = writeln!(reasons, "- {name}: {reason}");
+            let _ = writeln!(reasons, "- {name}, {bound}: {reason}");
         }
     }
     if !reasons.is_empty() {
         let _ = write!(text, "\nNot held:\n\n{reasons}");
     }
     let rows = ahead(figures);
-    let _ = write!(text, "\nBeside the peer SDKs: {}", lead(&rows));
+    let _ = writeln!(text, "\n{}", lead(&rows));
     if !rows.behind.is_empty() {
         text +=
-            "\n\n| section | case | metric | ours | led by | ours is |\n|---|---|---|---|---|--:|";
+            "\n| section | case | metric | ours | led by | ours is |\n|---|---|---|---|---|--:|\n";
     }
-    for (section, case, metric, ours, peer, share) in &rows.behind {
-        let share = times(*share);
-        let _ = write!(text, "\n| {section} | {case} | {metric} | {ours} | {peer} | {share} |");
+    for Lead { ours, peer, share } in &rows.behind {
+        let Figure { section, case, metric, subject, .. } = ours;
+        let (by, share) = (led_by(ours, peer), times(*share));
+        let _ = writeln!(text, "| {section} | {case} | {metric} | {subject} | {by} | {share} |");
     }
-    text.push('\n');
     text
 }
 
 /// The targets for a terminal of 100 columns.
 pub(super) fn summary(figures: &Figures) -> String {
-    let mut text = format!("{:<62} {:>11} {:>10}  held\n", "target", "measured", "share");
+    let mut text = format!("{:<68} {:>11} {:>7}  held\n", "target", "measured", "share");
     for target in &TARGETS {
-        let verdict = target.judge(figures);
-        let (measured, _, share, held) = cells(verdict.as_ref());
-        let name = format!("{}: {}", name(target), bound(&target.bound, unit(verdict.as_ref())));
+        let cells = Cells::of(target, figures);
+        let Cells { bound, measured, share, held, .. } = &cells;
         // What does not fit has its end in the page.
-        let name: String = name.chars().take(62).collect();
-        let _ = writeln!(text, "{name:<62} {measured:>11} {share:>10}  {held}");
-        if held == "no" && target.reason.is_empty() {
-            let _ =
-                writeln!(text, "  no reason is given for that in tests/bench/src/targets/list.rs");
+        let name: String = format!("{}: {bound}", name(target)).chars().take(68).collect();
+        let _ = writeln!(text, "{name:<68} {measured:>11} {share:>7}  {held}");
+        if cells.is_missed() && target.reason.is_empty() {
+            text += "  no reason is given for that in tests/bench/src/targets/list.rs\n";
         }
     }
     let rows = ahead(figures);
-    let _ = writeln!(text, "beside the peer SDKs: {}", lead(&rows));
-    for (section, case, metric, ours, peer, share) in &rows.behind {
-        let _ =
-            writeln!(text, "  {section}, {case}: {metric} of {ours} is {} {peer}'s", times(*share));
+    let _ = writeln!(text, "{}", lead(&rows));
+    for Lead { ours, peer, share } in &rows.behind {
+        let Figure { section, case, metric, subject, .. } = ours;
+        let (by, share) = (led_by(ours, peer), times(*share));
+        let _ = writeln!(text, "  {section}, {case}: {metric} of {subject}: {share} {by}");
     }
     text
 }
 
-fn unit(verdict: Option<&Verdict>) -> &str {
-    verdict.map_or("", |it| &it.unit)
+/// A target and what came of it, in words.
+struct Cells {
+    bound: String,
+    measured: String,
+    beside: String,
+    share: String,
+    held: &'static str,
 }
 
-/// What was measured, beside what, the share of that, and whether the target is held.
-fn cells(verdict: Option<&Verdict>) -> (String, String, String, &'static str) {
-    let nothing = String::new;
-    let Some(Verdict { measured: ours, unit, rival, is_held }) = verdict else {
-        return (nothing(), nothing(), nothing(), "not measured");
-    };
-    let (beside, share) = match rival {
-        Some((rival, median, share)) => {
-            (format!("{rival}: {}", measured(*median, unit)), times(*share))
+impl Cells {
+    fn of(target: &Target, figures: &Figures) -> Self {
+        let verdict = target.judge(figures);
+        let unit = verdict.map_or("", |it| &it.ours.unit);
+        let rival = verdict.and_then(|it| it.rival);
+        let beside =
+            |(it, _): (&Figure, f64)| format!("{}: {}", it.subject, measured(it.median(), unit));
+        Self {
+            bound: bound(&target.bound, unit),
+            measured: verdict.map(|it| measured(it.ours.median(), unit)).unwrap_or_default(),
+            beside: rival.map(beside).unwrap_or_default(),
+            share: rival.map(|(_, share)| times(share)).unwrap_or_default(),
+            held: match verdict {
+                None => "no figure",
+                Some(it) if it.is_held => "yes",
+                Some(_) => "no",
+            },
         }
-        None => (nothing(), nothing()),
-    };
-    (measured(*ours, unit), beside, share, if *is_held { "yes" } else { "no" })
+    }
+
+    fn is_missed(&self) -> bool {
+        self.held == "no"
+    }
+}
+
+/// The peer, with its case where that is another one.
+fn led_by(ours: &Figure, peer: &Figure) -> String {
+    let Figure { subject, case, .. } = peer;
+    if *case == ours.case { subject.clone() } else { format!("{subject}, {case}") }
 }
 
 fn name(target: &Target) -> String {
@@ -106,15 +127,14 @@ fn bound(bound: &Bound, unit: &str) -> String {
     if is_inclusive { most } else { format!("below {most}") }
 }
 
-fn lead(rows: &Rows) -> String {
+fn lead(rows: &Rows<'_>) -> String {
     let ahead = rows.compared - rows.behind.len();
-    format!("no peer SDK is ahead in {ahead} of {} rows.", rows.compared)
+    format!("No peer SDK is ahead in {ahead} of {} rows.", rows.compared)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::figure::Figure;
 
     fn figures(ours: f64) -> Figures {
         let figure = |subject: &str, allocations: f64| {
@@ -131,13 +151,11 @@ mod tests {
         let held = section(&figures(1.0));
         let row = "| hand-over, prebuilt, roomy, 1 thread: allocations | 1 | 1 |  |  | yes |\n";
         assert!(held.contains(row), "{held}");
-        assert!(
-            held.contains("thread: p50 | 0.33 × the best peer SDK |  |  |  | not measured |\n")
-        );
+        assert!(held.contains("thread: p50 | 0.33 × the best peer SDK |  |  |  | no figure |\n"));
         assert!(!held.contains("Not held") && held.ends_with("in 1 of 1 rows.\n"), "{held}");
         let missed = section(&figures(14.0));
         assert!(missed.contains("| 14 |  |  | no |\n"), "{missed}");
-        let reason = "\nNot held:\n\n- hand-over, prebuilt, roomy, 1 thread: allocations: ";
+        let reason = "\nNot held:\n\n- hand-over, prebuilt, roomy, 1 thread: allocations, 1: ";
         assert!(missed.contains(reason), "{missed}");
         let row = "| mosaicstack-telemetry | sentry | 2 × |\n";
         assert!(missed.contains("in 0 of 1 rows.") && missed.ends_with(row), "{missed}");
@@ -146,9 +164,9 @@ mod tests {
     #[test]
     fn the_summary_fits_a_terminal() {
         let text = summary(&figures(14.0));
-        assert_eq!(text.lines().filter(|line| line.ends_with("  not measured")).count(), 21);
+        assert_eq!(text.lines().filter(|line| line.ends_with("  no figure")).count(), TARGETS.len() - 1);
         assert!(text.lines().all(|line| line.chars().count() <= 100), "{text}");
-        assert!(text.contains("\nbeside the peer SDKs: no peer SDK is ahead in 0 of 1 rows.\n"));
+        assert!(text.contains("\nNo peer SDK is ahead in 0 of 1 rows.\n"));
     }
 
     #[test]

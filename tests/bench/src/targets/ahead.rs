@@ -10,35 +10,36 @@ const PEERS: [&str; 3] = ["posthog-rs", "opentelemetry", "sentry"];
 
 /// The rows in which one of ours has a figure and a peer SDK, too.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Rows {
+pub struct Rows<'a> {
     /// How many there are: a case and a metric of one of ours each.
     pub compared: usize,
-    /// Those that a peer SDK leads: section, case, metric, ours, the peer that leads it, and our
-    /// share of its figure.
-    pub behind: Vec<(String, String, String, String, String, f64)>,
+    /// Those that a peer SDK leads.
+    pub behind: Vec<Lead<'a>>,
+}
+
+/// A row in which ours is not the least.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Lead<'a> {
+    /// Our figure.
+    pub ours: &'a Figure,
+    /// The least.
+    pub peer: &'a Figure,
+    /// Our share of it.
+    pub share: f64,
 }
 
 /// Compares every figure of ours with those of the peers.
 ///
 /// What an SDK adds to a program is compared with the peers' usual and smallest settings alike.
 #[must_use]
-pub fn ahead(figures: &Figures) -> Rows {
+pub fn ahead(figures: &Figures) -> Rows<'_> {
     let mut rows = Rows::default();
     for ours in figures.all().filter(|it| is_compared(it)) {
         let theirs = figures.all().filter(|it| is_peer_of(it, ours));
-        let shares = theirs.map(|it| (it, ours.share_of(it)));
-        let Some((peer, share)) = shares.max_by(|a, b| a.1.total_cmp(&b.1)) else { continue };
+        let leads = theirs.map(|peer| Lead { ours, peer, share: ours.share_of(peer) });
+        let Some(lead) = leads.max_by(|a, b| a.share.total_cmp(&b.share)) else { continue };
         rows.compared += 1;
-        if share > 1.0 {
-            let [section, case, metric] =
-                [&ours.section, &ours.case, &ours.metric].map(Clone::clone);
-            let peer = if peer.case == case {
-                peer.subject.clone()
-            } else {
-                format!("{}, {}", peer.subject, peer.case)
-            };
-            rows.behind.push((section, case, metric, ours.subject.clone(), peer, share));
-        }
+        rows.behind.extend(Some(lead).filter(|it| it.share > 1.0));
     }
     rows
 }
@@ -69,7 +70,7 @@ mod tests {
 
     #[test]
     fn a_row_is_lost_to_the_peer_that_leads_it() {
-        let rows = ahead(&Figures::of([
+        let figures = Figures::of([
             figure("hand-over", "full", "mosaicstack-telemetry", 30.0),
             figure("hand-over", "full", "posthog-rs", 20.0),
             figure("hand-over", "full", "sentry", 10.0),
@@ -77,22 +78,23 @@ mod tests {
             figure("hand-over", "roomy", "mosaicstack-telemetry", 30.0),
             figure("hand-over", "roomy", "sentry", 30.0),
             figure("hand-over", "alone", "mosaicstack-telemetry", 30.0),
-        ]));
-        let behind = ["hand-over", "full", "p50", "mosaicstack-telemetry", "sentry"];
-        let [section, case, metric, ours, peer] = behind.map(str::to_owned);
-        let behind = vec![(section, case, metric, ours, peer, 3.0)];
-        assert_eq!(rows, Rows { compared: 2, behind });
+        ]);
+        let rows = ahead(&figures);
+        assert_eq!((rows.compared, rows.behind.len()), (2, 1));
+        let Lead { ours, peer, share } = rows.behind[0];
+        assert_eq!((ours.case.as_str(), peer.subject.as_str(), share), ("full", "sentry", 3.0));
     }
 
     #[test]
     fn what_embedding_takes_is_compared_across_settings() {
-        let rows = ahead(&Figures::of([
+        let figures = Figures::of([
             figure("embedding", "usual", "mosaicstack-telemetry, default", 30.0),
             figure("embedding", "without TLS", "mosaicstack-telemetry, tokio", 90.0),
             figure("embedding", "usual", "sentry", 40.0),
             figure("embedding", "smallest", "sentry", 20.0),
-        ]));
+        ]);
+        let rows = ahead(&figures);
         assert_eq!(rows.compared, 1);
-        assert_eq!((rows.behind[0].4.as_str(), rows.behind[0].5), ("sentry, smallest", 1.5));
+        assert_eq!((rows.behind[0].peer.case.as_str(), rows.behind[0].share), ("smallest", 1.5));
     }
 }
