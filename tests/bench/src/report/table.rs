@@ -18,7 +18,9 @@ pub(super) fn table(run: &Run, figures: &Figures) -> String {
     text += &format!("\n|---|---|{}\n", "--:|".repeat(metrics.len()));
     let mut last = "";
     for (case, subject) in rows {
-        text += &format!("| {} | {subject} |", if case == last { "" } else { case });
+        // A type with a parameter would be a tag of HTML.
+        let name = subject.replace('<', "&lt;");
+        text += &format!("| {} | {name} |", if case == last { "" } else { case });
         last = case;
         for (metric, _) in &metrics {
             let is_it =
@@ -69,7 +71,7 @@ mod tests {
             figure("roomy", "sentry", "p50", &[80.0, 2_000.0, 60.0]),
             figure("roomy", "mosaicstack-telemetry", "allocations", &[0.0]),
             figure("roomy", "sentry", "allocations", &[7.0]),
-            figure("full", "sentry", "p50", &[1_234.0]),
+            figure("full", "floor: Mutex<Vec>", "p50", &[1_234.0]),
         ];
         let figures = Figures::of(all);
         let expected = "\
@@ -77,7 +79,7 @@ mod tests {
 |---|---|--:|--:|
 | roomy | mosaicstack-telemetry | **40** | **0** |
 |  | sentry | 80 (2 ×) | 7 |
-| full | sentry | 1,234 |  |
+| full | floor: Mutex&lt;Vec> | 1,234 |  |
 ";
         assert_eq!(table(figures.run("hand-over").unwrap(), &figures), expected);
     }
