@@ -52,38 +52,27 @@ pub fn run(mut found: impl FnMut(Figure) -> io::Result<()>) -> Result<(), Box<dy
     };
     bench.cargo("fetch --locked")?;
     let (_, empty) = bench.build(&EMPTY)?;
-    let most = PROGRAMS.iter().map(|it| it.builds).max().unwrap_or(0);
-    let mut built = PROGRAMS.map(|_| Vec::new());
-    for round in 0..most {
-        for (program, built) in PROGRAMS.iter().zip(&mut built) {
-            if round >= program.builds {
+    for program in &PROGRAMS {
+        let (seconds, bytes) = match bench.build(program) {
+            Ok(it) => it,
+            Err(error) => {
+                eprintln!("{}, {}: {error}", program.subject, program.case);
                 continue;
             }
-            match bench.build(program) {
-                Ok(it) => built.push(it),
-                Err(error) => eprintln!("{}, {}: {error}", program.subject, program.case),
-            }
-        }
-    }
-    for (program, built) in PROGRAMS.iter().zip(built) {
-        if built.is_empty() {
-            continue;
-        }
-        let crates = crates(&bench.cargo(&tree_of(program))?);
-        let kib = |&(_, bytes): &(f64, u64)| bytes.saturating_sub(empty) as f64 / 1024.0;
-        let figures = [
-            ("crates", "", vec![crates as f64]),
-            ("build", "s", built.iter().map(|&(seconds, _)| seconds).collect()),
-            ("binary", "KiB", built.iter().take(1).map(kib).collect()),
-        ];
-        for (metric, unit, rounds) in figures {
+        };
+        let crates = crates(&bench.cargo(&tree_of(program))?) as f64;
+        let kib = bytes.saturating_sub(empty) as f64 / 1024.0;
+        let build = program.is_clean.then_some(("build", "s", seconds));
+        for (metric, unit, value) in
+            [("crates", "", crates)].into_iter().chain(build).chain([("binary", "KiB", kib)])
+        {
             found(Figure {
                 section: "embedding".into(),
                 case: program.case.into(),
                 subject: program.subject.into(),
                 metric: metric.into(),
                 unit: unit.into(),
-                rounds,
+                rounds: vec![value],
             })?;
         }
     }
@@ -91,13 +80,12 @@ pub fn run(mut found: impl FnMut(Figure) -> io::Result<()>) -> Result<(), Box<dy
 }
 
 impl Bench {
-    /// Builds a program from nothing, and returns the seconds that took and the size of the program
-    /// in bytes.
+    /// Builds a program, and returns the seconds that took and the size of the program in bytes.
     fn build(&self, program: &Program) -> Result<(f64, u64), Box<dyn Error>> {
-        if self.target.exists() {
+        let Program { name, feature, is_clean, .. } = program;
+        if *is_clean && self.target.exists() {
             fs::remove_dir_all(&self.target)?;
         }
-        let Program { name, feature, .. } = program;
         let start = Instant::now();
         self.cargo(&format!(
             "build --locked --offline --release -j2 --bin {name} {}",
@@ -106,7 +94,8 @@ impl Bench {
         let seconds = start.elapsed().as_secs_f64();
         let file = format!("{name}{}", env::consts::EXE_SUFFIX);
         let bytes = fs::metadata(self.target.join("release").join(file))?.len();
-        eprintln!("{seconds:7.1} s {:>7} KiB  {name} {feature}", bytes / 1024);
+        let manner = if *is_clean { "from nothing" } else { "on the last" };
+        eprintln!("{seconds:7.1} s {manner} {:>7} KiB  {name} {feature}", bytes / 1024);
         Ok((seconds, bytes))
     }
 

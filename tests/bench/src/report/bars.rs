@@ -15,8 +15,8 @@ pub(super) struct Bars<'a> {
     pub(super) title: &'a str,
     /// What is beside each other.
     pub(super) metrics: &'a [&'a str],
-    /// A value for each metric, and whether they are ours.
-    pub(super) rows: Vec<(String, bool, Vec<f64>)>,
+    /// Whether they are ours, and a value for each metric or none.
+    pub(super) rows: Vec<(String, bool, Vec<Option<f64>>)>,
 }
 
 impl Bars<'_> {
@@ -32,10 +32,11 @@ impl Bars<'_> {
         for (column, metric) in self.metrics.iter().enumerate() {
             let x = LEFT + u32::try_from(column).ok()? * breadth;
             drawing.text((x, TOP - 10), "start", "", metric);
-            let values = self.rows.iter().filter_map(|(_, _, values)| values.get(column));
-            let most = values.copied().fold(f64::MIN_POSITIVE, f64::max);
+            let value = |values: &[Option<f64>]| values.get(column).copied().flatten();
+            let values = self.rows.iter().filter_map(|(_, _, values)| value(values));
+            let most = values.fold(f64::MIN_POSITIVE, f64::max);
             for (row, (_, is_ours, values)) in (0..).zip(&self.rows) {
-                let Some(&value) = values.get(column) else { continue };
+                let Some(value) = value(values) else { continue };
                 let length = f64::from(breadth - ROOM) * value / most;
                 let (y, class) = (TOP + row * ROW, if *is_ours { "ours" } else { "others" });
                 drawing.add(format_args!(
@@ -54,7 +55,8 @@ mod tests {
 
     #[test]
     fn the_longest_bar_of_a_metric_leaves_room_for_its_number() {
-        let rows = vec![("ours".into(), true, vec![50.0]), ("b".into(), false, vec![100.0])];
+        let rows =
+            vec![("ours".into(), true, vec![Some(50.0)]), ("b".into(), false, vec![Some(100.0)])];
         let svg = Bars { title: "t", metrics: &["crates"], rows }.draw().unwrap();
         let most = f64::from(WIDTH - LEFT - ROOM);
         assert!(svg.contains(&format!(

@@ -84,14 +84,13 @@ fn bars(figures: &Figures) -> Option<String> {
         let is_drawn = subject == ours || matches!(case, "usual" | "smallest" | "bare");
         let median =
             |metric| figures.find("embedding", case, subject, metric).map(|it| it.median());
-        let values: Option<Vec<f64>> =
-            ["crates", "build", "binary"].map(median).into_iter().collect();
-        if let Some(values) = values.filter(|_| is_drawn) {
+        let values = ["crates", "build", "binary"].map(median);
+        if is_drawn {
             let name = subject.strip_prefix("floor: ").unwrap_or(subject);
             let of_ours = subject.starts_with("mosaicstack-telemetry");
             let name =
                 if of_ours || case == "bare" { name.into() } else { format!("{name}, {case}") };
-            rows.push((name, of_ours, values));
+            rows.push((name, of_ours, values.to_vec()));
         }
     }
     let metrics = &["crates", "clean build, s", "size, KiB"];

@@ -164,7 +164,10 @@ mod tests {
     #[test]
     fn the_summary_fits_a_terminal() {
         let text = summary(&figures(14.0));
-        assert_eq!(text.lines().filter(|line| line.ends_with("  no figure")).count(), TARGETS.len() - 1);
+        assert_eq!(
+            text.lines().filter(|line| line.ends_with("  no figure")).count(),
+            TARGETS.len() - 1
+        );
         assert!(text.lines().all(|line| line.chars().count() <= 100), "{text}");
         assert!(text.contains("\nNo peer SDK is ahead in 0 of 1 rows.\n"));
     }
