@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::cargo::{Cargo, cargo};
-use crate::tree::{FUZZ, Tree};
+use crate::tree::{BENCH, FUZZ, Tree};
 use crate::{downstream, features};
 
 struct Step {
@@ -42,6 +42,8 @@ fn steps(tree: &Tree) -> Vec<Step> {
             commands: [
                 cargo("fmt --all --check"),
                 cargo(format!("fmt --check --manifest-path {FUZZ}Cargo.toml")),
+                cargo(format!("fmt --check --manifest-path {BENCH}Cargo.toml")),
+                cargo(format!("fmt --check --manifest-path {BENCH}embedding/Cargo.toml")),
             ]
             .into_iter()
             .chain(downstream::formatting(tree))

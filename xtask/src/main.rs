@@ -4,6 +4,7 @@
 use std::env;
 use std::process::ExitCode;
 
+mod bench;
 mod cargo;
 mod checkers;
 mod ci;
@@ -20,6 +21,9 @@ const HELP: &str = "\
 cargo xtask ci                  run every check a change has to pass
 cargo xtask ci STEP...          run only these steps
 cargo xtask ci --list [STEP..]  print the commands instead of running them
+cargo xtask bench               measure the SDK beside its peers, and write docs/benchmarks.md (up to 30 minutes)
+cargo xtask bench SECTION...    measure only these sections, and keep the other figures
+cargo xtask bench --list        print the commands instead of running them
 cargo xtask downstream          compare what the crates of tests/downstream depend on with their lists
 cargo xtask downstream --bless  write these lists, and the lock files, anew
 cargo xtask evidence            show what takes a special build or minutes (up to 20), in a table
@@ -44,6 +48,7 @@ fn main() -> ExitCode {
     let args: Vec<String> = env::args().skip(1).collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let passed = match args.as_slice() {
+        ["bench", args @ ..] => bench::run(&root, args),
         ["ci", args @ ..] => ci::run(&root, args),
         ["downstream", args @ ..] => downstream::run(&root, args),
         ["evidence", args @ ..] => evidence::run(&root, args),

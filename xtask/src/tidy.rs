@@ -6,6 +6,7 @@ use std::path::Path;
 use crate::tree::Tree;
 
 mod crates;
+mod dependencies;
 mod modules;
 mod prose;
 mod source;
@@ -14,8 +15,9 @@ mod top_level;
 /// Finds every place that breaks one rule.
 type Rule = fn(&Tree) -> Vec<Fault>;
 
-const RULES: [Rule; 14] = [
+const RULES: [Rule; 15] = [
     crates::arrows,
+    dependencies::reasons,
     modules::arrows,
     prose::features_are_described,
     prose::readme_is_the_crate_doc,

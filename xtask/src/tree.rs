@@ -14,10 +14,19 @@ pub(crate) const DOWNSTREAM: &str = "tests/downstream/";
 /// The fuzzer, a workspace of its own as well: it takes a C++ compiler.
 pub(crate) const FUZZ: &str = "tests/fuzz/";
 
+/// The benchmarks, a workspace of its own: it builds the peers. Within it, another one has the programs
+/// that it builds.
+pub(crate) const BENCH: &str = "tests/bench/";
+
+/// What is there for its own sake: neither members of the workspace nor users of it.
+const APART: [&str; 2] = [FUZZ, BENCH];
+
+const READ: [&str; 4] = ["md", "rs", "toml", "txt"];
+
 /// Every file below the root but those in `.git` and `target`, by its path from the root with `/`
 /// between the parts.
 ///
-/// Only Rust, Markdown and TOML files are read; the text of every other file is empty.
+/// Only Rust, Markdown, TOML and text files are read; the text of every other file is empty.
 #[derive(Default)]
 pub(crate) struct Tree {
     pub(crate) files: BTreeMap<String, String>,
@@ -40,7 +49,8 @@ impl Tree {
     fn new(files: BTreeMap<String, String>) -> Result<Self, String> {
         let manifests = files
             .iter()
-            .filter(|(path, _)| path.ends_with("/Cargo.toml") && !path.starts_with(FUZZ))
+            .filter(|(path, _)| path.ends_with("/Cargo.toml"))
+            .filter(|(path, _)| !APART.iter().any(|it| path.starts_with(it)))
             .map(|(path, text)| Manifest::parse(path, text))
             .collect::<Result<Vec<_>, _>>()?;
         let (downstream, manifests) =
@@ -104,8 +114,7 @@ fn collect(
                 collect(&path, &format!("{relative}/"), files)?;
             }
         } else {
-            let is_read =
-                path.extension().is_some_and(|it| it == "rs" || it == "md" || it == "toml");
+            let is_read = path.extension().is_some_and(|it| READ.iter().any(|read| it == *read));
             let bytes = if is_read { fs::read(&path).map_err(unreadable)? } else { Vec::new() };
             files.insert(relative, String::from_utf8_lossy(&bytes).into_owned());
         }
@@ -138,6 +147,8 @@ mod tests {
             ("tests/Cargo.toml", ours.as_str()),
             ("tests/downstream/facade/Cargo.toml", theirs.as_str()),
             ("tests/fuzz/Cargo.toml", ours.as_str()),
+            ("tests/bench/Cargo.toml", ours.as_str()),
+            ("tests/bench/embedding/Cargo.toml", ours.as_str()),
         ]);
         assert_eq!((tree.manifests.len(), tree.downstream.len()), (1, 1));
         assert_eq!(tree.downstream[0].folder(), "tests/downstream/facade");

@@ -1,4 +1,5 @@
-//! `bench SECTION` measures a section and prints its figures, a line of JSON each.
+//! `bench SECTION` measures a section and prints its figures, a line of JSON each; `bench report
+//! SECTION...` writes the report, those sections being the ones that were measured.
 
 use std::{
     env,
@@ -7,7 +8,8 @@ use std::{
 };
 
 use telemetry_bench::{
-    Failure, delivery, encoding, figure::Figure, hand_over, queue, sink, start_stop,
+    Failure, delivery, embedding, encoding, figure::Figure, hand_over, queue, report, sink,
+    start_stop,
 };
 
 fn main() -> ExitCode {
@@ -23,7 +25,7 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &[&str]) -> Result<(), Failure> {
-    match *arguments {
+    match arguments {
         ["delivery"] => print(&delivery::measure()?),
         ["delivery-child", subject, port] => say(&delivery::child(subject, port.parse()?)?),
         ["hand-over"] => hand_over::run(stream),
@@ -32,14 +34,16 @@ fn run(arguments: &[&str]) -> Result<(), Failure> {
         // What counts them starts this, once for each subject and case.
         ["instructions-child", subject, case] => Ok(hand_over::child(subject, case)?),
         ["queue"] => queue::run(stream),
+        ["embedding"] => Ok(embedding::run(|figure| figure.print(io::stdout()))?),
         ["encoding"] => print(&encoding::measure()?),
+        ["report", measured @ ..] => Ok(report::run(measured)?),
         ["sink"] => sink::run(),
         ["start-stop"] => print(&start_stop::measure()?),
         ["start-stop-child", port] => print(&start_stop::child(port.parse()?)?),
         ["idle-child", subject, port, interval] => {
             say(&start_stop::idle::child(subject, port.parse()?, interval.parse()?)?)
         }
-        _ => Err("expected a section: hand-over, queue, delivery, encoding or start-stop".into()),
+        _ => Err("no such section, nor anything else that this program does".into()),
     }
 }
 

@@ -144,7 +144,9 @@ fn is_crate_source(path: &str) -> bool {
 fn is_source(path: &str) -> bool {
     let in_src = match path.split('/').collect::<Vec<_>>().as_slice() {
         ["crates", _, folder, ..] | ["tests", "downstream", _, folder, ..] => *folder == "src",
-        ["tests", "fuzz", folder, ..] | ["tests" | "xtask", folder, ..] => *folder == "src",
+        ["tests", "bench", "embedding", folder, ..] => *folder == "src",
+        ["tests", "bench" | "fuzz", folder, ..] => *folder == "src",
+        ["tests" | "xtask", folder, ..] => *folder == "src",
         _ => false,
     };
     in_src && is_rust(path) && !path.ends_with("/tests.rs")
@@ -192,7 +194,12 @@ mod tests {
         let tests = format!("#[cfg(test)]\nmod tests {{\n{}}}\n", "fn b() {}\n".repeat(MAX_LINES));
         let fits = "fn a() {}\n".repeat(MAX_LINES) + &comments + &tests;
         assert!(found(size, &[("xtask/src/ci.rs", &fits)]).is_empty());
-        for path in ["xtask/src/ci.rs", "tests/downstream/a/src/main.rs"] {
+        for path in [
+            "xtask/src/ci.rs",
+            "tests/downstream/a/src/main.rs",
+            "tests/bench/src/a.rs",
+            "tests/bench/embedding/src/a.rs",
+        ] {
             let faults = found(size, &[(path, &format!("use a;\n{fits}"))]);
             assert_eq!(faults, [format!("{path}:1: 301 lines of code, at most 300")]);
         }

@@ -1,10 +1,10 @@
 //! Counts what a hand-over allocates on the calling thread, and prints figures, a line of JSON each.
 
-use std::{error::Error, io};
+use std::io;
 
 use allocation_counter::{AllocationInfo, measure};
 use telemetry_bench::{
-    for_each_subject,
+    Failure, for_each_subject,
     hand_over::case::{Case, Work},
     rounds::Rounds,
     subjects::{Clock, Producer, Sample, Subject, samples},
@@ -15,7 +15,7 @@ const CALLS: usize = 10_000;
 
 type Count = fn(&Case, &'static [Sample]) -> Result<AllocationInfo, String>;
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> Result<(), Failure> {
     let samples = samples()?;
     for case in Case::works() {
         let mut rounds = Rounds::new("hand-over", case.to_string());

@@ -1,0 +1,20 @@
+//! The model alone, as a server has it: validates a batch.
+
+use std::{
+    error::Error,
+    io::{self, Read},
+};
+
+use telemetry_model::EventBatch;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let mut body = Vec::new();
+    io::stdin().read_to_end(&mut body)?;
+    for event in EventBatch::from_json(&body)? {
+        match event {
+            Ok(event) => println!("{}", event.event_id),
+            Err(faults) => println!("{faults}"),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,15 @@
+//! Ours on a thread, with the transport that its features bring.
+
+use mosaicstack_telemetry::{ConfigError, Outcome, TelemetryClient, TelemetryConfig};
+
+fn main() -> Result<(), ConfigError> {
+    let config = TelemetryConfig::builder()
+        .server_url("http://127.0.0.1:9")
+        .api_key("a".repeat(64))
+        .instance_id("12345678-1234-1234-1234-123456789abc")
+        .build()?;
+    let client = TelemetryClient::start(config);
+    client.track(client.event().model("hello").outcome(Outcome::Success).build());
+    println!("{}", client.stop());
+    Ok(())
+}

@@ -1,0 +1,46 @@
+//! The programs of `tests/bench/embedding`: a row of the table each.
+
+pub(super) struct Program {
+    pub(super) case: &'static str,
+    pub(super) subject: &'static str,
+    /// Of the program in the manifest.
+    pub(super) name: &'static str,
+    /// Of the manifest, or nothing.
+    pub(super) feature: &'static str,
+    /// Whether it is built from nothing, which is timed; else on what the program before it has left.
+    pub(super) is_clean: bool,
+}
+
+/// What the size of the others is counted from.
+pub(super) const EMPTY: Program = program("", "an empty program", "empty", "");
+
+/// What targets compare is built from nothing, and in the order in which it is compared. The peers'
+/// usual features follow on their smallest and are not timed: that would take the section twice as long.
+pub(super) const PROGRAMS: [Program; 13] = [
+    program("usual", "mosaicstack-telemetry, default", "ours", "ours-default"),
+    program("bare", "floor: ureq + rustls + serde_json + uuid", "floor", "floor"),
+    program("smallest", "sentry", "with-sentry", "sentry-smallest"),
+    untimed(program("usual", "sentry", "with-sentry", "sentry-usual")),
+    program("smallest", "posthog-rs", "with-posthog", "posthog"),
+    untimed(program("usual", "posthog-rs", "with-posthog", "posthog-usual")),
+    program("smallest", "opentelemetry", "with-opentelemetry", "opentelemetry"),
+    untimed(program("usual", "opentelemetry", "with-opentelemetry", "opentelemetry-usual")),
+    program("usual", "mosaicstack-telemetry, hyper and rustls", "ours-hyper", "ours-hyper"),
+    program("without TLS", "mosaicstack-telemetry, ureq without TLS", "ours", "ours-ureq"),
+    program("without TLS", "mosaicstack-telemetry, tokio", "ours-tokio", "ours-tokio"),
+    program("without TLS", "mosaicstack-telemetry, own transport", "ours-own-transport", "ours"),
+    program("without TLS", "telemetry-model", "model", "model"),
+];
+
+const fn program(
+    case: &'static str,
+    subject: &'static str,
+    name: &'static str,
+    feature: &'static str,
+) -> Program {
+    Program { case, subject, name, feature, is_clean: true }
+}
+
+const fn untimed(program: Program) -> Program {
+    Program { is_clean: false, ..program }
+}

@@ -1,0 +1,186 @@
+//! What is generated of `docs/benchmarks.md`, and the plots beside it.
+
+use super::{
+    Figures, Machine, SECTIONS, bars::Bars, curves::Curves, reference, table::table, verdicts,
+};
+
+const THREADS: [&str; 4] = ["1", "2", "4", "8"];
+/// Those of which a curve is drawn, in this order.
+const CURVES: [&str; 6] = [
+    "mosaicstack-telemetry",
+    "posthog-rs",
+    "opentelemetry",
+    "sentry",
+    "tracing-appender",
+    "cadence",
+];
+
+/// The page with everything between its markers rewritten.
+///
+/// Fails if there is a pair of markers too few.
+pub(super) fn written_into(page: &str, figures: &Figures) -> Result<String, String> {
+    let mut page = between(page, "machine", &machines(figures))?;
+    page = between(&page, "targets", &verdicts::section(figures))?;
+    for section in SECTIONS {
+        page = between(&page, section, &generated(section, figures))?;
+    }
+    Ok(page)
+}
+
+/// The plots for which there are figures, by the names of their files in `docs/`.
+pub(super) fn plots(figures: &Figures) -> Vec<(String, String)> {
+    let hand_over = ["p50", "p99.9"].map(|metric| (curves_of(metric), curves(figures, metric)));
+    let all = hand_over.into_iter().chain([("benchmarks-embedding.svg".into(), bars(figures))]);
+    all.filter_map(|(name, plot)| Some((name, plot?))).collect()
+}
+
+fn generated(section: &str, figures: &Figures) -> String {
+    let Some(run) = figures.run(section) else {
+        return format!("No figures yet: `cargo xtask bench {section}`.\n");
+    };
+    let mut text = String::new();
+    for (name, _) in plots(figures).iter().filter(|(name, _)| name.contains(section)) {
+        text += &format!("![{}]({name})\n\n", described(section));
+    }
+    text + &table(run, figures)
+}
+
+fn described(section: &str) -> &'static str {
+    match section {
+        "embedding" => "Crates, seconds of a clean build and size for each SDK.",
+        _ => "The time that a call takes on a full queue, for 1, 2, 4 and 8 threads.",
+    }
+}
+
+fn curves_of(metric: &str) -> String {
+    format!("benchmarks-hand-over-{metric}.svg")
+}
+
+fn curves(figures: &Figures, metric: &str) -> Option<String> {
+    let cases = THREADS.map(|count| {
+        format!("prebuilt, full, {count} thread{}", if count == "1" { "" } else { "s" })
+    });
+    let median =
+        |subject, case| figures.find("hand-over", case, subject, metric).map(|it| it.median());
+    let curve = |subject| (subject, cases.iter().map(|case| median(subject, case)).collect());
+    let curves: Vec<(_, Vec<_>)> = CURVES.into_iter().map(curve).collect();
+    let curves = curves.into_iter().filter(|(_, values)| values.iter().any(Option::is_some));
+    Curves {
+        title: &format!("Handing an event over, queue full: {metric} of a call"),
+        metric: "nanoseconds",
+        axis: "threads",
+        across: &THREADS,
+        curves: curves.collect(),
+    }
+    .draw()
+}
+
+fn bars(figures: &Figures) -> Option<String> {
+    let run = figures.run("embedding")?;
+    let ours = reference("embedding").1;
+    let mut rows = Vec::new();
+    for figure in run.figures.iter().filter(|it| it.metric == "crates") {
+        let (case, subject) = (figure.case.as_str(), figure.subject.as_str());
+        let is_drawn = subject == ours || matches!(case, "usual" | "smallest" | "bare");
+        let median =
+            |metric| figures.find("embedding", case, subject, metric).map(|it| it.median());
+        let values = ["crates", "build", "binary"].map(median);
+        if is_drawn {
+            let name = subject.strip_prefix("floor: ").unwrap_or(subject);
+            let of_ours = subject.starts_with("mosaicstack-telemetry");
+            let name =
+                if of_ours || case == "bare" { name.into() } else { format!("{name}, {case}") };
+            rows.push((name, of_ours, values.to_vec()));
+        }
+    }
+    let metrics = &["crates", "clean build, s", "size, KiB"];
+    Bars { title: "What an SDK adds to a program", metrics, rows }.draw()
+}
+
+/// The machines, one if all sections were measured on it.
+fn machines(figures: &Figures) -> String {
+    let runs: Vec<(&str, &Machine)> =
+        SECTIONS.iter().filter_map(|it| Some((*it, &figures.run(it)?.machine))).collect();
+    match runs.as_slice() {
+        [] => "Nowhere yet.\n".into(),
+        [(_, first), rest @ ..] if rest.iter().all(|(_, it)| it == first) => {
+            format!("Measured on {first}.\n")
+        }
+        runs => {
+            runs.iter().map(|(section, it)| format!("- {section}: measured on {it}.\n")).collect()
+        }
+    }
+}
+
+/// The page with `text` between the markers of that name, in lines of their own.
+fn between(page: &str, name: &str, text: &str) -> Result<String, String> {
+    let (begin, end) = (format!("<!-- {name}:begin -->\n"), format!("<!-- {name}:end -->\n"));
+    let lacks = || format!("expected {begin}…{end}").replace('\n', " ");
+    let (before, rest) = page.split_once(&begin).ok_or_else(lacks)?;
+    let (_, after) = rest.split_once(&end).ok_or_else(lacks)?;
+    Ok(format!("{before}{begin}{text}{end}{after}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{figure::Figure, report::Run};
+
+    fn figure(section: &str, case: &str, subject: &str, metric: &str) -> Figure {
+        let [section, case, subject, metric] = [section, case, subject, metric].map(str::to_owned);
+        Figure { section, case, subject, metric, unit: "ns".into(), rounds: vec![40.0, 30.0] }
+    }
+
+    fn page() -> String {
+        let names = ["machine", "targets"].into_iter().chain(SECTIONS);
+        let places =
+            names.map(|it| format!("## {it}\n\n<!-- {it}:begin -->\nold\n<!-- {it}:end -->\n"));
+        places.collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn what_is_between_the_markers_is_replaced_and_nothing_else() {
+        let figures = Figures::of([
+            figure("hand-over", "prebuilt, full, 8 threads", "mosaicstack-telemetry", "p50"),
+            figure("hand-over", "prebuilt, full, 8 threads", "sentry", "p50"),
+        ]);
+        let new = written_into(&page(), &figures).unwrap();
+        assert_eq!(new.matches("\n## ").count(), SECTIONS.len() + 1);
+        assert!(!new.contains("\nold\n"));
+        let table = "(benchmarks-hand-over-p50.svg)\n\n| case | subject | p50, ns |\n";
+        assert!(new.contains(table), "{new}");
+        assert!(new.contains("No figures yet: `cargo xtask bench queue`.\n"));
+        assert_eq!(written_into(&new, &figures).unwrap(), new);
+        let error = written_into("nothing", &figures).unwrap_err();
+        assert_eq!(error, "expected <!-- machine:begin --> …<!-- machine:end --> ");
+    }
+
+    #[test]
+    fn the_page_in_the_tree_has_a_place_for_everything() {
+        let page = std::fs::read_to_string(crate::root().join("docs/benchmarks.md")).unwrap();
+        written_into(&page, &Figures::default()).unwrap();
+    }
+
+    #[test]
+    fn there_are_plots_of_what_there_are_figures_of() {
+        assert!(plots(&Figures::default()).is_empty());
+        let embedding = ["crates", "build", "binary"]
+            .map(|metric| figure("embedding", "usual", "mosaicstack-telemetry, default", metric));
+        let call = figure("hand-over", "prebuilt, full, 1 thread", "sentry", "p99.9");
+        let plots = plots(&Figures::of(embedding.into_iter().chain([call])));
+        let names: Vec<_> = plots.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["benchmarks-hand-over-p99.9.svg", "benchmarks-embedding.svg"]);
+        assert!(plots[1].1.contains(">mosaicstack-telemetry, default</text>"));
+    }
+
+    #[test]
+    fn one_machine_is_named_once() {
+        let mut figures =
+            Figures::of([figure("queue", "", "", ""), figure("delivery", "", "", "")]);
+        assert_eq!(machines(&figures).lines().count(), 1);
+        let machine = Machine { cores: 64, ..Machine::default() };
+        figures.replace("queue", Run { machine, figures: vec![figure("queue", "", "", "")] });
+        assert_eq!(machines(&figures).lines().count(), 2);
+        assert!(machines(&figures).starts_with("- queue: measured on 64 cores"));
+    }
+}

@@ -1,0 +1,92 @@
+//! The targets.
+
+use super::{Bound, Rival, Target};
+
+const OURS: &str = "mosaicstack-telemetry";
+const UREQ: &str = "mosaicstack-telemetry, ureq";
+const HYPER: &str = "mosaicstack-telemetry, hyper";
+const DEFAULT: &str = "mosaicstack-telemetry, default";
+
+const ROOMY: &str = "prebuilt, roomy, 1 thread";
+const FULL: &str = "prebuilt, full, 8 threads";
+const BUILD: &str = "build and track, roomy, 1 thread";
+const QUEUE: &str = "full, 8 threads";
+const EVENTS: &str = "100,000 events";
+const BATCH: &str = "a batch of 100";
+const CLIENT: &str = "a client";
+
+const HAND_OVER: &[Rival] = &peers(ROOMY);
+const SMALLEST: &[Rival] = &peers("smallest");
+const CROSSBEAM: &[Rival] = &[rival(QUEUE, "crossbeam ArrayQueue")];
+const BARE_UREQ: &[Rival] = &[rival(EVENTS, "floor: ureq")];
+const BARE_HYPER: &[Rival] = &[rival(EVENTS, "floor: hyper")];
+const SCHEMA: &[Rival] = &[rival(BATCH, "floor: the schema's minimum")];
+const BARE: &[Rival] = &[rival("bare", "floor: ureq + rustls + serde_json + uuid")];
+
+/// Wake-ups a minute that the interval takes by itself, ours by default and one of 1 s: jitter shortens
+/// it by a tenth at the most.
+const BY_DEFAULT: f64 = 60.0 / 270.0;
+const EACH_SECOND: f64 = 60.0 / 0.9;
+
+/// What the benchmarks are to show.
+pub const TARGETS: [Target; 24] = [
+    of("hand-over", ROOMY, OURS, "p50", at_most_of(1.0 / 3.0, HAND_OVER)),
+    of("hand-over", ROOMY, OURS, "allocations", at_most(1.0)),
+    of("hand-over", BUILD, OURS, "mean", at_most(250.0)),
+    of("hand-over", FULL, OURS, "p99.9", below(2_000.0)),
+    of("queue", QUEUE, "telemetry-queue", "p99.9", below(2_000.0)),
+    of("queue", QUEUE, "telemetry-queue", "p99.9", at_most_of(1.5, CROSSBEAM)),
+    of("queue", QUEUE, "telemetry-queue", "stalls", at_most_of(1.0, CROSSBEAM)),
+    of("delivery", EVENTS, UREQ, "CPU", at_most_of(1.15, BARE_UREQ)),
+    of("delivery", EVENTS, HYPER, "CPU", at_most_of(1.15, BARE_HYPER)),
+    of("encoding", BATCH, OURS, "bytes", at_most_of(1.01, SCHEMA)),
+    of("start-stop", CLIENT, UREQ, "start", below(200.0)),
+    of("start-stop", CLIENT, HYPER, "start", below(200.0)),
+    of("start-stop", CLIENT, UREQ, "stop, idle", below(1_000.0)),
+    of("start-stop", CLIENT, HYPER, "stop, idle", below(1_000.0)),
+    of("start-stop", CLIENT, UREQ, "wake-ups", at_most(BY_DEFAULT)),
+    of("start-stop", CLIENT, HYPER, "wake-ups", at_most(BY_DEFAULT)),
+    of("start-stop", CLIENT, UREQ, "wake-ups, interval of 1 s", at_most(EACH_SECOND)),
+    of("start-stop", CLIENT, HYPER, "wake-ups, interval of 1 s", at_most(EACH_SECOND)),
+    of("embedding", "usual", DEFAULT, "crates", below_of(1.0, SMALLEST)),
+    of("embedding", "usual", DEFAULT, "build", below_of(1.0, SMALLEST)),
+    of("embedding", "usual", DEFAULT, "binary", below_of(1.0, SMALLEST)),
+    of("embedding", "usual", DEFAULT, "crates", at_most(60.0)),
+    of("embedding", "usual", DEFAULT, "build", at_most_of(1.3, BARE)),
+    of("embedding", "usual", DEFAULT, "binary", at_most_of(1.1, BARE)),
+];
+
+const fn of(
+    section: &'static str,
+    case: &'static str,
+    subject: &'static str,
+    metric: &'static str,
+    bound: Bound,
+) -> Target {
+    Target { section, case, subject, metric, bound, reason: "" }
+}
+
+const fn at_most(most: f64) -> Bound {
+    at_most_of(most, &[])
+}
+
+const fn below(most: f64) -> Bound {
+    below_of(most, &[])
+}
+
+const fn at_most_of(most: f64, rivals: &'static [Rival]) -> Bound {
+    Bound { is_inclusive: true, most, rivals }
+}
+
+const fn below_of(most: f64, rivals: &'static [Rival]) -> Bound {
+    Bound { is_inclusive: false, most, rivals }
+}
+
+/// The peers that are SDKs, as [`super::ahead::PEERS`] names them.
+const fn peers(case: &'static str) -> [Rival; 3] {
+    [rival(case, "posthog-rs"), rival(case, "opentelemetry"), rival(case, "sentry")]
+}
+
+const fn rival(case: &'static str, subject: &'static str) -> Rival {
+    Rival { case, subject }
+}
