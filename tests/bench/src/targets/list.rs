@@ -18,8 +18,10 @@ const CLIENT: &str = "a client";
 const HAND_OVER: &[Rival] = &peers(ROOMY);
 const SMALLEST: &[Rival] = &peers("smallest");
 const CROSSBEAM: &[Rival] = &[rival(QUEUE, "crossbeam ArrayQueue")];
-const BARE_UREQ: &[Rival] = &[rival(EVENTS, "floor: ureq")];
+/// The barest of those that keep a time-out, as a client has to.
+const BARE_UREQ: &[Rival] = &[rival(EVENTS, "floor: ureq, no look-up")];
 const BARE_HYPER: &[Rival] = &[rival(EVENTS, "floor: hyper")];
+const EVERY_KEY: &[Rival] = &[rival(BATCH, "floor: the shortest with every key")];
 const SCHEMA: &[Rival] = &[rival(BATCH, "floor: the schema's minimum")];
 const BARE: &[Rival] = &[rival("bare", "floor: ureq + rustls + serde_json + uuid")];
 
@@ -29,17 +31,25 @@ const BY_DEFAULT: f64 = 60.0 / 270.0;
 const EACH_SECOND: f64 = 60.0 / 0.9;
 
 /// What the benchmarks are to show.
-pub const TARGETS: [Target; 24] = [
+pub const TARGETS: [Target; 25] = [
     of("hand-over", ROOMY, OURS, "p50", at_most_of(1.0 / 3.0, HAND_OVER)),
     of("hand-over", ROOMY, OURS, "allocations", at_most(1.0)),
-    of("hand-over", BUILD, OURS, "mean", at_most(250.0)),
+    of("hand-over", BUILD, OURS, "mean", at_most(250.0)).unless(
+        "an id is asked from the system, so that a forked child does not repeat its parent's; that is \
+         one system call, and takes longer than the target by itself. glibc takes randomness without \
+         a system call from 2.41 on; that was not tried.",
+    ),
     of("hand-over", FULL, OURS, "p99.9", below(2_000.0)),
     of("queue", QUEUE, "telemetry-queue", "p99.9", below(2_000.0)),
     of("queue", QUEUE, "telemetry-queue", "p99.9", at_most_of(1.5, CROSSBEAM)),
     of("queue", QUEUE, "telemetry-queue", "stalls", at_most_of(1.0, CROSSBEAM)),
     of("delivery", EVENTS, UREQ, "CPU", at_most_of(1.15, BARE_UREQ)),
     of("delivery", EVENTS, HYPER, "CPU", at_most_of(1.15, BARE_HYPER)),
-    of("encoding", BATCH, OURS, "bytes", at_most_of(1.01, SCHEMA)),
+    of("encoding", BATCH, OURS, "bytes", at_most_of(1.01, EVERY_KEY)),
+    of("encoding", BATCH, OURS, "bytes", at_most_of(1.01, SCHEMA)).unless(
+        "the schema does without `repo_size_category`, `language` and `retry_count` where they have \
+         their defaults; the wire contract, and the Python SDK, write them always.",
+    ),
     of("start-stop", CLIENT, UREQ, "start", below(200.0)),
     of("start-stop", CLIENT, HYPER, "start", below(200.0)),
     of("start-stop", CLIENT, UREQ, "stop, idle", below(1_000.0)),
@@ -55,6 +65,13 @@ pub const TARGETS: [Target; 24] = [
     of("embedding", "usual", DEFAULT, "build", at_most_of(1.3, BARE)),
     of("embedding", "usual", DEFAULT, "binary", at_most_of(1.1, BARE)),
 ];
+
+impl Target {
+    /// Says why it is missed.
+    const fn unless(self, reason: &'static str) -> Self {
+        Self { reason, ..self }
+    }
+}
 
 const fn of(
     section: &'static str,
