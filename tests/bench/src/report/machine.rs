@@ -34,7 +34,7 @@ impl Machine {
         Self {
             cores: thread::available_parallelism().map_or(0, usize::from),
             processor: model(&processors).map_or_else(unknown, str::to_owned),
-            kernel: kernel.map_or_else(|_| unknown(), |it| format!("Linux {}", it.trim())),
+            kernel: kernel.map_or_else(|_| unknown(), |it| format!("Linux {}", version(&it))),
             compiler: compiler.ok().filter(|it| !it.is_empty()).unwrap_or_else(unknown),
         }
     }
@@ -47,6 +47,12 @@ impl Display for Machine {
     }
 }
 
+/// The kernel's own version, without what a distribution or a host adds to it.
+fn version(release: &str) -> &str {
+    let end = release.find(|it: char| !it.is_ascii_digit() && it != '.');
+    &release[..end.unwrap_or(release.len())]
+}
+
 fn model(processors: &str) -> Option<&str> {
     let line = processors.lines().find(|line| line.starts_with("model name"))?;
     line.split_once(':').map(|(_, name)| name.trim())
@@ -55,6 +61,12 @@ fn model(processors: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_kernel_is_its_version() {
+        assert_eq!(version("6.12.3-amd64\n"), "6.12.3");
+        assert_eq!(version("6.12\n"), "6.12");
+    }
 
     #[test]
     fn a_processor_is_called_by_its_first_name() {

@@ -18,7 +18,7 @@ const CLIENT: &str = "a client";
 const HAND_OVER: &[Rival] = &peers(ROOMY);
 const SMALLEST: &[Rival] = &peers("smallest");
 const CROSSBEAM: &[Rival] = &[rival(QUEUE, "crossbeam ArrayQueue")];
-/// The barest of those that keep a time-out, as a client has to.
+/// The barest of those on ureq that keep a time-out, as a client has to.
 const BARE_UREQ: &[Rival] = &[rival(EVENTS, "floor: ureq, no look-up")];
 const BARE_HYPER: &[Rival] = &[rival(EVENTS, "floor: hyper")];
 const EVERY_KEY: &[Rival] = &[rival(BATCH, "floor: the shortest with every key")];
