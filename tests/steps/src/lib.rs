@@ -5,7 +5,8 @@
 //! starts it with [`count`], which takes the program through its regions in single steps. Started by
 //! anybody else, the program runs as ever.
 //!
-//! Instructions of the calling thread alone are counted, in user mode; a system call is one. Copying by
+//! What the processor can decides how the C library copies, so the program is told that it can little
+//! (glibc's tunables). Instructions of the calling thread alone are counted, in user mode; a system call is one. Copying by
 //! `rep movs` counts each repetition. A step takes microseconds, so a region is to be short.
 
 #[cfg(target_os = "linux")]

@@ -17,6 +17,14 @@ use nix::{
 /// Says to the program that it is counted.
 const VARIABLE: &str = "TELEMETRY_STEPS";
 
+/// Has the C library copy and compare as on the plainest of these processors: it chooses by what the
+/// processor can, and the counts with it.
+const PLAIN: (&str, &str) = (
+    "GLIBC_TUNABLES",
+    "glibc.cpu.hwcaps=-AVX512F,-AVX512VL,-AVX512BW,-AVX2,-AVX,-AVX_Fast_Unaligned_Load,-RTM,-ERMS,\
+     -FSRM,-SSSE3,-SSE4_1,-SSE4_2,-BMI2",
+);
+
 /// Where a region begins and where it ends.
 const MARK: Signal = Signal::SIGUSR1;
 
@@ -61,29 +69,39 @@ fn is_counted() -> bool {
 ///
 /// The program cannot be started or traced, or does not end well, or has no region.
 pub fn count(program: &mut Command) -> Result<Vec<u64>, String> {
-    let child = program.env(VARIABLE, "1").spawn();
+    let child = program.env(VARIABLE, "1").env(PLAIN.0, PLAIN.1).spawn();
     let mut child = child.map_err(|error| format!("cannot start {program:?}: {error}"))?;
     let regions = regions(&child);
-    if regions.is_err() {
-        // It may stand still, and is nobody's any more.
+    // Its number may be somebody else's once it has ended.
+    if matches!(regions, Err(Failure { has_ended: false, .. })) {
         let _ = child.kill();
         let _ = child.wait();
     }
-    match regions?.split_first() {
+    let regions = regions.map_err(|failure| failure.reason)?;
+    match regions.split_first() {
         Some((empty, regions)) => Ok(regions.iter().map(|it| it.saturating_sub(*empty)).collect()),
         None => Err(format!("{program:?} never called `begin`")),
     }
 }
 
-fn regions(child: &Child) -> Result<Vec<u64>, String> {
-    let pid = i32::try_from(child.id()).map_err(|_| "its number is too large".to_owned())?;
+/// Why there are no counts.
+struct Failure {
+    reason: String,
+    has_ended: bool,
+}
+
+fn regions(child: &Child) -> Result<Vec<u64>, Failure> {
+    let failure = |reason, has_ended| Failure { reason, has_ended };
+    let pid = i32::try_from(child.id());
+    let pid = pid.map_err(|_| failure("its number is too large".into(), false))?;
     let pid = Pid::from_raw(pid);
     let mut regions = Vec::new();
     // The steps of the region that it is in.
     let mut steps = None;
     loop {
         let mut signal = None;
-        match waitpid(pid, None).map_err(|error| format!("cannot wait for it: {error}"))? {
+        let status = waitpid(pid, None);
+        match status.map_err(|error| failure(format!("cannot wait for it: {error}"), false))? {
             WaitStatus::Exited(_, 0) if steps.is_none() => return Ok(regions),
             WaitStatus::Stopped(_, MARK) => match steps.take() {
                 Some(counted) => regions.push(counted),
@@ -94,10 +112,10 @@ fn regions(child: &Child) -> Result<Vec<u64>, String> {
             }
             // Such as the end of a process that it has started.
             WaitStatus::Stopped(_, other) => signal = Some(other),
-            status => return Err(format!("it did not end well: {status:?}")),
+            status => return Err(failure(format!("it did not end well: {status:?}"), true)),
         }
         let next =
             if steps.is_some() { ptrace::step(pid, signal) } else { ptrace::cont(pid, signal) };
-        next.map_err(|error| format!("cannot go on with it: {error}"))?;
+        next.map_err(|error| failure(format!("cannot go on with it: {error}"), false))?;
     }
 }

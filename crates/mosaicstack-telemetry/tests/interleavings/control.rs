@@ -134,3 +134,37 @@ fn progress_between_two_looks_is_not_missed() {
         control.leave(place);
     });
 }
+
+#[test]
+fn of_two_flushes_each_is_woken_when_its_own_events_are_settled() {
+    check("two flushes, and progress", 3, || {
+        let control = Arc::new(Control::new(|| {}));
+        let settled = Arc::new(loom::sync::atomic::AtomicU64::new(0));
+        let [one, both] = [1, 2].map(|mark| (flush_of(mark), Arc::<Woken>::default()));
+        let look = |(order, woken): &(Order, Arc<Woken>), place: &mut _| {
+            let waker = Waker::from(Arc::clone(woken));
+            let cx = Context::from_waker(&waker);
+            control.poll_flush(clock::now(), &cx, place, *order, || settled.load(Ordering::Acquire))
+        };
+        let worker = beside({
+            let (control, settled) = (Arc::clone(&control), Arc::clone(&settled));
+            move || {
+                settled.store(1, Ordering::Release);
+                control.progress(|| 1);
+            }
+        });
+        let mut places = [None, None];
+        assert!(matches!(look(&both, &mut places[1]), Wait::Until(_)));
+        let waits = matches!(look(&one, &mut places[0]), Wait::Until(_));
+        worker.join().unwrap();
+        assert!(!waits || one.1.times() == 1, "its event is settled");
+        control.leave(places[0]);
+        // Whoever was woken for less looks again.
+        assert!(matches!(look(&both, &mut places[1]), Wait::Until(_)));
+        let before = both.1.times();
+        settled.store(2, Ordering::Release);
+        control.progress(|| 2);
+        assert_eq!(both.1.times(), before + 1);
+        control.leave(places[1]);
+    });
+}
