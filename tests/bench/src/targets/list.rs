@@ -61,9 +61,18 @@ pub const TARGETS: [Target; 25] = [
     of("embedding", "usual", DEFAULT, "crates", below_of(1.0, SMALLEST)),
     of("embedding", "usual", DEFAULT, "build", below_of(1.0, SMALLEST)),
     of("embedding", "usual", DEFAULT, "binary", below_of(1.0, SMALLEST)),
-    of("embedding", "usual", DEFAULT, "crates", at_most(60.0)),
-    of("embedding", "usual", DEFAULT, "build", at_most_of(1.3, BARE)),
-    of("embedding", "usual", DEFAULT, "binary", at_most_of(1.1, BARE)),
+    of("embedding", "usual", DEFAULT, "crates", at_most(60.0)).unless(
+        "four of them are ours, backoff brings six others (`rand` and what it is made of) and \
+         parking_lot four.",
+    ),
+    of("embedding", "usual", DEFAULT, "build", at_most_of(1.3, BARE)).unless(
+        "beside our own crates, it compiles 27 of others that the bare program does not have, \
+         among them `time`, `serde_derive` with `syn`, and `zerocopy` for backoff's `rand`.",
+    ),
+    of("embedding", "usual", DEFAULT, "binary", at_most_of(1.1, BARE)).unless(
+        "the code of the SDK itself: with a transport of one's own, without HTTP and TLS, a program \
+         grows by 547 KiB.",
+    ),
 ];
 
 impl Target {
