@@ -22,8 +22,9 @@ const OTHER_KEY: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456
 const EXAMPLES: [&str; 2] =
     ["a1b2c3d4-e5f6-4a7b-8c9d-0e1f2a3b4c5d", "https://tel-api.mosaicstack.dev"];
 
-/// The longest message: what it repeats is cut at 200 characters, and its own words are fewer than 150.
-const MAX_MESSAGE: usize = 200 + 150;
+/// The longest message: what it repeats is cut at 200 characters, and its own words, with the name of a
+/// variable, have fewer.
+const MAX_MESSAGE: usize = 2 * 200;
 
 /// A text shorter than this tells nothing, and could be in a message by chance.
 const SHORTEST_SECRET: usize = 16;
