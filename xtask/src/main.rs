@@ -21,7 +21,7 @@ const HELP: &str = "\
 cargo xtask ci                  run every check a change has to pass
 cargo xtask ci STEP...          run only these steps
 cargo xtask ci --list [STEP..]  print the commands instead of running them
-cargo xtask bench               measure the SDK beside its peers, and write docs/benchmarks.md (up to 30 minutes)
+cargo xtask bench               measure the SDK beside its peers, and write docs/benchmarks.md
 cargo xtask bench SECTION...    measure only these sections, and keep the other figures
 cargo xtask bench --list        print the commands instead of running them
 cargo xtask downstream          compare what the crates of tests/downstream depend on with their lists

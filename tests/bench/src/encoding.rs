@@ -10,13 +10,12 @@ use std::time::{Instant, SystemTime};
 use mosaicstack_telemetry::{
     Action, Response, Start, Submitter, TaskCompletionEvent, TelemetryConfig, TelemetryHandle,
 };
-use serde::Serialize;
 
 use self::minimum::Keys;
 use crate::{
     Failure,
     carriers::BATCH,
-    events::{INSTANCE, Runs},
+    events::{INSTANCE, Runs, encoded},
     figure::{Figure, median},
 };
 
@@ -128,12 +127,8 @@ impl Ours {
 
 /// The same without anything else.
 fn floor(events: &[TaskCompletionEvent]) -> Result<(f64, Vec<u8>), Failure> {
-    #[derive(Serialize)]
-    struct Body<'a> {
-        events: &'a [TaskCompletionEvent],
-    }
     let from = Instant::now();
-    let body = serde_json::to_vec(&Body { events })?;
+    let body = encoded(events)?;
     let time = from.elapsed();
     Ok((time.as_nanos() as f64 / events.len() as f64, body))
 }

@@ -1,14 +1,17 @@
 //! What is reported: real runs, as events of the schema and as the fields that peers take.
 
+#[path = "../../../crates/mosaicstack-telemetry/examples/tour/runs.rs"]
+mod runs;
+
 use std::time::Duration;
 
 use mosaicstack_telemetry::{
-    Cost, EventBuilder, Outcome, Provider, Quality, QualityGate, TaskCompletionEvent, TaskType,
-    Tokens, reexport::time::OffsetDateTime,
+    EventBuilder, QualityGate, TaskCompletionEvent, reexport::time::OffsetDateTime,
 };
-use serde::Deserialize;
+use serde::Serialize;
 use uuid::Uuid;
 
+pub(crate) use self::runs::Run;
 use crate::Failure;
 
 /// The repository's own copy of 800 runs; what they are stands beside it.
@@ -28,17 +31,22 @@ const APART: Duration = Duration::from_millis(7_919);
 #[derive(Debug)]
 pub struct Runs(Vec<Run>);
 
-#[derive(Debug, Deserialize)]
-struct Run {
-    language: String,
-    model: String,
-    provider: String,
-    resolved: bool,
-    submitted: bool,
-    tokens_in: u64,
-    tokens_out: u64,
-    cost_usd: f64,
-    tool_seconds: f64,
+/// Reads the runs one by one.
+pub(crate) fn read() -> Result<Vec<Run>, String> {
+    let (runs, faults) = runs::parse(RUNS);
+    match faults.first() {
+        Some(fault) => Err(format!("the runs cannot be read: {fault}")),
+        None => Ok(runs),
+    }
+}
+
+/// A batch as `serde_json` writes it.
+pub(crate) fn encoded(events: &[TaskCompletionEvent]) -> serde_json::Result<Vec<u8>> {
+    #[derive(Serialize)]
+    struct Body<'a> {
+        events: &'a [TaskCompletionEvent],
+    }
+    serde_json::to_vec(&Body { events })
 }
 
 impl Runs {
@@ -48,42 +56,17 @@ impl Runs {
     ///
     /// The data cannot be read.
     pub fn read() -> Result<Self, Failure> {
-        let runs = RUNS.lines().map(serde_json::from_str);
-        Ok(Self(runs.collect::<Result<_, _>>()?))
+        Ok(Self(read()?))
     }
 
     /// The event with that number; the runs come again and again, with other ids and times.
     #[must_use]
     pub fn event(&self, number: usize) -> TaskCompletionEvent {
         let run = &self.0[number % self.0.len()];
-        let outcome = match (run.resolved, run.submitted) {
-            (true, _) => Outcome::Success,
-            (false, true) => Outcome::Failure,
-            (false, false) => Outcome::Partial,
-        };
-        let gates_failed = if run.resolved { vec![] } else { vec![QualityGate::Test] };
         let number = u32::try_from(number).unwrap_or(u32::MAX);
         let first = OffsetDateTime::from_unix_timestamp(FIRST.0);
-        EventBuilder::new(INSTANCE)
-            .timestamp(first.unwrap_or(OffsetDateTime::UNIX_EPOCH) + FIRST.1 + APART * number)
-            .task_type(TaskType::Implementation)
-            .model(&run.model)
-            .provider(Provider::from(run.provider.as_str()))
-            .language(&run.language)
-            .outcome(outcome)
-            .duration_ms((run.tool_seconds * 1_000.0).round() as u64)
-            .tokens(Tokens {
-                actual_in: run.tokens_in,
-                actual_out: run.tokens_out,
-                ..Tokens::default()
-            })
-            .cost(Cost { actual: (run.cost_usd * 1e6).round() as u64, ..Cost::default() })
-            .quality(Quality {
-                passed: run.resolved,
-                gates_run: vec![QualityGate::Test],
-                gates_failed,
-            })
-            .build()
+        let at = first.unwrap_or(OffsetDateTime::UNIX_EPOCH) + FIRST.1 + APART * number;
+        run.event(EventBuilder::new(INSTANCE).timestamp(at))
     }
 
     /// The events with these numbers.

@@ -5,7 +5,6 @@ use std::{env, path::PathBuf};
 pub mod calls;
 pub mod carriers;
 pub mod child;
-pub mod clock;
 pub mod delivery;
 pub mod embedding;
 pub mod encoding;

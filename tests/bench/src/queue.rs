@@ -9,7 +9,7 @@ use std::{
         mpsc,
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use concurrent_queue::ConcurrentQueue;
@@ -20,7 +20,6 @@ use self::queues::{Deque, Item, Queue};
 use crate::{
     Failure,
     calls::{Calls, nanoseconds},
-    clock,
     figure::Figure,
     rounds::{Rounds, order},
 };
@@ -144,7 +143,7 @@ fn push(queue: &impl Queue, pushes: usize, mut items: Vec<Item>) -> (Vec<u64>, u
     let (mut took, mut evictions) = (Vec::with_capacity(pushes), 0);
     for _ in 0..pushes {
         let item = items.pop().unwrap_or_default();
-        let before = clock::now();
+        let before = Instant::now();
         let evicted = queue.push(item);
         took.push(nanoseconds(before.elapsed()));
         evictions += usize::from(evicted.is_some());

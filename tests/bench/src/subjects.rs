@@ -10,6 +10,7 @@ mod sample;
 mod sentry;
 mod tracing_appender;
 
+use self::gate::Gate;
 pub use self::{
     cadence::Cadence,
     floors::{Clock, Deque},
@@ -112,6 +113,15 @@ pub(crate) fn offer<S: Subject>(subject: &S, samples: &'static [Sample], events:
     for sample in samples.iter().cycle().take(events) {
         producer.build_and_hand_over(sample);
     }
+}
+
+/// Fills a client whose thread stands still at the gate with its first event; returns how many events
+/// that took.
+fn fill<S: Subject>(subject: &S, gate: &Gate, samples: &'static [Sample]) -> Result<u64, String> {
+    offer(subject, samples, 1);
+    gate.wait_until_reached()?;
+    offer(subject, samples, PLACES);
+    Ok(PLACES as u64 + 1)
 }
 
 /// How many of the offered events were not kept.

@@ -10,7 +10,6 @@ use hyper_util::{
     rt::TokioExecutor,
 };
 use mosaicstack_telemetry::TaskCompletionEvent;
-use serde::Serialize;
 use tokio::runtime::Runtime;
 use ureq::{
     Agent,
@@ -22,7 +21,7 @@ use ureq::{
 };
 
 use super::{BATCH, Carrier, Plan, REQUEST_TIMEOUT};
-use crate::Failure;
+use crate::{Failure, events::encoded};
 
 /// ureq, with a time-out for the whole request, as a client needs one, or without any.
 ///
@@ -151,16 +150,12 @@ impl Server {
 
     /// The request that the SDK makes.
     fn request(&self, events: &[TaskCompletionEvent]) -> Result<Request<Vec<u8>>, Failure> {
-        #[derive(Serialize)]
-        struct Body<'a> {
-            events: &'a [TaskCompletionEvent],
-        }
         let request = Request::post(&self.uri)
             .header(header::CONTENT_TYPE, "application/json")
             .header(header::ACCEPT, "application/json")
             .header(header::USER_AGENT, "mosaicstack-telemetry-rust/0.1.0")
             .header(header::AUTHORIZATION, &self.authorization);
-        Ok(request.body(serde_json::to_vec(&Body { events })?)?)
+        Ok(request.body(encoded(events)?)?)
     }
 }
 

@@ -3,12 +3,12 @@
 use std::{
     sync::{Barrier, mpsc},
     thread,
+    time::Instant,
 };
 
 use super::case::Case;
 use crate::{
     calls::{Calls, nanoseconds},
-    clock,
     subjects::{Producer, Sample, Subject},
 };
 
@@ -33,14 +33,14 @@ pub(super) fn prebuilt<S: Subject>(
     let each = on_threads::<S, _>(case, samples, |producer, samples, took| {
         let items: Vec<_> = samples.iter().map(|sample| producer.build(sample)).collect();
         for item in items {
-            let before = clock::now();
+            let before = Instant::now();
             producer.hand_over(item);
             took.push(nanoseconds(before.elapsed()));
         }
     })?;
     let chunks = on_threads::<S, _>(case, samples, |producer, samples, took| {
         let items: Vec<_> = samples.iter().map(|sample| producer.build(sample)).collect();
-        let before = clock::now();
+        let before = Instant::now();
         for item in items {
             producer.hand_over(item);
         }
@@ -56,13 +56,13 @@ pub(super) fn build_and_track<S: Subject>(
 ) -> Result<Timing, String> {
     let each = on_threads::<S, _>(case, samples, |producer, samples, took| {
         for sample in samples {
-            let before = clock::now();
+            let before = Instant::now();
             producer.build_and_hand_over(sample);
             took.push(nanoseconds(before.elapsed()));
         }
     })?;
     let chunks = on_threads::<S, _>(case, samples, |producer, samples, took| {
-        let before = clock::now();
+        let before = Instant::now();
         for sample in samples {
             producer.build_and_hand_over(sample);
         }

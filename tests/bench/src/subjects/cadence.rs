@@ -4,7 +4,7 @@ use std::{io, sync::Arc};
 
 use ::cadence::{MetricSink, QueuingMetricSink};
 
-use super::{PLACES, Producer, Room, Sample, Subject, gate::Gate, lost, offer};
+use super::{Producer, Room, Sample, Subject, fill, gate::Gate, lost};
 
 /// `QueuingMetricSink::emit` of a metric with tags.
 ///
@@ -45,10 +45,7 @@ impl Subject for Cadence {
         let sink = QueuingMetricSink::with_capacity(Sink(gate.clone()), room.places());
         let mut subject = Self { sink: Arc::new(sink), gate, prefilled: 0 };
         if is_full {
-            offer(&subject, samples, 1);
-            subject.gate.wait_until_reached()?;
-            offer(&subject, samples, PLACES);
-            subject.prefilled = PLACES as u64 + 1;
+            subject.prefilled = fill(&subject, &subject.gate, samples)?;
         }
         Ok(subject)
     }

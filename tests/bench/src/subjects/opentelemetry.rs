@@ -11,7 +11,7 @@ use opentelemetry_sdk::{
     },
 };
 
-use super::{PLACES, Producer, Room, Sample, Subject, Value, gate::Gate, lost, offer};
+use super::{Producer, Room, Sample, Subject, Value, fill, gate::Gate, lost};
 
 /// `Logger::emit`, with a `BatchLogProcessor`.
 ///
@@ -50,10 +50,7 @@ impl Subject for OpenTelemetry {
         let provider = SdkLoggerProvider::builder().with_log_processor(processor).build();
         let mut subject = Self { provider, gate, prefilled: 0 };
         if is_full {
-            offer(&subject, samples, 1);
-            subject.gate.wait_until_reached()?;
-            offer(&subject, samples, PLACES);
-            subject.prefilled = PLACES as u64 + 1;
+            subject.prefilled = fill(&subject, &subject.gate, samples)?;
         }
         Ok(subject)
     }
@@ -83,7 +80,7 @@ impl Producer for SdkLogger {
         let mut record = self.create_log_record();
         record.set_event_name("task");
         record.set_severity_number(Severity::Info);
-        record.set_timestamp(now());
+        record.set_timestamp(SystemTime::now());
         for (name, value) in &sample.fields {
             let value = match value {
                 Value::Text(text) => AnyValue::from(text.clone()),
@@ -99,8 +96,4 @@ impl Producer for SdkLogger {
     fn hand_over(&mut self, item: SdkLogRecord) {
         self.emit(item);
     }
-}
-
-fn now() -> SystemTime {
-    SystemTime::now()
 }

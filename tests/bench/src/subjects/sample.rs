@@ -1,13 +1,9 @@
 //! What is handed over: real agent runs, as our events and as the fields that any SDK can carry.
 
-#[path = "../../../../crates/mosaicstack-telemetry/examples/tour/runs.rs"]
-mod runs;
-
 use mosaicstack_telemetry::{EventBuilder, QualityGate, TaskCompletionEvent};
 use serde::{Serialize, Serializer};
 
-const RUNS: &str =
-    include_str!("../../../../crates/mosaicstack-telemetry/examples/data/swe-bench-pro-runs.jsonl");
+use crate::events::{self, Run};
 
 /// The instance that reports, as in the examples.
 pub(crate) const INSTANCE: &str = "12345678-1234-1234-1234-123456789abc";
@@ -15,7 +11,7 @@ pub(crate) const INSTANCE: &str = "12345678-1234-1234-1234-123456789abc";
 /// An agent run in the forms in which it is handed over.
 #[derive(Debug)]
 pub struct Sample {
-    run: runs::Run,
+    run: Run,
     /// The 18 values that an agent knows about its task. Our event has 26; those left out are its
     /// ids, version and time, which the peers have in their envelopes, the estimates, which this
     /// data does not have, and the size of the repository, likewise.
@@ -46,16 +42,12 @@ pub enum Value {
 ///
 /// The data cannot be read.
 pub fn samples() -> Result<&'static [Sample], String> {
-    let (runs, faults) = runs::parse(RUNS);
-    if let Some(fault) = faults.first() {
-        return Err(format!("the runs cannot be read: {fault}"));
-    }
-    let samples: Result<Vec<_>, _> = runs.into_iter().map(Sample::new).collect();
+    let samples: Result<Vec<_>, _> = events::read()?.into_iter().map(Sample::new).collect();
     Ok(samples?.leak())
 }
 
 impl Sample {
-    fn new(run: runs::Run) -> Result<Self, String> {
+    fn new(run: Run) -> Result<Self, String> {
         let instance = INSTANCE.parse().map_err(|error| format!("{INSTANCE}: {error}"))?;
         let fields = fields(run.event(EventBuilder::new(instance)));
         let mut sample = Self { run, fields, line: String::new(), metric: String::new() };

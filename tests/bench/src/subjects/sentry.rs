@@ -8,7 +8,7 @@ use sentry::{
     transports::{RateLimiter, StdTransportThread, StdTransportThreadOptions},
 };
 
-use super::{PLACES, Producer, Room, Sample, Subject, Value, gate::Gate, lost, offer};
+use super::{Producer, Room, Sample, Subject, Value, fill, gate::Gate, lost};
 
 /// `Hub::capture_event`, each thread with a hub of its own, as sentry has it.
 ///
@@ -49,10 +49,7 @@ impl Subject for Sentry {
         let client = Arc::new(Client::from(sentry::apply_defaults(options)));
         let mut subject = Self { client, gate, prefilled: 0 };
         if is_full {
-            offer(&subject, samples, 1);
-            subject.gate.wait_until_reached()?;
-            offer(&subject, samples, PLACES);
-            subject.prefilled = PLACES as u64 + 1;
+            subject.prefilled = fill(&subject, &subject.gate, samples)?;
         }
         Ok(subject)
     }

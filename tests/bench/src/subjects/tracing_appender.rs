@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
 
-use super::{PLACES, Producer, Room, Sample, Subject, gate::Gate, lost, offer};
+use super::{Producer, Room, Sample, Subject, fill, gate::Gate, lost};
 
 /// `NonBlocking::write_all` of a line of JSON; lossy, as by default.
 ///
@@ -50,10 +50,7 @@ impl Subject for TracingAppender {
         let refused = writer.error_counter();
         let mut subject = Self { writer, guard, refused, gate, prefilled: 0 };
         if is_full {
-            offer(&subject, samples, 1);
-            subject.gate.wait_until_reached()?;
-            offer(&subject, samples, PLACES);
-            subject.prefilled = PLACES as u64 + 1;
+            subject.prefilled = fill(&subject, &subject.gate, samples)?;
         }
         Ok(subject)
     }
