@@ -29,6 +29,18 @@ pub(crate) fn masked(text: &str) -> String {
     masked_until(text, text.len())
 }
 
+/// The text with `…` for a secret that is known, in capitals or not.
+pub(crate) fn without(text: &str, secret: &str) -> String {
+    let (low, secret) = (text.to_ascii_lowercase(), secret.to_ascii_lowercase());
+    let (mut shown, mut end) = (String::with_capacity(text.len()), 0);
+    for (start, found) in low.match_indices(&secret) {
+        shown.push_str(&text[end..start]);
+        shown.push('…');
+        end = start + found.len();
+    }
+    shown + &text[end..]
+}
+
 /// The beginning of the text, masked with a look at the rest: nothing moves up into what is shown.
 fn masked_until(text: &str, until: usize) -> String {
     let mut secrets: Vec<Range<usize>> = hexadecimal(text);

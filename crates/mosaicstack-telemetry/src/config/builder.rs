@@ -240,11 +240,12 @@ impl TelemetryConfigBuilder {
     ///
     /// # Errors
     ///
-    /// Every fault at once, each with the way out. No message repeats the API key.
+    /// Every fault at once, each with the way out. No message repeats the API key, nor what was
+    /// given for it and is none, if that has 16 characters or more.
     pub fn build(self) -> Result<TelemetryConfig, ConfigError> {
         let Self { api_key, instance_id, enabled, allow_plain_http, rest, .. } = self;
         let server_url = self.server_url.or(self.default_server_url);
-        let mut parser = Parser::default();
+        let mut parser = Parser::hiding(api_key.as_ref());
         let enabled = enabled.is_none_or(|text| {
             // A switch that cannot be read is a fault, and the rest is read as if it were on.
             parser.text("enabled", &text, switch).unwrap_or(true)
@@ -471,6 +472,15 @@ mod tests {
         assert!(!text.contains(secret), "{text}");
         assert!(text.contains("found 14 characters (in MOSAIC_TELEMETRY_API_KEY)"), "{text}");
         assert!(text.contains("batch_size: expected 1 to 100, found 101"), "{text}");
+    }
+
+    #[test]
+    fn what_was_given_for_a_key_is_not_repeated_from_elsewhere() {
+        let secret = "correct-horse-battery";
+        let builder = good().api_key(secret).server_url("http://Correct-Horse-Battery.example.com");
+        let error = builder.build().unwrap_err().to_string();
+        assert!(error.contains("….example.com"), "{error}");
+        assert!(!error.to_lowercase().contains(secret), "{error}");
     }
 
     #[test]
