@@ -79,13 +79,9 @@ pub(crate) fn turn_of(round: usize, turn: usize, subjects: usize) -> usize {
 fn figures(subject: &str, needs: &[Need]) -> Vec<Figure> {
     let thousands = EVENTS as f64 / 1_000.0;
     let lost = |need: &Need| (EVENTS as f64 - need.arrived as f64) / thousands;
-    let figure = |metric: &str, unit: &str, value: &dyn Fn(&Need) -> f64| Figure {
-        section: "delivery".into(),
-        case: "100,000 events".into(),
-        subject: subject.into(),
-        metric: metric.into(),
-        unit: unit.into(),
-        rounds: needs.iter().map(value).collect(),
+    let figure = |metric: &str, unit: &str, value: &dyn Fn(&Need) -> f64| {
+        let rounds = needs.iter().map(value).collect();
+        Figure::new("delivery", "100,000 events", subject, metric, unit, rounds)
     };
     vec![
         figure("wall", "ms per 1,000 events", &|need| need.wall_ms / thousands),

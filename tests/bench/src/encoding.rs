@@ -81,14 +81,7 @@ pub fn measure() -> Result<Vec<Figure>, Failure> {
 }
 
 fn figure(subject: &str, metric: &str, unit: &str, rounds: Vec<f64>) -> Figure {
-    Figure {
-        section: "encoding".into(),
-        case: "a batch of 100".into(),
-        subject: subject.into(),
-        metric: metric.into(),
-        unit: unit.into(),
-        rounds,
-    }
+    Figure::new("encoding", "a batch of 100", subject, metric, unit, rounds)
 }
 
 /// The SDK without any transport.

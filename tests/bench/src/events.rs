@@ -93,8 +93,17 @@ pub enum Value {
     Words(Vec<String>),
 }
 
-/// The fields of an event for SDKs that know no schema: all that are set, but for its id and its time,
-/// which each SDK has in a way of its own.
+/// What all events of a client have in common.
+#[must_use]
+pub fn identity(event: &TaskCompletionEvent) -> [(&'static str, String); 2] {
+    [
+        ("instance_id", event.instance_id.to_string()),
+        ("schema_version", event.schema_version.as_str().to_owned()),
+    ]
+}
+
+/// The fields of an event for SDKs that know no schema: all that are set, but for its [`identity`], its
+/// id and its time, which each SDK has in a way of its own.
 #[must_use]
 pub fn fields(event: &TaskCompletionEvent) -> Vec<(&'static str, Value)> {
     let words = |gates: &[QualityGate]| {
@@ -102,8 +111,6 @@ pub fn fields(event: &TaskCompletionEvent) -> Vec<(&'static str, Value)> {
     };
     let text = |text: &str| Value::Text(text.to_owned());
     let mut fields = vec![
-        ("instance_id", Value::Text(event.instance_id.to_string())),
-        ("schema_version", text(event.schema_version.as_str())),
         ("task_duration_ms", Value::Count(event.task_duration_ms)),
         ("task_type", text(event.task_type.as_str())),
         ("complexity", text(event.complexity.as_str())),
@@ -141,9 +148,10 @@ mod tests {
         let json = serde_json::to_value(&event).unwrap();
         let json = json.as_object().unwrap();
         let unset = ["event_id", "repo_size_category", "timestamp"];
-        let fields = fields(&event);
-        assert_eq!(fields.len() + unset.len(), json.len());
+        let (fields, identity) = (fields(&event), identity(&event));
+        assert_eq!(fields.len() + identity.len() + unset.len(), json.len());
         assert!(fields.iter().all(|(name, _)| json.contains_key(*name)));
+        assert!(identity.iter().all(|(name, value)| json[*name] == *value));
         assert_eq!(json["timestamp"], "2026-02-15T05:29:13.042Z");
         assert_eq!(event.validate(), Ok(()));
     }

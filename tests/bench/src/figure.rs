@@ -24,6 +24,21 @@ pub struct Figure {
 }
 
 impl Figure {
+    /// A figure of these names and rounds.
+    #[must_use]
+    pub fn new(
+        section: &str,
+        case: &str,
+        subject: &str,
+        metric: &str,
+        unit: &str,
+        rounds: Vec<f64>,
+    ) -> Self {
+        let [section, case, subject, metric, unit] =
+            [section, case, subject, metric, unit].map(str::to_owned);
+        Self { section, case, subject, metric, unit, rounds }
+    }
+
     /// The middle of the rounds, or NaN if there is none.
     #[must_use]
     pub fn median(&self) -> f64 {

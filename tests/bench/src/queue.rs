@@ -98,6 +98,7 @@ fn timed(case: &Case) -> Result<Vec<Figure>, String> {
             rounds.add(name, "stalls", "per million", calls.stalls());
         }
     }
+    rounds.pool("stalls");
     Ok(rounds.into_figures())
 }
 

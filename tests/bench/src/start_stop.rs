@@ -14,6 +14,7 @@ use crate::{
     delivery::turn_of,
     events::Runs,
     figure::{Figure, median},
+    sink,
 };
 
 const ROUNDS: usize = 20;
@@ -57,23 +58,22 @@ pub fn child(port: u16) -> Result<Vec<Figure>, Failure> {
     }
     let mut figures = Vec::new();
     for (subject, times) in subjects.iter().zip(&times) {
-        for (metric, value) in ["start", "stop, idle", "stop, one batch"].into_iter().zip(0..) {
-            let rounds = times.iter().map(|times: &[f64; 3]| times[value]).collect();
-            figures.push(figure(subject, metric, "us", rounds));
+        let metrics = [
+            ("start", "us"),
+            ("stop, idle", "us"),
+            ("stop, one batch", "us"),
+            ("not arrived by then", "of 100"),
+        ];
+        for ((metric, unit), value) in metrics.into_iter().zip(0..) {
+            let rounds = times.iter().map(|times: &[f64; 4]| times[value]).collect();
+            figures.push(figure(subject, metric, unit, rounds));
         }
     }
     Ok(figures)
 }
 
 fn figure(subject: &str, metric: &str, unit: &str, rounds: Vec<f64>) -> Figure {
-    Figure {
-        section: "start-stop".into(),
-        case: "a client".into(),
-        subject: subject.into(),
-        metric: metric.into(),
-        unit: unit.into(),
-        rounds,
-    }
+    Figure::new("start-stop", "a client", subject, metric, unit, rounds)
 }
 
 struct StartStop<'a> {
@@ -82,15 +82,18 @@ struct StartStop<'a> {
 }
 
 impl Visitor for StartStop<'_> {
-    /// The medians, in microseconds.
-    type Output = [f64; 3];
+    /// The medians, in microseconds, and how many events of a batch had not arrived when the client
+    /// said that it had stopped.
+    type Output = [f64; 4];
 
-    fn visit<C: Carrier>(self) -> Result<[f64; 3], Failure> {
+    fn visit<C: Carrier>(self) -> Result<[f64; 4], Failure> {
         let home = C::Home::on_a_thread()?;
         let plan = Plan { port: self.port, interval: None };
         let (mut starts, mut idle, mut full) = (Vec::new(), Vec::new(), Vec::new());
+        let mut arrived = 0;
         for _ in 0..REPETITIONS {
             for with_batch in [false, true] {
+                let before = sink::counts(self.port)?.events;
                 let from = Instant::now();
                 let mut carrier = C::start(&home, &plan)?;
                 starts.push(microseconds(from.elapsed()));
@@ -103,9 +106,11 @@ impl Visitor for StartStop<'_> {
                 carrier.stop()?;
                 let stops = if with_batch { &mut full } else { &mut idle };
                 stops.push(microseconds(from.elapsed()));
+                arrived += sink::counts(self.port)?.events - before;
             }
         }
-        Ok([median(&starts), median(&idle), median(&full)])
+        let missing = BATCH as f64 - arrived as f64 / REPETITIONS as f64;
+        Ok([median(&starts), median(&idle), median(&full), missing])
     }
 }
 

@@ -8,6 +8,7 @@ mod ours;
 mod posthog;
 mod sample;
 mod sentry;
+mod sentry_logs;
 mod tracing_appender;
 
 use self::gate::Gate;
@@ -15,10 +16,11 @@ pub use self::{
     cadence::Cadence,
     floors::{Clock, Deque},
     opentelemetry::OpenTelemetry,
-    ours::Ours,
+    ours::{Ours, OursAsShipped},
     posthog::PostHog,
     sample::{Sample, Value, samples},
     sentry::Sentry,
+    sentry_logs::SentryLogs,
     tracing_appender::TracingAppender,
 };
 
@@ -97,10 +99,10 @@ pub trait Producer: Send {
 #[macro_export]
 macro_rules! for_each_subject {
     ($function:ident) => {
-        $crate::for_each_subject!($function: Ours PostHog OpenTelemetry Sentry TracingAppender Cadence Deque Clock)
+        $crate::for_each_subject!($function: Ours OursAsShipped PostHog OpenTelemetry Sentry SentryLogs TracingAppender Cadence Deque Clock)
     };
     ($function:ident: $($subject:ident)+) => {
-        [$((
+        vec![$((
             <$crate::subjects::$subject as $crate::subjects::Subject>::NAME,
             $function::<$crate::subjects::$subject> as _,
         )),+]

@@ -101,13 +101,8 @@ mod tests {
     }
 
     fn figures(rounds: &[(&str, &str, &[f64])]) -> Figures {
-        let figure = |&(case, subject, rounds): &(&str, &str, &[f64])| Figure {
-            section: "queue".into(),
-            case: case.into(),
-            subject: subject.into(),
-            metric: "p50".into(),
-            unit: "ns".into(),
-            rounds: rounds.into(),
+        let figure = |&(case, subject, rounds): &(&str, &str, &[f64])| {
+            Figure::new("queue", case, subject, "p50", "ns", rounds.into())
         };
         Figures::of(rounds.iter().map(figure))
     }

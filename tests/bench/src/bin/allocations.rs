@@ -19,7 +19,7 @@ fn main() -> Result<(), Failure> {
     let samples = samples()?;
     for case in Case::works() {
         let mut rounds = Rounds::new("hand-over", case.to_string());
-        let subjects: [(&str, Count); 8] = for_each_subject!(count);
+        let subjects: Vec<(&str, Count)> = for_each_subject!(count);
         for (name, count) in subjects.into_iter().filter(|(name, _)| *name != Clock::NAME) {
             let total = count(&case, samples).map_err(|it| format!("{case}: {name}: {it}"))?;
             rounds.add(name, "allocations", "", per_call(total.count_total));

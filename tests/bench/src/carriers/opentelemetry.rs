@@ -2,22 +2,33 @@
 
 use std::sync::LazyLock;
 
-use mosaicstack_telemetry::TaskCompletionEvent;
-use opentelemetry::logs::{AnyValue, LogRecord, Logger, LoggerProvider, Severity};
+use mosaicstack_telemetry::{EventBuilder, TaskCompletionEvent};
+use opentelemetry::{
+    KeyValue,
+    logs::{AnyValue, LogRecord, Logger, LoggerProvider, Severity},
+};
 use opentelemetry_otlp::{LogExporter, Protocol, WithExportConfig};
-use opentelemetry_sdk::logs::{
-    BatchConfigBuilder, BatchLogProcessor, SdkLogRecord, SdkLogger, SdkLoggerProvider,
+use opentelemetry_sdk::{
+    Resource,
+    logs::{BatchConfigBuilder, BatchLogProcessor, SdkLogRecord, SdkLogger, SdkLoggerProvider},
 };
 
 use super::{Carrier, Plan};
 use crate::{
     Failure,
-    events::{Value, fields},
+    events::{INSTANCE, Value, fields, identity},
 };
 
 /// Makes empty records, which any logger takes.
 static MAKER: LazyLock<SdkLogger> =
     LazyLock::new(|| SdkLoggerProvider::builder().build().logger("bench"));
+
+/// What all events have in common is in the resource, once for each request.
+static RESOURCE: LazyLock<Resource> = LazyLock::new(|| {
+    let event = EventBuilder::new(INSTANCE).build();
+    let identity = identity(&event).map(|(name, value)| KeyValue::new(name, value));
+    Resource::builder().with_attributes(identity).build()
+});
 
 /// With batches of so many events.
 pub(super) struct OpenTelemetry<const BATCH: usize> {
@@ -61,7 +72,10 @@ impl<const BATCH: usize> Carrier for OpenTelemetry<BATCH> {
             batches = batches.with_scheduled_delay(interval);
         }
         let processor = BatchLogProcessor::builder(exporter).with_batch_config(batches.build());
-        let provider = SdkLoggerProvider::builder().with_log_processor(processor.build()).build();
+        let provider = SdkLoggerProvider::builder()
+            .with_resource(RESOURCE.clone())
+            .with_log_processor(processor.build())
+            .build();
         let logger = provider.logger("bench");
         Ok(Self { provider, logger })
     }

@@ -6,7 +6,7 @@ use posthog_rs::{Client, ClientOptionsBuilder, Event};
 use super::{Carrier, Plan};
 use crate::{
     Failure,
-    events::{Value, fields},
+    events::{Value, fields, identity},
 };
 
 pub(super) struct PostHog(Client);
@@ -16,8 +16,9 @@ impl Carrier for PostHog {
     type Home = ();
 
     fn event(event: &TaskCompletionEvent) -> Result<Event, Failure> {
-        let instance = event.instance_id.to_string();
+        let [(_, instance), (version, value)] = identity(event);
         let mut made = Event::new("task_completion".to_owned(), instance);
+        made.insert_prop(version, value)?;
         made.set_uuid(event.event_id);
         for (name, value) in fields(event) {
             match value {

@@ -10,7 +10,7 @@ use sentry::{
 use super::{AMPLE, Carrier, Plan};
 use crate::{
     Failure,
-    events::{Value, fields},
+    events::{Value, fields, identity},
 };
 
 pub(super) struct Sentry {
@@ -34,7 +34,8 @@ impl Carrier for Sentry {
             };
             (name.to_owned(), value)
         };
-        let id = [("event_id".to_owned(), event.event_id.to_string().into())];
+        let id = [("event_id", event.event_id.to_string())].into_iter().chain(identity(event));
+        let id = id.map(|(name, value)| (name.to_owned(), value.into()));
         Ok(Log {
             level: LogLevel::Info,
             body: "task_completion".to_owned(),

@@ -23,7 +23,7 @@ pub(super) fn measure() -> Result<Vec<Figure>, String> {
     let mut figures = Vec::new();
     for case in Case::works() {
         let mut rounds = Rounds::new("hand-over", case.to_string());
-        let subjects: [(&str, Child); 8] = for_each_subject!(calls);
+        let subjects: Vec<(&str, Child)> = for_each_subject!(calls);
         for (name, _) in subjects.iter().filter(|(name, _)| *name != Clock::NAME) {
             let mut child = Command::new(&program);
             let counts = telemetry_steps::count(child.args([
@@ -51,7 +51,7 @@ type Child = fn(&Case, &'static [Sample]) -> Result<(), String>;
 ///
 /// There is no such subject or case, or what the client says.
 pub fn child(subject: &str, case: &str) -> Result<(), String> {
-    let subjects: [(&str, Child); 8] = for_each_subject!(calls);
+    let subjects: Vec<(&str, Child)> = for_each_subject!(calls);
     let known = subjects.iter().find(|(name, _)| *name == subject);
     let (_, calls) = known.ok_or_else(|| format!("no such subject: {subject}"))?;
     let case = Case::named(case).ok_or_else(|| format!("no such case: {case}"))?;

@@ -112,15 +112,7 @@ mod tests {
     use super::*;
 
     fn figure(section: &str, rounds: &[f64]) -> Figure {
-        let [case, subject, metric] = ["c", "s", "m"].map(str::to_owned);
-        Figure {
-            section: section.into(),
-            case,
-            subject,
-            metric,
-            unit: "ns".into(),
-            rounds: rounds.into(),
-        }
+        Figure::new(section, "c", "s", "m", "ns", rounds.into())
     }
 
     #[test]

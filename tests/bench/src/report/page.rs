@@ -5,15 +5,33 @@ use super::{
 };
 
 const THREADS: [&str; 4] = ["1", "2", "4", "8"];
-/// Those of which a curve is drawn, in this order.
-const CURVES: [&str; 6] = [
-    "mosaicstack-telemetry",
-    "posthog-rs",
-    "opentelemetry",
-    "sentry",
-    "tracing-appender",
-    "cadence",
-];
+/// Of whom a curve is drawn, in this order: a section, the cases, how they are called, and subjects.
+struct Across(&'static str, &'static str, &'static str, &'static [&'static str]);
+const CALLS: Across = Across(
+    "hand-over",
+    "prebuilt, full",
+    "Handing an event over, queue full",
+    &[
+        "mosaicstack-telemetry",
+        "posthog-rs",
+        "opentelemetry",
+        "sentry",
+        "tracing-appender",
+        "cadence",
+    ],
+);
+const PUSHES: Across = Across(
+    "queue",
+    "full",
+    "A push onto a full queue",
+    &[
+        "telemetry-queue",
+        "crossbeam ArrayQueue",
+        "concurrent-queue",
+        "std Mutex<VecDeque>",
+        "parking_lot Mutex<VecDeque>",
+    ],
+);
 
 /// The page with everything between its markers rewritten.
 ///
@@ -29,9 +47,13 @@ pub(super) fn written_into(page: &str, figures: &Figures) -> Result<String, Stri
 
 /// The plots for which there are figures, by the names of their files in `docs/`.
 pub(super) fn plots(figures: &Figures) -> Vec<(String, String)> {
-    let hand_over = ["p50", "p99.9"].map(|metric| (curves_of(metric), curves(figures, metric)));
-    let all = hand_over.into_iter().chain([("benchmarks-embedding.svg".into(), bars(figures))]);
-    all.filter_map(|(name, plot)| Some((name, plot?))).collect()
+    let curves = [(CALLS, "p50"), (CALLS, "p99.9"), (PUSHES, "p99.9")]
+        .map(|(across, metric)| (curves_of(&across, metric), curves(figures, &across, metric)));
+    let bars = [
+        ("benchmarks-delivery.svg".into(), delivery(figures)),
+        ("benchmarks-embedding.svg".into(), embedding(figures)),
+    ];
+    curves.into_iter().chain(bars).filter_map(|(name, plot)| Some((name, plot?))).collect()
 }
 
 fn generated(section: &str, figures: &Figures) -> String {
@@ -48,25 +70,25 @@ fn generated(section: &str, figures: &Figures) -> String {
 fn described(section: &str) -> &'static str {
     match section {
         "embedding" => "Crates, seconds of a clean build and size for each SDK.",
+        "delivery" => "Time of the processor and memory that each client takes to deliver events.",
         _ => "The time that a call takes on a full queue, for 1, 2, 4 and 8 threads.",
     }
 }
 
-fn curves_of(metric: &str) -> String {
-    format!("benchmarks-hand-over-{metric}.svg")
+fn curves_of(Across(section, ..): &Across, metric: &str) -> String {
+    format!("benchmarks-{section}-{metric}.svg")
 }
 
-fn curves(figures: &Figures, metric: &str) -> Option<String> {
-    let cases = THREADS.map(|count| {
-        format!("prebuilt, full, {count} thread{}", if count == "1" { "" } else { "s" })
-    });
-    let median =
-        |subject, case| figures.find("hand-over", case, subject, metric).map(|it| it.median());
-    let curve = |subject| (subject, cases.iter().map(|case| median(subject, case)).collect());
-    let curves: Vec<(_, Vec<_>)> = CURVES.into_iter().map(curve).collect();
+fn curves(figures: &Figures, across: &Across, metric: &str) -> Option<String> {
+    let Across(section, cases, title, subjects) = across;
+    let cases = THREADS
+        .map(|count| format!("{cases}, {count} thread{}", if count == "1" { "" } else { "s" }));
+    let median = |subject, case| figures.find(section, case, subject, metric).map(|it| it.median());
+    let curve = |&subject| (subject, cases.iter().map(|case| median(subject, case)).collect());
+    let curves: Vec<(_, Vec<_>)> = subjects.iter().map(curve).collect();
     let curves = curves.into_iter().filter(|(_, values)| values.iter().any(Option::is_some));
     Curves {
-        title: &format!("Handing an event over, queue full: {metric} of a call"),
+        title: &format!("{title}: {metric} of a call"),
         metric: "nanoseconds",
         axis: "threads",
         across: &THREADS,
@@ -75,7 +97,20 @@ fn curves(figures: &Figures, metric: &str) -> Option<String> {
     .draw()
 }
 
-fn bars(figures: &Figures) -> Option<String> {
+fn delivery(figures: &Figures) -> Option<String> {
+    let run = figures.run("delivery")?;
+    let mut rows = Vec::new();
+    for figure in run.figures.iter().filter(|it| it.metric == "CPU") {
+        let (case, subject) = (figure.case.as_str(), figure.subject.as_str());
+        let median = |metric| figures.find("delivery", case, subject, metric).map(|it| it.median());
+        let values = ["CPU", "peak memory"].map(median).to_vec();
+        rows.push((subject.into(), subject.starts_with("mosaicstack-telemetry"), values));
+    }
+    let metrics = &["CPU, ms per 1,000 events", "peak memory, KiB"];
+    Bars { title: "Delivering 100,000 events", metrics, rows }.draw()
+}
+
+fn embedding(figures: &Figures) -> Option<String> {
     let run = figures.run("embedding")?;
     let ours = reference("embedding").1;
     let mut rows = Vec::new();
@@ -127,8 +162,7 @@ mod tests {
     use crate::{figure::Figure, report::Run};
 
     fn figure(section: &str, case: &str, subject: &str, metric: &str) -> Figure {
-        let [section, case, subject, metric] = [section, case, subject, metric].map(str::to_owned);
-        Figure { section, case, subject, metric, unit: "ns".into(), rounds: vec![40.0, 30.0] }
+        Figure::new(section, case, subject, metric, "ns", vec![40.0, 30.0])
     }
 
     fn page() -> String {

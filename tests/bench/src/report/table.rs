@@ -60,8 +60,7 @@ mod tests {
 
     fn figure(case: &str, subject: &str, metric: &str, rounds: &[f64]) -> Figure {
         let unit = if metric == "allocations" { "" } else { "ns" };
-        let [case, subject, metric, unit] = [case, subject, metric, unit].map(str::to_owned);
-        Figure { section: "hand-over".into(), case, subject, metric, unit, rounds: rounds.into() }
+        Figure::new("hand-over", case, subject, metric, unit, rounds.into())
     }
 
     #[test]

@@ -3,29 +3,39 @@
 use std::time::Duration;
 
 use mosaicstack_telemetry::{
-    Request, Response, TaskCompletionEvent, TelemetryClient, TelemetryConfig, TelemetryHandle,
-    TransportError,
+    Request, Response, Stats, TaskCompletionEvent, TelemetryClient, TelemetryConfig,
+    TelemetryHandle, TransportError,
 };
 
-use super::{PLACES, Producer, Room, Sample, Subject, offer, sample::INSTANCE};
+use super::{PLACES, Producer, Room, Sample, Subject, gate::Gate, offer, sample::INSTANCE};
 
 /// `TelemetryHandle::track`, on the blocking client.
 ///
 /// In the measured call: the event is moved into a box of its own, the one allocation, and the box
-/// into the queue; counters are incremented. No lock is taken, nothing is serialized, no thread is
-/// woken (but by the first eviction of a spell, which is before the clock starts). An evicted event
+/// into the queue; counters are incremented. No lock is taken, nothing is serialized. An evicted event
 /// is freed within the call, with its box and its texts; the peers, which refuse the new event
-/// instead, free that one within theirs.
+/// instead, free that one within theirs. The first eviction of a spell wakes the client's thread, which
+/// is before the clock starts.
 ///
-/// The client's thread sleeps: an early flush is off and the interval an hour.
+/// Without an early flush the client's thread sleeps: the interval is an hour. With it, as a client is
+/// by default, each full batch wakes it, and it encodes what there is while the calls go on. What it
+/// sends is taken at once; or, in the full case, it is held up with the first batch.
 #[derive(Debug)]
-pub struct Ours {
+pub struct Ours<const EARLY_FLUSH: bool = false> {
     client: TelemetryClient,
-    prefilled: u64,
+    gate: Gate,
+    before: Stats,
 }
 
-impl Subject for Ours {
-    const NAME: &'static str = "mosaicstack-telemetry";
+/// With an early flush.
+pub type OursAsShipped = Ours<true>;
+
+/// How many events wake the client's thread.
+const BATCH: usize = 100;
+
+impl<const EARLY_FLUSH: bool> Subject for Ours<EARLY_FLUSH> {
+    const NAME: &'static str =
+        if EARLY_FLUSH { "mosaicstack-telemetry, early flush" } else { "mosaicstack-telemetry" };
 
     type Producer = TelemetryHandle;
 
@@ -35,19 +45,29 @@ impl Subject for Ours {
             .api_key("a".repeat(64))
             .instance_id(INSTANCE)
             .max_queue_size(room.places())
-            .early_flush(false)
+            .batch_size(BATCH)
+            .early_flush(EARLY_FLUSH)
             .submit_interval(Duration::from_secs(3_600))
             .interval_jitter(false)
             .shutdown_timeout(Duration::ZERO)
             .build()
             .map_err(|error| error.to_string())?;
-        let transport = |_: Request| -> Result<Response, TransportError> {
-            Err(TransportError::network("nothing is sent"))
+        let gate = Gate::new(room != Room::Full);
+        let server = gate.clone();
+        let transport = move |_: Request| -> Result<Response, TransportError> {
+            server.pass(1);
+            Ok(Response::default())
         };
         let client = TelemetryClient::with_transport(config, transport);
-        let prefilled = if room == Room::Full { PLACES + 1 } else { 0 };
-        let subject = Self { client, prefilled: prefilled as u64 };
-        offer(&subject, samples, prefilled);
+        let mut subject = Self { client, gate, before: Stats::default() };
+        if room == Room::Full {
+            if EARLY_FLUSH {
+                offer(&subject, samples, BATCH);
+                subject.gate.wait_until_reached()?;
+            }
+            offer(&subject, samples, PLACES + 1);
+            subject.before = subject.client.stats();
+        }
         Ok(subject)
     }
 
@@ -57,13 +77,13 @@ impl Subject for Ours {
 
     fn finish(self, offered: u64) -> Result<u64, String> {
         let stats = self.client.stats();
-        let tracked = offered + self.prefilled;
-        let before = u64::from(self.prefilled > 0);
+        self.gate.open();
         drop(self.client);
+        let tracked = self.before.tracked + offered;
         if !stats.is_balanced() || stats.tracked != tracked || stats.dropped.total() != 0 {
             return Err(format!("{tracked} events were tracked, but: {stats}"));
         }
-        Ok(stats.evicted - before)
+        Ok(stats.evicted - self.before.evicted)
     }
 }
 

@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use sentry::{
     Client, ClientOptions, Envelope, Hub, Scope, Transport, TransportFactory, TransportOptions,
-    protocol::Event,
+    protocol::{EnvelopeItem, Event, ItemContainer},
     transports::{RateLimiter, StdTransportThread, StdTransportThreadOptions},
 };
 
@@ -26,6 +26,7 @@ pub struct Sentry {
     prefilled: u64,
 }
 
+/// Makes a transport whose channel has so many places for envelopes.
 struct Factory {
     gate: Gate,
     places: usize,
@@ -41,12 +42,7 @@ impl Subject for Sentry {
     fn start(room: Room, samples: &'static [Sample]) -> Result<Self, String> {
         let is_full = room == Room::Full;
         let gate = Gate::new(!is_full);
-        let factory = Factory { gate: gate.clone(), places: room.places() };
-        let options = ClientOptions::new()
-            .dsn("http://key@127.0.0.1:9/1")
-            .auto_session_tracking(false)
-            .transport(factory);
-        let client = Arc::new(Client::from(sentry::apply_defaults(options)));
+        let client = client(&gate, room.places());
         let mut subject = Self { client, gate, prefilled: 0 };
         if is_full {
             subject.prefilled = fill(&subject, &subject.gate, samples)?;
@@ -55,23 +51,50 @@ impl Subject for Sentry {
     }
 
     fn producer(&self) -> Hub {
-        Hub::new(Some(Arc::clone(&self.client)), Arc::new(Scope::default()))
+        hub(&self.client)
     }
 
     fn finish(self, offered: u64) -> Result<u64, String> {
         self.gate.open();
-        if !self.client.flush(Some(Duration::from_secs(10))) {
-            return Err("sentry did not flush".into());
-        }
+        flush(&self.client)?;
         lost(offered, self.prefilled, self.gate.passed())
     }
+}
+
+/// A client whose transport passes the gate, from a channel with so many places for envelopes.
+pub(super) fn client(gate: &Gate, places: usize) -> Arc<Client> {
+    let options = ClientOptions::new()
+        .dsn("http://key@127.0.0.1:9/1")
+        .auto_session_tracking(false)
+        .transport(Factory { gate: gate.clone(), places });
+    Arc::new(Client::from(sentry::apply_defaults(options)))
+}
+
+/// For one more thread.
+pub(super) fn hub(client: &Arc<Client>) -> Hub {
+    Hub::new(Some(Arc::clone(client)), Arc::new(Scope::default()))
+}
+
+pub(super) fn flush(client: &Client) -> Result<(), String> {
+    let is_flushed = client.flush(Some(Duration::from_secs(10)));
+    if is_flushed { Ok(()) } else { Err("sentry did not flush".into()) }
+}
+
+/// How many events or logs an envelope carries.
+fn carried(envelope: &Envelope) -> u64 {
+    let carried = envelope.items().map(|item| match item {
+        EnvelopeItem::Event(_) => 1,
+        EnvelopeItem::ItemContainer(ItemContainer::Logs(logs)) => logs.len() as u64,
+        _ => 0,
+    });
+    carried.sum()
 }
 
 impl TransportFactory for Factory {
     fn create_transport_with_options(&self, options: TransportOptions) -> Arc<dyn Transport> {
         let gate = self.gate.clone();
         let send = move |envelope: Envelope, _: &mut RateLimiter| {
-            gate.pass(u64::from(envelope.event().is_some()));
+            gate.pass(carried(&envelope));
         };
         let thread = StdTransportThreadOptions::new(send)
             .with_client_report_recorder(options.client_report_recorder)

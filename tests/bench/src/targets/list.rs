@@ -15,8 +15,17 @@ const EVENTS: &str = "100,000 events";
 const BATCH: &str = "a batch of 100";
 const CLIENT: &str = "a client";
 
-const HAND_OVER: &[Rival] = &peers(ROOMY);
-const SMALLEST: &[Rival] = &peers("smallest");
+const HAND_OVER: &[Rival] = &[
+    rival(ROOMY, "posthog-rs"),
+    rival(ROOMY, "opentelemetry"),
+    rival(ROOMY, "sentry"),
+    rival(ROOMY, "sentry, logs"),
+];
+const SMALLEST: &[Rival] = &[
+    rival("smallest", "posthog-rs"),
+    rival("smallest", "opentelemetry"),
+    rival("smallest", "sentry"),
+];
 const CROSSBEAM: &[Rival] = &[rival(QUEUE, "crossbeam ArrayQueue")];
 /// The barest of those on ureq that keep a time-out, as a client has to.
 const BARE_UREQ: &[Rival] = &[rival(EVENTS, "floor: ureq, no look-up")];
@@ -31,13 +40,18 @@ const BY_DEFAULT: f64 = 60.0 / 270.0;
 const EACH_SECOND: f64 = 60.0 / 0.9;
 
 /// What the benchmarks are to show.
-pub const TARGETS: [Target; 25] = [
-    of("hand-over", ROOMY, OURS, "p50", at_most_of(1.0 / 3.0, HAND_OVER)),
+pub const TARGETS: [Target; 26] = [
+    of("hand-over", ROOMY, OURS, "p50 less the clock", at_most_of(1.0 / 3.0, HAND_OVER)),
+    of("hand-over", ROOMY, OURS, "p50", at_most_of(1.0 / 3.0, HAND_OVER)).unless(
+        "reading the clock twice is in both figures, and a third of ours; the mean, which is of many calls \
+         between two readings, does not have it.",
+    ),
     of("hand-over", ROOMY, OURS, "allocations", at_most(1.0)),
     of("hand-over", BUILD, OURS, "mean", at_most(250.0)).unless(
-        "an id is asked from the system, so that a forked child does not repeat its parent's; that is \
-         one system call, and takes longer than the target by itself. glibc takes randomness without \
-         a system call from 2.41 on; that was not tried.",
+        "an id is asked from the system, so that neither a forked child nor the copy of a machine \
+         repeats another's; that is one system call, and takes longer than the target by itself (365 ns \
+         here, where the rest of `build` takes 200). glibc takes randomness without a system call from \
+         2.41 on; that was not tried.",
     ),
     of("hand-over", FULL, OURS, "p99.9", below(2_000.0)),
     of("queue", QUEUE, "telemetry-queue", "p99.9", below(2_000.0)),
@@ -57,13 +71,16 @@ pub const TARGETS: [Target; 25] = [
     of("start-stop", CLIENT, UREQ, "wake-ups", at_most(BY_DEFAULT)),
     of("start-stop", CLIENT, HYPER, "wake-ups", at_most(BY_DEFAULT)),
     of("start-stop", CLIENT, UREQ, "wake-ups, interval of 1 s", at_most(EACH_SECOND)),
-    of("start-stop", CLIENT, HYPER, "wake-ups, interval of 1 s", at_most(EACH_SECOND)),
+    of("start-stop", CLIENT, HYPER, "wake-ups, interval of 1 s", at_most(EACH_SECOND)).unless(
+        "tokio wakes its thread about twice for a timer of a second, as the bare timer beside it shows.",
+    ),
     of("embedding", "usual", DEFAULT, "crates", below_of(1.0, SMALLEST)),
     of("embedding", "usual", DEFAULT, "build", below_of(1.0, SMALLEST)),
     of("embedding", "usual", DEFAULT, "binary", below_of(1.0, SMALLEST)),
     of("embedding", "usual", DEFAULT, "crates", at_most(60.0)).unless(
-        "four of them are ours, backoff brings six others (`rand` and what it is made of) and \
-         parking_lot four.",
+        "four of them are ours, backoff brings six others (`rand` and what it is made of), \
+         parking_lot four and `serde_derive` four. Macros of our own in the place of the latter \
+         would hold the target; most programs have `serde_derive` anyway.",
     ),
     of("embedding", "usual", DEFAULT, "build", at_most_of(1.3, BARE)).unless(
         "beside our own crates, it compiles 27 of others that the bare program does not have, \
@@ -106,11 +123,6 @@ const fn at_most_of(most: f64, rivals: &'static [Rival]) -> Bound {
 
 const fn below_of(most: f64, rivals: &'static [Rival]) -> Bound {
     Bound { is_inclusive: false, most, rivals }
-}
-
-/// The peers that are SDKs, as [`super::ahead::PEERS`] names them.
-const fn peers(case: &'static str) -> [Rival; 3] {
-    [rival(case, "posthog-rs"), rival(case, "opentelemetry"), rival(case, "sentry")]
 }
 
 const fn rival(case: &'static str, subject: &'static str) -> Rival {
