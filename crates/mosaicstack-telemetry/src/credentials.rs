@@ -5,7 +5,7 @@ use std::fmt;
 use http::{HeaderValue, Uri};
 use telemetry_transport::is_loopback;
 
-use crate::mask::excerpt;
+use crate::mask::{excerpt, without};
 
 /// The API key: 64 hexadecimal characters, issued by an administrator of the server.
 ///
@@ -61,9 +61,17 @@ impl ServerUrl {
     /// Reads a URL such as `https://tel-api.mosaicstack.dev`. A path is kept, a trailing slash
     /// dropped. Plain `http` is taken for loopback, and elsewhere only with `allow_plain_http`: the
     /// API key would travel in the open. The message of an error repeats no user name or password,
-    /// and nothing that could be the key in the wrong place.
-    pub(crate) fn new(url: &str, allow_plain_http: bool) -> Result<Self, String> {
+    /// nothing that could be the key in the wrong place, and not `secret`.
+    pub(crate) fn new(
+        url: &str,
+        allow_plain_http: bool,
+        secret: Option<&str>,
+    ) -> Result<Self, String> {
         const EXPECTED: &str = "expected a URL such as https://tel-api.mosaicstack.dev";
+        let shown = |text: &str| match secret {
+            Some(secret) => excerpt(&without(text, secret)),
+            None => excerpt(text),
+        };
         if url.len() > Self::LONGEST {
             let (longest, found) = (Self::LONGEST, url.len());
             return Err(format!("{EXPECTED}, of at most {longest} bytes, found {found}"));
@@ -78,7 +86,7 @@ impl ServerUrl {
             return Err(format!("{EXPECTED}, found one without scheme or host"));
         };
         if !matches!(scheme, "http" | "https") {
-            return Err(format!("{EXPECTED}, found the scheme {:?}", excerpt(scheme)));
+            return Err(format!("{EXPECTED}, found the scheme {:?}", shown(scheme)));
         }
         if authority.as_str().contains('@') {
             return Err(format!("{EXPECTED}, found one with a user name or password"));
@@ -91,10 +99,10 @@ impl ServerUrl {
         }
         let port = authority.as_str().strip_prefix(authority.host()).unwrap_or_default();
         if !is_port(port) {
-            return Err(format!("{EXPECTED}, found one with {:?} for a port", excerpt(port)));
+            return Err(format!("{EXPECTED}, found one with {:?} for a port", shown(port)));
         }
         if scheme == "http" && !allow_plain_http && !is_loopback(authority.host()) {
-            let host = excerpt(authority.as_str());
+            let host = shown(authority.as_str());
             return Err(format!(
                 "expected https, found http: the API key would travel in the open; only loopback \
                  ({host} is not) is taken, unless allow_plain_http(true) is set"
@@ -158,11 +166,11 @@ mod tests {
             ("http://127.0.0.9:1", "http://127.0.0.9:1"),
             ("http://[::1]:8000/", "http://[::1]:8000"),
         ] {
-            let url = ServerUrl::new(given, false).unwrap();
+            let url = ServerUrl::new(given, false, None).unwrap();
             assert_eq!(url.as_str(), kept);
             assert_eq!(url.endpoint("/v1/x").to_string(), format!("{kept}/v1/x"));
         }
-        assert!(ServerUrl::new("http://example.com", true).is_ok());
+        assert!(ServerUrl::new("http://example.com", true, None).is_ok());
     }
 
     #[test]
@@ -175,17 +183,30 @@ mod tests {
             format!("https://example.com:{key}"),
             format!("{key}://example.com"),
         ] {
-            let error = ServerUrl::new(&url, false).unwrap_err();
+            let error = ServerUrl::new(&url, false, None).unwrap_err();
             assert!(!error.contains("5ec2E7c0"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_secret_that_is_known_is_not_repeated_in_any_part() {
+        let secret = "correct-horse-battery";
+        for (url, found) in [
+            ("http://x.Correct-Horse-Battery.example.com:80", "(x.….example.com:80 is not)"),
+            ("correct-horse-battery://example.com", "found the scheme \"…\""),
+            (&*format!("http://{}{secret}.example", "a.".repeat(90)), "a.a.….example is not)"),
+        ] {
+            let error = ServerUrl::new(url, false, Some(secret)).unwrap_err();
+            assert!(error.contains(found), "{error}");
         }
     }
 
     #[test]
     fn an_endpoint_fits_behind_the_longest_url() {
         let longest = format!("https://example.com/{}", "a".repeat(2_028));
-        let url = ServerUrl::new(&longest, false).unwrap();
+        let url = ServerUrl::new(&longest, false, None).unwrap();
         assert_eq!(url.endpoint("/v1/x").to_string(), format!("{longest}/v1/x"));
-        let error = ServerUrl::new(&format!("{longest}a"), false).unwrap_err();
+        let error = ServerUrl::new(&format!("{longest}a"), false, None).unwrap_err();
         assert!(error.ends_with("of at most 2048 bytes, found 2049"), "{error}");
     }
 
@@ -209,7 +230,7 @@ mod tests {
             ("http://127.0.0.1.example.com", "expected https"),
             ("http://localhost.example.com", "expected https"),
         ] {
-            let error = ServerUrl::new(bad, false).unwrap_err();
+            let error = ServerUrl::new(bad, false, None).unwrap_err();
             assert!(error.contains(reason), "{bad}: {error}");
             assert!(!error.contains("hunter2"), "{error}");
         }

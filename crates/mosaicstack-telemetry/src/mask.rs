@@ -29,7 +29,7 @@ pub(crate) fn masked(text: &str) -> String {
     masked_until(text, text.len())
 }
 
-/// The text with `…` for a secret that is known, in capitals or not.
+/// The text with `…` for a secret that is known, in ASCII capitals or not.
 pub(crate) fn without(text: &str, secret: &str) -> String {
     let (low, secret) = (text.to_ascii_lowercase(), secret.to_ascii_lowercase());
     let (mut shown, mut end) = (String::with_capacity(text.len()), 0);

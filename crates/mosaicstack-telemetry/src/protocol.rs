@@ -159,7 +159,7 @@ mod tests {
 
     fn protocol() -> Protocol {
         Protocol::new(&Server {
-            url: ServerUrl::new("https://example.com/base", false).unwrap(),
+            url: ServerUrl::new("https://example.com/base", false, None).unwrap(),
             api_key: ApiKey::new(&"a".repeat(64)).unwrap(),
         })
     }

@@ -133,32 +133,26 @@ impl Visitor for Delivery {
         // The client's threads may have something left to do in the pauses, which counts.
         let processor = usage::processor()? - used_before - making;
         let peak = usage::peak_memory()?;
-        let sent = settled(self.port, sent_before)?;
+        let now = settled(self.port, sent_before.events + EVENTS as u64)?;
         carrier.stop()?;
         Ok(Need {
             wall_ms: wall.as_secs_f64() * 1e3,
             processor_ms: processor.as_secs_f64() * 1e3,
             peak_kib: peak.saturating_sub(memory) as f64,
-            bytes: sent.bytes,
-            requests: sent.requests,
-            arrived: sent.events,
+            bytes: now.bytes - sent_before.bytes,
+            requests: now.requests - sent_before.requests,
+            arrived: now.events - sent_before.events,
         })
     }
 }
 
-/// What has arrived, once that is all, or nothing more will.
-fn settled(port: u16, before: sink::Counts) -> Result<sink::Counts, Failure> {
+/// What has arrived, once so many events have, or no more will.
+pub(crate) fn settled(port: u16, events: u64) -> Result<sink::Counts, Failure> {
     let start = Instant::now();
     loop {
         let now = sink::counts(port)?;
-        let since = sink::Counts {
-            requests: now.requests - before.requests,
-            bytes: now.bytes - before.bytes,
-            events: now.events - before.events,
-            connections: now.connections - before.connections,
-        };
-        if since.events >= EVENTS as u64 || start.elapsed() >= SETTLING {
-            return Ok(since);
+        if now.events >= events || start.elapsed() >= SETTLING {
+            return Ok(now);
         }
         thread::sleep(Duration::from_millis(20));
     }

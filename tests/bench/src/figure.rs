@@ -39,9 +39,19 @@ impl Figure {
         Self { section, case, subject, metric, unit, rounds }
     }
 
-    /// The middle of the rounds, or NaN if there is none.
+    /// Whether it counts what is rare: a round may have none, and the next one many.
     #[must_use]
-    pub fn median(&self) -> f64 {
+    pub fn is_rare(&self) -> bool {
+        self.unit == "per million"
+    }
+
+    /// The middle of the rounds; of what is rare, their mean. NaN if there is none.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "a few")]
+    pub fn value(&self) -> f64 {
+        if self.is_rare() {
+            return self.rounds.iter().sum::<f64>() / self.rounds.len() as f64;
+        }
         median(&self.rounds)
     }
 
@@ -72,6 +82,14 @@ pub fn median(values: &[f64]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_rare_is_counted_over_all_rounds() {
+        let rounds = vec![0.0, 0.0, 3.0];
+        let stalls = Figure::new("queue", "", "", "stalls", "per million", rounds);
+        assert_eq!(stalls.value(), 1.0);
+        assert_eq!(Figure { unit: "ns".into(), ..stalls }.value(), 0.0);
+    }
 
     #[test]
     fn a_median_is_in_the_middle() {

@@ -4,7 +4,7 @@ pub mod case;
 mod instructions;
 mod timing;
 
-use std::{env, iter, process::Command};
+use std::{env, process::Command};
 
 pub use self::instructions::child;
 use self::{
@@ -18,8 +18,6 @@ use crate::{
     rounds::{Rounds, order},
     subjects::{Clock, Sample, Subject, samples},
 };
-
-const NET: &str = "p50 less the clock";
 
 type Measure = fn(&Case, &'static [Sample]) -> Result<Timing, String>;
 
@@ -77,6 +75,7 @@ fn timed(case: &Case, samples: &'static [Sample]) -> Result<Vec<Figure>, String>
                 rounds.add(name, metric, "ns", timing.calls.percentile(share));
             }
             if name != Clock::NAME {
+                rounds.add(name, "p50 of means", "ns", timing.p50_of_means);
                 rounds.add(name, "mean", "ns", timing.mean);
             }
             if case.counts_stalls() {
@@ -84,22 +83,7 @@ fn timed(case: &Case, samples: &'static [Sample]) -> Result<Vec<Figure>, String>
             }
         }
     }
-    rounds.pool("stalls");
-    let mut figures = rounds.into_figures();
-    figures.extend(net(&figures));
-    Ok(figures)
-}
-
-/// The medians without what reading the clock twice takes in the same round.
-fn net(figures: &[Figure]) -> Vec<Figure> {
-    let (clocks, subjects): (Vec<&Figure>, Vec<&Figure>) =
-        figures.iter().filter(|it| it.metric == "p50").partition(|it| it.subject == Clock::NAME);
-    let Some(clock) = clocks.first() else { return Vec::new() };
-    let net = |figure: &Figure| {
-        let rounds = iter::zip(&figure.rounds, &clock.rounds).map(|(took, clock)| took - clock);
-        Figure { metric: NET.to_owned(), rounds: rounds.collect(), ..figure.clone() }
-    };
-    subjects.into_iter().map(net).collect()
+    Ok(rounds.into_figures())
 }
 
 fn measure<S: Subject>(case: &Case, samples: &'static [Sample]) -> Result<Timing, String> {
@@ -119,23 +103,4 @@ fn allocations() -> Result<Vec<Figure>, Failure> {
     }
     let lines = String::from_utf8(output.stdout)?;
     Ok(lines.lines().map(serde_json::from_str).collect::<Result<_, _>>()?)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_clock_is_that_of_the_round() {
-        let figure = |subject: &str, metric: &str, rounds: [f64; 2]| {
-            Figure::new("hand-over", "roomy", subject, metric, "ns", rounds.into())
-        };
-        let figures = [
-            figure("sentry", "p50", [50.0, 70.0]),
-            figure(Clock::NAME, "p50", [20.0, 30.0]),
-            figure("sentry", "p99", [500.0, 700.0]),
-        ];
-        assert_eq!(net(&figures), [figure("sentry", NET, [30.0, 40.0])]);
-        assert_eq!(net(&figures[2..]), []);
-    }
 }

@@ -98,7 +98,6 @@ fn timed(case: &Case) -> Result<Vec<Figure>, String> {
             rounds.add(name, "stalls", "per million", calls.stalls());
         }
     }
-    rounds.pool("stalls");
     Ok(rounds.into_figures())
 }
 

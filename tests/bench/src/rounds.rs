@@ -28,15 +28,6 @@ impl Rounds {
         }
     }
 
-    /// Makes one value of a metric's rounds, their mean: what is rare is counted over all of them.
-    pub fn pool(&mut self, metric: &str) {
-        for figure in self.figures.iter_mut().filter(|it| it.metric == metric) {
-            #[expect(clippy::cast_precision_loss, reason = "a few")]
-            let rounds = figure.rounds.len() as f64;
-            figure.rounds = vec![figure.rounds.iter().sum::<f64>() / rounds];
-        }
-    }
-
     /// What was found.
     #[must_use]
     pub fn into_figures(self) -> Vec<Figure> {
@@ -69,12 +60,6 @@ mod tests {
         for (subject, value) in [("a", 1.0), ("b", 2.0), ("b", 3.0), ("a", 4.0)] {
             rounds.add(subject, "p50", "ns", value);
         }
-        let mut pooled = Rounds::new("queue", "full");
-        [0.0, 3.0].into_iter().for_each(|value| pooled.add("a", "stalls", "", value));
-        pooled.add("a", "p50", "ns", 4.0);
-        pooled.pool("stalls");
-        let values: Vec<_> = pooled.into_figures().into_iter().map(|it| it.rounds).collect();
-        assert_eq!(values, [[1.5], [4.0]]);
         let figures = rounds.into_figures();
         let kept: Vec<_> = figures.iter().map(|it| (&*it.subject, &it.rounds[..])).collect();
         assert_eq!(kept, [("a", &[1.0, 4.0][..]), ("b", &[2.0, 3.0])]);

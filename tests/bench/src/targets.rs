@@ -71,7 +71,7 @@ impl Target {
             rivals.push((theirs, ours.share_of(theirs)));
         }
         let rival = rivals.into_iter().max_by(|a, b| a.1.total_cmp(&b.1));
-        let is_held = bound.holds(rival.map_or_else(|| ours.median(), |(_, share)| share));
+        let is_held = bound.holds(rival.map_or_else(|| ours.value(), |(_, share)| share));
         Some(Verdict { ours, rival, is_held })
     }
 }
@@ -111,7 +111,7 @@ mod tests {
     fn a_bound_is_on_the_median() {
         let figures = figures(&[("case", "a", &[9.0, 1.0, 2.0])]);
         let verdict = target(2.0, &[]).judge(&figures).unwrap();
-        assert_eq!((verdict.ours.median(), verdict.rival, verdict.is_held), (2.0, None, true));
+        assert_eq!((verdict.ours.value(), verdict.rival, verdict.is_held), (2.0, None, true));
         assert!(!target(1.9, &[]).judge(&figures).unwrap().is_held);
         let mut below = target(2.0, &[]);
         below.bound.is_inclusive = false;

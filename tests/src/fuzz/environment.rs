@@ -5,7 +5,7 @@ use mosaicstack_telemetry::{
 };
 
 use super::{now, secret};
-use crate::{INSTANCE, KEY, track};
+use crate::{INSTANCE, track};
 
 /// Each variable and its parameter.
 const VARIABLES: [(&str, &str); 4] = [
@@ -73,8 +73,9 @@ fn check_error(error: &ConfigError, values: Values<'_>) {
     let message = error.to_string();
     secret::check(&message);
     let key = values[1].map(str::trim).filter(|key| key.len() >= SHORTEST_SECRET);
-    let message = EXAMPLES.iter().fold(message, |it, example| it.replace(example, ""));
-    assert!(key.is_none_or(|key| !message.contains(key)), "{message}");
+    let mut words = EXAMPLES.into_iter().chain(VARIABLES.map(|(variable, _)| variable));
+    let message = words.fold(message, |it, word| it.replace(word, ""));
+    assert!(key.is_none_or(|key| !holds(&message, key)), "{message}");
 }
 
 /// What is wrong with one value is named, whatever else is wrong.
@@ -83,11 +84,8 @@ fn check_all_at_once(
     values: Values<'_>,
     allow_plain_http: bool,
 ) {
-    let holds = |url: &str, key: &str| url.to_lowercase().contains(&key.trim().to_lowercase());
-    let keys = (0_u64..).map(|number| format!("{number:064x}"));
-    let mut keys = keys.skip_while(|key| values[0].is_some_and(|url| holds(url, key)));
-    let other_key = keys.next();
-    let good = ["https://example.com", other_key.as_deref().unwrap_or_default(), INSTANCE, "true"];
+    let other_key = key_outside(values[0].unwrap_or_default());
+    let good = ["https://example.com", &other_key, INSTANCE, "true"];
     let alone = |index: usize| {
         let mut others = good.map(Some);
         others[index] = values[index];
@@ -112,6 +110,17 @@ fn check_all_at_once(
     assert_eq!(found, expected);
 }
 
+/// Whether the key is in the URL, in capitals or not.
+fn holds(url: &str, key: &str) -> bool {
+    url.to_ascii_lowercase().contains(&key.trim().to_ascii_lowercase())
+}
+
+/// A key that is not in the URL.
+fn key_outside(url: &str) -> String {
+    let mut keys = (0_u64..).map(|number| format!("{number:064x}"));
+    keys.find(|key| !holds(url, key)).expect("there are more keys than a URL has characters")
+}
+
 /// The URL says where to go and nothing else, and is read again as the same.
 fn check_url(url: &ServerUrl, allow_plain_http: bool) {
     let text = url.as_str();
@@ -126,7 +135,8 @@ fn check_url(url: &ServerUrl, allow_plain_http: bool) {
             .any(|it| host.to_ascii_lowercase().starts_with(it));
         assert!(is_loopback, "{text}");
     }
-    let again = builder([Some(text), Some(KEY), Some(INSTANCE), None]);
+    let key = key_outside(text);
+    let again = builder([Some(text), Some(&key), Some(INSTANCE), None]);
     let again = again.allow_plain_http(allow_plain_http).build().expect("it was taken before");
     assert_eq!(again.server_url(), Some(url));
 }

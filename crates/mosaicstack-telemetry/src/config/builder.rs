@@ -17,6 +17,9 @@ const API_KEY: &str = "MOSAIC_TELEMETRY_API_KEY";
 const INSTANCE_ID: &str = "MOSAIC_TELEMETRY_INSTANCE_ID";
 const ENABLED: &str = "MOSAIC_TELEMETRY_ENABLED";
 
+/// In bytes: what is shorter may be in a URL by chance.
+const SHORTEST_SECRET: usize = 16;
+
 /// Shorter ones keep a processor busy for nothing.
 const SHORTEST: Duration = Duration::from_millis(1);
 
@@ -240,19 +243,22 @@ impl TelemetryConfigBuilder {
     ///
     /// # Errors
     ///
-    /// Every fault at once, each with the way out. No message repeats the API key, nor what was
-    /// given for it and is none, if that has 16 characters or more.
+    /// Every fault at once, each with the way out. No message repeats the API key, nor a text that
+    /// was given as the key and is none, if it has 16 bytes or more.
     pub fn build(self) -> Result<TelemetryConfig, ConfigError> {
         let Self { api_key, instance_id, enabled, allow_plain_http, rest, .. } = self;
         let server_url = self.server_url.or(self.default_server_url);
-        let mut parser = Parser::hiding(api_key.as_ref());
+        let mut parser = Parser::default();
         let enabled = enabled.is_none_or(|text| {
             // A switch that cannot be read is a fault, and the rest is read as if it were on.
             parser.text("enabled", &text, switch).unwrap_or(true)
         });
         let mut config = rest;
         if enabled {
-            let parse_url = |text: &str| ServerUrl::new(text, allow_plain_http);
+            // What was given as the key can be a secret, whether it is one or not.
+            let secret = api_key.as_ref().map(|text| text.value.as_str());
+            let secret = secret.filter(|it| it.len() >= SHORTEST_SECRET);
+            let parse_url = |text: &str| ServerUrl::new(text, allow_plain_http, secret);
             let url = parser.required("server_url", SERVER_URL, server_url.as_ref(), parse_url);
             let key = parser.required("api_key", API_KEY, api_key.as_ref(), ApiKey::new);
             let id =

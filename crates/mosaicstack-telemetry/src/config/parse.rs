@@ -2,11 +2,7 @@
 
 use std::{fmt::Display, ops::RangeInclusive, time::Duration};
 
-use crate::{
-    ConfigError,
-    error::ConfigFault,
-    mask::{masked, without},
-};
+use crate::{ConfigError, error::ConfigFault, mask::masked};
 
 /// A text and where it comes from.
 #[derive(Clone)]
@@ -16,20 +12,12 @@ pub(super) struct Text {
     pub(super) variable: Option<&'static str>,
 }
 
+#[derive(Default)]
 pub(super) struct Parser {
     faults: Vec<ConfigFault>,
-    /// What was given for the API key, whether it is one or not.
-    secret: Option<String>,
 }
 
 impl Parser {
-    /// A parser whose messages do not repeat `secret`, unless that is as short as a word.
-    pub(super) fn hiding(secret: Option<&Text>) -> Self {
-        const SHORTEST: usize = 16;
-        let secret = secret.map(|text| text.value.clone()).filter(|it| it.len() >= SHORTEST);
-        Self { secret, faults: Vec::new() }
-    }
-
     /// A required text.
     pub(super) fn required<T>(
         &mut self,
@@ -83,10 +71,7 @@ impl Parser {
     }
 
     /// Of what a message repeats, any piece can be the key in the wrong place.
-    pub(super) fn fault(&mut self, parameter: &'static str, mut message: String) {
-        if let Some(secret) = &self.secret {
-            message = without(&message, secret);
-        }
+    pub(super) fn fault(&mut self, parameter: &'static str, message: String) {
         self.faults.push(ConfigFault { parameter, message: masked(&message) });
     }
 

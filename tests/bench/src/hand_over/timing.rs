@@ -23,6 +23,21 @@ pub(super) struct Timing {
     pub(super) calls: Calls,
     /// The time of a call on its thread, in nanoseconds, measured around [`CHUNK`] calls.
     pub(super) mean: f64,
+    /// The median of the same chunks.
+    pub(super) p50_of_means: f64,
+}
+
+impl Timing {
+    #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
+    fn new(each: Vec<Vec<u64>>, chunks: Vec<Vec<u64>>) -> Self {
+        let took = chunks.iter().flatten().sum::<u64>() as f64;
+        let calls = chunks.iter().map(Vec::len).sum::<usize>() * CHUNK;
+        Self {
+            calls: Calls::new(each),
+            mean: took / calls as f64,
+            p50_of_means: Calls::new(chunks).percentile(0.5) / CHUNK as f64,
+        }
+    }
 }
 
 /// Events are made outside of what is measured.
@@ -46,7 +61,7 @@ pub(super) fn prebuilt<S: Subject>(
         }
         took.push(nanoseconds(before.elapsed()));
     })?;
-    Ok(Timing { calls: Calls::new(each), mean: mean(&chunks) })
+    Ok(Timing::new(each, chunks))
 }
 
 /// Making the event is measured, too.
@@ -68,7 +83,7 @@ pub(super) fn build_and_track<S: Subject>(
         }
         took.push(nanoseconds(before.elapsed()));
     })?;
-    Ok(Timing { calls: Calls::new(each), mean: mean(&chunks) })
+    Ok(Timing::new(each, chunks))
 }
 
 /// Starts a client, has each thread work through its chunks, and looks whether the client took or
@@ -107,11 +122,4 @@ where
         lost if lost == expected => Ok(took),
         lost => Err(format!("{expected} of {offered} events should have been lost, not {lost}")),
     }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
-fn mean(chunks: &[Vec<u64>]) -> f64 {
-    let took = chunks.iter().flatten().sum::<u64>() as f64;
-    let calls = chunks.iter().map(Vec::len).sum::<usize>() * CHUNK;
-    took / calls as f64
 }

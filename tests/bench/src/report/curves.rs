@@ -5,7 +5,7 @@ use super::{
     svg::{CLASSES, Drawing},
 };
 
-const WIDTH: u32 = 760;
+const WIDTH: u32 = 840;
 const HEIGHT: u32 = 360;
 /// The place of the axes: left, top, right, bottom.
 const FRAME: [u32; 4] = [74, 44, 540, 308];

@@ -93,14 +93,14 @@ impl Figures {
 
 impl Figure {
     /// What share of the other's values these are: the median over the rounds of one in which both
-    /// have one, or the share of the medians if one of them has more rounds.
+    /// have one, or the share of the values if one of them has more rounds or it is of what is rare.
     ///
     /// 1 if both are 0.
     #[must_use]
     pub fn share_of(&self, other: &Self) -> f64 {
         let share = |(a, b): (f64, f64)| if a == b { 1.0 } else { a / b };
-        if self.rounds.len() != other.rounds.len() {
-            return share((self.median(), other.median()));
+        if self.rounds.len() != other.rounds.len() || self.is_rare() {
+            return share((self.value(), other.value()));
         }
         let rounds = iter::zip(&self.rounds, &other.rounds);
         median(&rounds.map(|(&a, &b)| share((a, b))).collect::<Vec<_>>())

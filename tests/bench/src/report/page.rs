@@ -5,33 +5,42 @@ use super::{
 };
 
 const THREADS: [&str; 4] = ["1", "2", "4", "8"];
-/// Of whom a curve is drawn, in this order: a section, the cases, how they are called, and subjects.
-struct Across(&'static str, &'static str, &'static str, &'static [&'static str]);
-const CALLS: Across = Across(
-    "hand-over",
-    "prebuilt, full",
-    "Handing an event over, queue full",
-    &[
+/// What is drawn over the number of threads.
+struct Across {
+    section: &'static str,
+    /// What the names of the cases begin with.
+    cases: &'static str,
+    title: &'static str,
+    /// Of whom a curve is drawn, in this order.
+    subjects: &'static [&'static str],
+}
+
+const CALLS: Across = Across {
+    section: "hand-over",
+    cases: "prebuilt, full",
+    title: "Handing an event over, queue full",
+    subjects: &[
         "mosaicstack-telemetry",
+        "mosaicstack-telemetry, early flush",
         "posthog-rs",
         "opentelemetry",
         "sentry",
-        "tracing-appender",
-        "cadence",
+        "sentry, logs",
     ],
-);
-const PUSHES: Across = Across(
-    "queue",
-    "full",
-    "A push onto a full queue",
-    &[
+};
+
+const PUSHES: Across = Across {
+    section: "queue",
+    cases: "full",
+    title: "A push onto a full queue",
+    subjects: &[
         "telemetry-queue",
         "crossbeam ArrayQueue",
         "concurrent-queue",
         "std Mutex<VecDeque>",
         "parking_lot Mutex<VecDeque>",
     ],
-);
+};
 
 /// The page with everything between its markers rewritten.
 ///
@@ -75,15 +84,15 @@ fn described(section: &str) -> &'static str {
     }
 }
 
-fn curves_of(Across(section, ..): &Across, metric: &str) -> String {
+fn curves_of(Across { section, .. }: &Across, metric: &str) -> String {
     format!("benchmarks-{section}-{metric}.svg")
 }
 
 fn curves(figures: &Figures, across: &Across, metric: &str) -> Option<String> {
-    let Across(section, cases, title, subjects) = across;
+    let Across { section, cases, title, subjects } = across;
     let cases = THREADS
         .map(|count| format!("{cases}, {count} thread{}", if count == "1" { "" } else { "s" }));
-    let median = |subject, case| figures.find(section, case, subject, metric).map(|it| it.median());
+    let median = |subject, case| figures.find(section, case, subject, metric).map(|it| it.value());
     let curve = |&subject| (subject, cases.iter().map(|case| median(subject, case)).collect());
     let curves: Vec<(_, Vec<_>)> = subjects.iter().map(curve).collect();
     let curves = curves.into_iter().filter(|(_, values)| values.iter().any(Option::is_some));
@@ -102,7 +111,7 @@ fn delivery(figures: &Figures) -> Option<String> {
     let mut rows = Vec::new();
     for figure in run.figures.iter().filter(|it| it.metric == "CPU") {
         let (case, subject) = (figure.case.as_str(), figure.subject.as_str());
-        let median = |metric| figures.find("delivery", case, subject, metric).map(|it| it.median());
+        let median = |metric| figures.find("delivery", case, subject, metric).map(|it| it.value());
         let values = ["CPU", "peak memory"].map(median).to_vec();
         rows.push((subject.into(), subject.starts_with("mosaicstack-telemetry"), values));
     }
@@ -117,8 +126,7 @@ fn embedding(figures: &Figures) -> Option<String> {
     for figure in run.figures.iter().filter(|it| it.metric == "crates") {
         let (case, subject) = (figure.case.as_str(), figure.subject.as_str());
         let is_drawn = subject == ours || matches!(case, "usual" | "smallest" | "bare");
-        let median =
-            |metric| figures.find("embedding", case, subject, metric).map(|it| it.median());
+        let median = |metric| figures.find("embedding", case, subject, metric).map(|it| it.value());
         let values = ["crates", "build", "binary"].map(median);
         if is_drawn {
             let name = subject.strip_prefix("floor: ").unwrap_or(subject);

@@ -34,11 +34,11 @@ pub(super) fn table(run: &Run, figures: &Figures) -> String {
 }
 
 fn cell(figure: &Figure, figures: &Figures) -> String {
-    let median = legible(figure.median());
+    let median = legible(figure.value());
     match figures.reference(figure) {
         Some(ours) if ours == figure => format!("**{median}**"),
         // Nothing is a multiple of nothing.
-        Some(ours) if ours.median() == 0.0 => median,
+        Some(ours) if ours.value() == 0.0 => median,
         Some(ours) => format!("{median} ({})", times(figure.share_of(ours))),
         None => median,
     }

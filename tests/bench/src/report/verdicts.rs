@@ -96,10 +96,10 @@ impl Cells {
         let unit = verdict.map_or("", |it| &it.ours.unit);
         let rival = verdict.and_then(|it| it.rival);
         let beside =
-            |(it, _): (&Figure, f64)| format!("{}: {}", it.subject, measured(it.median(), unit));
+            |(it, _): (&Figure, f64)| format!("{}: {}", it.subject, measured(it.value(), unit));
         Self {
             bound: bound(&target.bound, unit),
-            measured: verdict.map(|it| measured(it.ours.median(), unit)).unwrap_or_default(),
+            measured: verdict.map(|it| measured(it.ours.value(), unit)).unwrap_or_default(),
             beside: rival.map(beside).unwrap_or_default(),
             share: rival.map(|(_, share)| times(share)).unwrap_or_default(),
             held: match verdict {

@@ -19,7 +19,8 @@ const WATCH: Duration = Duration::from_secs(60);
 /// How long it is left alone before.
 const BEGINNING: Duration = Duration::from_secs(2);
 
-const ROUNDS: usize = 2;
+/// At the same time, too.
+const ROUNDS: usize = 5;
 
 /// Our default.
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(300);
@@ -34,7 +35,7 @@ const BARE: &str = "bare runtime";
 /// wakes up to sort them in again when they come nearer.
 const TIMER: &str = "floor: a timer on tokio";
 
-/// Measures all clients, each in a process of its own, at the same time: they do nothing.
+/// Measures all clients, each in processes of its own, all at the same time: they do nothing.
 pub(super) fn measure(port: u16) -> Result<Vec<Figure>, Failure> {
     let port = port.to_string();
     let subjects: Vec<&str> = [&OURS[..], &PEERS, &[TIMER, BARE]].concat();
@@ -44,16 +45,15 @@ pub(super) fn measure(port: u16) -> Result<Vec<Figure>, Failure> {
         let subjects = subjects.iter().filter(|it| interval == "0" || **it != UNCHOSEN);
         cases.extend(subjects.map(|subject| (*subject, metric, interval)));
     }
-    let mut rounds = vec![Vec::new(); cases.len()];
-    for round in 0..ROUNDS {
-        let children = cases.iter().map(|(subject, _, interval)| {
-            child::start(["idle-child", subject, port.as_str(), interval])
-        });
-        let children = children.collect::<Result<Vec<_>, _>>()?;
-        for (child, values) in children.into_iter().zip(&mut rounds) {
-            values.extend(child::finish::<f64>(child)?);
-        }
-        eprintln!("start-stop, idle, round {round}: done");
+    let watch = |(subject, _, interval): &(&str, &str, &str)| {
+        let children = (0..ROUNDS).map(|_| child::start(["idle-child", subject, &port, interval]));
+        children.collect::<Result<Vec<_>, _>>()
+    };
+    let watched = cases.iter().map(watch).collect::<Result<Vec<_>, _>>()?;
+    let mut rounds = Vec::new();
+    for children in watched {
+        let values = children.into_iter().map(child::finish::<f64>);
+        rounds.push(values.collect::<Result<Vec<_>, _>>()?.concat());
     }
     let bare = |metric: &str| {
         let index = cases.iter().position(|(subject, of, _)| (*subject, *of) == (BARE, metric));

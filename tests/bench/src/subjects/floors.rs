@@ -9,9 +9,10 @@ use std::{
     },
 };
 
-use mosaicstack_telemetry::{EventBuilder, TaskCompletionEvent, reexport::uuid::Uuid};
+use mosaicstack_telemetry::{EventBuilder, TaskCompletionEvent};
 
-use super::{PLACES, Producer, Room, Sample, Subject, lost, offer, sample::INSTANCE};
+use super::{PLACES, Producer, Room, Sample, Subject, lost, offer};
+use crate::events::INSTANCE;
 
 /// `Mutex<VecDeque<Box<E>>>::push_back` of our event, into memory that was taken before.
 ///
@@ -27,7 +28,6 @@ pub struct Deque {
 #[derive(Clone, Debug)]
 pub struct Back {
     shared: Arc<Shared>,
-    instance: Uuid,
 }
 
 #[derive(Debug)]
@@ -53,8 +53,7 @@ impl Subject for Deque {
     }
 
     fn producer(&self) -> Back {
-        let instance = INSTANCE.parse().unwrap_or_default();
-        Back { shared: Arc::clone(&self.shared), instance }
+        Back { shared: Arc::clone(&self.shared) }
     }
 
     fn finish(self, offered: u64) -> Result<u64, String> {
@@ -70,7 +69,7 @@ impl Producer for Back {
     type Item = TaskCompletionEvent;
 
     fn build(&self, sample: &'static Sample) -> TaskCompletionEvent {
-        sample.event(EventBuilder::new(self.instance))
+        sample.event(EventBuilder::new(INSTANCE))
     }
 
     fn hand_over(&mut self, item: TaskCompletionEvent) {

@@ -3,10 +3,7 @@
 use mosaicstack_telemetry::{EventBuilder, QualityGate, TaskCompletionEvent};
 use serde::{Serialize, Serializer};
 
-use crate::events::{self, Run};
-
-/// The instance that reports, as in the examples.
-pub(crate) const INSTANCE: &str = "12345678-1234-1234-1234-123456789abc";
+use crate::events::{self, INSTANCE, Run};
 
 /// An agent run in the forms in which it is handed over.
 #[derive(Debug)]
@@ -48,8 +45,7 @@ pub fn samples() -> Result<&'static [Sample], String> {
 
 impl Sample {
     fn new(run: Run) -> Result<Self, String> {
-        let instance = INSTANCE.parse().map_err(|error| format!("{INSTANCE}: {error}"))?;
-        let fields = fields(run.event(EventBuilder::new(instance)));
+        let fields = fields(run.event(EventBuilder::new(INSTANCE)));
         let mut sample = Self { run, fields, line: String::new(), metric: String::new() };
         let mut line = Vec::new();
         sample.write_line(&mut line);

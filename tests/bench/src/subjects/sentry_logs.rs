@@ -19,13 +19,14 @@ const BATCH: usize = 100;
 
 /// `Hub::capture_log`, each thread with a hub of its own, as sentry has it.
 ///
-/// In the measured call: the scope's data and the client's default attributes are added under locks,
-/// and the log is pushed onto a vector under a lock that all threads share. The hundredth one makes an
-/// envelope of them and sends it through a bounded channel of std, which wakes the thread behind it.
-/// Nothing is serialized. A refused envelope is counted under a lock and freed, with its hundred logs,
-/// within that call.
+/// In the measured call: the hub's lock is taken, the scope's data and the client's default attributes
+/// are added, and the log is pushed onto a vector under a lock that all threads share. The hundredth
+/// one makes an envelope of them and sends it through a bounded channel of std, which wakes the thread
+/// behind it. Nothing is serialized. A refused envelope is counted under a lock and freed, with its
+/// hundred logs, within that call.
 ///
-/// The transport is that of [`Sentry`](super::Sentry). Every 5 s sentry sends what there is.
+/// The transport is that of [`Sentry`](super::Sentry). Every 5 s sentry sends what there is; a case that
+/// took so long would fail, since some of its logs would be in an envelope of their own.
 pub struct SentryLogs {
     client: Arc<Client>,
     gate: Gate,
@@ -59,7 +60,7 @@ impl Subject for SentryLogs {
     }
 
     fn finish(self, offered: u64) -> Result<u64, String> {
-        // Calls come in hundreds, so nothing is left that is in no envelope yet.
+        // Where what is lost is checked, calls come in hundreds, and all of them are in envelopes.
         self.gate.open();
         flush(&self.client)?;
         lost(offered, self.prefilled, self.gate.passed())
