@@ -73,7 +73,7 @@ fn check_error(error: &ConfigError, values: Values<'_>) {
     let message = error.to_string();
     secret::check(&message);
     let key = values[1].map(str::trim).filter(|key| key.len() >= SHORTEST_SECRET);
-    let mut words = EXAMPLES.into_iter().chain(VARIABLES.map(|(variable, _)| variable));
+    let words = EXAMPLES.into_iter().chain(VARIABLES.map(|(variable, _)| variable));
     let message = words.fold(message, |it, word| it.replace(word, ""));
     assert!(key.is_none_or(|key| !holds(&message, key)), "{message}");
 }
