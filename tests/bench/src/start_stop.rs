@@ -107,7 +107,8 @@ impl Visitor for StartStop<'_> {
                 let stops = if with_batch { &mut full } else { &mut idle };
                 stops.push(microseconds(from.elapsed()));
                 if with_batch {
-                    missing += BATCH as u64 - (sink::counts(self.port)?.events - before);
+                    let arrived = sink::counts(self.port)?.events - before;
+                    missing += (BATCH as u64).saturating_sub(arrived);
                     // What is late is not to be taken for a part of the next batch.
                     settled(self.port, before + BATCH as u64)?;
                 }
