@@ -17,6 +17,7 @@ use crate::{
     child::{self, Sink},
     events::Runs,
     figure::Figure,
+    rounds::order,
     sink, usage,
 };
 
@@ -58,8 +59,7 @@ pub fn measure() -> Result<Vec<Figure>, Failure> {
     let subjects: Vec<&str> = [&OURS[..], &FLOORS, &PEERS, &[BY_512]].concat();
     let mut needs = vec![Vec::new(); subjects.len()];
     for round in 0..ROUNDS {
-        for turn in 0..subjects.len() {
-            let index = turn_of(round, turn, subjects.len());
+        for index in order(subjects.len(), round) {
             let port = sink.port.to_string();
             let need: Need = child::run(["delivery-child", subjects[index], &port])?;
             eprintln!("delivery, round {round}: {}: {need:?}", subjects[index]);
@@ -68,12 +68,6 @@ pub fn measure() -> Result<Vec<Figure>, Failure> {
     }
     let figures = subjects.iter().zip(&needs).flat_map(|(subject, needs)| figures(subject, needs));
     Ok(figures.collect())
-}
-
-/// Whose turn it is: each round begins with another subject, and every other one goes backwards.
-pub(crate) fn turn_of(round: usize, turn: usize, subjects: usize) -> usize {
-    let turn = if round.is_multiple_of(2) { turn } else { subjects - 1 - turn };
-    (turn + round / 2) % subjects
 }
 
 fn figures(subject: &str, needs: &[Need]) -> Vec<Figure> {
@@ -155,19 +149,5 @@ pub(crate) fn settled(port: u16, events: u64) -> Result<sink::Counts, Failure> {
             return Ok(now);
         }
         thread::sleep(Duration::from_millis(20));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_subject_has_its_turn_in_every_round() {
-        for round in 0..6 {
-            let mut turns: Vec<_> = (0..5).map(|turn| turn_of(round, turn, 5)).collect();
-            turns.sort_unstable();
-            assert_eq!(turns, [0, 1, 2, 3, 4]);
-        }
     }
 }

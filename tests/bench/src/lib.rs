@@ -9,6 +9,7 @@ pub mod delivery;
 pub mod embedding;
 pub mod encoding;
 pub mod events;
+pub mod fields;
 pub mod figure;
 pub mod hand_over;
 pub mod queue;

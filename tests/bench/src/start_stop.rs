@@ -11,9 +11,10 @@ use crate::{
     Failure,
     carriers::{self, BATCH, Carrier, Home, OURS, PEERS, Plan, Visitor},
     child::{self, Sink},
-    delivery::{settled, turn_of},
+    delivery::settled,
     events::Runs,
     figure::{Figure, median},
+    rounds::order,
     sink,
 };
 
@@ -49,8 +50,7 @@ pub fn child(port: u16) -> Result<Vec<Figure>, Failure> {
     let subjects: Vec<&str> = [&OURS[..], &PEERS].concat();
     let mut times = vec![Vec::new(); subjects.len()];
     for round in 0..ROUNDS {
-        for turn in 0..subjects.len() {
-            let index = turn_of(round, turn, subjects.len());
+        for index in order(subjects.len(), round) {
             let of_round = carriers::visit(subjects[index], StartStop { port, runs: &runs })?;
             eprintln!("start-stop, round {round}: {}: {of_round:?}", subjects[index]);
             times[index].push(of_round);

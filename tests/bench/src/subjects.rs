@@ -18,7 +18,7 @@ pub use self::{
     opentelemetry::OpenTelemetry,
     ours::{Ours, OursAsShipped},
     posthog::PostHog,
-    sample::{Sample, Value, samples},
+    sample::{Sample, samples},
     sentry::Sentry,
     sentry_logs::SentryLogs,
     tracing_appender::TracingAppender,

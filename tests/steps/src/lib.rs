@@ -6,8 +6,9 @@
 //! anybody else, the program runs as ever.
 //!
 //! What the processor can decides how the C library copies, so the program is told that it can little
-//! (glibc's tunables). Instructions of the calling thread alone are counted, in user mode; a system call is one. Copying by
-//! `rep movs` counts each repetition. A step takes microseconds, so a region is to be short.
+//! (glibc's tunables). Instructions of the calling thread alone are counted, in user mode; a system
+//! call is one. Copying by `rep movs` counts each repetition. A step takes microseconds, so a region is
+//! to be short.
 
 #[cfg(target_os = "linux")]
 mod linux;

@@ -1,8 +1,8 @@
 //! A guard: how many instructions reporting an event takes, on the calling thread, in a release build.
 //!
 //! Counts do not depend on the machine's mood, but on compiler, allocator and C library, so they are
-//! those of one platform, however much its processor can, and have a margin. Who makes reporting dearer on purpose, or cheaper, changes
-//! them here.
+//! those of one platform, however much its processor can, and have a margin. Who makes reporting
+//! dearer on purpose, or cheaper, changes them here.
 #![cfg(all(target_os = "linux", target_env = "gnu", target_arch = "x86_64"))]
 
 use std::{

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use mosaicstack_telemetry::{EventBuilder, TaskCompletionEvent};
 use opentelemetry::{
     KeyValue,
-    logs::{AnyValue, LogRecord, Logger, LoggerProvider, Severity},
+    logs::{LogRecord, Logger, LoggerProvider, Severity},
 };
 use opentelemetry_otlp::{LogExporter, Protocol, WithExportConfig};
 use opentelemetry_sdk::{
@@ -16,7 +16,8 @@ use opentelemetry_sdk::{
 use super::{Carrier, Plan};
 use crate::{
     Failure,
-    events::{INSTANCE, Value, fields, identity},
+    events::INSTANCE,
+    fields::{fields, identity},
 };
 
 /// Makes empty records, which any logger takes.
@@ -47,16 +48,7 @@ impl<const BATCH: usize> Carrier for OpenTelemetry<BATCH> {
         record.set_body("task_completion".into());
         record.add_attribute("event_id", event.event_id.to_string());
         for (name, value) in fields(event) {
-            match value {
-                Value::Text(text) => record.add_attribute(name, text),
-                Value::Count(count) => record.add_attribute(name, i64::try_from(count)?),
-                Value::Share(share) => record.add_attribute(name, share),
-                Value::Flag(flag) => record.add_attribute(name, flag),
-                Value::Words(words) => {
-                    let words = words.into_iter().map(AnyValue::from).collect();
-                    record.add_attribute(name, AnyValue::ListAny(Box::new(words)));
-                }
-            }
+            record.add_attribute(name, value);
         }
         Ok(record)
     }

@@ -6,7 +6,7 @@ use posthog_rs::{Client, ClientOptionsBuilder, Event};
 use super::{Carrier, Plan};
 use crate::{
     Failure,
-    events::{Value, fields, identity},
+    fields::{fields, identity},
 };
 
 pub(super) struct PostHog(Client);
@@ -21,13 +21,7 @@ impl Carrier for PostHog {
         made.insert_prop(version, value)?;
         made.set_uuid(event.event_id);
         for (name, value) in fields(event) {
-            match value {
-                Value::Text(text) => made.insert_prop(name, text)?,
-                Value::Count(count) => made.insert_prop(name, count)?,
-                Value::Share(share) => made.insert_prop(name, share)?,
-                Value::Flag(flag) => made.insert_prop(name, flag)?,
-                Value::Words(words) => made.insert_prop(name, words)?,
-            }
+            made.insert_prop(name, value)?;
         }
         Ok(made)
     }

@@ -3,14 +3,14 @@
 use mosaicstack_telemetry::TaskCompletionEvent;
 use sentry::{
     Client, ClientOptions, Scope,
-    protocol::{Log, LogAttribute, LogLevel},
+    protocol::{Log, LogLevel},
     types::Dsn,
 };
 
 use super::{AMPLE, Carrier, Plan};
 use crate::{
     Failure,
-    events::{Value, fields, identity},
+    fields::{Value, fields, identity},
 };
 
 pub(super) struct Sentry {
@@ -23,17 +23,8 @@ impl Carrier for Sentry {
     type Home = ();
 
     fn event(event: &TaskCompletionEvent) -> Result<Log, Failure> {
-        let attribute = |(name, value): (&str, Value)| {
-            let value: LogAttribute = match value {
-                Value::Text(text) => text.into(),
-                Value::Count(count) => count.into(),
-                Value::Share(share) => share.into(),
-                Value::Flag(flag) => flag.into(),
-                // It has no lists: it would write JSON into the text.
-                Value::Words(words) => words.join(",").into(),
-            };
-            (name.to_owned(), value)
-        };
+        // It has no lists: it would write JSON into the text.
+        let attribute = |(name, value): (&str, Value)| (name.to_owned(), value.flat().into());
         let id = [("event_id", event.event_id.to_string())].into_iter().chain(identity(event));
         let id = id.map(|(name, value)| (name.to_owned(), value.into()));
         Ok(Log {

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use opentelemetry::logs::{AnyValue, LogRecord, Logger, LoggerProvider, Severity};
+use opentelemetry::logs::{LogRecord, Logger, LoggerProvider, Severity};
 use opentelemetry_sdk::{
     error::OTelSdkResult,
     logs::{
@@ -11,7 +11,7 @@ use opentelemetry_sdk::{
     },
 };
 
-use super::{Producer, Room, Sample, Subject, Value, fill, gate::Gate, lost};
+use super::{Producer, Room, Sample, Subject, fill, gate::Gate, lost};
 
 /// `Logger::emit`, with a `BatchLogProcessor`.
 ///
@@ -82,13 +82,7 @@ impl Producer for SdkLogger {
         record.set_severity_number(Severity::Info);
         record.set_timestamp(SystemTime::now());
         for (name, value) in &sample.fields {
-            let value = match value {
-                Value::Text(text) => AnyValue::from(text.clone()),
-                Value::Count(count) => AnyValue::Int(i64::try_from(*count).unwrap_or(i64::MAX)),
-                Value::Share(share) => AnyValue::Double(*share),
-                Value::Truth(truth) => AnyValue::Boolean(*truth),
-            };
-            record.add_attribute(*name, value);
+            record.add_attribute(*name, value.clone());
         }
         record
     }

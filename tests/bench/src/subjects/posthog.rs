@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use posthog_rs::{Client, ClientOptionsBuilder, Event};
 
-use super::{PLACES, Producer, Room, Sample, Subject, Value, gate::Gate, lost, offer};
+use super::{PLACES, Producer, Room, Sample, Subject, gate::Gate, lost, offer};
 
 /// `Client::capture`, blocking client.
 ///
@@ -73,13 +73,7 @@ impl Producer for Arc<Client> {
     fn build(&self, sample: &'static Sample) -> Event {
         let mut event = Event::new("task", "12345678-1234-1234-1234-123456789abc");
         for (name, value) in &sample.fields {
-            let inserted = match value {
-                Value::Text(text) => event.insert_prop(*name, text),
-                Value::Count(count) => event.insert_prop(*name, count),
-                Value::Share(share) => event.insert_prop(*name, share),
-                Value::Truth(truth) => event.insert_prop(*name, truth),
-            };
-            inserted.expect("texts and numbers are JSON");
+            event.insert_prop(*name, value).expect("texts and numbers are JSON");
         }
         event
     }

@@ -1,9 +1,12 @@
 //! What is handed over: real agent runs, as our events and as the fields that any SDK can carry.
 
-use mosaicstack_telemetry::{EventBuilder, QualityGate, TaskCompletionEvent};
+use mosaicstack_telemetry::{EventBuilder, TaskCompletionEvent};
 use serde::{Serialize, Serializer};
 
-use crate::events::{self, INSTANCE, Run};
+use crate::{
+    events::{self, INSTANCE, Run},
+    fields::{Value, fields},
+};
 
 /// An agent run in the forms in which it is handed over.
 #[derive(Debug)]
@@ -19,20 +22,6 @@ pub struct Sample {
     pub metric: String,
 }
 
-/// A value of a field.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(untagged)]
-pub enum Value {
-    /// A word, or words with commas in between.
-    Text(String),
-    /// A count.
-    Count(u64),
-    /// From 0.0 to 1.0.
-    Share(f64),
-    /// Whether it is so.
-    Truth(bool),
-}
-
 /// All samples. They live as long as the program.
 ///
 /// # Errors
@@ -45,7 +34,7 @@ pub fn samples() -> Result<&'static [Sample], String> {
 
 impl Sample {
     fn new(run: Run) -> Result<Self, String> {
-        let fields = fields(run.event(EventBuilder::new(INSTANCE)));
+        let fields = known(&run.event(EventBuilder::new(INSTANCE)));
         let mut sample = Self { run, fields, line: String::new(), metric: String::new() };
         let mut line = Vec::new();
         sample.write_line(&mut line);
@@ -94,45 +83,10 @@ impl Sample {
     }
 }
 
-impl std::fmt::Display for Value {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Text(text) => f.write_str(text),
-            Self::Count(count) => count.fmt(f),
-            Self::Share(share) => share.fmt(f),
-            Self::Truth(truth) => truth.fmt(f),
-        }
-    }
-}
-
-fn fields(event: TaskCompletionEvent) -> Vec<(&'static str, Value)> {
-    let text = |word: &str| Value::Text(word.to_owned());
-    vec![
-        ("task_duration_ms", Value::Count(event.task_duration_ms)),
-        ("task_type", text(event.task_type.as_str())),
-        ("complexity", text(event.complexity.as_str())),
-        ("harness", text(event.harness.as_str())),
-        ("model", Value::Text(event.model)),
-        ("provider", text(event.provider.as_str())),
-        ("actual_input_tokens", Value::Count(event.actual_input_tokens)),
-        ("actual_output_tokens", Value::Count(event.actual_output_tokens)),
-        ("actual_cost_usd_micros", Value::Count(event.actual_cost_usd_micros)),
-        ("quality_gate_passed", Value::Truth(event.quality_gate_passed)),
-        ("quality_gates_run", gates(&event.quality_gates_run)),
-        ("quality_gates_failed", gates(&event.quality_gates_failed)),
-        ("context_compactions", Value::Count(event.context_compactions)),
-        ("context_rotations", Value::Count(event.context_rotations)),
-        ("context_utilization_final", Value::Share(event.context_utilization_final)),
-        ("outcome", text(event.outcome.as_str())),
-        ("retry_count", Value::Count(event.retry_count)),
-        ("language", Value::Text(event.language.unwrap_or_default())),
-    ]
-}
-
-/// As one text: a list would cost the peers more.
-fn gates(gates: &[QualityGate]) -> Value {
-    let words: Vec<_> = gates.iter().map(QualityGate::as_str).collect();
-    Value::Text(words.join(","))
+/// What an agent knows about its task. A list is one text: it would cost the peers more.
+fn known(event: &TaskCompletionEvent) -> Vec<(&'static str, Value)> {
+    let known = fields(event).into_iter().filter(|(name, _)| !name.starts_with("estimated_"));
+    known.map(|(name, value)| (name, value.flat())).collect()
 }
 
 #[cfg(test)]

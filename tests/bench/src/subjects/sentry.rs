@@ -8,7 +8,7 @@ use sentry::{
     transports::{RateLimiter, StdTransportThread, StdTransportThreadOptions},
 };
 
-use super::{Producer, Room, Sample, Subject, Value, fill, gate::Gate, lost};
+use super::{Producer, Room, Sample, Subject, fill, gate::Gate, lost};
 
 /// `Hub::capture_event`, each thread with a hub of its own, as sentry has it.
 ///
@@ -126,13 +126,7 @@ impl Producer for Hub {
     fn build(&self, sample: &'static Sample) -> Event<'static> {
         let mut event = Event::new();
         for (name, value) in &sample.fields {
-            let value = match value {
-                Value::Text(text) => text.as_str().into(),
-                Value::Count(count) => (*count).into(),
-                Value::Share(share) => (*share).into(),
-                Value::Truth(truth) => (*truth).into(),
-            };
-            event.extra.insert((*name).into(), value);
+            event.extra.insert((*name).into(), value.clone().into());
         }
         event
     }

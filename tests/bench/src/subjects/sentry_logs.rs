@@ -4,15 +4,16 @@ use std::{fmt, sync::Arc, time::SystemTime};
 
 use sentry::{
     Client, Hub,
-    protocol::{Log, LogAttribute, LogLevel},
+    protocol::{Log, LogLevel},
 };
 
 use super::{
-    PLACES, Producer, Room, Sample, Subject, Value,
+    PLACES, Producer, Room, Sample, Subject,
     gate::Gate,
     lost, offer,
     sentry::{client, flush, hub},
 };
+use crate::fields::Value;
 
 /// How many logs are in an envelope; sentry has it so.
 const BATCH: usize = 100;
@@ -77,15 +78,7 @@ impl Producer for Logger {
     type Item = Log;
 
     fn build(&self, sample: &'static Sample) -> Log {
-        let attribute = |(name, value): &(&str, Value)| {
-            let value: LogAttribute = match value {
-                Value::Text(text) => text.as_str().into(),
-                Value::Count(count) => (*count).into(),
-                Value::Share(share) => (*share).into(),
-                Value::Truth(truth) => (*truth).into(),
-            };
-            ((*name).to_owned(), value)
-        };
+        let attribute = |(name, value): &(&str, Value)| ((*name).to_owned(), value.clone().into());
         Log {
             level: LogLevel::Info,
             body: "task".to_owned(),
