@@ -20,7 +20,9 @@ impl Told {
     /// Has the hook of a configuration write into it.
     pub(crate) fn hear(&self, config: TelemetryConfigBuilder) -> TelemetryConfigBuilder {
         let told = self.clone();
-        config.on_notice(move |notice| told.0.lock().expect("nobody panics").push(notice.clone()))
+        config.on_notification(move |notice| {
+            told.0.lock().expect("nobody panics").push(notice.clone())
+        })
     }
 
     /// What has come since the last call.
@@ -196,7 +198,8 @@ fn the_notices_of_evictions_add_up() {
 
 #[test]
 fn a_hook_that_panics_in_a_driver_of_ones_own_costs_nothing_but_the_notice() {
-    let config = config("https://example.com").on_notice(|_| panic!("the hook is in trouble"));
+    let config =
+        config("https://example.com").on_notification(|_| panic!("the hook is in trouble"));
     let mut simulation = Simulation::new(&config.build().unwrap());
     let tracked = track(&simulation.handle, 3);
     simulation.advance(Duration::from_secs(300));

@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use mosaicstack_telemetry::{Health, Response, TelemetryConfig, TransportError, Verdict};
+use mosaicstack_telemetry::{DeliveryOutcome, Health, Response, TelemetryConfig, TransportError};
 use telemetry_tests::{Log, Next, Sent, Simulation, config, status, track};
 use uuid::Uuid;
 

@@ -159,7 +159,7 @@ fn hooked(
     let hook = move |_: &_| {
         let _ = released.lock().map(|released| released.recv());
     };
-    (config.on_notice(hook), Some(release))
+    (config.on_notification(hook), Some(release))
 }
 
 #[test]

@@ -10,8 +10,8 @@ use std::{
 };
 
 use mosaicstack_telemetry::{
-    Action, Delivery, Request, Response, Start, Submitter, TelemetryConfig, TelemetryHandle,
-    Timeout, TransportError, Verdict,
+    Action, Delivery, DeliveryOutcome, Request, Response, Start, Submitter, TelemetryConfig,
+    TelemetryHandle, Timeout, TransportError,
 };
 use uuid::Uuid;
 
@@ -114,7 +114,7 @@ impl Simulation {
         &mut self,
         delivery: Delivery,
         result: Result<Response, TransportError>,
-    ) -> Verdict {
+    ) -> DeliveryOutcome {
         let now = self.instant();
         self.submitter.complete(now, delivery, result)
     }

@@ -38,7 +38,7 @@ use crate::{ConfigError, RetryPolicy, ServerUrl, credentials::ApiKey, notices::H
 /// | `interval_jitter` | true | the first wait is a random part of the interval, each later one up to a tenth shorter than it |
 /// | `retry_policy` | see [`RetryPolicy`] | delays between attempts |
 /// | `allow_plain_http` | false | `http` to hosts other than loopback |
-/// | `on_notice` | none | a hook that is told what becomes of events |
+/// | `on_notification` | none | a hook that is told what becomes of events |
 ///
 /// What is set in code comes before the environment:
 ///
@@ -69,7 +69,7 @@ pub struct TelemetryConfig {
     pub(crate) retry_policy: RetryPolicy,
     pub(crate) shutdown_timeout: Duration,
     pub(crate) early_flush: bool,
-    pub(crate) on_notice: Option<Hook>,
+    pub(crate) on_notification: Option<Hook>,
     pub(crate) interval_jitter: bool,
 }
 
@@ -118,7 +118,7 @@ impl TelemetryConfig {
             retry_policy: RetryPolicy::default(),
             shutdown_timeout: Duration::from_secs(5),
             early_flush: true,
-            on_notice: None,
+            on_notification: None,
             interval_jitter: true,
         }
     }

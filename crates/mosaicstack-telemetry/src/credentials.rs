@@ -5,7 +5,7 @@ use std::fmt;
 use http::{HeaderValue, Uri};
 use telemetry_transport::is_loopback;
 
-use crate::mask::{excerpt, without};
+use crate::redact::{excerpt, redact_known};
 
 /// The API key: 64 hexadecimal characters, issued by an administrator of the server.
 ///
@@ -69,7 +69,7 @@ impl ServerUrl {
     ) -> Result<Self, String> {
         const EXPECTED: &str = "expected a URL such as https://tel-api.mosaicstack.dev";
         let shown = |text: &str| match secret {
-            Some(secret) => excerpt(&without(text, secret)),
+            Some(secret) => excerpt(&redact_known(text, secret)),
             None => excerpt(text),
         };
         if url.len() > Self::LONGEST {

@@ -10,13 +10,13 @@ use telemetry_transport::TransportError;
 /// So does its `Debug`, which is what a `main` that returns it shows.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ConfigError {
-    faults: Vec<ConfigFault>,
+    issues: Vec<ConfigIssue>,
 }
 
 /// One thing that is wrong with a configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct ConfigFault {
+pub struct ConfigIssue {
     /// The name of the parameter, as the builder has it.
     pub parameter: &'static str,
     /// What was expected and found, and the way out. Never repeats the API key.
@@ -24,21 +24,21 @@ pub struct ConfigFault {
 }
 
 impl ConfigError {
-    pub(crate) const fn new(faults: Vec<ConfigFault>) -> Self {
-        Self { faults }
+    pub(crate) const fn new(issues: Vec<ConfigIssue>) -> Self {
+        Self { issues }
     }
 
-    /// The faults, in the order of the parameters.
+    /// The issues, in the order of the parameters.
     #[must_use]
-    pub fn faults(&self) -> &[ConfigFault] {
-        &self.faults
+    pub fn issues(&self) -> &[ConfigIssue] {
+        &self.issues
     }
 }
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("the telemetry configuration cannot be used:")?;
-        self.faults.iter().try_for_each(|fault| write!(f, "\n  {fault}"))
+        self.issues.iter().try_for_each(|fault| write!(f, "\n  {fault}"))
     }
 }
 
@@ -50,7 +50,7 @@ impl fmt::Debug for ConfigError {
 
 impl Error for ConfigError {}
 
-impl fmt::Display for ConfigFault {
+impl fmt::Display for ConfigIssue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.parameter, self.message)
     }
@@ -127,8 +127,8 @@ mod tests {
 
     #[test]
     fn a_main_that_returns_a_configuration_error_shows_its_lines() {
-        let faults = vec![ConfigFault { parameter: "api_key", message: "expected another".into() }];
-        let error = ConfigError::new(faults);
+        let issues = vec![ConfigIssue { parameter: "api_key", message: "expected another".into() }];
+        let error = ConfigError::new(issues);
         assert_eq!(format!("{error:?}"), error.to_string());
         assert!(error.to_string().ends_with("cannot be used:\n  api_key: expected another"));
     }

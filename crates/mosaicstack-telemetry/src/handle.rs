@@ -74,7 +74,7 @@ impl TelemetryHandle {
         start: Start,
         wake: impl Fn() + Send + Sync + 'static,
     ) -> (Self, Submitter) {
-        Self::new(config, start, wake, Notices::here(config.on_notice.as_ref()))
+        Self::new(config, start, wake, Notices::here(config.on_notification.as_ref()))
     }
 
     pub(crate) fn new(

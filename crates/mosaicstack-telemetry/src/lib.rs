@@ -22,7 +22,6 @@ mod handle;
 #[path = "../tests/interleavings/mod.rs"]
 mod interleavings;
 mod lifecycle;
-mod mask;
 #[cfg(feature = "tokio")]
 mod nonblocking;
 mod notices;
@@ -31,6 +30,7 @@ mod panics;
 mod predictions;
 mod process;
 mod protocol;
+mod redact;
 mod retry;
 mod stats;
 mod submitter;
@@ -56,11 +56,11 @@ pub use crate::{
     blocking::{Predictor, TelemetryClient},
     config::{TelemetryConfig, TelemetryConfigBuilder},
     credentials::ServerUrl,
-    error::{ConfigError, ConfigFault, FlushError, PredictionError},
+    error::{ConfigError, ConfigIssue, FlushError, PredictionError},
     handle::TelemetryHandle,
     notices::{Cause, Notice},
     predictions::{CachedPrediction, Inquiry, LookupAction, PredictionLookup},
-    protocol::Verdict,
+    protocol::DeliveryOutcome,
     retry::RetryPolicy,
     stats::{Dropped, Health, Stats},
     submitter::{Action, Delivery, Start, Submitter},

@@ -56,7 +56,7 @@ impl Lifecycle {
         let start = clock::start(clock());
         let is_enabled = config.is_enabled();
         let done = Arc::new(Done { control: Arc::clone(&control), process });
-        let hook = config.on_notice.as_ref().filter(|_| is_enabled);
+        let hook = config.on_notification.as_ref().filter(|_| is_enabled);
         let notices = Notices::on_thread(hook, Arc::clone(&done));
         let (mut handle, submitter) = TelemetryHandle::new(config, start, wake, notices);
         handle.clock = clock;

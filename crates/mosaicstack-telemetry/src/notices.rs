@@ -11,9 +11,8 @@ use tracing::warn;
 use uuid::Uuid;
 
 use crate::{
-    LOG_TARGET,
-    mask::excerpt,
-    panics,
+    LOG_TARGET, panics,
+    redact::excerpt,
     sync::{AtomicU64, Condvar, Mutex, Ordering, thread},
 };
 
@@ -21,7 +20,7 @@ use crate::{
 const WAITING: usize = 1_000;
 
 /// What became of events, as a hook is told that is set with
-/// [`on_notice`](crate::TelemetryConfigBuilder::on_notice).
+/// [`on_notification`](crate::TelemetryConfigBuilder::on_notification).
 ///
 /// No notice holds the API key: what others say is cut at 200 characters, and what could be the key is
 /// masked, in hexadecimal digits or base64.

@@ -19,7 +19,7 @@ pub use self::{
     lookup::{Inquiry, LookupAction, PredictionLookup},
 };
 use crate::{
-    PredictionError, TelemetryConfig, Verdict, clock,
+    DeliveryOutcome, PredictionError, TelemetryConfig, clock,
     process::Process,
     protocol::{self, Protocol},
     sync::Mutex,
@@ -109,8 +109,8 @@ impl Predictions {
         flight: &Arc<Flight>,
         result: Result<Response, TransportError>,
     ) {
-        let pause = match Verdict::of(&result, wall) {
-            Verdict::Transient { retry_after } => retry_after,
+        let pause = match DeliveryOutcome::of(&result, wall) {
+            DeliveryOutcome::Retry { retry_after } => retry_after,
             _ => None,
         };
         let landed = read(queries, result);

@@ -25,28 +25,28 @@ const EVENT_BYTES: usize = 900;
 /// What an answer, or its absence, means for the batch that was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Verdict {
+pub enum DeliveryOutcome {
     /// The server has taken the batch; its receipt may reject single events.
     Accepted,
     /// The server is busy or cannot be reached: the same batch may be accepted later, but not
     /// before the time that the server asked for, if it did.
-    Transient {
+    Retry {
         /// What `Retry-After` asked for.
         retry_after: Option<Duration>,
     },
     /// Something in the batch is wrong, or it is too large.
-    BatchAtFault,
+    BatchRejected,
     /// The key, the instance or the URL is wrong: no batch will be accepted.
-    Configuration,
+    Misconfigured,
 }
 
-impl Verdict {
+impl DeliveryOutcome {
     /// Reads an answer. `wall` is used if the server names a date and not its own.
     pub(crate) fn of(result: &Result<Response, TransportError>, wall: SystemTime) -> Self {
         match result {
             Ok(response) => Self::of_status(response.status(), response.headers(), wall),
-            Err(error) if may_pass(error) => Self::Transient { retry_after: None },
-            Err(_) => Self::Configuration,
+            Err(error) if may_pass(error) => Self::Retry { retry_after: None },
+            Err(_) => Self::Misconfigured,
         }
     }
 
@@ -54,10 +54,10 @@ impl Verdict {
         match status.as_u16() {
             200..=299 => Self::Accepted,
             status if is_transient(status) => {
-                Self::Transient { retry_after: retry::retry_after(headers, wall) }
+                Self::Retry { retry_after: retry::retry_after(headers, wall) }
             }
-            400 | 413 | 422 => Self::BatchAtFault,
-            _ => Self::Configuration,
+            400 | 413 | 422 => Self::BatchRejected,
+            _ => Self::Misconfigured,
         }
     }
 }
@@ -164,13 +164,13 @@ mod tests {
         })
     }
 
-    fn answered(status: u16, header: Option<(&'static str, &str)>) -> Verdict {
+    fn answered(status: u16, header: Option<(&'static str, &str)>) -> DeliveryOutcome {
         let mut response = Response::default();
         *response.status_mut() = StatusCode::from_u16(status).unwrap();
         if let Some((name, value)) = header {
             response.headers_mut().insert(name, value.parse().unwrap());
         }
-        Verdict::of(&Ok(response), SystemTime::UNIX_EPOCH)
+        DeliveryOutcome::of(&Ok(response), SystemTime::UNIX_EPOCH)
     }
 
     #[test]
@@ -214,26 +214,29 @@ mod tests {
     fn every_status_has_its_meaning() {
         for status in 100..600 {
             let expected = match status {
-                200..=299 => Verdict::Accepted,
-                408 | 429 | 500.. => Verdict::Transient { retry_after: None },
-                400 | 413 | 422 => Verdict::BatchAtFault,
-                _ => Verdict::Configuration,
+                200..=299 => DeliveryOutcome::Accepted,
+                408 | 429 | 500.. => DeliveryOutcome::Retry { retry_after: None },
+                400 | 413 | 422 => DeliveryOutcome::BatchRejected,
+                _ => DeliveryOutcome::Misconfigured,
             };
             assert_eq!(answered(status, None), expected, "{status}");
         }
         for status in [408, 429, 500, 503] {
             let verdict = answered(status, Some(("retry-after", "7")));
-            assert_eq!(verdict, Verdict::Transient { retry_after: Some(7 * SECOND) });
+            assert_eq!(verdict, DeliveryOutcome::Retry { retry_after: Some(7 * SECOND) });
         }
-        assert_eq!(answered(403, Some(("retry-after", "7"))), Verdict::Configuration);
+        assert_eq!(answered(403, Some(("retry-after", "7"))), DeliveryOutcome::Misconfigured);
     }
 
     #[test]
     fn the_absence_of_an_answer_has_its_meaning() {
-        let of = |error| Verdict::of(&Err(error), SystemTime::UNIX_EPOCH);
-        assert_eq!(of(TransportError::Timeout), Verdict::Transient { retry_after: None });
-        assert_eq!(of(TransportError::network("reset")), Verdict::Transient { retry_after: None });
-        assert_eq!(of(TransportError::other("certificate")), Verdict::Configuration);
+        let of = |error| DeliveryOutcome::of(&Err(error), SystemTime::UNIX_EPOCH);
+        assert_eq!(of(TransportError::Timeout), DeliveryOutcome::Retry { retry_after: None });
+        assert_eq!(
+            of(TransportError::network("reset")),
+            DeliveryOutcome::Retry { retry_after: None }
+        );
+        assert_eq!(of(TransportError::other("certificate")), DeliveryOutcome::Misconfigured);
     }
 
     #[test]

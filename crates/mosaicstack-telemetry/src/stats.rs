@@ -65,7 +65,7 @@ pub enum Health {
     Retrying,
     /// The server refused the configuration: the key, the instance or the URL is wrong. Events are
     /// kept, and it is asked again each interval.
-    Refused,
+    Misconfigured,
 }
 
 impl Stats {
@@ -135,7 +135,7 @@ impl Counters {
     pub(crate) fn health(&self) -> Health {
         match self.health.load(Ordering::Acquire) {
             health if health == Health::Retrying as u8 => Health::Retrying,
-            health if health == Health::Refused as u8 => Health::Refused,
+            health if health == Health::Misconfigured as u8 => Health::Misconfigured,
             _ => Health::Good,
         }
     }

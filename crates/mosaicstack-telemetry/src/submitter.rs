@@ -19,7 +19,7 @@ use telemetry_transport::{Request, Response, TransportError};
 pub use self::delivery::Delivery;
 use self::{narrowing::Narrowing, report::Reporter};
 use crate::{
-    Health, TelemetryConfig, Verdict, clock,
+    DeliveryOutcome, Health, TelemetryConfig, clock,
     outbox::Outbox,
     protocol::{self, Protocol},
     retry::Delays,
@@ -175,15 +175,15 @@ impl Submitter {
         now: Instant,
         delivery: Delivery,
         result: Result<Response, TransportError>,
-    ) -> Verdict {
+    ) -> DeliveryOutcome {
         // The calendar of the start, carried on by the monotonic clock: it does not jump.
         let Start { now: start, wall, .. } = self.start;
         let wall = wall.checked_add(now.saturating_duration_since(start)).unwrap_or(wall);
-        let verdict = Verdict::of(&result, wall);
+        let verdict = DeliveryOutcome::of(&result, wall);
         // Booked and scheduled first, said last: whoever listens to the log may panic.
         let count = delivery.len();
         match verdict {
-            Verdict::Accepted => {
+            DeliveryOutcome::Accepted => {
                 self.narrowing.accepted(count);
                 self.delays.reset();
                 self.outbox.counters.set_health(Health::Good);
@@ -193,7 +193,7 @@ impl Submitter {
                 self.go_on(now);
                 self.reporter.accepted(count, &rejected);
             }
-            Verdict::Transient { retry_after } => {
+            DeliveryOutcome::Retry { retry_after } => {
                 self.outbox.counters.retried.add(1);
                 self.outbox.counters.set_health(Health::Retrying);
                 drop(delivery);
@@ -201,7 +201,7 @@ impl Submitter {
                 let pending = gave_up.then(|| self.outbox.pending());
                 self.reporter.failed(count, &result, self.next(), pending);
             }
-            Verdict::BatchAtFault => {
+            DeliveryOutcome::BatchRejected => {
                 self.narrowing.at_fault(count);
                 self.delays.reset();
                 self.gate = None;
@@ -216,8 +216,8 @@ impl Submitter {
                     self.due = now;
                 }
             }
-            Verdict::Configuration => {
-                self.outbox.counters.set_health(Health::Refused);
+            DeliveryOutcome::Misconfigured => {
+                self.outbox.counters.set_health(Health::Misconfigured);
                 drop(delivery);
                 self.gate = None;
                 self.give_up(now);

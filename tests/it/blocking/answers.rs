@@ -127,7 +127,7 @@ fn a_wrong_key_ends_the_flush_and_keeps_the_events() {
     let (client, pending) = gives_up(client);
     assert_eq!(pending, 3);
     let stats = client.stats();
-    assert_eq!((stats.health, stats.requests, stats.retried), (Health::Refused, 1, 0));
+    assert_eq!((stats.health, stats.requests, stats.retried), (Health::Misconfigured, 1, 0));
     let stats = returned(|| client.stop());
     assert_eq!(
         (stats.requests, stats.pending, stats.delivered),
@@ -145,7 +145,7 @@ fn a_refusal_that_is_over_is_forgotten() {
     for status in [401, 403, 404, 410] {
         collector.script([Answer::status(status)]);
         (client, _) = gives_up(client);
-        assert_eq!(client.stats().health, Health::Refused);
+        assert_eq!(client.stats().health, Health::Misconfigured);
     }
     client.flush(AMPLE).unwrap();
     assert_eq!(ids(&collector), tracked);
@@ -162,7 +162,7 @@ fn a_redirect_is_not_followed() {
         collector.script([Answer::status(status).header("location", location)]);
         (client, _) = gives_up(client);
         assert_eq!(client.stats().pending, 1);
-        assert_eq!(client.stats().health, Health::Refused);
+        assert_eq!(client.stats().health, Health::Misconfigured);
     }
     assert_eq!(collector.totals().requests, 5);
     assert_eq!(client.stop().delivered, 1);
@@ -260,5 +260,5 @@ fn a_request_that_cannot_be_sent_is_a_refusal() {
     let (client, pending) = gives_up(client);
     assert_eq!(pending, 1);
     let stats = client.stop();
-    assert_eq!((stats.health, stats.requests, stats.retried), (Health::Refused, 2, 0));
+    assert_eq!((stats.health, stats.requests, stats.retried), (Health::Misconfigured, 2, 0));
 }

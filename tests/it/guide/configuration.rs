@@ -28,7 +28,7 @@ fn the_api_key_is_64_hexadecimal_characters() {
     }
     for bad in ["".into(), "a".repeat(63), "a".repeat(65), "g".repeat(64)] {
         let error = config(URL).api_key(bad).build().unwrap_err();
-        assert_eq!(error.faults()[0].parameter, "api_key");
+        assert_eq!(error.issues()[0].parameter, "api_key");
         assert!(error.to_string().contains("expected 64 hexadecimal characters"), "{error}");
     }
 }
@@ -39,7 +39,7 @@ fn the_instance_id_is_a_uuid() {
     let id = config.clone().build().unwrap().instance_id();
     assert_eq!(id.to_string(), "a1b2c3d4-e5f6-4a7b-8c9d-0e1f2a3b4c5d");
     let error = config.instance_id("my laptop").build().unwrap_err();
-    assert_eq!(error.faults()[0].parameter, "instance_id");
+    assert_eq!(error.issues()[0].parameter, "instance_id");
     assert!(error.to_string().contains("expected a UUID"), "{error}");
 }
 
@@ -52,8 +52,8 @@ fn each_environment_variable_sets_its_parameter() {
     for (name, _) in all {
         let others: Vec<_> = all.into_iter().filter(|(other, _)| *other != name).collect();
         let error = build(TelemetryConfig::builder(), &others).unwrap_err();
-        assert_eq!(error.faults().len(), 1, "{error}");
-        assert!(error.faults()[0].message.contains(name), "{error}");
+        assert_eq!(error.issues().len(), 1, "{error}");
+        assert!(error.issues()[0].message.contains(name), "{error}");
     }
     for (switch, is_enabled) in [("true", true), ("false", false)] {
         let config = build(TelemetryConfig::builder(), &[&all[..], &[(ENABLED, switch)]].concat());

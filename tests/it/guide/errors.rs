@@ -131,7 +131,7 @@ async fn the_async_client_does_not_retry_a_refusal_but_keeps_the_events() {
     let (client, times) = scripted([Ok(status(403))]);
     client.track(client.event().build());
     assert_eq!(client.flush(INTERVAL / 2).await.unwrap_err().pending, 1);
-    assert_eq!((client.stats().health, client.stats().requests), (Health::Refused, 1));
+    assert_eq!((client.stats().health, client.stats().requests), (Health::Misconfigured, 1));
     tokio::time::sleep(INTERVAL + SECOND).await;
     assert_eq!((client.stats().health, client.stats().delivered), (Health::Good, 1));
     let times: Vec<_> = times.lock().unwrap().iter().map(Duration::as_secs).collect();

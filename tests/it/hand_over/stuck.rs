@@ -147,14 +147,15 @@ fn track_does_not_wait_for_a_log_subscriber_that_never_returns() {
 fn track_does_not_wait_for_a_hook_that_never_returns() {
     let (trap, stuck) = Trap::new();
     let config = config("https://example.com").shutdown_timeout(Duration::ZERO);
-    let config = config.on_notice(move |_| trap.enter()).build().expect("a configuration");
+    let config = config.on_notification(move |_| trap.enter()).build().expect("a configuration");
     let client = TelemetryClient::with_transport(config, |_: Request| Ok(status(503)));
     track(&client.handle(), 100);
     hand_over(&client.handle(), &stuck);
     drop((stuck, client));
 
     let (trap, stuck) = Trap::new();
-    let config = telemetry_tests::config("https://example.com").on_notice(move |_| trap.enter());
+    let config =
+        telemetry_tests::config("https://example.com").on_notification(move |_| trap.enter());
     let config = config.build().expect("a configuration");
     let runtime = runtime();
     let start = async {

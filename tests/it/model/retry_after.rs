@@ -6,7 +6,7 @@ use std::{
 };
 
 use http::HeaderValue;
-use mosaicstack_telemetry::{Action, Start, TelemetryHandle, Verdict};
+use mosaicstack_telemetry::{Action, DeliveryOutcome, Start, TelemetryHandle};
 use proptest::{collection::vec, prelude::*};
 use telemetry_tests::{config, evidence, status, track};
 
@@ -159,7 +159,7 @@ fn keeps_its_pauses(
             }
         };
         let verdict = submitter.complete(start() + now, delivery, Ok(response));
-        let Verdict::Transient { retry_after } = verdict else { panic!("{verdict:?}") };
+        let DeliveryOutcome::Retry { retry_after } = verdict else { panic!("{verdict:?}") };
         if let Some(pause) = pause {
             assert_eq!(retry_after, pause, "{said:?}");
         }

@@ -139,7 +139,7 @@ impl Schedule {
                 }
             }
             Meaning::Refused => {
-                books.health = Health::Refused;
+                books.health = Health::Misconfigured;
                 books.put_back();
                 self.open();
                 self.give_up(now);

@@ -10,7 +10,7 @@ use std::{
 };
 
 use mosaicstack_telemetry::{
-    Action, Delivery, Start, Submitter, TelemetryHandle, Timeout, Verdict,
+    Action, Delivery, DeliveryOutcome, Start, Submitter, TelemetryHandle, Timeout,
 };
 use telemetry_tests::Fuse;
 use uuid::Uuid;
@@ -226,12 +226,12 @@ impl World {
 }
 
 impl Meaning {
-    fn verdict(self) -> Verdict {
+    fn verdict(self) -> DeliveryOutcome {
         match self {
-            Self::Accepted { .. } => Verdict::Accepted,
-            Self::Passing(retry_after) => Verdict::Transient { retry_after },
-            Self::AtFault => Verdict::BatchAtFault,
-            Self::Refused => Verdict::Configuration,
+            Self::Accepted { .. } => DeliveryOutcome::Accepted,
+            Self::Passing(retry_after) => DeliveryOutcome::Retry { retry_after },
+            Self::AtFault => DeliveryOutcome::BatchRejected,
+            Self::Refused => DeliveryOutcome::Misconfigured,
         }
     }
 }

@@ -47,7 +47,7 @@ fn delivered(notices: impl IntoIterator<Item = Notice>) -> usize {
 #[test]
 fn a_hook_that_is_stuck_delays_no_event_and_no_caller() {
     let (collector, (hook, release, told)) = (collector(), stuck());
-    let config = eager(collector.url()).on_notice(hook).shutdown_timeout(Duration::ZERO);
+    let config = eager(collector.url()).on_notification(hook).shutdown_timeout(Duration::ZERO);
     let client = TelemetryClient::start(config.build().unwrap());
     let tracked = track(&client.handle(), 950);
     client.flush(AMPLE).unwrap();
@@ -65,7 +65,7 @@ fn a_hook_that_is_stuck_delays_no_event_and_no_caller() {
 #[test]
 fn a_hook_that_is_too_slow_is_told_what_it_missed() {
     let (hook, release, told) = stuck();
-    let config = eager(URL).on_notice(hook).batch_size(1).max_queue_size(2_000);
+    let config = eager(URL).on_notification(hook).batch_size(1).max_queue_size(2_000);
     let config = config.shutdown_timeout(Duration::ZERO).build().unwrap();
     let client = TelemetryClient::with_transport(config, |_: Request| Ok(status(200)));
     track(&client.handle(), 1);
@@ -90,7 +90,7 @@ fn a_hook_that_panics_is_called_again() {
             panic::resume_unwind(Box::new("a panic without a message"));
         }
     };
-    let config = eager(collector.url()).on_notice(hook).build().unwrap();
+    let config = eager(collector.url()).on_notification(hook).build().unwrap();
     let client = TelemetryClient::start(config);
     let tracked = track(&client.handle(), 300);
     client.flush(AMPLE).unwrap();
@@ -116,7 +116,7 @@ fn the_last_notices_are_told_before_the_client_has_stopped() {
 fn a_stop_does_not_wait_for_a_hook_that_is_idle() {
     let (tell, told) = mpsc::channel();
     let hook = move |notice: &Notice| tell.send(notice.clone()).expect("somebody listens");
-    let config = eager(URL).on_notice(hook).shutdown_timeout(5 * AMPLE).build().unwrap();
+    let config = eager(URL).on_notification(hook).shutdown_timeout(5 * AMPLE).build().unwrap();
     let client = TelemetryClient::with_transport(config, |_: Request| Ok(status(200)));
     track(&client.handle(), 1);
     client.flush(AMPLE).unwrap();
@@ -145,7 +145,7 @@ fn a_hook_may_use_its_client() {
             }
         }
     };
-    let config = eager(URL).on_notice(hook).build().unwrap();
+    let config = eager(URL).on_notification(hook).build().unwrap();
     let client = TelemetryClient::with_transport(config, |_: Request| Ok(status(200)));
     let handle = client.handle();
     track(&handle, 1);
@@ -192,7 +192,7 @@ fn a_panic_that_was_caught_is_told() {
 fn a_flush_after_the_end_of_the_runtime_does_not_wait_for_the_hook() {
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
     let (hook, release, told) = stuck();
-    let config = eager(URL).on_notice(hook).shutdown_timeout(Duration::ZERO).build().unwrap();
+    let config = eager(URL).on_notification(hook).shutdown_timeout(Duration::ZERO).build().unwrap();
     let client = runtime.block_on(async {
         let client =
             AsyncTelemetryClient::with_transport(config, |_: Request| async { Ok(status(200)) });
@@ -223,7 +223,7 @@ fn it_is_the_same_on_tokio() {
             hook(notice);
         }
     };
-    let config = eager(URL).on_notice(hook).shutdown_timeout(Duration::ZERO).build().unwrap();
+    let config = eager(URL).on_notification(hook).shutdown_timeout(Duration::ZERO).build().unwrap();
     let accept = |_: Request| async { Ok(status(200)) };
     let stats = runtime.block_on(async {
         let client = AsyncTelemetryClient::with_transport(config, accept);
@@ -241,7 +241,7 @@ fn it_is_the_same_on_tokio() {
 fn disabled_telemetry_drops_its_hook() {
     let (hold, held) = mpsc::channel::<()>();
     let hook = move |_: &Notice| hold.send(()).expect("it is never told");
-    let config = eager(URL).on_notice(hook).enabled(false).build().unwrap();
+    let config = eager(URL).on_notification(hook).enabled(false).build().unwrap();
     let client = TelemetryClient::with_transport(config, |_: Request| Ok(status(200)));
     track(&client.handle(), 1);
     drop(client);

@@ -11,7 +11,7 @@ fn a_refused_configuration_is_said_once_and_tried_once_a_cycle() {
         simulation.run_until(3 * INTERVAL, |_| Ok(status(refusal)));
         assert_eq!(times(&simulation), [INTERVAL, 2 * INTERVAL, 3 * INTERVAL]);
         let stats = simulation.handle.stats();
-        assert_eq!((stats.pending, stats.health), (5, Health::Refused));
+        assert_eq!((stats.pending, stats.health), (5, Health::Misconfigured));
         assert_eq!(log.lines("check the URL").len(), 1, "once per spell");
         simulation.run_until(4 * INTERVAL, accept);
         let stats = simulation.handle.stats();
@@ -40,7 +40,7 @@ fn a_transport_that_cannot_work_is_a_configuration_too() {
     track(&simulation.handle, 1);
     simulation.run_until(2 * INTERVAL, |_| Err(TransportError::other("certificate")));
     assert_eq!(times(&simulation), [INTERVAL, 2 * INTERVAL]);
-    assert_eq!(simulation.handle.stats().health, Health::Refused);
+    assert_eq!(simulation.handle.stats().health, Health::Misconfigured);
 }
 
 #[test]
@@ -122,14 +122,14 @@ fn verdicts_are_returned() {
         let Next::Sent(delivery) = simulation.step() else { panic!("there are events") };
         simulation.complete(delivery, answer)
     };
-    assert_eq!(verdict(Ok(status(403))), Verdict::Configuration);
-    assert_eq!(verdict(Ok(status(500))), Verdict::Transient { retry_after: None });
+    assert_eq!(verdict(Ok(status(403))), DeliveryOutcome::Misconfigured);
+    assert_eq!(verdict(Ok(status(500))), DeliveryOutcome::Retry { retry_after: None });
     assert_eq!(
         verdict(Ok(with_header(500, "retry-after", "2"))),
-        Verdict::Transient { retry_after: Some(2 * SECOND) }
+        DeliveryOutcome::Retry { retry_after: Some(2 * SECOND) }
     );
-    assert_eq!(verdict(Ok(status(400))), Verdict::BatchAtFault);
-    assert_eq!(verdict(Ok(status(204))), Verdict::Accepted);
+    assert_eq!(verdict(Ok(status(400))), DeliveryOutcome::BatchRejected);
+    assert_eq!(verdict(Ok(status(204))), DeliveryOutcome::Accepted);
 }
 
 #[test]

@@ -59,7 +59,7 @@ fn observed(code: u16) -> Does {
         // Four, two, one; then each of the others for itself.
         (Health::Good, (0, 4, 0)) if sizes == [4, 2, 1, 1, 1, 1] => Does::Searches,
         (Health::Retrying, (0, 0, 4)) if sizes == [4; 4] => Does::TriesAgain,
-        (Health::Refused, (0, 0, 4)) if requests == 1 => {
+        (Health::Misconfigured, (0, 0, 4)) if requests == 1 => {
             // Once a cycle, and it notices when the configuration has been put right.
             simulation.run_until(2 * INTERVAL, |_| Ok(status(code)));
             simulation.run_until(3 * INTERVAL, accept);

@@ -56,9 +56,9 @@ fn no_fault_of_a_configuration_repeats_the_key() {
         match builder.clone().build() {
             Ok(config) => search.must_not_find(&place, &debugged(&config)),
             Err(error) => {
-                faults += error.faults().len();
+                faults += error.issues().len();
                 search.must_not_find(&place, &everything(&error));
-                search.must_not_find(&place, &debugged(&error.faults()));
+                search.must_not_find(&place, &debugged(&error.issues()));
             }
         }
         let _ = builder.build_or_disabled();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mosaicstack_telemetry::{Delivery, Response, Stats, TransportError, Verdict};
+use mosaicstack_telemetry::{Delivery, DeliveryOutcome, Response, Stats, TransportError};
 use uuid::Uuid;
 
 use super::{answer, effort, secret};
@@ -72,12 +72,14 @@ fn complete(
     assert!(after.is_balanced(), "{after:?}");
     let settled = |stats: Stats| stats.delivered + stats.rejected;
     match verdict {
-        Verdict::Accepted => assert_eq!(settled(after), settled(before) + sent),
-        Verdict::BatchAtFault if sent == 1 => assert_eq!(after.rejected, before.rejected + 1),
+        DeliveryOutcome::Accepted => assert_eq!(settled(after), settled(before) + sent),
+        DeliveryOutcome::BatchRejected if sent == 1 => {
+            assert_eq!(after.rejected, before.rejected + 1)
+        }
         _ => assert_eq!(settled(after), settled(before)),
     }
     match verdict {
-        Verdict::Transient { retry_after: Some(wait) } => wait.min(LONGEST),
+        DeliveryOutcome::Retry { retry_after: Some(wait) } => wait.min(LONGEST),
         _ => Duration::ZERO,
     }
 }

@@ -65,10 +65,10 @@ fn builder(values: Values<'_>) -> TelemetryConfigBuilder {
 
 /// Each fault once, in a few words, and no secret among them.
 fn check_error(error: &ConfigError, values: Values<'_>) {
-    for (index, fault) in error.faults().iter().enumerate() {
+    for (index, fault) in error.issues().iter().enumerate() {
         assert!(fault.message.chars().count() <= MAX_MESSAGE, "{fault}");
         assert!(!fault.message.contains(char::is_control), "{fault:?}");
-        assert!(error.faults()[..index].iter().all(|it| it.parameter != fault.parameter));
+        assert!(error.issues()[..index].iter().all(|it| it.parameter != fault.parameter));
     }
     let message = error.to_string();
     secret::check(&message);
@@ -103,7 +103,7 @@ fn check_all_at_once(
     let faulty = VARIABLES.iter().zip(is_faulty);
     let faulty = faulty.enumerate().filter(|(index, (_, it))| *it || (is_told && *index == 0));
     let mut expected: Vec<&str> = faulty.map(|(_, ((_, parameter), _))| *parameter).collect();
-    let found = built.as_ref().err().map(ConfigError::faults).unwrap_or_default();
+    let found = built.as_ref().err().map(ConfigError::issues).unwrap_or_default();
     let mut found: Vec<&str> = found.iter().map(|fault| fault.parameter).collect();
     expected.sort_unstable();
     found.sort_unstable();

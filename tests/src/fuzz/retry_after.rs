@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use http::{HeaderValue, header};
-use mosaicstack_telemetry::{Action, Response, Start, TelemetryHandle, Verdict};
+use mosaicstack_telemetry::{Action, DeliveryOutcome, Response, Start, TelemetryHandle};
 
 use super::now;
 use crate::{config, status};
@@ -42,7 +42,7 @@ fn asked(value: &[u8], date: Option<&[u8]>, wall: SystemTime) -> Option<Duration
     submitter.flush(now);
     let Action::Send(_, delivery) = submitter.poll(now) else { panic!("nothing is sent") };
     let verdict = submitter.complete(now, delivery, Ok(busy(value, date)));
-    let Verdict::Transient { retry_after } = verdict else { panic!("{verdict:?}") };
+    let DeliveryOutcome::Retry { retry_after } = verdict else { panic!("{verdict:?}") };
 
     let Action::Wait(until) = submitter.poll(now) else { panic!("it is sent again at once") };
     let (wait, asked) = (until - now, retry_after.unwrap_or_default().min(LONGEST));

@@ -61,7 +61,7 @@ pub(super) const CASES: [Case; 7] = [
     .delivers_any(),
     Case::new("1,000 clients with a hook are started and stopped", |it| {
         in_a_row(|| {
-            let config = built(it.config().on_notice(|_| {}));
+            let config = built(it.config().on_notification(|_| {}));
             let client = TelemetryClient::start(config);
             track(&client.handle(), 1);
             all_delivered(&client.stop());
@@ -72,7 +72,7 @@ pub(super) const CASES: [Case; 7] = [
         let runtime = multi_thread();
         in_a_row(|| {
             runtime.block_on(async {
-                let config = built(it.config().on_notice(|_| {}));
+                let config = built(it.config().on_notification(|_| {}));
                 let client = AsyncTelemetryClient::start(config);
                 track(&client.handle(), 1);
                 all_delivered(&client.stop().await);

@@ -11,7 +11,7 @@ const SOURCES: &str = "crates/mosaicstack-telemetry/src/";
 /// Modules, and those above them that they must not use.
 const FORBIDDEN: [(&[&str], &[&str]); 4] = [
     (
-        &["credentials", "retry", "stats", "error", "mask"],
+        &["credentials", "retry", "stats", "error", "redact"],
         &["blocking", "nonblocking", "submitter", "protocol", "handle"],
     ),
     (&["protocol"], &["blocking", "nonblocking", "submitter", "handle"]),

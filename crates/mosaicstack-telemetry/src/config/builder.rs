@@ -185,7 +185,7 @@ impl TelemetryConfigBuilder {
     /// ```
     /// use mosaicstack_telemetry::{Notice, TelemetryConfig};
     ///
-    /// let builder = TelemetryConfig::builder().on_notice(|notice| match notice {
+    /// let builder = TelemetryConfig::builder().on_notification(|notice| match notice {
     ///     Notice::Rejected { event_id: Some(id), reason } => eprintln!("{id}: {reason}"),
     ///     Notice::Refused { cause, .. } => eprintln!("telemetry is misconfigured: {cause}"),
     ///     _ => {}
@@ -194,8 +194,8 @@ impl TelemetryConfigBuilder {
     /// ```
     ///
     /// [`stop`]: crate::TelemetryClient::stop
-    pub fn on_notice(mut self, hook: impl Fn(&Notice) + Send + Sync + 'static) -> Self {
-        self.rest.on_notice = Some(Hook::new(hook));
+    pub fn on_notification(mut self, hook: impl Fn(&Notice) + Send + Sync + 'static) -> Self {
+        self.rest.on_notification = Some(Hook::new(hook));
         self
     }
 
@@ -460,7 +460,7 @@ mod tests {
         let shown = format!("{:?}", builder.clone().instance_id(secret));
         assert!(!shown.contains(secret), "{shown}");
         let error = builder.build().unwrap_err();
-        let parameters: Vec<&str> = error.faults().iter().map(|fault| fault.parameter).collect();
+        let parameters: Vec<&str> = error.issues().iter().map(|fault| fault.parameter).collect();
         assert_eq!(
             parameters,
             [

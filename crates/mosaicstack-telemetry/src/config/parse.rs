@@ -2,7 +2,7 @@
 
 use std::{fmt::Display, ops::RangeInclusive, time::Duration};
 
-use crate::{ConfigError, error::ConfigFault, mask::masked};
+use crate::{ConfigError, error::ConfigIssue, redact::redact};
 
 /// A text and where it comes from.
 #[derive(Clone)]
@@ -14,7 +14,7 @@ pub(super) struct Text {
 
 #[derive(Default)]
 pub(super) struct Parser {
-    faults: Vec<ConfigFault>,
+    issues: Vec<ConfigIssue>,
 }
 
 impl Parser {
@@ -72,11 +72,11 @@ impl Parser {
 
     /// Of what a message repeats, any piece can be the key in the wrong place.
     pub(super) fn fault(&mut self, parameter: &'static str, message: String) {
-        self.faults.push(ConfigFault { parameter, message: masked(&message) });
+        self.issues.push(ConfigIssue { parameter, message: redact(&message) });
     }
 
     pub(super) fn finish(self) -> Result<(), ConfigError> {
-        if self.faults.is_empty() { Ok(()) } else { Err(ConfigError::new(self.faults)) }
+        if self.issues.is_empty() { Ok(()) } else { Err(ConfigError::new(self.issues)) }
     }
 }
 

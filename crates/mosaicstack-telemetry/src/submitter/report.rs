@@ -8,7 +8,7 @@ use telemetry_transport::{Response, TransportError};
 use tracing::{debug, info, warn};
 use uuid::Uuid;
 
-use crate::{Cause, LOG_TARGET, Notice, mask::excerpt, outbox::Outbox, protocol::Protocol};
+use crate::{Cause, LOG_TARGET, Notice, outbox::Outbox, protocol::Protocol, redact::excerpt};
 
 /// The most rejections of one receipt that are told one by one.
 const MAX_TOLD: usize = 5;

@@ -182,7 +182,7 @@ fn the_last_notice_is_told_before_the_client_has_stopped() {
                 let _ = told.fetch_add(1, Ordering::Relaxed);
             }
         };
-        let client = server.client(config().on_notice(hook));
+        let client = server.client(config().on_notification(hook));
         client.track(event("one"));
         let stats = client.stop();
         check_books(stats, &server);

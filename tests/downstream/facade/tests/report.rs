@@ -36,7 +36,7 @@ fn an_event_that_the_server_does_not_take_is_pending() -> io::Result<()> {
     let output = report(&collector, "true")?;
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     assert!(output.stdout.ends_with(b"pending 1\n"), "{output:?}");
-    assert_eq!(output.stderr, b"the server did not take the event: Refused\n");
+    assert_eq!(output.stderr, b"the server did not take the event: Misconfigured\n");
     Ok(())
 }
 

@@ -14,23 +14,23 @@ const GROUP: usize = 8;
 /// So many characters without a blank could be a key in base64; they are no word.
 const WORD: usize = 64;
 
-/// A text of others in one line, cut at 200 characters and [`masked`].
+/// A text of others in one line, cut at 200 characters and [`redact`].
 pub(crate) fn excerpt(text: &str) -> String {
     const LONGEST: usize = 200;
     // A key that begins within the one ends within the other.
     const WINDOW: usize = 2 * LONGEST;
     let end = |chars| text.char_indices().nth(chars).map_or(text.len(), |(at, _)| at);
-    masked_until(&text[..end(WINDOW)], end(LONGEST)).replace(|c: char| c.is_control(), " ")
+    redact_until(&text[..end(WINDOW)], end(LONGEST)).replace(|c: char| c.is_control(), " ")
 }
 
 /// The text with `…` for all that could be the key: runs of 32 or more hexadecimal digits, also those
 /// that white space parts into groups of eight or more, and runs of 64 or more characters of base64.
-pub(crate) fn masked(text: &str) -> String {
-    masked_until(text, text.len())
+pub(crate) fn redact(text: &str) -> String {
+    redact_until(text, text.len())
 }
 
 /// The text with `…` for a secret that is known, in ASCII capitals or not.
-pub(crate) fn without(text: &str, secret: &str) -> String {
+pub(crate) fn redact_known(text: &str, secret: &str) -> String {
     let (low, secret) = (text.to_ascii_lowercase(), secret.to_ascii_lowercase());
     let (mut shown, mut end) = (String::with_capacity(text.len()), 0);
     for (start, found) in low.match_indices(&secret) {
@@ -42,7 +42,7 @@ pub(crate) fn without(text: &str, secret: &str) -> String {
 }
 
 /// The beginning of the text, masked with a look at the rest: nothing moves up into what is shown.
-fn masked_until(text: &str, until: usize) -> String {
+fn redact_until(text: &str, until: usize) -> String {
     let mut secrets: Vec<Range<usize>> = hexadecimal(text);
     secrets.extend(runs(text, is_of_base64).filter(|run| run.len() >= WORD));
     secrets.sort_by_key(|secret| secret.start);
@@ -121,7 +121,7 @@ mod tests {
             (format!("Basic {base64}==, no"), "Basic …==, no".into()),
             (format!("/{half}{base64}"), "…".into()),
         ] {
-            assert_eq!(masked(&said), shown);
+            assert_eq!(redact(&said), shown);
             // At no length does an end or a beginning come through.
             for before in 100..400 {
                 let words = "no ".repeat(before / 3);
@@ -148,7 +148,7 @@ mod tests {
             "dead beef 1234567 89 1700000000 1700000000 seconds ago",
             "/v1/events/batch: f81d4fae-7dec-11d0-a765-00a0c91e6bf6, 36 characters",
         ] {
-            assert_eq!(masked(said), said);
+            assert_eq!(redact(said), said);
         }
     }
 }
