@@ -1,4 +1,4 @@
-//! The one place that reads the clock; everything below the clients takes time as an argument.
+//! The only module that reads a clock. All code below the clients takes time as an argument.
 
 use std::{
     hash::{BuildHasher, RandomState},
@@ -6,14 +6,10 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use crate::Start;
-
-/// What a submitter starts with.
-pub(crate) fn start(now: Instant) -> Start {
-    let wall = wall();
-    // A forked child has its parent's random state.
-    let seed = RandomState::new().hash_one((process::id(), now, wall));
-    Start { now, wall, seed }
+/// A seed that differs between clients, also between those of a parent and its forked child.
+pub(crate) fn seed(now: Instant, wall: SystemTime) -> u64 {
+    // A forked child inherits its parent's random state: the process id makes the difference.
+    RandomState::new().hash_one((process::id(), now, wall))
 }
 
 #[cfg(not(loom))]
@@ -22,9 +18,9 @@ pub(crate) fn now() -> Instant {
     Instant::now()
 }
 
-/// Time stands still under loom, which tries the same again and again.
+/// Time stands still under loom, which repeats each execution.
 #[cfg(loom)]
-#[expect(clippy::disallowed_methods, reason = "any moment will do")]
+#[expect(clippy::disallowed_methods, reason = "any instant will do")]
 pub(crate) fn now() -> Instant {
     static NOW: std::sync::LazyLock<Instant> = std::sync::LazyLock::new(Instant::now);
     *NOW
@@ -35,21 +31,13 @@ pub(crate) fn wall() -> SystemTime {
     SystemTime::now()
 }
 
-/// The time on tokio's clock: the same, unless a test has stopped it.
+/// The time on tokio's clock: equal to [`now`] unless a test has paused the clock.
 #[cfg(feature = "tokio")]
 pub(crate) fn tokio_now() -> Instant {
     tokio::time::Instant::now().into_std()
 }
 
-/// Whether no test has stopped tokio's clock, on the runtime of the caller.
-#[cfg(feature = "tokio")]
-pub(crate) fn is_tokio_real() -> bool {
-    let before = now();
-    let time = tokio_now();
-    (before..=now()).contains(&time)
-}
-
-/// `now + duration`, or a moment that no program lives to see.
+/// `now + duration`, saturating about 30 years ahead.
 pub(crate) fn after(now: Instant, duration: Duration) -> Instant {
     const FAR: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
     now.checked_add(duration).or_else(|| now.checked_add(FAR)).unwrap_or(now)

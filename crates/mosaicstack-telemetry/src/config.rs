@@ -9,7 +9,12 @@ use telemetry_model::EventBatch;
 use uuid::Uuid;
 
 pub use self::builder::TelemetryConfigBuilder;
-use crate::{ConfigError, RetryPolicy, ServerUrl, credentials::ApiKey, notices::Hook};
+use crate::{
+    credentials::{ApiKey, ServerUrl},
+    error::ConfigError,
+    notification::Callback,
+    retry::RetryPolicy,
+};
 
 /// How a client behaves and whom it talks to.
 ///
@@ -69,7 +74,7 @@ pub struct TelemetryConfig {
     pub(crate) retry_policy: RetryPolicy,
     pub(crate) shutdown_timeout: Duration,
     pub(crate) early_flush: bool,
-    pub(crate) on_notification: Option<Hook>,
+    pub(crate) on_notification: Option<Callback>,
     pub(crate) interval_jitter: bool,
 }
 

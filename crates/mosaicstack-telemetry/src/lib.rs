@@ -1,78 +1,94 @@
 #![cfg_attr(feature = "ureq", doc = include_str!("../README.md"))]
-// Its examples use what the default features give.
+// The README's examples need the default features.
 #![cfg_attr(
     not(feature = "ureq"),
     doc = "Reports AI-coding task completions to a Mosaic Stack Telemetry server, and asks it for predictions."
 )]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-// A part of `nonblocking`, which cannot be built under loom: tokio takes its `cfg` for its own.
-#[cfg(all(test, loom))]
-#[path = "nonblocking/alarm_clock.rs"]
-mod alarm_clock;
-mod blocking;
+#[cfg(feature = "tokio")]
+mod async_client;
+mod client;
 mod clock;
 mod config;
-mod control;
 mod credentials;
-mod driver;
 mod error;
+mod event_buffer;
 mod handle;
 #[cfg(all(test, loom))]
 #[path = "../tests/interleavings/mod.rs"]
 mod interleavings;
-mod lifecycle;
-#[cfg(feature = "tokio")]
-mod nonblocking;
-mod notices;
-mod outbox;
+mod notification;
 mod panics;
 mod predictions;
-mod process;
 mod protocol;
 mod redact;
 mod retry;
 mod stats;
 mod submitter;
 mod sync;
-mod task;
-mod wait;
+mod worker;
 
-pub use telemetry_model::*;
-#[cfg(feature = "hyper")]
-pub use telemetry_transport::HyperTransport;
-#[cfg(all(feature = "rustls", any(feature = "hyper", feature = "ureq")))]
-pub use telemetry_transport::RootCertificateError;
-#[cfg(feature = "ureq")]
-pub use telemetry_transport::UreqTransport;
-pub use telemetry_transport::{
-    AsyncTransport, MAX_RESPONSE_BYTES, Request, Response, ResponseFuture, Timeout, Transport,
-    TransportError,
+pub use telemetry_model as model;
+pub use telemetry_model::reexport::time;
+pub use telemetry_model::{
+    Complexity, Confidence, ContextWindow, Cost, Estimate, EventBuilder, Harness, Outcome,
+    PredictionData, PredictionQuery, PredictionResponse, Price, Provider, Quality, QualityGate,
+    RepoSizeCategory, TaskCompletionEvent, TaskType, Tokens,
 };
+pub use {http, uuid};
 
 #[cfg(feature = "tokio")]
-pub use crate::nonblocking::{AsyncPredictor, AsyncTelemetryClient};
+pub use crate::{async_client::AsyncTelemetryClient, predictions::AsyncPredictions};
 pub use crate::{
-    blocking::{Predictor, TelemetryClient},
+    client::TelemetryClient,
     config::{TelemetryConfig, TelemetryConfigBuilder},
     credentials::ServerUrl,
     error::{ConfigError, ConfigIssue, FlushError, PredictionError},
-    handle::TelemetryHandle,
-    notices::{Cause, Notice},
-    predictions::{CachedPrediction, Inquiry, LookupAction, PredictionLookup},
-    protocol::DeliveryOutcome,
+    handle::{TaskGuard, TelemetryHandle},
+    notification::{FailureCause, Notification},
+    predictions::{CachedPrediction, Predictions},
     retry::RetryPolicy,
     stats::{Dropped, Health, Stats},
-    submitter::{Action, Delivery, Start, Submitter},
-    task::TaskGuard,
 };
 
-/// The crates whose types are part of this one's API. In a module, so that a glob import does not
-/// hide one's own.
-pub mod reexport {
-    pub use telemetry_model::reexport::{time, uuid};
-    pub use telemetry_transport::reexport::http;
+/// The names that most programs need: `use mosaicstack_telemetry::prelude::*`.
+pub mod prelude {
+    #[cfg(feature = "tokio")]
+    pub use crate::AsyncTelemetryClient;
+    pub use crate::{
+        Complexity, ContextWindow, Cost, Harness, Outcome, PredictionQuery, Provider, Quality,
+        QualityGate, RepoSizeCategory, TaskGuard, TaskType, TelemetryClient, TelemetryConfig,
+        TelemetryHandle, Tokens,
+    };
 }
 
-/// The target of everything that is logged, through [`tracing`](https://docs.rs/tracing).
+/// The core without threads, clocks or I/O, for authors of custom drivers.
+///
+/// [`Submitter`](sans_io::Submitter) schedules events, [`PredictionCache`](sans_io::PredictionCache)
+/// predictions; both show a driver. Time is an argument of every call.
+pub mod sans_io {
+    pub use crate::{
+        predictions::{LookupAction, PendingQuery, PredictionCache, PredictionLookup},
+        protocol::DeliveryOutcome,
+        submitter::{Action, Delivery, Start, Submitter},
+    };
+}
+
+/// Transports, and the traits for custom ones: [`Transport`](transport::Transport) for
+/// [`TelemetryClient`], [`AsyncTransport`](transport::AsyncTransport) for the client on tokio.
+pub mod transport {
+    #[cfg(feature = "hyper")]
+    pub use telemetry_transport::HyperTransport;
+    #[cfg(all(feature = "rustls", any(feature = "hyper", feature = "ureq")))]
+    pub use telemetry_transport::RootCertificateError;
+    #[cfg(feature = "ureq")]
+    pub use telemetry_transport::UreqTransport;
+    pub use telemetry_transport::{
+        AsyncTransport, MAX_RESPONSE_BYTES, Request, Response, ResponseFuture, Timeout, Transport,
+        TransportError,
+    };
+}
+
+/// The target of all log records, emitted through [`tracing`](https://docs.rs/tracing).
 pub const LOG_TARGET: &str = "mosaicstack_telemetry";

@@ -1,4 +1,4 @@
-//! Code of others on our threads: transports, wakers, subscribers of the log. It may panic.
+//! Catches panics of foreign code on our threads: transports, wakers, callbacks, log subscribers.
 
 use std::{
     any::Any,
@@ -10,12 +10,12 @@ use std::{
 #[derive(Debug)]
 pub(crate) struct Panicked;
 
-/// Runs it, and catches its panic.
+/// Calls `run` and catches its panic.
 pub(crate) fn catch<T>(run: impl FnOnce() -> T) -> Result<T, Panicked> {
     panic::catch_unwind(AssertUnwindSafe(run)).map_err(discard)
 }
 
-/// What a panic carries is anything, and may panic in its turn when it is dropped.
+/// Drops the payload of a panic. Its destructor may panic as well: leak it then.
 fn discard(payload: Box<dyn Any + Send>) -> Panicked {
     if let Err(another) = panic::catch_unwind(AssertUnwindSafe(|| drop(payload))) {
         mem::forget(another);
@@ -36,7 +36,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_panic_carries_may_panic_too() {
+    fn catch_survives_payload_that_panics_when_dropped() {
         assert!(catch(|| panic::resume_unwind(Box::new(Bomb))).is_err());
         assert!(matches!(catch(|| 7), Ok(7)));
     }

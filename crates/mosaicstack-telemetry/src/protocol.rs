@@ -13,7 +13,7 @@ use telemetry_model::{BatchReceipt, PredictionQuery, PredictionRequest, TaskComp
 use telemetry_transport::{Request, Response, Timeout, TransportError};
 
 pub(crate) use self::answers::predictions;
-use crate::{PredictionError, config::Server, retry};
+use crate::{config::Server, error::PredictionError, retry};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const USER_AGENT: HeaderValue =
@@ -153,7 +153,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::{ServerUrl, credentials::ApiKey};
+    use crate::credentials::{ApiKey, ServerUrl};
 
     const SECOND: Duration = Duration::from_secs(1);
 

@@ -1,11 +1,11 @@
-//! What to send, when to wake and what an answer means, without doing any of it.
+//! Decides what to send, when to wake, and what an answer means, in virtual time and without I/O.
 //!
-//! In scope: the schedule, retries, the gate that the server's wishes close, halving a batch that
-//! is at fault, the last drain, the books. Out of scope: sockets, threads, clocks, sleep. A driver
-//! asks [`Submitter::poll`] what to do, does it, and reports with [`Submitter::complete`].
+//! In scope: schedule, retries, pauses that the server asks for, bisection of rejected batches,
+//! shutdown, counters. Out of scope: sockets, threads, clocks, sleep. A driver asks
+//! [`Submitter::poll`] what to do, does it, and reports the result to [`Submitter::complete`].
 
+mod bisection;
 mod delivery;
-mod narrowing;
 mod report;
 
 use std::{
@@ -17,47 +17,82 @@ use std::{
 use telemetry_transport::{Request, Response, TransportError};
 
 pub use self::delivery::Delivery;
-use self::{narrowing::Narrowing, report::Reporter};
+use self::{bisection::Bisection, report::Reporter};
 use crate::{
-    DeliveryOutcome, Health, TelemetryConfig, clock,
-    outbox::Outbox,
-    protocol::{self, Protocol},
+    clock,
+    config::TelemetryConfig,
+    event_buffer::EventBuffer,
+    handle::TelemetryHandle,
+    protocol::{self, DeliveryOutcome, Protocol},
     retry::Delays,
+    stats::Health,
 };
 
-/// What a driver has to do next.
-#[must_use = "a driver does what it says"]
+/// The next action of a driver.
+#[must_use = "a driver carries it out"]
 #[expect(clippy::large_enum_variant, reason = "moved once, and a request is what it is for")]
 pub enum Action {
     /// Send the request, then call [`Submitter::complete`] with the delivery and the result.
-    /// Dropping the delivery puts its events back.
+    /// Dropping the delivery returns its events to the queue.
     Send(Request, Delivery),
     /// Call [`Submitter::poll`] again at that time, or when woken.
     Wait(Instant),
-    /// Nothing is left to do, ever.
+    /// Nothing is left to do. Final.
     Done,
 }
 
-/// What a submitter cannot know by itself when it starts.
+/// The moment at which a submitter starts, and its seed.
 #[derive(Clone, Copy, Debug)]
-#[expect(clippy::exhaustive_structs, reason = "made by whoever writes a driver")]
+#[expect(clippy::exhaustive_structs, reason = "constructed by authors of drivers")]
 pub struct Start {
     /// The current time, on the clock of all later calls.
     pub now: Instant,
-    /// The same moment on the calendar: for a `Retry-After` that names a date.
+    /// The same moment in calendar time, for a `Retry-After` with a date.
     pub wall: SystemTime,
-    /// Decides how delays are spread; clients should differ in it.
+    /// Seed of the jitter. Use a different one for each client.
     pub seed: u64,
 }
 
-/// Decides what is sent and when, in virtual time.
+/// Schedules the delivery of events.
 ///
-/// Made by [`TelemetryHandle::with_submitter`](crate::TelemetryHandle::with_submitter), which
-/// shows a driver. Time must not run backwards.
+/// A driver carries out its actions; both clients contain one. Time must not run backwards.
+///
+/// A driver for a program that reports at its end:
+///
+/// ```
+/// use std::time::{Instant, SystemTime};
+/// use mosaicstack_telemetry::{TelemetryConfig, sans_io::*, transport::*};
+///
+/// let config = TelemetryConfig::builder()
+///     .server_url("https://tel-api.mosaicstack.dev")
+///     .api_key("a".repeat(64))
+///     .instance_id("12345678-1234-1234-1234-123456789abc")
+///     .build()?;
+/// let start = Start { now: Instant::now(), wall: SystemTime::now(), seed: 7 };
+/// let (mut submitter, handle) = Submitter::new(&config, start, || {});
+/// handle.track(handle.event().model("claude-sonnet-4-5-20250929").build());
+///
+/// // This transport accepts everything, and time is simulated.
+/// let transport = |_: Request| -> Result<Response, TransportError> { Ok(Response::default()) };
+/// let mut now = start.now;
+/// submitter.close(now, now + config.shutdown_timeout());
+/// loop {
+///     match submitter.poll(now) {
+///         Action::Send(request, delivery) => {
+///             let result = transport.send(request);
+///             submitter.complete(now, delivery, result);
+///         }
+///         Action::Wait(until) => now = until, // a real driver sleeps
+///         Action::Done => break,
+///     }
+/// }
+/// assert_eq!(handle.stats().delivered, 1);
+/// # Ok::<(), mosaicstack_telemetry::ConfigError>(())
+/// ```
 #[derive(Debug)]
 pub struct Submitter {
-    outbox: Arc<Outbox>,
-    /// None if telemetry is disabled.
+    buffer: Arc<EventBuffer>,
+    /// `None` if telemetry is disabled.
     protocol: Option<Protocol>,
     start: Start,
     interval: Duration,
@@ -65,28 +100,53 @@ pub struct Submitter {
     request_timeout: Duration,
     dry_run: bool,
     delays: Delays,
-    narrowing: Narrowing,
+    bisection: Bisection,
     reporter: Reporter,
-    /// When to send next, unless a full batch or a flush comes first.
+    /// Time of the next request, unless a full batch or a flush comes first.
     due: Instant,
-    /// Nothing is sent before: the server or the back-off wants it. Only the last drain ignores it,
-    /// once.
-    gate: Option<Instant>,
-    /// The last cycle gave up: full batches wait for the next one.
+    /// No request before this time: a backoff, or a pause that the server asked for. Only the
+    /// shutdown ignores it, once.
+    not_before: Option<Instant>,
+    /// The last flush cycle gave up: full batches wait for the next interval.
     gave_up: bool,
-    /// Events queued before this many are sent without waiting for another interval.
-    drain_to: u64,
+    /// A flush cycle sends all events before this number without waiting for another interval.
+    target: u64,
     closing: Option<Instant>,
 }
 
 impl Submitter {
-    pub(crate) fn new(config: &TelemetryConfig, outbox: Arc<Outbox>, start: Start) -> Self {
+    /// Creates a submitter, and the handle that feeds it.
+    ///
+    /// `wake` is called when the driver should call [`poll`](Self::poll) before the time of the
+    /// last [`Action::Wait`]. Only [`TelemetryHandle::track`] calls it, on the thread of its caller:
+    /// it must neither block nor panic, and its allocations and locks add to those of `track`.
+    ///
+    /// The callback that the configuration contains is called by [`poll`](Self::poll) and
+    /// [`complete`](Self::complete).
+    #[must_use]
+    pub fn new(
+        config: &TelemetryConfig,
+        start: Start,
+        wake: impl Fn() + Send + Sync + 'static,
+    ) -> (Self, TelemetryHandle) {
+        Self::with_clock(config, start, clock::now, wake)
+    }
+
+    /// As [`new`](Self::new); the handle times tasks with `clock`.
+    pub(crate) fn with_clock(
+        config: &TelemetryConfig,
+        start: Start,
+        clock: fn() -> Instant,
+        wake: impl Fn() + Send + Sync + 'static,
+    ) -> (Self, TelemetryHandle) {
+        let buffer = Arc::new(EventBuffer::new(config, wake));
+        let handle = TelemetryHandle::new(Arc::clone(&buffer), config.instance_id(), clock);
         let mut delays = Delays::new(config.retry_policy, start.seed);
         let interval = config.submit_interval;
         let first = if config.interval_jitter { delays.first_cycle(interval) } else { interval };
-        Self {
-            reporter: Reporter::new(Arc::clone(&outbox)),
-            outbox,
+        let submitter = Self {
+            reporter: Reporter::new(Arc::clone(&buffer), config.on_notification.clone()),
+            buffer,
             protocol: config.server.as_ref().map(Protocol::new),
             start,
             interval,
@@ -94,35 +154,37 @@ impl Submitter {
             request_timeout: config.request_timeout,
             dry_run: config.dry_run,
             delays,
-            narrowing: Narrowing::new(config.batch_size),
+            bisection: Bisection::new(config.batch_size),
             due: clock::after(start.now, first),
-            gate: None,
+            not_before: None,
             gave_up: false,
-            drain_to: 0,
+            target: 0,
             closing: None,
-        }
+        };
+        (submitter, handle)
     }
 
-    /// What to do now. While a delivery is under way, that is to wait.
+    /// Returns the next action. While a delivery is in flight, polling changes nothing and returns
+    /// [`Action::Wait`]: a driver may be woken during a request.
     pub fn poll(&mut self, now: Instant) -> Action {
-        self.reporter.evictions();
+        self.reporter.changes();
         if self.protocol.is_none() {
             return Action::Done;
         }
-        if self.outbox.is_lent() {
+        if self.buffer.has_batch_in_flight() {
             return self.wait_for_result(now);
         }
-        if self.closing.is_some_and(|deadline| now >= deadline || self.next() >= deadline) {
+        if self.closing.is_some_and(|deadline| now >= deadline || self.next_attempt() >= deadline) {
             return Action::Done;
         }
-        if !self.gave_up && self.is_gate_open(now) {
-            self.outbox.listen();
-            if self.due > now && self.outbox.has_full_batch() {
+        if !self.gave_up && self.not_before.is_none_or(|at| now >= at) {
+            self.buffer.rearm_wake();
+            if self.due > now && self.buffer.has_full_batch() {
                 self.start_cycle(now);
             }
         }
-        if now < self.next() {
-            return Action::Wait(self.next());
+        if now < self.next_attempt() {
+            return Action::Wait(self.next_attempt());
         }
         self.send_next(now)
     }
@@ -136,28 +198,28 @@ impl Submitter {
     }
 
     fn send_next(&mut self, now: Instant) -> Action {
-        if self.drain_to <= self.outbox.settled() {
+        if self.target <= self.buffer.acknowledged() {
             self.start_cycle(now);
         }
-        // Looked for before the batch: what is tracked in between is too late for the last drain.
-        let mut is_empty = self.outbox.is_empty();
+        // Read before the batch is taken: an event tracked in between is too late for a shutdown.
+        let mut is_empty = self.buffer.is_empty();
         while let Some(protocol) = &self.protocol
-            && let Some(batch) = self.outbox.peek(self.narrowing.limit())
+            && let Some(batch) = self.buffer.take_batch(self.bisection.limit())
         {
-            let delivery = Delivery::new(batch, Arc::clone(&self.outbox));
+            let delivery = Delivery::new(batch, Arc::clone(&self.buffer));
             if self.dry_run {
                 let count = delivery.len();
-                delivery.skipped();
+                delivery.skip();
                 self.reporter.dry_run(protocol, count);
-                is_empty = self.outbox.is_empty();
+                is_empty = self.buffer.is_empty();
                 continue;
             }
             let left = self.closing.map(|deadline| deadline.saturating_duration_since(now));
             let timeout = left.map_or(self.request_timeout, |left| left.min(self.request_timeout));
             let request = protocol.report(delivery.batch(), timeout);
-            self.outbox.counters.requests.add(1);
-            // Until the result is known: a driver that drops the delivery comes back at once.
-            self.gate = Some(clock::after(now, self.delays.initial()));
+            self.buffer.counters.requests.add(1);
+            // Until the result is known: a driver that drops the delivery polls again at once.
+            self.not_before = Some(clock::after(now, self.delays.initial()));
             return Action::Send(request, delivery);
         }
         if self.closing.is_some() && is_empty {
@@ -167,109 +229,105 @@ impl Submitter {
         Action::Wait(self.closing.map_or(self.due, |deadline| deadline.min(self.due)))
     }
 
-    /// Takes in what became of a request.
-    ///
-    /// Returns what the answer was taken to mean.
+    /// Handles the result of a request, and returns how it was interpreted.
     pub fn complete(
         &mut self,
         now: Instant,
         delivery: Delivery,
         result: Result<Response, TransportError>,
     ) -> DeliveryOutcome {
-        // The calendar of the start, carried on by the monotonic clock: it does not jump.
+        // Calendar time advances with the monotonic clock, so that it does not jump.
         let Start { now: start, wall, .. } = self.start;
         let wall = wall.checked_add(now.saturating_duration_since(start)).unwrap_or(wall);
-        let verdict = DeliveryOutcome::of(&result, wall);
-        // Booked and scheduled first, said last: whoever listens to the log may panic.
+        let outcome = DeliveryOutcome::of(&result, wall);
         let count = delivery.len();
-        match verdict {
+        // Each arm updates counters and schedule before it reports: a log subscriber may panic.
+        match outcome {
             DeliveryOutcome::Accepted => {
-                self.narrowing.accepted(count);
+                self.bisection.accepted(count);
                 self.delays.reset();
-                self.outbox.counters.set_health(Health::Good);
+                self.buffer.counters.set_health(Health::Good);
                 let receipt = protocol::receipt(result.as_ref().map_or(&[], |it| it.body()));
-                let rejected = delivery.accepted(&receipt);
-                self.gate = None;
-                self.go_on(now);
+                let rejected = delivery.accept(&receipt);
+                self.not_before = None;
+                self.continue_cycle(now);
                 self.reporter.accepted(count, &rejected);
             }
             DeliveryOutcome::Retry { retry_after } => {
-                self.outbox.counters.retried.add(1);
-                self.outbox.counters.set_health(Health::Retrying);
+                self.buffer.counters.retried.add(1);
+                self.buffer.counters.set_health(Health::Retrying);
                 drop(delivery);
-                let gave_up = !self.retry(now, retry_after);
-                let pending = gave_up.then(|| self.outbox.pending());
-                self.reporter.failed(count, &result, self.next(), pending);
+                let gave_up = !self.schedule_retry(now, retry_after);
+                let pending = gave_up.then(|| self.buffer.pending());
+                self.reporter.deferred(count, &result, self.next_attempt(), pending);
             }
             DeliveryOutcome::BatchRejected => {
-                self.narrowing.at_fault(count);
+                self.bisection.rejected(count);
                 self.delays.reset();
-                self.gate = None;
-                self.outbox.counters.set_health(Health::Good);
-                if let Some(culprit) = delivery.single().map(|event| event.event_id) {
-                    delivery.rejected();
-                    self.go_on(now);
-                    self.reporter.rejected(culprit, &result);
+                self.not_before = None;
+                self.buffer.counters.set_health(Health::Good);
+                if let Some(event_id) = delivery.single().map(|event| event.event_id) {
+                    delivery.reject();
+                    self.continue_cycle(now);
+                    self.reporter.rejected(event_id, &result);
                 } else {
-                    self.outbox.counters.retried.add(1);
+                    self.buffer.counters.retried.add(1);
                     drop(delivery);
                     self.due = now;
                 }
             }
             DeliveryOutcome::Misconfigured => {
-                self.outbox.counters.set_health(Health::Misconfigured);
+                self.buffer.counters.set_health(Health::Misconfigured);
                 drop(delivery);
-                self.gate = None;
+                self.not_before = None;
                 self.give_up(now);
-                self.reporter.refused(&result, self.next());
+                self.reporter.misconfigured(&result, self.next_attempt());
             }
         }
-        self.reporter.evictions();
-        verdict
+        self.reporter.changes();
+        outcome
     }
 
-    /// Sends what is queued now without waiting for the interval. Does not open a gate that the
-    /// server or the back-off has closed. Does nothing once closed.
+    /// Sends the queued events without waiting for the interval, but not before the end of a
+    /// backoff or of a pause that the server asked for. Does nothing after [`close`](Self::close).
     pub fn flush(&mut self, now: Instant) {
         if self.closing.is_none() {
             self.start_cycle(now);
         }
     }
 
-    /// Ends with one last drain, over by `deadline` whatever the server does; it begins at once
-    /// even if a gate is closed. What is tracked from now on is dropped. A second call can only make
-    /// the deadline earlier.
+    /// Starts the shutdown: sends the queued events at once, even during a backoff or pause, and is
+    /// done by `deadline` in any case. Events tracked from now on are dropped. A second call can
+    /// only bring the deadline forward.
     pub fn close(&mut self, now: Instant, deadline: Instant) {
-        self.outbox.close();
+        self.buffer.close();
         if let Some(first) = self.closing {
             self.closing = Some(first.min(deadline));
             return;
         }
         self.closing = Some(deadline);
         self.delays.reset();
-        self.gate = None;
+        self.not_before = None;
         self.start_cycle(now);
-        self.drain_to = u64::MAX;
+        self.target = u64::MAX;
     }
 
-    /// When something is to be done next, if nothing comes in between.
-    fn next(&self) -> Instant {
-        self.gate.map_or(self.due, |gate| gate.max(self.due))
+    /// Time of the next request, unless an event or a call comes first.
+    fn next_attempt(&self) -> Instant {
+        self.not_before.map_or(self.due, |at| at.max(self.due))
     }
 
-    fn is_gate_open(&self, now: Instant) -> bool {
-        self.gate.is_none_or(|gate| now >= gate)
-    }
-
+    /// Starts a flush cycle. It sends the events queued by now and not until the queue is empty:
+    /// a steady stream of events would make each batch a small one.
     fn start_cycle(&mut self, now: Instant) {
         self.due = now;
         self.gave_up = false;
-        self.drain_to = self.drain_to.max(self.outbox.queued());
+        self.target = self.target.max(self.buffer.queued());
     }
 
-    /// After something was settled: with what the cycle has left, or with the next cycle.
-    fn go_on(&mut self, now: Instant) {
-        if self.outbox.settled() < self.drain_to {
+    /// Schedules the rest of the flush cycle, or the next one.
+    fn continue_cycle(&mut self, now: Instant) {
+        if self.buffer.acknowledged() < self.target {
             self.due = now;
         } else {
             self.wait_for_interval(now);
@@ -287,11 +345,11 @@ impl Submitter {
         clock::after(now, wait)
     }
 
-    /// Schedules the next attempt; false if the cycle has had enough of them.
-    fn retry(&mut self, now: Instant, retry_after: Option<Duration>) -> bool {
+    /// Schedules the next attempt; false if the flush cycle has no retries left.
+    fn schedule_retry(&mut self, now: Instant, retry_after: Option<Duration>) -> bool {
         let delay = self.delays.next(retry_after);
         let wait = delay.or_else(|| retry_after.map(|wait| self.delays.after(wait)));
-        self.gate = wait.map(|wait| clock::after(now, wait));
+        self.not_before = wait.map(|wait| clock::after(now, wait));
         if delay.is_some() {
             self.due = now;
         } else {
@@ -300,14 +358,14 @@ impl Submitter {
         delay.is_some()
     }
 
-    /// Leaves the batch for the next cycle.
+    /// Leaves the batch for the next interval.
     fn give_up(&mut self, now: Instant) {
         self.delays.reset();
         self.due = self.next_cycle(now);
         self.gave_up = true;
-        self.drain_to = 0;
+        self.target = 0;
         if let Some(deadline) = self.closing {
-            // There is no next cycle.
+            // A shutdown has no next interval.
             self.due = self.due.max(deadline);
         }
     }

@@ -1,6 +1,7 @@
-//! The one place that knows whether loom is checking.
+//! Locks, condition variables, atomics and threads: the real ones, or loom's under `--cfg loom`.
 
 #[cfg(loom)]
+#[path = "sync/loom.rs"]
 mod modelled;
 
 #[cfg(not(loom))]

@@ -10,7 +10,12 @@ use super::{
     Server, TelemetryConfig,
     parse::{Parser, Text, switch},
 };
-use crate::{ConfigError, Notice, RetryPolicy, ServerUrl, credentials::ApiKey, notices::Hook};
+use crate::{
+    credentials::{ApiKey, ServerUrl},
+    error::ConfigError,
+    notification::{Callback, Notification},
+    retry::RetryPolicy,
+};
 
 const SERVER_URL: &str = "MOSAIC_TELEMETRY_SERVER_URL";
 const API_KEY: &str = "MOSAIC_TELEMETRY_API_KEY";
@@ -171,31 +176,31 @@ impl TelemetryConfigBuilder {
         self
     }
 
-    /// Has `hook` told what becomes of events; see [`Notice`]. Nothing that is logged is replaced by
-    /// it.
+    /// Calls `callback` with delivery notifications; see [`Notification`]. Log messages stay as
+    /// they are.
     ///
-    /// It runs on a thread of the client's own, one notice after the other, so that it may take its
-    /// time, panic, and use the client: nothing waits for it but [`stop`] and dropping a
-    /// [`TelemetryClient`](crate::TelemetryClient), until their deadline, for the last notices to be
-    /// told. In the hook itself, these two return at once. If it is so slow that 1,000 notices wait,
-    /// beside those that it is about to be told, further ones are lost, and it is told how many. (In a
-    /// driver of one's own, it runs on the driver's thread:
-    /// [`with_submitter`](crate::TelemetryHandle::with_submitter).)
+    /// The callback runs on the worker (the client's thread or tokio task), so it must not block:
+    /// no event is sent while it runs. It may panic, and use the client: [`stop`] and [`flush`]
+    /// return at once there. With a custom driver it runs on the driver's thread.
     ///
     /// ```
-    /// use mosaicstack_telemetry::{Notice, TelemetryConfig};
+    /// use mosaicstack_telemetry::{Notification, TelemetryConfig};
     ///
-    /// let builder = TelemetryConfig::builder().on_notification(|notice| match notice {
-    ///     Notice::Rejected { event_id: Some(id), reason } => eprintln!("{id}: {reason}"),
-    ///     Notice::Refused { cause, .. } => eprintln!("telemetry is misconfigured: {cause}"),
+    /// let builder = TelemetryConfig::builder().on_notification(|notification| match notification {
+    ///     Notification::Rejected { event_id: Some(id), reason } => eprintln!("{id}: {reason}"),
+    ///     Notification::Misconfigured { cause, .. } => eprintln!("misconfigured: {cause}"),
     ///     _ => {}
     /// });
     /// # let _ = builder;
     /// ```
     ///
+    /// [`flush`]: crate::TelemetryClient::flush
     /// [`stop`]: crate::TelemetryClient::stop
-    pub fn on_notification(mut self, hook: impl Fn(&Notice) + Send + Sync + 'static) -> Self {
-        self.rest.on_notification = Some(Hook::new(hook));
+    pub fn on_notification(
+        mut self,
+        callback: impl Fn(&Notification) + Send + Sync + 'static,
+    ) -> Self {
+        self.rest.on_notification = Some(Callback::new(callback));
         self
     }
 

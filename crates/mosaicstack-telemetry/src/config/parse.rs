@@ -2,7 +2,10 @@
 
 use std::{fmt::Display, ops::RangeInclusive, time::Duration};
 
-use crate::{ConfigError, error::ConfigIssue, redact::redact};
+use crate::{
+    error::{ConfigError, ConfigIssue},
+    redact::redact,
+};
 
 /// A text and where it comes from.
 #[derive(Clone)]

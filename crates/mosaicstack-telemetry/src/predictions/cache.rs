@@ -1,4 +1,4 @@
-//! What the server has answered, for as long as it is worth.
+//! A bounded TTL cache of predictions.
 
 use std::{
     collections::HashMap,
@@ -8,26 +8,13 @@ use std::{
 
 use telemetry_model::{PredictionQuery, PredictionResponse};
 
-use super::Answers;
+use super::{Answers, CachedPrediction};
 use crate::clock;
 
-/// The most predictions that are kept.
+/// The maximum number of answers.
 const MAX_CACHED: usize = 1_000;
 
-/// A prediction out of the cache, and how old it is.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct CachedPrediction {
-    /// What the server answered.
-    pub response: Arc<PredictionResponse>,
-    /// How long ago.
-    pub age: Duration,
-    /// Whether that is less than the time that such an answer counts as fresh. If it is not, the
-    /// answer is stale: better than nothing, if that is what you want.
-    pub is_fresh: bool,
-}
-
-/// Answers, each until newer ones need its place. What has expired is kept as stale.
+/// Keeps an expired answer as stale until newer ones need its place.
 #[derive(Debug)]
 pub(super) struct Cache {
     ttl: Duration,
@@ -66,14 +53,14 @@ impl Cache {
         self.trim();
     }
 
-    /// Forgets what expires first, as far as there are too many.
+    /// Removes the answers that expire first, above the maximum.
     fn trim(&mut self) {
         let mut excess = self.entries.len().saturating_sub(MAX_CACHED);
         let Some(index) = excess.checked_sub(1) else { return };
         let mut expiries: Vec<Instant> = self.entries.values().map(|it| it.expires).collect();
         expiries.sort_unstable();
         let last = expiries[index];
-        // Many can expire at once: no more of them than needed.
+        // Many may expire at the same time: no more of them than needed.
         self.entries.retain(|_, entry| {
             let goes = excess > 0 && entry.expires <= last;
             excess -= usize::from(goes);
@@ -129,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_expired_is_stale_and_says_so() {
+    fn expired_answer_is_stale() {
         let (mut cache, now) = (cache(), clock::now());
         let query = queries(0, 1);
         assert_eq!(cache.read(now, &query[0]), None);
@@ -142,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn no_data_is_fresh_for_a_shorter_time() {
+    fn answer_without_data_expires_earlier() {
         let (mut cache, now) = (cache(), clock::now());
         let query = queries(0, 1);
         store_answer(&mut cache, now, &query, PredictionResponse::default());
@@ -155,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_bounded_and_the_oldest_answers_make_room() {
+    fn answers_that_expire_first_are_removed_above_maximum() {
         let (mut cache, now) = (cache(), clock::now());
         for second in 0..30 {
             store(&mut cache, now + second * SECOND, &queries(50 * second as usize, 50));
@@ -169,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_cached_already_needs_no_place() {
+    fn update_of_cached_answer_removes_none() {
         let (mut cache, now) = (cache(), clock::now());
         for second in 0..20 {
             store(&mut cache, now + second * SECOND, &queries(50 * second as usize, 50));
@@ -181,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_expired_makes_room_as_far_as_it_is_needed() {
+    fn expired_answers_are_removed_only_as_needed() {
         let (mut cache, now) = (cache(), clock::now());
         store(&mut cache, now, &queries(0, 1_000));
         let later = now + 100 * SECOND;
@@ -191,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_asked_again_counts_once() {
+    fn updated_answers_count_once() {
         let (mut cache, now) = (cache(), clock::now());
         for second in 0..20 {
             store(&mut cache, now + second * SECOND, &queries(50 * second as usize, 50));
@@ -203,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn a_newer_answer_is_fresh_for_longer() {
+    fn update_extends_freshness() {
         let (mut cache, now) = (cache(), clock::now());
         let query = queries(0, 1);
         store(&mut cache, now, &query);
@@ -213,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn the_time_to_live_can_be_none_or_for_ever() {
+    fn ttl_may_be_zero_or_unlimited() {
         let (now, query) = (clock::now(), queries(0, 1));
         for (ttl, known) in [(Duration::ZERO, 0), (Duration::MAX, 1)] {
             let mut cache = Cache::new(ttl, Duration::ZERO);

@@ -1,4 +1,4 @@
-//! Asking for predictions, without doing it: each query once, however many want to know.
+//! Lookup of predictions in virtual time and without I/O.
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
@@ -11,183 +11,188 @@ use std::{
 use telemetry_model::{PredictionQuery, PredictionRequest, PredictionResponse};
 use telemetry_transport::{Request, Response, TransportError};
 
-use super::{Answers, Flight, Predictions, State};
-use crate::{PredictionError, clock, wait::Place};
+use super::{
+    Answers,
+    shared::{InFlight, Shared, State},
+};
+use crate::{clock, error::PredictionError, worker::WakerKey};
 
-/// What whoever carries out a lookup has to do next.
-#[must_use = "a lookup goes on when it is done"]
+/// The next action of a lookup's driver.
+#[must_use = "a driver carries it out"]
 #[expect(clippy::large_enum_variant, reason = "moved once, and a request is what it is for")]
 pub enum LookupAction {
-    /// Send the request, then call [`PredictionLookup::complete`] with the inquiry and the result.
-    /// Dropping the inquiry gives it up; then whoever else wants the answer may ask.
-    Send(Request, Inquiry),
-    /// Others are asking already: call [`PredictionLookup::poll`] again when woken, and at that time
-    /// at the latest.
+    /// Send the request, then call [`PredictionLookup::complete`] with the pending query and the
+    /// result. Dropping the pending query gives up the request; a lookup that waits for it asks
+    /// again.
+    Send(Request, PendingQuery),
+    /// Other lookups ask already: call [`PredictionLookup::poll`] again when woken, and at that
+    /// time at the latest.
     Wait(Instant),
-    /// All queries are answered, or one could not be. Without a server to ask (telemetry is disabled,
-    /// or it is a dry run) there are no answers.
+    /// All queries are answered, or one has failed. There are no answers if telemetry is disabled
+    /// or in a dry run.
     Done(Result<HashMap<PredictionQuery, Arc<PredictionResponse>>, PredictionError>),
 }
 
-/// Finds out what the server predicts, without I/O and in virtual time.
+/// A lookup of one or more queries.
 ///
-/// Made by [`TelemetryHandle::prediction_lookup`](crate::TelemetryHandle::prediction_lookup) and
-/// [`TelemetryHandle::prediction_refresh`](crate::TelemetryHandle::prediction_refresh).
-/// Lookups of one handle share what they ask for: a query that is under way is waited for and not
-/// asked again, unless it takes longer than a request may. Up to [`PredictionRequest::MAX_QUERIES`]
-/// queries go into a request, one request after the other.
+/// Created by [`PredictionCache::lookup`](super::PredictionCache::lookup) and
+/// [`PredictionCache::refresh`](super::PredictionCache::refresh). Up to
+/// [`PredictionRequest::MAX_QUERIES`] queries go into one request; requests are sent one after the
+/// other.
 #[derive(Debug)]
-#[must_use = "a lookup finds out nothing unless it is polled"]
+#[must_use = "a lookup does nothing unless polled"]
 pub struct PredictionLookup {
-    predictions: Arc<Predictions>,
-    /// Whether an answer in the cache will do, as long as it is fresh.
+    shared: Arc<Shared>,
+    /// Whether a fresh answer from the cache is taken.
     takes_cached: bool,
+    /// Queries without an answer that no request is in flight for.
     open: VecDeque<PredictionQuery>,
-    joined: Vec<(PredictionQuery, Arc<Flight>)>,
+    /// Queries in flight, by this lookup or another one.
+    waiting: Vec<(PredictionQuery, Arc<InFlight>)>,
     answers: Answers,
     error: Option<PredictionError>,
-    /// Until when to wait for the others.
-    patience: Option<Instant>,
-    place: Place,
+    /// Until when to wait for requests of other lookups.
+    give_up_at: Option<Instant>,
+    key: WakerKey,
 }
 
-/// A request for predictions that is under way.
-#[must_use = "dropping it gives the inquiry up"]
-pub struct Inquiry {
-    predictions: Arc<Predictions>,
+/// The queries of a request in flight.
+#[must_use = "dropping it gives up the request"]
+pub struct PendingQuery {
+    shared: Arc<Shared>,
+    /// Empty once complete.
     queries: Vec<PredictionQuery>,
-    flight: Arc<Flight>,
+    request: Arc<InFlight>,
 }
 
 impl PredictionLookup {
-    pub(crate) fn new(
-        predictions: Arc<Predictions>,
+    pub(super) fn new(
+        shared: Arc<Shared>,
         queries: impl IntoIterator<Item = PredictionQuery>,
         takes_cached: bool,
     ) -> Self {
         let mut open: VecDeque<PredictionQuery> = VecDeque::new();
-        // Without a server there is nobody to ask.
-        if predictions.protocol.is_some() {
+        if shared.protocol.is_some() {
             let mut seen = HashSet::new();
             open.extend(queries.into_iter().filter(|query| seen.insert(query.clone())));
         }
         Self {
             open,
-            predictions,
+            shared,
             takes_cached,
-            joined: Vec::new(),
+            waiting: Vec::new(),
             answers: Answers::new(),
             error: None,
-            patience: None,
-            place: None,
+            give_up_at: None,
+            key: None,
         }
     }
 
-    /// What to do now. The waker of `cx` is called when others have landed.
+    /// Returns the next action. The waker of `cx` is called when a request of another lookup ends.
     pub fn poll(&mut self, now: Instant, cx: &mut Context<'_>) -> LookupAction {
-        let predictions = Arc::clone(&self.predictions);
-        let mut state = predictions.state.lock();
+        let shared = Arc::clone(&self.shared);
+        let mut state = shared.state.lock();
         self.collect();
-        let asked = self.claim(now, &mut state);
+        let queries = self.claim(now, &mut state);
         if let Some(error) = self.error.take() {
             return LookupAction::Done(Err(error));
         }
-        let patience = clock::after(now, predictions.timeout);
-        if !asked.is_empty() {
-            let flight = Arc::new(Flight { landed: OnceLock::new(), expires: patience });
-            for query in &asked {
-                state.flights.insert(query.clone(), Arc::clone(&flight));
-                self.joined.push((query.clone(), Arc::clone(&flight)));
+        let expires = clock::after(now, shared.timeout);
+        if !queries.is_empty() {
+            let request = Arc::new(InFlight { outcome: OnceLock::new(), expires });
+            for query in &queries {
+                state.in_flight.insert(query.clone(), Arc::clone(&request));
+                self.waiting.push((query.clone(), Arc::clone(&request)));
             }
             drop(state);
-            // Before anything else can go wrong: dropped, it ends the flight.
-            let inquiry = Inquiry { predictions, queries: asked, flight };
-            let request = inquiry.predictions.request(&inquiry.queries);
-            return LookupAction::Send(request, inquiry);
+            // Created before anything can panic: dropping it ends the request.
+            let pending = PendingQuery { shared, queries, request };
+            let request = pending.shared.request(&pending.queries);
+            return LookupAction::Send(request, pending);
         }
-        if self.joined.is_empty() {
+        if self.waiting.is_empty() {
             return LookupAction::Done(Ok(mem::take(&mut self.answers)));
         }
-        // As long as the others' request may take.
-        let until = *self.patience.get_or_insert(patience);
+        // As long as the other lookup's request may take.
+        let until = *self.give_up_at.get_or_insert(expires);
         if now >= until {
             return LookupAction::Done(Err(PredictionError::Transport(TransportError::Timeout)));
         }
-        let replaced = state.waiters.register(&mut self.place, cx);
+        let replaced = state.wakers.register(&mut self.key, cx);
         drop(state);
         drop(replaced);
         LookupAction::Wait(until)
     }
 
-    /// Takes in what became of a request. `wall` is the time on the calendar.
+    /// Handles the result of a request. `wall` is the calendar time.
     pub fn complete(
         &mut self,
         now: Instant,
         wall: SystemTime,
-        mut inquiry: Inquiry,
+        mut pending: PendingQuery,
         result: Result<Response, TransportError>,
     ) {
-        let queries = mem::take(&mut inquiry.queries);
-        inquiry.predictions.land((now, wall), &queries, &inquiry.flight, result);
+        let queries = mem::take(&mut pending.queries);
+        pending.shared.complete((now, wall), &queries, &pending.request, result);
     }
 
-    /// Takes over what flights have brought.
+    /// Takes the outcomes of requests that have ended.
     fn collect(&mut self) {
-        for (query, flight) in mem::take(&mut self.joined) {
-            match flight.landed.get() {
-                None => self.joined.push((query, flight)),
+        for (query, request) in mem::take(&mut self.waiting) {
+            match request.outcome.get() {
+                None => self.waiting.push((query, request)),
                 Some(None) => {
                     self.open.push_back(query);
-                    self.patience = None;
+                    self.give_up_at = None;
                 }
-                Some(Some(landed)) => {
-                    self.patience = None;
-                    if let Some(answer) = landed.answers.get(&query) {
+                Some(Some(outcome)) => {
+                    self.give_up_at = None;
+                    if let Some(answer) = outcome.answers.get(&query) {
                         self.answers.insert(query, Arc::clone(answer));
                     } else if self.error.is_none() {
-                        self.error.clone_from(&landed.error);
+                        self.error.clone_from(&outcome.error);
                     }
                 }
             }
         }
     }
 
-    /// What is open and nobody asks; or the error that keeps it from being asked.
+    /// Sorts open queries into answered, in flight, and to be sent, which it returns.
     fn claim(&mut self, now: Instant, state: &mut State) -> Vec<PredictionQuery> {
-        let mut asked = Vec::new();
-        while asked.len() < PredictionRequest::MAX_QUERIES
+        let mut queries = Vec::new();
+        while queries.len() < PredictionRequest::MAX_QUERIES
             && self.error.is_none()
             && let Some(query) = self.open.pop_front()
         {
             let cached = state.cache.read(now, &query);
             if let Some(cached) = cached.filter(|cached| self.takes_cached && cached.is_fresh) {
                 self.answers.insert(query, cached.response);
-            } else if let Some(flight) = state.flights.get(&query).filter(|it| now < it.expires) {
-                self.joined.push((query, Arc::clone(flight)));
-            } else if let Some(until) = state.closed_until.filter(|until| now < *until) {
+            } else if let Some(request) = state.in_flight.get(&query).filter(|it| now < it.expires)
+            {
+                self.waiting.push((query, Arc::clone(request)));
+            } else if let Some(until) = state.not_before.filter(|until| now < *until) {
                 self.error = Some(PredictionError::Paused(until - now));
             } else {
-                asked.push(query);
+                queries.push(query);
             }
         }
-        asked
+        queries
     }
 }
 
 impl Drop for PredictionLookup {
     fn drop(&mut self) {
-        if self.place.is_some() {
-            let waker = self.predictions.state.lock().waiters.remove(self.place);
+        if self.key.is_some() {
+            let waker = self.shared.state.lock().wakers.remove(self.key);
             drop(waker);
         }
     }
 }
 
-impl Drop for Inquiry {
+impl Drop for PendingQuery {
     fn drop(&mut self) {
-        // Empty once it is complete.
         if !self.queries.is_empty() {
-            self.predictions.abandon(&self.queries, &self.flight);
+            self.shared.abandon(&self.queries, &self.request);
         }
     }
 }
@@ -195,15 +200,15 @@ impl Drop for Inquiry {
 impl fmt::Debug for LookupAction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Send(_, inquiry) => f.debug_tuple("Send").field(inquiry).finish(),
+            Self::Send(_, pending) => f.debug_tuple("Send").field(pending).finish(),
             Self::Wait(until) => f.debug_tuple("Wait").field(until).finish(),
             Self::Done(result) => f.debug_tuple("Done").field(result).finish(),
         }
     }
 }
 
-impl fmt::Debug for Inquiry {
+impl fmt::Debug for PendingQuery {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Inquiry").field("queries", &self.queries).finish_non_exhaustive()
+        f.debug_struct("PendingQuery").field("queries", &self.queries).finish_non_exhaustive()
     }
 }

@@ -1,4 +1,4 @@
-//! A batch under way.
+//! A batch of events in flight.
 
 use std::{collections::HashMap, fmt, sync::Arc};
 
@@ -7,27 +7,28 @@ use telemetry_queue::Batch;
 use uuid::Uuid;
 
 use crate::{
-    outbox::{Event, Outbox},
+    event_buffer::{Event, EventBuffer},
     stats::{Counter, Counters},
 };
 
-/// The events of one request, on loan from the queue until its result is known.
+/// The events of one request, in flight until its result is known.
 ///
-/// [`Submitter::complete`](super::Submitter::complete) consumes it, so an outcome cannot be
-/// reported twice, nor without a request. Dropped, by a panic say, it puts its events back.
-#[must_use = "dropping it gives the attempt up"]
+/// [`Submitter::complete`](super::Submitter::complete) consumes it, so a result cannot be reported
+/// twice, or without a request. Dropping it (during a panic, for example) returns its events to
+/// their place in the queue: a lost answer, a failure and a panic take the same path.
+#[must_use = "dropping it gives up the attempt"]
 pub struct Delivery {
-    /// None once the outcome is booked.
+    /// `None` once the outcome is counted.
     batch: Option<Batch<Event>>,
-    outbox: Arc<Outbox>,
+    buffer: Arc<EventBuffer>,
 }
 
 impl Delivery {
-    pub(super) const fn new(batch: Batch<Event>, outbox: Arc<Outbox>) -> Self {
-        Self { batch: Some(batch), outbox }
+    pub(super) const fn new(batch: Batch<Event>, buffer: Arc<EventBuffer>) -> Self {
+        Self { batch: Some(batch), buffer }
     }
 
-    /// How many events are under way; at least one.
+    /// The number of events, at least 1.
     #[expect(clippy::len_without_is_empty, reason = "never empty")]
     pub fn len(&self) -> usize {
         self.batch.as_ref().map_or(0, |batch| batch.len())
@@ -42,35 +43,35 @@ impl Delivery {
         self.batch.as_deref().unwrap_or_default()
     }
 
-    /// The event, if it is alone.
+    /// The event, if it is the only one.
     pub(super) fn single(&self) -> Option<&TaskCompletionEvent> {
         if let [event] = self.batch() { Some(event) } else { None }
     }
 
-    /// Books the batch as taken, but for the events that the receipt rejects; returns what it says
-    /// of each of those, if it does.
-    pub(super) fn accepted(mut self, receipt: &BatchReceipt) -> Vec<Option<&EventResult>> {
+    /// Counts the batch as delivered, except for the events that the receipt rejects. Returns the
+    /// receipt's result for each of those, where it has one.
+    pub(super) fn accept(mut self, receipt: &BatchReceipt) -> Vec<Option<&EventResult>> {
         let Some(batch) = self.batch.take() else { return Vec::new() };
         let (count, rejected) = (batch.len(), rejected(&batch, receipt));
-        let other = (&self.outbox.counters.rejected, rejected.len());
-        self.outbox.commit(batch, count - rejected.len(), other);
+        let other = (&self.buffer.counters.rejected, rejected.len());
+        self.buffer.commit(batch, count - rejected.len(), other);
         rejected
     }
 
-    /// Books the batch as refused for good.
-    pub(super) fn rejected(self) {
-        self.book(|counters| &counters.rejected);
+    /// Counts the batch as rejected.
+    pub(super) fn reject(self) {
+        self.commit(|counters| &counters.rejected);
     }
 
-    /// Books the batch as not sent, in a dry run.
-    pub(super) fn skipped(self) {
-        self.book(|counters| &counters.dry_run);
+    /// Counts the batch as not sent, in a dry run.
+    pub(super) fn skip(self) {
+        self.commit(|counters| &counters.dry_run);
     }
 
-    fn book(mut self, counter: impl FnOnce(&Counters) -> &Counter) {
+    fn commit(mut self, counter: impl FnOnce(&Counters) -> &Counter) {
         if let Some(batch) = self.batch.take() {
             let count = batch.len();
-            self.outbox.commit(batch, 0, (counter(&self.outbox.counters), count));
+            self.buffer.commit(batch, 0, (counter(&self.buffer.counters), count));
         }
     }
 }
@@ -78,7 +79,7 @@ impl Delivery {
 impl Drop for Delivery {
     fn drop(&mut self) {
         if let Some(batch) = self.batch.take() {
-            self.outbox.release(batch);
+            self.buffer.release(batch);
         }
     }
 }
@@ -89,9 +90,8 @@ impl fmt::Debug for Delivery {
     }
 }
 
-/// Which events of the batch the receipt rejects: those that it names, or as many as it says if that
-/// is more; never more than there are. What it says of events that are not in the batch, or says
-/// again, is of no other event.
+/// The rejected events of a batch: those that the receipt names, or as many as it counts if that is
+/// more, but never more than there are. Results for unknown events, and repeated ones, are ignored.
 fn rejected<'a>(batch: &[Event], receipt: &'a BatchReceipt) -> Vec<Option<&'a EventResult>> {
     let results = || receipt.results.iter().filter(|result| result.is_rejected());
     let mut named: HashMap<Uuid, &EventResult> = HashMap::new();
@@ -103,7 +103,7 @@ fn rejected<'a>(batch: &[Event], receipt: &'a BatchReceipt) -> Vec<Option<&'a Ev
     let found = batch.iter().filter_map(|event| named.get(&event.event_id).copied());
     let unnamed = results().filter(|result| result.event_id.is_none());
     let mut rejected: Vec<_> = found.chain(unnamed).take(batch.len()).map(Some).collect();
-    let said = usize::try_from(receipt.rejected).unwrap_or(usize::MAX).min(batch.len());
-    rejected.resize(said.max(rejected.len()), None);
+    let counted = usize::try_from(receipt.rejected).unwrap_or(usize::MAX).min(batch.len());
+    rejected.resize(counted.max(rejected.len()), None);
     rejected
 }

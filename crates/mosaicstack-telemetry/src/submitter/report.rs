@@ -1,54 +1,80 @@
-//! What is said: each thing once per spell in the log, each answer that settles or defers events in a
-//! notice, and never the key.
+//! Log messages and notifications of the submitter.
+//!
+//! A message is logged once for each burst of its cause. Neither contains the API key.
 
-use std::{sync::Arc, time::Instant};
+use std::{mem, sync::Arc, time::Instant};
 
 use telemetry_model::EventResult;
 use telemetry_transport::{Response, TransportError};
 use tracing::{debug, info, warn};
 use uuid::Uuid;
 
-use crate::{Cause, LOG_TARGET, Notice, outbox::Outbox, protocol::Protocol, redact::excerpt};
+use crate::{
+    LOG_TARGET,
+    event_buffer::EventBuffer,
+    notification::{Callback, FailureCause, Notification},
+    panics,
+    protocol::Protocol,
+    redact::excerpt,
+};
 
-/// The most rejections of one receipt that are told one by one.
-const MAX_TOLD: usize = 5;
+/// The maximum number of rejections of one receipt that are logged individually.
+const MAX_LOGGED: usize = 5;
 
 #[derive(Debug)]
 pub(super) struct Reporter {
-    outbox: Arc<Outbox>,
-    /// How many events had been evicted before the current spell; none if there is no spell.
-    spell: Option<u64>,
-    /// How many had been evicted in all when that was looked at last.
+    buffer: Arc<EventBuffer>,
+    callback: Option<Callback>,
+    /// Evictions before the current burst; `None` outside a burst.
+    burst: Option<u64>,
+    /// Evictions and panics that have been reported.
     evicted: u64,
-    refused: bool,
+    panics: u64,
+    misconfigured: bool,
 }
 
 impl Reporter {
-    pub(super) const fn new(outbox: Arc<Outbox>) -> Self {
-        Self { outbox, spell: None, evicted: 0, refused: false }
+    pub(super) const fn new(buffer: Arc<EventBuffer>, callback: Option<Callback>) -> Self {
+        Self { buffer, callback, burst: None, evicted: 0, panics: 0, misconfigured: false }
     }
 
-    fn tell(&self, notice: impl FnOnce() -> Notice) {
-        self.outbox.notices.tell(notice);
+    fn notify(&mut self, notification: impl FnOnce() -> Notification) {
+        let Some(callback) = &self.callback else { return };
+        let notification = notification();
+        if panics::catch(|| callback.call(&notification)).is_err() {
+            self.buffer.count_panic();
+            // Not reported to the callback, which would panic for ever.
+            self.panics += 1;
+        }
     }
 
-    /// Warns when events begin to be evicted, and sums up when that is over: when the queue has
-    /// room again and none was evicted since the last look.
-    pub(super) fn evictions(&mut self) {
-        let evicted = self.outbox.counters.evicted.value();
-        let before = std::mem::replace(&mut self.evicted, evicted);
+    /// Reports evictions and panics since the last call.
+    pub(super) fn changes(&mut self) {
+        let panics = self.buffer.counters.panics.value();
+        let new = panics - mem::replace(&mut self.panics, panics);
+        if new > 0 {
+            self.notify(|| Notification::PanicCaught { panics: new });
+        }
+        self.evictions();
+    }
+
+    /// Warns at the start of a burst of evictions. Logs their number at its end: when the queue has
+    /// room and no event was evicted since the last call.
+    fn evictions(&mut self) {
+        let evicted = self.buffer.counters.evicted.value();
+        let before = mem::replace(&mut self.evicted, evicted);
         if evicted > before {
-            self.tell(|| Notice::Evicted { events: evicted - before });
-            if self.spell.is_none() {
-                self.spell = Some(before);
+            self.notify(|| Notification::Evicted { events: evicted - before });
+            if self.burst.is_none() {
+                self.burst = Some(before);
                 warn!(target: LOG_TARGET, "the queue is full: the oldest events are evicted");
             }
-        } else if let Some(first) = self.spell.take_if(|_| self.outbox.has_room()) {
-            let is_over = self.outbox.end_evicting() == evicted;
+        } else if let Some(first) = self.burst.take_if(|_| self.buffer.has_room()) {
+            let is_over = self.buffer.end_eviction_burst() == evicted;
             let lost = evicted - first;
             info!(target: LOG_TARGET, "the queue has room again: {lost} events were evicted");
             if !is_over {
-                // Of the one that came just then nobody has been woken.
+                // An eviction just before the end of the burst has woken no worker.
                 self.evictions();
             }
         }
@@ -59,73 +85,77 @@ impl Reporter {
         info!(target: LOG_TARGET, "[DRY RUN] Would submit batch of {count} events to {uri}");
     }
 
-    /// For each event that was rejected, what the receipt says of it.
+    /// Reports an accepted batch; `rejected` has the receipt's results for the rejected events.
     pub(super) fn accepted(&mut self, count: usize, rejected: &[Option<&EventResult>]) {
         let events = count - rejected.len();
         if events > 0 {
-            self.tell(|| Notice::Delivered { events });
+            self.notify(|| Notification::Delivered { events });
         }
         for result in rejected {
             let event_id = result.and_then(|result| result.event_id);
-            self.tell(|| Notice::Rejected { event_id, reason: reason(*result) });
+            self.notify(|| Notification::Rejected { event_id, reason: reason(*result) });
         }
         debug!(target: LOG_TARGET, "submitted batch of {count} events");
-        if std::mem::take(&mut self.refused) {
-            info!(target: LOG_TARGET, "the server takes events again");
+        if mem::take(&mut self.misconfigured) {
+            info!(target: LOG_TARGET, "the server accepts events again");
         }
-        for result in rejected.iter().take(MAX_TOLD) {
+        for result in rejected.iter().take(MAX_LOGGED) {
             let id = result.and_then(|result| result.event_id);
             let id = id.map_or_else(|| "without id".into(), |id| id.to_string());
             let reason = reason(*result);
             warn!(target: LOG_TARGET, "the server rejected event {id}: {reason}");
         }
-        if rejected.len() > MAX_TOLD {
-            let more = rejected.len() - MAX_TOLD;
+        if rejected.len() > MAX_LOGGED {
+            let more = rejected.len() - MAX_LOGGED;
             warn!(target: LOG_TARGET, "the server rejected {more} more events");
         }
     }
 
-    pub(super) fn rejected(&self, event_id: Uuid, result: &Result<Response, TransportError>) {
-        let answer = Cause::of(result);
-        let reason = || answer.to_string();
-        self.tell(|| Notice::Rejected { event_id: Some(event_id), reason: reason() });
-        warn!(target: LOG_TARGET, "event {event_id} is dropped: {answer}");
+    pub(super) fn rejected(&mut self, event_id: Uuid, result: &Result<Response, TransportError>) {
+        let cause = FailureCause::of(result);
+        let reason = || cause.to_string();
+        self.notify(|| Notification::Rejected { event_id: Some(event_id), reason: reason() });
+        warn!(target: LOG_TARGET, "the server rejected event {event_id}: {cause}");
     }
 
-    /// `pending` if the cycle gave up.
-    pub(super) fn failed(
-        &self,
+    /// Reports an attempt that is retried; `gave_up_with` is the number of pending events if not in
+    /// this flush cycle.
+    pub(super) fn deferred(
+        &mut self,
         count: usize,
         result: &Result<Response, TransportError>,
         until: Instant,
-        pending: Option<u64>,
+        gave_up_with: Option<u64>,
     ) {
-        let answer = Cause::of(result);
-        self.tell(|| Notice::Deferred { events: count, cause: answer.clone(), until });
-        debug!(target: LOG_TARGET, "batch of {count} events was not submitted: {answer}");
-        if let Some(pending) = pending {
+        let cause = FailureCause::of(result);
+        self.notify(|| Notification::Deferred { events: count, cause: cause.clone(), until });
+        debug!(target: LOG_TARGET, "batch of {count} events was not submitted: {cause}");
+        if let Some(pending) = gave_up_with {
             warn!(
                 target: LOG_TARGET,
-                "{pending} events wait for the next cycle, the server is busy or cannot be \
-                 reached: {answer}"
+                "server busy or unreachable, {pending} events wait for the next interval: {cause}"
             );
         }
     }
 
-    pub(super) fn refused(&mut self, result: &Result<Response, TransportError>, until: Instant) {
-        let answer = Cause::of(result);
-        self.tell(|| Notice::Refused { cause: answer.clone(), until });
-        if !std::mem::replace(&mut self.refused, true) {
+    pub(super) fn misconfigured(
+        &mut self,
+        result: &Result<Response, TransportError>,
+        until: Instant,
+    ) {
+        let cause = FailureCause::of(result);
+        self.notify(|| Notification::Misconfigured { cause: cause.clone(), until });
+        if !mem::replace(&mut self.misconfigured, true) {
             warn!(
                 target: LOG_TARGET,
-                "{answer}: check the URL, the API key and its instance; events are kept and tried \
-                 again each interval"
+                "{cause}: check the server URL, the API key and its instance; events stay queued \
+                 and are tried again each interval"
             );
         }
     }
 }
 
 fn reason(result: Option<&EventResult>) -> String {
-    let said = result.and_then(|result| result.error.as_deref());
-    excerpt(said.unwrap_or("no reason given"))
+    let reason = result.and_then(|result| result.error.as_deref());
+    excerpt(reason.unwrap_or("no reason given"))
 }

@@ -1,73 +1,54 @@
-//! Several callers that want the same prediction.
-
-use loom::sync::atomic::{AtomicUsize, Ordering};
+//! Callers that look up the same prediction.
 
 use super::*;
 use crate::{
-    Complexity, LookupAction, PredictionQuery, Provider, Start, TaskType, TelemetryHandle, clock,
-    wait::{self, Wait},
+    Complexity, PredictionQuery, Provider, TaskType, clock,
+    sans_io::{LookupAction, PredictionCache},
+    worker::{Wait, block_on},
 };
 
-const ANSWER: &str = r#"{"results": [{"prediction": null}]}"#;
-
-fn handle() -> TelemetryHandle {
-    let start = Start { now: clock::now(), wall: clock::wall(), seed: 7 };
-    let config = config().request_timeout(AMPLE).build().unwrap();
-    TelemetryHandle::with_submitter(&config, start, || {}).0
+fn cache() -> PredictionCache {
+    PredictionCache::new(&config().request_timeout(LONG).build().unwrap())
 }
 
-fn query() -> PredictionQuery {
-    PredictionQuery::new(TaskType::Testing, "m", Provider::Ollama, Complexity::Low)
-}
-
-/// Asks until there is an answer; gives up the first `cancelled` requests.
-fn ask(handle: &TelemetryHandle, requests: &AtomicUsize, mut cancelled: usize) {
-    let mut lookup = handle.prediction_lookup([query()]);
+/// Looks a query up; gives up the first `cancelled` requests.
+fn look_up(cache: &PredictionCache, requests: &AtomicUsize, mut cancelled: usize) {
+    let query = PredictionQuery::new(TaskType::Testing, "m", Provider::Ollama, Complexity::Low);
+    let mut lookup = cache.lookup([query.clone()]);
     let answers = loop {
-        let action = wait::block_on(|now, cx| match lookup.poll(now, cx) {
+        let action = block_on(|now, cx| match lookup.poll(now, cx) {
             LookupAction::Wait(until) => Wait::Until(until),
             action => Wait::Ready(action),
         });
         match action {
-            LookupAction::Send(_, inquiry) if cancelled > 0 => {
+            LookupAction::Send(_, pending) if cancelled > 0 => {
                 cancelled -= 1;
-                drop(inquiry);
+                drop(pending);
             }
-            LookupAction::Send(_, inquiry) => {
+            LookupAction::Send(_, pending) => {
                 requests.fetch_add(1, Ordering::Relaxed);
-                let answer = Ok(Response::new(ANSWER.into()));
-                lookup.complete(clock::now(), clock::wall(), inquiry, answer);
+                let answer = Response::new(r#"{"results": [{"prediction": null}]}"#.into());
+                lookup.complete(clock::now(), clock::wall(), pending, Ok(answer));
             }
             LookupAction::Wait(_) => {}
             LookupAction::Done(answers) => break answers.unwrap(),
         }
     };
-    assert!(answers.contains_key(&query()));
+    assert!(answers.contains_key(&query));
 }
 
 #[test]
-fn those_who_ask_at_the_same_time_make_one_request() {
-    check("two lookups of one query", 3, || {
-        let (handle, requests) = (handle(), Arc::new(AtomicUsize::new(0)));
-        let other = beside({
-            let (handle, requests) = (handle.clone(), Arc::clone(&requests));
-            move || ask(&handle, &requests, 0)
+fn concurrent_lookups_share_one_request_also_when_one_is_cancelled() {
+    for (preemptions, cancelled) in [(3, 0), (2, 1)] {
+        check(preemptions, move || {
+            let (cache, requests) = (cache(), Arc::new(AtomicUsize::new(0)));
+            let other = thread::spawn({
+                let (cache, requests) = (cache.clone(), Arc::clone(&requests));
+                move || look_up(&cache, &requests, 0)
+            });
+            look_up(&cache, &requests, cancelled);
+            other.join().unwrap();
+            assert_eq!(requests.load(Ordering::Relaxed), 1);
         });
-        ask(&handle, &requests, 0);
-        other.join().unwrap();
-        assert_eq!(requests.load(Ordering::Relaxed), 1);
-    });
-}
-
-#[test]
-fn when_one_gives_up_another_asks() {
-    check("two lookups, one of which gives up", 2, || {
-        let (handle, requests) = (handle(), Arc::new(AtomicUsize::new(0)));
-        let others = [1, 0].map(|cancelled| {
-            let (handle, requests) = (handle.clone(), Arc::clone(&requests));
-            beside(move || ask(&handle, &requests, cancelled))
-        });
-        others.into_iter().for_each(|other| other.join().unwrap());
-        assert_eq!(requests.load(Ordering::Relaxed), 1);
-    });
+    }
 }

@@ -1,31 +1,31 @@
-//! A worker that ends too early.
+//! Callers and a driver, which may be dropped too early.
 
 use super::*;
 use crate::{
-    Action, clock,
-    lifecycle::Lifecycle,
-    wait::{self, Wait},
+    clock,
+    sans_io::Action,
+    worker::{ClientCore, Wait, block_on},
 };
 
 #[test]
-fn a_driver_that_is_dropped_leaves_nobody_waiting() {
-    check("a driver that is dropped", 3, || {
+fn dropped_driver_ends_flush_and_shutdown() {
+    check(3, || {
         let config = config().batch_size(1).build().unwrap();
-        let (mut lifecycle, driver) = Lifecycle::new(&config, clock::now, || {});
-        let handle = lifecycle.handle.clone();
+        let (mut core, driver) = ClientCore::new(&config, clock::now, || {});
+        let handle = core.handle.clone();
         handle.track(event("one"));
-        let worker = beside(move || {
+        let worker = thread::spawn(move || {
             let mut driver = driver.unwrap();
-            // In the middle of an attempt, whose delivery goes first.
+            // During an attempt: its delivery is dropped first.
             matches!(driver.next(clock::now()), Action::Send(..))
         });
         let flushed = {
-            let mut flush = lifecycle.flush(clock::now(), AMPLE).unwrap().unwrap();
-            wait::block_on(|now, cx| flush.poll(now, cx))
+            let mut flush = core.flush(clock::now(), LONG).unwrap().unwrap();
+            block_on(|now, cx| flush.poll(now, cx))
         };
         assert_eq!(flushed.unwrap_err().pending, 1);
-        let mut closing = lifecycle.close(clock::now()).unwrap();
-        wait::block_on(|now, cx| closing.poll(now, cx));
+        let mut shutdown = core.shut_down(clock::now()).unwrap();
+        block_on(|now, cx| shutdown.poll(now, cx));
         assert!(worker.join().unwrap());
         let stats = handle.stats();
         assert!(stats.is_balanced(), "{stats:?}");
@@ -34,70 +34,70 @@ fn a_driver_that_is_dropped_leaves_nobody_waiting() {
 }
 
 #[test]
-fn a_wait_that_is_given_up_takes_nobody_elses_wake_up() {
-    check("a flush that is given up beside another", 2, || {
+fn cancelled_flush_takes_no_wake_up_from_another() {
+    check(2, || {
         let config = config().batch_size(1).build().unwrap();
-        let (lifecycle, driver) = Lifecycle::new(&config, clock::now, || {});
-        lifecycle.handle.track(event("one"));
-        let worker = beside(move || {
+        let (core, driver) = ClientCore::new(&config, clock::now, || {});
+        core.handle.track(event("one"));
+        let worker = thread::spawn(move || {
             let mut driver = driver.unwrap();
             if let Action::Send(_, delivery) = driver.next(clock::now()) {
                 driver.complete(clock::now(), delivery, Ok(Response::default()));
             }
             driver
         });
-        let mut given_up = lifecycle.flush(clock::now(), AMPLE).ok().flatten();
-        if let Some(given_up) = &mut given_up {
-            let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
-            let _: Wait<_> = given_up.poll(clock::now(), &mut cx);
+        let mut cancelled = core.flush(clock::now(), LONG).ok().flatten();
+        if let Some(cancelled) = &mut cancelled {
+            let cx = std::task::Context::from_waker(std::task::Waker::noop());
+            let _: Wait<_> = cancelled.poll(clock::now(), &cx);
         }
-        if let Some(mut flush) = lifecycle.flush(clock::now(), AMPLE).unwrap() {
-            drop(given_up);
-            assert_eq!(wait::block_on(|now, cx| flush.poll(now, cx)), Ok(()));
+        if let Some(mut flush) = core.flush(clock::now(), LONG).unwrap() {
+            drop(cancelled);
+            assert_eq!(block_on(|now, cx| flush.poll(now, cx)), Ok(()));
         }
         drop(worker.join().unwrap());
-        assert_eq!(lifecycle.handle.stats().delivered, 1);
+        assert_eq!(core.handle.stats().delivered, 1);
     });
 }
 
 #[test]
-fn a_flush_does_not_wait_for_the_attempt_after_its_own() {
-    check("a flush, and an attempt after its own", 2, || {
-        let (token, gate) = (Arc::<Token>::default(), Arc::<Token>::default());
+fn flush_does_not_wait_for_the_attempt_after_its_own() {
+    check(2, || {
+        let (token, second_attempt) = (Arc::<Token>::default(), Arc::<Token>::default());
         let wake = {
             let token = Arc::clone(&token);
             move || token.give()
         };
         let config = config().batch_size(1).early_flush(false).build().unwrap();
-        let (mut lifecycle, driver) = Lifecycle::new(&config, clock::now, wake);
-        let handle = lifecycle.handle.clone();
+        let (mut core, driver) = ClientCore::new(&config, clock::now, wake);
+        let handle = core.handle.clone();
         handle.track(event("one"));
-        let mut flush = lifecycle.flush(clock::now(), AMPLE).unwrap().unwrap();
+        let mut flush = core.flush(clock::now(), LONG).unwrap().unwrap();
         handle.track(event("two"));
-        let worker = beside({
-            let (mut driver, token, gate) = (driver.unwrap(), token, Arc::clone(&gate));
+        let worker = thread::spawn({
+            let (mut driver, second_attempt) = (driver.unwrap(), Arc::clone(&second_attempt));
             move || {
                 loop {
                     match driver.next(clock::now()) {
                         Action::Send(_, delivery) => {
                             if delivery.events().all(|event| event.model == "two") {
-                                gate.take();
+                                second_attempt.take();
                             }
                             driver.complete(clock::now(), delivery, Ok(Response::default()));
                         }
-                        Action::Wait(until) if driver.control.may_sleep(until) => token.take(),
+                        Action::Wait(until) if driver.signal.try_sleep(until) => token.take(),
                         Action::Wait(_) => {}
                         Action::Done => break,
                     }
                 }
             }
         });
-        assert_eq!(wait::block_on(|now, cx| flush.poll(now, cx)), Ok(()));
+        assert_eq!(block_on(|now, cx| flush.poll(now, cx)), Ok(()));
         drop(flush);
         assert!(handle.stats().delivered >= 1);
-        gate.give();
-        let mut closing = lifecycle.close(clock::now()).unwrap();
-        wait::block_on(|now, cx| closing.poll(now, cx));
+        second_attempt.give();
+        let mut shutdown = core.shut_down(clock::now()).unwrap();
+        block_on(|now, cx| shutdown.poll(now, cx));
         worker.join().unwrap();
         let stats = handle.stats();
         assert!(stats.is_balanced(), "{stats:?}");

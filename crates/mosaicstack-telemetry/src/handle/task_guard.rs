@@ -8,7 +8,7 @@ use std::{
 use telemetry_model::{EventBuilder, Outcome};
 use uuid::Uuid;
 
-use crate::TelemetryHandle;
+use super::TelemetryHandle;
 
 /// Times a task and reports it: when it is finished, or else when it is dropped, by a panic, an early
 /// return or a cancelled future.
@@ -111,7 +111,10 @@ mod tests {
     use std::{panic, time::SystemTime};
 
     use super::*;
-    use crate::{Action, Start, Submitter, TelemetryConfig, clock};
+    use crate::{
+        TelemetryConfig, clock,
+        submitter::{Action, Start, Submitter},
+    };
 
     fn recorder() -> (TelemetryHandle, Submitter) {
         let config = TelemetryConfig::builder()
@@ -119,7 +122,8 @@ mod tests {
             .api_key("a".repeat(64))
             .instance_id("12345678-1234-1234-1234-123456789abc");
         let start = Start { now: clock::now(), wall: SystemTime::UNIX_EPOCH, seed: 7 };
-        TelemetryHandle::with_submitter(&config.build().unwrap(), start, || {})
+        let (submitter, handle) = Submitter::new(&config.build().unwrap(), start, || {});
+        (handle, submitter)
     }
 
     /// What was reported: outcome, duration and model of each event.

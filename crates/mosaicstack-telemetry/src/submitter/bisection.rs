@@ -1,32 +1,36 @@
-//! How many events go into a request while one of them is suspected.
+//! The number of events per request while a batch with a rejected event is searched.
 
-/// Halves a batch that is at fault until the event at fault stands alone.
+/// Halves a rejected batch until the rejected event is alone.
+///
+/// The size of the last attempt is kept while suspects remain, and grows from 1 after an event was
+/// isolated. One bad event among 100 costs at most 23 requests; a server that rejects everything is
+/// sent about one request per event.
 #[derive(Debug)]
-pub(super) struct Narrowing {
+pub(super) struct Bisection {
     batch_size: usize,
     limit: usize,
-    /// The first so many events hold what was at fault.
+    /// The rejected event is among this many of the oldest events; 0 if none is known.
     suspects: usize,
 }
 
-impl Narrowing {
+impl Bisection {
     pub(super) const fn new(batch_size: usize) -> Self {
         Self { batch_size, limit: batch_size, suspects: 0 }
     }
 
-    /// The most events for the next request.
+    /// The maximum number of events in the next request.
     pub(super) const fn limit(&self) -> usize {
         self.limit
     }
 
-    /// A batch of `count` events was refused as a whole.
-    pub(super) fn at_fault(&mut self, count: usize) {
-        // A single one is dropped by the caller. Then sizes grow from one again: if the server
-        // refuses whatever it is sent, that costs a request for each event and no more.
+    /// Records that a batch of `count` events was rejected as a whole.
+    pub(super) fn rejected(&mut self, count: usize) {
+        // The caller drops a single event. Sizes then grow from 1 again: starting from the full size
+        // would cost a search for each event of a server that rejects everything.
         (self.limit, self.suspects) = if count > 1 { (count.div_ceil(2), count) } else { (1, 0) };
     }
 
-    /// A batch of `count` events was taken.
+    /// Records that a batch of `count` events was accepted.
     pub(super) fn accepted(&mut self, count: usize) {
         self.suspects = self.suspects.saturating_sub(count);
         self.limit = if self.suspects > 0 {
@@ -41,22 +45,22 @@ impl Narrowing {
 mod tests {
     use super::*;
 
-    /// Sends `events` (true: at fault) to a server that refuses batches with a fault in them.
-    /// Returns how many requests it took, and how many events were delivered.
+    /// Sends `events` (true: bad) to a server that rejects batches with a bad event. Returns the
+    /// number of requests and of delivered events.
     fn drain(mut events: Vec<bool>, batch_size: usize) -> (usize, usize) {
-        let mut narrowing = Narrowing::new(batch_size);
+        let mut bisection = Bisection::new(batch_size);
         let (mut requests, mut delivered) = (0, 0);
         while !events.is_empty() {
-            let count = narrowing.limit().min(events.len());
+            let count = bisection.limit().min(events.len());
             assert!(count >= 1);
             requests += 1;
             if events[..count].contains(&true) {
-                narrowing.at_fault(count);
+                bisection.rejected(count);
                 if count == 1 {
                     events.remove(0);
                 }
             } else {
-                narrowing.accepted(count);
+                bisection.accepted(count);
                 delivered += count;
                 events.drain(..count);
             }
@@ -65,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn one_bad_event_costs_a_search_and_nobody_else() {
+    fn one_bad_event_costs_at_most_23_requests() {
         for bad in 0..100 {
             let mut events = vec![false; 100];
             events[bad] = true;
@@ -76,19 +80,19 @@ mod tests {
     }
 
     #[test]
-    fn without_faults_batches_are_full() {
+    fn good_events_are_sent_in_full_batches() {
         assert_eq!(drain(vec![false; 1000], 100), (10, 1000));
     }
 
     #[test]
-    fn a_server_that_refuses_everything_is_asked_about_once_an_event() {
+    fn all_bad_events_cost_about_one_request_each() {
         let (requests, delivered) = drain(vec![true; 1000], 100);
         assert_eq!(delivered, 0);
         assert!(requests <= 1010, "{requests}");
     }
 
     #[test]
-    fn every_good_event_is_delivered_wherever_the_bad_ones_are() {
+    fn every_good_event_is_delivered_for_any_pattern_of_bad_ones() {
         for pattern in 0..1 << 10 {
             let events: Vec<bool> = (0..10).map(|bit| pattern >> bit & 1 == 1).collect();
             let good = events.iter().filter(|bad| !**bad).count();

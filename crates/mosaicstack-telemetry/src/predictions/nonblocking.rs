@@ -1,0 +1,132 @@
+//! Predictions for tasks on tokio.
+
+use std::{fmt, sync::Arc};
+
+use telemetry_model::{PredictionQuery, PredictionResponse};
+use telemetry_transport::{AsyncTransport, TransportError};
+
+use super::{Answers, CachedPrediction, LookupAction, PredictionCache, PredictionLookup};
+use crate::{
+    clock,
+    config::TelemetryConfig,
+    error::PredictionError,
+    event_buffer::EventBuffer,
+    worker::{ClientCore, Process, Wait, task, timer::Runtime},
+};
+
+/// Asks the server for predictions, awaited on tokio.
+///
+/// Returned by [`AsyncTelemetryClient::predictions`](crate::AsyncTelemetryClient::predictions).
+/// Cloning is cheap; clones share the client's cache, and a query that several callers ask for at
+/// once is sent once. May outlive its client.
+///
+/// Await its methods on a tokio runtime with timers. Dropping a future gives up its request; if
+/// other callers wait for it, one of them asks again.
+#[derive(Clone)]
+pub struct AsyncPredictions {
+    cache: PredictionCache,
+    transport: Arc<dyn AsyncTransport>,
+    /// Counts panics of the transport.
+    buffer: Arc<EventBuffer>,
+    runtime: Runtime,
+    process: Process,
+}
+
+impl AsyncPredictions {
+    pub(crate) fn new(
+        config: &TelemetryConfig,
+        transport: Arc<dyn AsyncTransport>,
+        runtime: Runtime,
+        core: &ClientCore,
+    ) -> Self {
+        let cache = PredictionCache::new(config);
+        let buffer = Arc::clone(&core.handle.buffer);
+        Self { cache, transport, buffer, runtime, process: core.process }
+    }
+
+    /// The prediction for a query: from the cache if it is fresh, otherwise from the server.
+    ///
+    /// The answer's `prediction` is `None` if the server has no data, and, without a request, if
+    /// telemetry is disabled or in a dry run.
+    ///
+    /// # Errors
+    ///
+    /// As for [`refresh`](Self::refresh). [`cached`](Self::cached) may have a stale answer.
+    pub async fn get(
+        &self,
+        query: &PredictionQuery,
+    ) -> Result<Arc<PredictionResponse>, PredictionError> {
+        let lookup = self.cache.lookup([query.clone()]);
+        self.run(lookup).await.map(|mut answers| answers.remove(query).unwrap_or_default())
+    }
+
+    /// As [`get`](Self::get) for several queries, for example the models to choose from. Returns the
+    /// answers in the order of `queries`; up to 50 queries go into one request.
+    ///
+    /// # Errors
+    ///
+    /// As for [`refresh`](Self::refresh).
+    pub async fn get_all(
+        &self,
+        queries: &[PredictionQuery],
+    ) -> Result<Vec<Arc<PredictionResponse>>, PredictionError> {
+        let answers = self.run(self.cache.lookup(queries.iter().cloned())).await?;
+        let answer = |query| answers.get(query).cloned().unwrap_or_default();
+        Ok(queries.iter().map(answer).collect())
+    }
+
+    /// Asks the server for all of `queries`, also those with a fresh answer, and caches the answers.
+    ///
+    /// Takes up to the configured `request_timeout` for each 50 queries. A failed request is not
+    /// retried. Succeeds without a request if telemetry is disabled or in a dry run.
+    ///
+    /// # Errors
+    ///
+    /// The first failure, or at once [`PredictionError::Transport`] where there are no tokio timers.
+    /// The cache keeps its answers, and those that arrived before the failure; above 1,000 answers,
+    /// those that expire first are removed.
+    #[doc(alias = "refresh_predictions")]
+    pub async fn refresh(&self, queries: &[PredictionQuery]) -> Result<(), PredictionError> {
+        self.run(self.cache.refresh(queries.iter().cloned())).await.map(drop)
+    }
+
+    /// The cached answer to a query, fresh or stale, without a request.
+    #[doc(alias = "get_prediction")]
+    #[must_use]
+    pub fn cached(&self, query: &PredictionQuery) -> Option<CachedPrediction> {
+        self.cache.cached(clock::tokio_now(), query)
+    }
+
+    async fn run(&self, mut lookup: PredictionLookup) -> Result<Answers, PredictionError> {
+        if self.process.is_forked() {
+            return Err(PredictionError::Forked);
+        }
+        loop {
+            let action = self.runtime.wait(|now, cx| match lookup.poll(now, cx) {
+                LookupAction::Wait(until) => Wait::Until(until),
+                action => Wait::Ready(action),
+            });
+            match action.await {
+                // Without timers, a silent server would hold up the caller for ever.
+                LookupAction::Send(..) if !self.runtime.has_timers() => {
+                    let error = "predictions need a tokio runtime with timers (enable_time)";
+                    return Err(PredictionError::Transport(TransportError::other(error)));
+                }
+                LookupAction::Send(request, pending) => {
+                    let (transport, buffer) = (&*self.transport, &self.buffer);
+                    let sending = task::send(transport, request, &self.runtime, buffer, |_| None);
+                    let result = sending.await;
+                    lookup.complete(clock::tokio_now(), clock::wall(), pending, result);
+                }
+                LookupAction::Wait(_) => {}
+                LookupAction::Done(answers) => return answers,
+            }
+        }
+    }
+}
+
+impl fmt::Debug for AsyncPredictions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AsyncPredictions").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,36 @@
+//! The background worker of a client, and the calls that wait for it.
+//!
+//! A worker is a [thread] or a tokio [task]. Its loop asks the [`Driver`] what to do, sends
+//! requests and sleeps. Callers hold a [`ClientCore`], which starts flushes and the shutdown; a
+//! [`Signal`] carries these requests to the worker and its progress back. Both clients share all of
+//! it but the two loops and the way in which their callers wait.
+
+mod client_core;
+mod driver;
+pub(crate) mod signal;
+#[cfg(feature = "tokio")]
+pub(crate) mod task;
+pub(crate) mod thread;
+#[cfg(feature = "tokio")]
+pub(crate) mod timer;
+mod wait;
+
+pub(crate) use self::{
+    client_core::{ClientCore, report_pending},
+    wait::{Wait, WakerKey, WakerSet, block_on, wake_all},
+};
+
+/// The process in which a client was started. A forked child has no worker, and its connections
+/// belong to the parent.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Process(u32);
+
+impl Process {
+    pub(crate) fn current() -> Self {
+        Self(std::process::id())
+    }
+
+    pub(crate) fn is_forked(self) -> bool {
+        std::process::id() != self.0
+    }
+}

@@ -1,0 +1,191 @@
+//! Flush and shutdown requests from callers to the worker, and its progress back to them.
+
+use std::{
+    fmt,
+    task::{Context, Waker},
+    time::Instant,
+};
+
+use super::wait::{Wait, WakerKey, WakerSet, wake_all};
+use crate::sync::{Mutex, MutexGuard};
+
+/// Requests of callers, and the state of the worker.
+pub(crate) struct Signal {
+    state: Mutex<State>,
+    wake: Box<dyn Fn() + Send + Sync>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Flushes requested so far, and how many of them the worker has seen.
+    flushes_requested: u64,
+    flushes_seen: u64,
+    /// Deadline of a requested shutdown, until the worker has seen it.
+    shutdown_by: Option<Instant>,
+    /// Set while the worker sleeps.
+    sleeping_until: Option<Instant>,
+    /// The worker has ended: no further event is acknowledged.
+    ended: bool,
+    wakers: WakerSet,
+    /// The lowest target of the flushes that wait.
+    lowest_target: Option<u64>,
+}
+
+/// A flush that a caller waits for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FlushRequest {
+    /// Position among all flush requests, from 1.
+    pub(crate) number: u64,
+    /// The number of acknowledged events that completes the flush.
+    pub(crate) target: u64,
+    pub(crate) deadline: Instant,
+}
+
+/// Requests since the worker looked last.
+#[derive(Debug, Default)]
+pub(crate) struct Requests {
+    pub(crate) flush: bool,
+    pub(crate) shutdown_by: Option<Instant>,
+}
+
+impl Signal {
+    /// `wake` makes the worker look for requests. It is called from `track`.
+    pub(crate) fn new(wake: impl Fn() + Send + Sync + 'static) -> Self {
+        Self { state: Mutex::default(), wake: Box::new(wake) }
+    }
+
+    pub(crate) fn wake_worker(&self) {
+        (self.wake)();
+    }
+
+    /// Requests a flush and returns its number.
+    pub(crate) fn request_flush(&self) -> u64 {
+        let number = {
+            let mut state = self.state.lock();
+            state.flushes_requested += 1;
+            state.flushes_requested
+        };
+        self.wake_worker();
+        number
+    }
+
+    pub(crate) fn request_shutdown(&self, deadline: Instant) {
+        self.state.lock().shutdown_by = Some(deadline);
+        self.wake_worker();
+    }
+
+    /// Polls a flush: true when its target is acknowledged; false when the deadline has passed, or
+    /// the worker cannot acknowledge more before it. Calls `acknowledged` under the lock.
+    pub(crate) fn poll_flush(
+        &self,
+        now: Instant,
+        cx: &Context<'_>,
+        key: &mut WakerKey,
+        FlushRequest { number, target, deadline }: FlushRequest,
+        acknowledged: impl Fn() -> u64,
+    ) -> Wait<bool> {
+        let mut state = self.state.lock();
+        if acknowledged() >= target {
+            return Wait::Ready(true);
+        }
+        let sleeps_on = state.sleeping_until.is_some_and(|until| until >= deadline);
+        let given_up = state.flushes_seen >= number && sleeps_on;
+        if state.ended || given_up || now >= deadline {
+            return Wait::Ready(false);
+        }
+        state.lowest_target = Some(state.lowest_target.map_or(target, |it| it.min(target)));
+        register(state, key, cx);
+        Wait::Until(deadline)
+    }
+
+    /// Whether the worker has ended; if not, the waker of `cx` is called when it does.
+    pub(crate) fn poll_ended(&self, key: &mut WakerKey, cx: &Context<'_>) -> bool {
+        let state = self.state.lock();
+        let ended = state.ended;
+        if !ended {
+            register(state, key, cx);
+        }
+        ended
+    }
+
+    /// Ends the wait of a caller.
+    pub(crate) fn remove_waker(&self, key: WakerKey) {
+        if key.is_some() {
+            let waker = self.state.lock().wakers.remove(key);
+            drop(waker);
+        }
+    }
+
+    /// For the worker, which is awake from now on: returns and clears the requests.
+    pub(crate) fn take_requests(&self) -> Requests {
+        let mut state = self.state.lock();
+        state.sleeping_until = None;
+        let flush = state.flushes_requested > state.flushes_seen;
+        state.flushes_seen = state.flushes_requested;
+        Requests { flush, shutdown_by: state.shutdown_by.take() }
+    }
+
+    /// For the worker during an attempt: the deadline of a shutdown requested meanwhile.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn shutdown_deadline(&self) -> Option<Instant> {
+        self.state.lock().shutdown_by
+    }
+
+    /// For the worker: true if it may sleep, false if there are requests.
+    pub(crate) fn try_sleep(&self, until: Instant) -> bool {
+        let wakers = {
+            let mut state = self.state.lock();
+            if state.flushes_requested > state.flushes_seen || state.shutdown_by.is_some() {
+                return false;
+            }
+            state.sleeping_until = Some(until);
+            state.take_wakers()
+        };
+        wake_all(wakers);
+        true
+    }
+
+    /// For the worker, after events were acknowledged. Wakes the callers only when one of them has
+    /// reached its target: otherwise each batch would wake a thread that only waits again.
+    pub(crate) fn notify_progress(&self, acknowledged: impl Fn() -> u64) {
+        let wakers = {
+            // `acknowledged` is read under the lock. Before it, a caller could look, find too few,
+            // and register after this call has found no waker.
+            let mut state = self.state.lock();
+            if state.lowest_target.is_none_or(|target| acknowledged() < target) {
+                return;
+            }
+            state.take_wakers()
+        };
+        wake_all(wakers);
+    }
+
+    /// For the worker: it does nothing more.
+    pub(crate) fn end(&self) {
+        let wakers = {
+            let mut state = self.state.lock();
+            state.ended = true;
+            state.take_wakers()
+        };
+        wake_all(wakers);
+    }
+}
+
+fn register(mut state: MutexGuard<'_, State>, key: &mut WakerKey, cx: &Context<'_>) {
+    let replaced = state.wakers.register(key, cx);
+    drop(state);
+    drop(replaced);
+}
+
+impl State {
+    fn take_wakers(&mut self) -> Vec<Waker> {
+        self.lowest_target = None;
+        self.wakers.take()
+    }
+}
+
+impl fmt::Debug for Signal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Signal").field("state", &self.state).finish_non_exhaustive()
+    }
+}
