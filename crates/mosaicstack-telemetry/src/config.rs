@@ -1,7 +1,8 @@
-//! The configuration: parsed once, right from then on.
+//! Client configuration.
 
+mod build;
 mod builder;
-mod parse;
+mod setting;
 
 use std::time::Duration;
 
@@ -16,36 +17,23 @@ use crate::{
     retry::RetryPolicy,
 };
 
-/// How a client behaves and whom it talks to.
+/// Client configuration, validated when it is built.
 ///
-/// | parameter | default | environment variable |
-/// |---|---|---|
-/// | `server_url` | required | `MOSAIC_TELEMETRY_SERVER_URL` |
-/// | `api_key` | required | `MOSAIC_TELEMETRY_API_KEY` |
-/// | `instance_id` | required | `MOSAIC_TELEMETRY_INSTANCE_ID` |
-/// | `enabled` | true | `MOSAIC_TELEMETRY_ENABLED` |
-/// | `submit_interval` | 300 s | |
-/// | `max_queue_size` | 1,000 events | |
-/// | `batch_size` | 100 events, the server's maximum | |
-/// | `request_timeout` | 10 s | |
-/// | `prediction_cache_ttl` | 6 h | |
-/// | `dry_run` | false: nothing is sent, batches are logged, predictions are not asked for | |
-/// | `max_retries` | 3 | |
+/// [`TelemetryConfigBuilder`] documents each parameter with its default and range. Parameter names,
+/// environment variables and defaults are from the Python SDK's guide, except where a setter says
+/// otherwise.
 ///
-/// Those are the guide's. Beyond it:
+/// The server URL, the API key and the instance id are required, unless telemetry is disabled. They
+/// can also be set by environment variables; values set in code take precedence:
 ///
-/// | parameter | default | |
-/// |---|---|---|
-/// | `default_server_url` | none | the URL if neither code nor environment names one |
-/// | `shutdown_timeout` | 5 s | how long `stop` and dropping a client may take |
-/// | `no_data_cache_ttl` | 10 min | how long "no data" counts as a fresh answer |
-/// | `early_flush` | true | a full batch does not wait for the interval |
-/// | `interval_jitter` | true | the first wait is a random part of the interval, each later one up to a tenth shorter than it |
-/// | `retry_policy` | see [`RetryPolicy`] | delays between attempts |
-/// | `allow_plain_http` | false | `http` to hosts other than loopback |
-/// | `on_notification` | none | a hook that is told what becomes of events |
+/// | environment variable | parameter |
+/// |---|---|
+/// | `MOSAIC_TELEMETRY_SERVER_URL` | [`server_url`](TelemetryConfigBuilder::server_url) |
+/// | `MOSAIC_TELEMETRY_API_KEY` | [`api_key`](TelemetryConfigBuilder::api_key) |
+/// | `MOSAIC_TELEMETRY_INSTANCE_ID` | [`instance_id`](TelemetryConfigBuilder::instance_id) |
+/// | `MOSAIC_TELEMETRY_ENABLED` | [`enabled`](TelemetryConfigBuilder::enabled) |
 ///
-/// What is set in code comes before the environment:
+/// `Debug` shows all parameters, with the API key redacted.
 ///
 /// ```
 /// use mosaicstack_telemetry::TelemetryConfig;
@@ -61,7 +49,7 @@ use crate::{
 /// ```
 #[derive(Clone, Debug)]
 pub struct TelemetryConfig {
-    /// None if telemetry is disabled.
+    /// `None` if telemetry is disabled.
     pub(crate) server: Option<Server>,
     pub(crate) instance_id: Uuid,
     pub(crate) submit_interval: Duration,
@@ -78,7 +66,7 @@ pub struct TelemetryConfig {
     pub(crate) interval_jitter: bool,
 }
 
-/// Whom a client talks to.
+/// Address and credentials of a server.
 #[derive(Clone, Debug)]
 pub(crate) struct Server {
     pub(crate) url: ServerUrl,
@@ -86,28 +74,29 @@ pub(crate) struct Server {
 }
 
 impl TelemetryConfig {
-    /// Starts with the defaults.
+    /// Returns a builder with all defaults.
     pub fn builder() -> TelemetryConfigBuilder {
         TelemetryConfigBuilder::default()
     }
 
-    /// Takes everything that the environment can say from there, and the defaults for the rest.
+    /// Builds a configuration from the environment variables, with defaults for the rest.
     ///
     /// # Errors
     ///
-    /// As [`TelemetryConfigBuilder::build`].
+    /// See [`TelemetryConfigBuilder::build`].
     pub fn from_env() -> Result<Self, ConfigError> {
         Self::builder().with_env().build()
     }
 
-    /// As [`from_env`](Self::from_env), but a faulty environment turns telemetry off, with a
-    /// warning: telemetry is never the reason that a program does not start.
+    /// Like [`from_env`](Self::from_env), but logs a warning and disables telemetry if the
+    /// configuration is invalid.
     #[must_use]
     pub fn from_env_or_disabled() -> Self {
         Self::builder().with_env().build_or_disabled()
     }
 
-    /// Telemetry that is off: no thread, no queue; what is tracked is counted and dropped.
+    /// Disables telemetry: a client starts no thread and has no queue; tracked events are counted and
+    /// dropped.
     #[must_use]
     pub fn disabled() -> Self {
         Self {
@@ -128,88 +117,39 @@ impl TelemetryConfig {
         }
     }
 
-    /// Whether anything is reported at all.
+    /// Returns `false` if tracked events are only counted and dropped.
     #[must_use]
     pub const fn is_enabled(&self) -> bool {
         self.server.is_some()
     }
 
-    /// The server's base URL; none if telemetry is disabled.
+    /// Base URL of the server; `None` if telemetry is disabled.
     #[must_use]
     pub fn server_url(&self) -> Option<&ServerUrl> {
         self.server.as_ref().map(|server| &server.url)
     }
 
-    /// The installation that reports; nil if telemetry is disabled and none was given.
+    /// UUID of this installation; nil if telemetry is disabled and no valid one was set.
     #[must_use]
     pub const fn instance_id(&self) -> Uuid {
         self.instance_id
     }
 
-    /// How often queued events are sent; see
-    /// [`interval_jitter`](TelemetryConfigBuilder::interval_jitter).
+    /// Interval between submissions, before [jitter](TelemetryConfigBuilder::interval_jitter).
     #[must_use]
     pub const fn submit_interval(&self) -> Duration {
         self.submit_interval
     }
 
-    /// The most events that are queued.
-    #[must_use]
-    pub const fn max_queue_size(&self) -> usize {
-        self.max_queue_size
-    }
-
-    /// The most events in one request.
-    #[must_use]
-    pub const fn batch_size(&self) -> usize {
-        self.batch_size
-    }
-
-    /// How long one request may take.
-    #[must_use]
-    pub const fn request_timeout(&self) -> Duration {
-        self.request_timeout
-    }
-
-    /// How long a prediction is fresh.
-    #[must_use]
-    pub const fn prediction_cache_ttl(&self) -> Duration {
-        self.prediction_cache_ttl
-    }
-
-    /// How long it counts as fresh that the server has no data for a query.
-    #[must_use]
-    pub const fn no_data_cache_ttl(&self) -> Duration {
-        self.no_data_cache_ttl
-    }
-
-    /// Whether batches are logged instead of sent.
+    /// Returns `true` if batches are logged instead of sent.
     #[must_use]
     pub const fn is_dry_run(&self) -> bool {
         self.dry_run
     }
 
-    /// How often and how soon failed requests are tried again.
-    #[must_use]
-    pub const fn retry_policy(&self) -> RetryPolicy {
-        self.retry_policy
-    }
-
-    /// How long `stop` and dropping a client may take.
+    /// Maximum duration of `stop` and of dropping a client.
     #[must_use]
     pub const fn shutdown_timeout(&self) -> Duration {
         self.shutdown_timeout
-    }
-
-    /// Whether a full batch is sent before the interval is over.
-    #[must_use]
-    pub const fn is_early_flush(&self) -> bool {
-        self.early_flush
-    }
-
-    /// Whether the interval is shortened at random.
-    #[must_use]
-    pub const fn has_interval_jitter(&self) -> bool {
-        self.interval_jitter
     }
 }

@@ -1,25 +1,26 @@
-//! What the application is told.
+//! Errors reported to the application.
 
 use std::{error::Error, fmt, time::Duration};
 
 use telemetry_transport::TransportError;
 
-/// Everything that is wrong with a configuration, at once: at least one fault.
+/// All issues of an invalid configuration; at least one.
 ///
-/// Displays as a line a fault, each with what was expected and where it can be set.
-/// So does its `Debug`, which is what a `main` that returns it shows.
+/// `Display` and `Debug` show one line per issue. `Debug` does so because it is the output of a `main`
+/// that returns this error.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ConfigError {
     issues: Vec<ConfigIssue>,
 }
 
-/// One thing that is wrong with a configuration.
+/// An invalid or missing parameter of a configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ConfigIssue {
-    /// The name of the parameter, as the builder has it.
+    /// Name of the parameter: the setter of the builder, or a field of the retry policy with
+    /// `retry_policy.` in front.
     pub parameter: &'static str,
-    /// What was expected and found, and the way out. Never repeats the API key.
+    /// The expected and the actual value, and where to set it. Never contains the API key.
     pub message: String,
 }
 
@@ -28,7 +29,7 @@ impl ConfigError {
         Self { issues }
     }
 
-    /// The issues, in the order of the parameters.
+    /// The issues, in the order of the builder's setters.
     #[must_use]
     pub fn issues(&self) -> &[ConfigIssue] {
         &self.issues
@@ -37,8 +38,8 @@ impl ConfigError {
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the telemetry configuration cannot be used:")?;
-        self.issues.iter().try_for_each(|fault| write!(f, "\n  {fault}"))
+        f.write_str("invalid telemetry configuration:")?;
+        self.issues.iter().try_for_each(|issue| write!(f, "\n  {issue}"))
     }
 }
 
@@ -56,12 +57,13 @@ impl fmt::Display for ConfigIssue {
     }
 }
 
-/// Not all that was tracked before a flush has been settled by its deadline, or can be;
-/// [`Stats::health`](crate::Stats::health) says how the last request went.
+/// A flush that did not complete before its deadline, or cannot complete.
+///
+/// [`Stats::health`](crate::Stats::health) shows the result of the last request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FlushError {
-    /// How many events are pending. They stay queued, and the client goes on trying.
+    /// Number of pending events. They stay queued, and the client continues to send them.
     pub pending: u64,
 }
 
@@ -74,39 +76,41 @@ impl FlushError {
 impl fmt::Display for FlushError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { pending } = self;
-        write!(f, "not flushed: {pending} events are pending and stay queued")
+        write!(f, "flush incomplete: {pending} events are pending and stay queued")
     }
 }
 
 impl Error for FlushError {}
 
-/// Predictions could not be refreshed. What was cached stays.
+/// A failed request for predictions. Cached predictions are kept.
+///
+/// [`is_transient`](Self::is_transient) tells whether a later request may succeed.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum PredictionError {
-    /// There was no answer.
+    /// The request got no response.
     Transport(TransportError),
-    /// The server refused, with this status.
+    /// The server answered with this status, which is not a success.
     Refused(u16),
-    /// The answer could not be read, or did not match the queries.
+    /// The response could not be parsed, or does not match the queries.
     Unreadable(String),
-    /// The server asked for a pause that has this long to go; it was not asked again.
+    /// No request was sent, because the server asked for a pause. The pause ends after this time.
     Paused(Duration),
-    /// This is a forked child: its connections are the parent's. Start a client of its own.
+    /// No request was sent, because this process was forked: the client's connections belong to the
+    /// parent process. Start another client in the child.
     Forked,
 }
 
 impl fmt::Display for PredictionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("no predictions: ")?;
         match self {
-            Self::Transport(error) => write!(f, "no predictions: {error}"),
-            Self::Refused(status) => write!(f, "no predictions: the server answered {status}"),
-            Self::Unreadable(reason) => write!(f, "no predictions: {reason}"),
-            Self::Paused(left) => {
-                write!(f, "no predictions: the server asked to wait {left:.0?} more")
-            }
+            Self::Transport(error) => fmt::Display::fmt(error, f),
+            Self::Refused(status) => write!(f, "the server answered {status}"),
+            Self::Unreadable(reason) => f.write_str(reason),
+            Self::Paused(left) => write!(f, "the server asked to wait {left:.0?} more"),
             Self::Forked => {
-                f.write_str("no predictions: in a forked child, start a client of its own")
+                f.write_str("the process was forked, start another client in the child")
             }
         }
     }
@@ -126,10 +130,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_main_that_returns_a_configuration_error_shows_its_lines() {
-        let issues = vec![ConfigIssue { parameter: "api_key", message: "expected another".into() }];
-        let error = ConfigError::new(issues);
-        assert_eq!(format!("{error:?}"), error.to_string());
-        assert!(error.to_string().ends_with("cannot be used:\n  api_key: expected another"));
+    fn config_error_shows_the_same_lines_in_display_and_debug() {
+        let issue =
+            |parameter| ConfigIssue { parameter, message: "required, but not set".to_owned() };
+        let error = ConfigError::new(vec![issue("api_key"), issue("instance_id")]);
+        let expected = "invalid telemetry configuration:\n  api_key: required, but not set\n  \
+                        instance_id: required, but not set";
+        assert_eq!(error.to_string(), expected);
+        assert_eq!(format!("{error:?}"), expected);
     }
 }

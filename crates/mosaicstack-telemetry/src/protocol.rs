@@ -1,8 +1,8 @@
-//! API v1 on the wire: what is sent, and what an answer means.
+//! HTTP requests and responses of API v1.
 //!
-//! Everything that no public source shows and is assumed stands here: how the key is sent, the
-//! bodies' outer forms, and the meaning of statuses that the guide does not name. One edit of this
-//! file corrects it.
+//! This module contains the assumptions about the server that no public source confirms: the header
+//! of the API key, the outer JSON of both bodies, and the meaning of statuses that the Python SDK's
+//! guide does not mention. `docs/protocol.md` lists them.
 
 mod answers;
 
@@ -19,33 +19,34 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const USER_AGENT: HeaderValue =
     HeaderValue::from_static(concat!("mosaicstack-telemetry-rust/", env!("CARGO_PKG_VERSION")));
 
-/// About what an event takes, to allocate once.
+/// Typical upper size of an event in JSON, to allocate a body once.
 const EVENT_BYTES: usize = 900;
 
-/// What an answer, or its absence, means for the batch that was sent.
+/// Result of sending a batch of events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DeliveryOutcome {
-    /// The server has taken the batch; its receipt may reject single events.
+    /// Status 2xx: the batch was accepted. The receipt in the response may reject single events.
     Accepted,
-    /// The server is busy or cannot be reached: the same batch may be accepted later, but not
-    /// before the time that the server asked for, if it did.
+    /// Status 408, 429 or 5xx, a timeout or a network error: the batch is sent again later.
     Retry {
-        /// What `Retry-After` asked for.
+        /// Pause that the server requested by `Retry-After`.
         retry_after: Option<Duration>,
     },
-    /// Something in the batch is wrong, or it is too large.
+    /// Status 400, 413 or 422: the batch has an invalid event, or is too large.
     BatchRejected,
-    /// The key, the instance or the URL is wrong: no batch will be accepted.
+    /// Any other status or transport error: the API key, the instance id, the URL or the transport is
+    /// misconfigured, and no batch will be accepted.
     Misconfigured,
 }
 
 impl DeliveryOutcome {
-    /// Reads an answer. `wall` is used if the server names a date and not its own.
+    /// Classifies the result of a request. `wall` is the current time, for a `Retry-After` date in a
+    /// response without `Date`.
     pub(crate) fn of(result: &Result<Response, TransportError>, wall: SystemTime) -> Self {
         match result {
             Ok(response) => Self::of_status(response.status(), response.headers(), wall),
-            Err(error) if may_pass(error) => Self::Retry { retry_after: None },
+            Err(error) if is_transient_error(error) => Self::Retry { retry_after: None },
             Err(_) => Self::Misconfigured,
         }
     }
@@ -53,7 +54,7 @@ impl DeliveryOutcome {
     fn of_status(status: StatusCode, headers: &HeaderMap, wall: SystemTime) -> Self {
         match status.as_u16() {
             200..=299 => Self::Accepted,
-            status if is_transient(status) => {
+            status if is_transient_status(status) => {
                 Self::Retry { retry_after: retry::retry_after(headers, wall) }
             }
             400 | 413 | 422 => Self::BatchRejected,
@@ -63,29 +64,28 @@ impl DeliveryOutcome {
 }
 
 impl PredictionError {
-    /// Whether asking again later may help: the server is busy or could not be reached. If not, the
-    /// request, the configuration or the server's answer is at fault.
+    /// Returns `true` if a later request may succeed: the server is busy or could not be reached.
+    /// Otherwise the queries, the configuration or the response are invalid.
     #[must_use]
     pub const fn is_transient(&self) -> bool {
         match self {
-            Self::Transport(error) => may_pass(error),
-            Self::Refused(status) => is_transient(*status),
+            Self::Transport(error) => is_transient_error(error),
+            Self::Refused(status) => is_transient_status(*status),
             Self::Paused(_) => true,
             Self::Unreadable(_) | Self::Forked => false,
         }
     }
 }
 
-/// Whether a status says that the server is busy, or in trouble that may pass.
-const fn is_transient(status: u16) -> bool {
+const fn is_transient_status(status: u16) -> bool {
     matches!(status, 408 | 429 | 500..=599)
 }
 
-const fn may_pass(error: &TransportError) -> bool {
+const fn is_transient_error(error: &TransportError) -> bool {
     matches!(error, TransportError::Timeout | TransportError::Network(_))
 }
 
-/// Makes requests for one server.
+/// Creates requests for one server.
 #[derive(Clone, Debug)]
 pub(crate) struct Protocol {
     events: Uri,
@@ -102,7 +102,7 @@ impl Protocol {
         }
     }
 
-    /// A request that reports `events`. The same events give the same bytes.
+    /// Creates a request that submits `events`. The same events give the same bytes.
     pub(crate) fn report(&self, events: &[Box<TaskCompletionEvent>], timeout: Duration) -> Request {
         let mut body = Vec::with_capacity(EVENT_BYTES * events.len());
         body.extend_from_slice(b"{\"events\":[");
@@ -118,9 +118,9 @@ impl Protocol {
         request
     }
 
-    /// A request for predictions. It is public, so the key stays at home.
+    /// Creates a request for predictions. The endpoint is public, so the API key is not sent.
     pub(crate) fn predict(&self, queries: &[PredictionQuery], timeout: Duration) -> Request {
-        // Text and words: writing them to memory cannot fail.
+        // Infallible: queries consist of text, and the writer is memory.
         let body = serde_json::to_vec(&PredictionRequest::new(queries.to_vec()));
         post(self.predictions.clone(), body.unwrap_or_default(), timeout)
     }
@@ -142,7 +142,8 @@ fn post(uri: Uri, body: Vec<u8>, timeout: Duration) -> Request {
     request
 }
 
-/// Reads a receipt. An empty or unreadable one rejects nothing: the status has said yes.
+/// Parses the response to an accepted batch. An empty or invalid body rejects no event, because the
+/// status already accepted the batch.
 pub(crate) fn receipt(body: &[u8]) -> BatchReceipt {
     serde_json::from_slice(body).unwrap_or_default()
 }
@@ -164,44 +165,38 @@ mod tests {
         })
     }
 
-    fn answered(status: u16, header: Option<(&'static str, &str)>) -> DeliveryOutcome {
-        let mut response = Response::default();
-        *response.status_mut() = StatusCode::from_u16(status).unwrap();
-        if let Some((name, value)) = header {
-            response.headers_mut().insert(name, value.parse().unwrap());
-        }
-        DeliveryOutcome::of(&Ok(response), SystemTime::UNIX_EPOCH)
-    }
-
     #[test]
-    fn a_report_is_the_wires() {
+    fn report_contains_all_events_and_the_api_key() {
         let events = [1, 2].map(|id| Box::new(EventBuilder::new(Uuid::from_u128(id)).build()));
         let request = protocol().report(&events, SECOND);
         assert_eq!(request.method(), Method::POST);
         assert_eq!(request.uri(), "https://example.com/base/v1/events/batch");
-        assert_eq!(request.headers()["authorization"], format!("Bearer {}", "a".repeat(64)));
-        assert!(request.headers()["authorization"].is_sensitive());
-        assert_eq!(request.headers()["content-type"], "application/json");
-        assert_eq!(request.headers()["accept"], "application/json");
-        assert_eq!(request.headers()["user-agent"], "mosaicstack-telemetry-rust/0.1.0");
         assert_eq!(Timeout::of(&request), SECOND);
+        for (name, value) in [
+            ("authorization", format!("Bearer {}", "a".repeat(64)).as_str()),
+            ("content-type", "application/json"),
+            ("accept", "application/json"),
+            ("user-agent", "mosaicstack-telemetry-rust/0.1.0"),
+        ] {
+            assert_eq!(request.headers()[name], value);
+        }
+        assert!(request.headers()["authorization"].is_sensitive());
         assert!(!format!("{request:?}").contains("aaaa"));
-        let [one, other] = events.map(|event| serde_json::to_string(&event).unwrap());
+        let [first, second] = events.map(|event| serde_json::to_string(&event).unwrap());
         let body = String::from_utf8(request.into_body()).unwrap();
-        assert_eq!(body, format!("{{\"events\":[{one},{other}]}}"));
+        assert_eq!(body, format!("{{\"events\":[{first},{second}]}}"));
         assert!(body.len() < 2 * EVENT_BYTES);
     }
 
     #[test]
-    fn asking_for_predictions_needs_no_key() {
-        let query = PredictionQuery::new(
-            TaskType::Testing,
-            "claude-haiku-4-5-20251001",
-            Provider::Anthropic,
-            Complexity::Low,
-        );
+    fn prediction_request_contains_all_queries_and_no_api_key() {
+        let model = "claude-haiku-4-5-20251001";
+        let query =
+            PredictionQuery::new(TaskType::Testing, model, Provider::Anthropic, Complexity::Low);
         let request = protocol().predict(&[query], SECOND);
+        assert_eq!(request.method(), Method::POST);
         assert_eq!(request.uri(), "https://example.com/base/v1/predictions/batch");
+        assert_eq!(Timeout::of(&request), SECOND);
         assert!(!request.headers().contains_key("authorization"));
         assert_eq!(
             String::from_utf8(request.into_body()).unwrap(),
@@ -211,56 +206,62 @@ mod tests {
     }
 
     #[test]
-    fn every_status_has_its_meaning() {
+    fn every_status_has_an_outcome() {
         for status in 100..600 {
-            let expected = match status {
-                200..=299 => DeliveryOutcome::Accepted,
-                408 | 429 | 500.. => DeliveryOutcome::Retry { retry_after: None },
-                400 | 413 | 422 => DeliveryOutcome::BatchRejected,
-                _ => DeliveryOutcome::Misconfigured,
-            };
-            assert_eq!(answered(status, None), expected, "{status}");
+            for retry_after in [None, Some(7 * SECOND)] {
+                let mut response = Response::default();
+                *response.status_mut() = StatusCode::from_u16(status).unwrap();
+                if retry_after.is_some() {
+                    let value = HeaderValue::from_static("7");
+                    response.headers_mut().insert(header::RETRY_AFTER, value);
+                }
+                let expected = match status {
+                    200..=299 => DeliveryOutcome::Accepted,
+                    408 | 429 | 500.. => DeliveryOutcome::Retry { retry_after },
+                    400 | 413 | 422 => DeliveryOutcome::BatchRejected,
+                    _ => DeliveryOutcome::Misconfigured,
+                };
+                let outcome = DeliveryOutcome::of(&Ok(response), SystemTime::UNIX_EPOCH);
+                assert_eq!(outcome, expected, "{status}");
+            }
         }
-        for status in [408, 429, 500, 503] {
-            let verdict = answered(status, Some(("retry-after", "7")));
-            assert_eq!(verdict, DeliveryOutcome::Retry { retry_after: Some(7 * SECOND) });
-        }
-        assert_eq!(answered(403, Some(("retry-after", "7"))), DeliveryOutcome::Misconfigured);
     }
 
     #[test]
-    fn the_absence_of_an_answer_has_its_meaning() {
-        let of = |error| DeliveryOutcome::of(&Err(error), SystemTime::UNIX_EPOCH);
-        assert_eq!(of(TransportError::Timeout), DeliveryOutcome::Retry { retry_after: None });
-        assert_eq!(
-            of(TransportError::network("reset")),
-            DeliveryOutcome::Retry { retry_after: None }
-        );
-        assert_eq!(of(TransportError::other("certificate")), DeliveryOutcome::Misconfigured);
+    fn every_transport_error_has_an_outcome() {
+        let retry = DeliveryOutcome::Retry { retry_after: None };
+        for (error, expected) in [
+            (TransportError::Timeout, retry),
+            (TransportError::network("reset"), retry),
+            (TransportError::other("certificate"), DeliveryOutcome::Misconfigured),
+        ] {
+            assert_eq!(DeliveryOutcome::of(&Err(error), SystemTime::UNIX_EPOCH), expected);
+        }
     }
 
     #[test]
-    fn of_predictions_the_same_may_pass() {
-        for (error, passes) in [
+    fn prediction_errors_are_transient_as_delivery_errors_are() {
+        for (error, is_transient) in [
             (PredictionError::Transport(TransportError::Timeout), true),
             (PredictionError::Transport(TransportError::network("reset")), true),
             (PredictionError::Transport(TransportError::other("certificate")), false),
             (PredictionError::Refused(408), true),
             (PredictionError::Refused(429), true),
-            (PredictionError::Refused(503), true),
+            (PredictionError::Refused(500), true),
+            (PredictionError::Refused(599), true),
             (PredictionError::Refused(404), false),
             (PredictionError::Paused(SECOND), true),
             (PredictionError::Unreadable("<html>".into()), false),
             (PredictionError::Forked, false),
         ] {
-            assert_eq!(error.is_transient(), passes, "{error}");
+            assert_eq!(error.is_transient(), is_transient, "{error}");
         }
     }
 
     #[test]
-    fn receipts_are_read_leniently() {
-        for unreadable in ["", "ok", "[]", "{\"accepted\":\"many\"}", "{\"results\":7}"] {
-            assert_eq!(receipt(unreadable.as_bytes()), BatchReceipt::default(), "{unreadable}");
+    fn invalid_receipt_rejects_no_event() {
+        for invalid in ["", "ok", "[]", "{\"accepted\":\"many\"}", "{\"results\":7}"] {
+            assert_eq!(receipt(invalid.as_bytes()), BatchReceipt::default(), "{invalid}");
         }
         assert_eq!(receipt(b"{\"rejected\":2,\"more\":{}}").rejected, 2);
         let receipt = receipt(b"{\"results\":[{\"status\":\"rejected\",\"error\":\"no\"},{}]}");

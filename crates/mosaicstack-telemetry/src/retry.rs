@@ -1,11 +1,15 @@
-//! When to try again.
+//! Delays between attempts and between flush cycles.
 
 use std::time::{Duration, SystemTime};
 
 use backoff::{ExponentialBackoff, backoff::Backoff};
 use http::{HeaderMap, header};
 
-/// How often and how soon a failed request is tried again.
+/// Number of retries of a failed request, and the delays between them.
+///
+/// After a transient failure, the delay starts at `initial_backoff` and doubles with each retry up to
+/// `max_backoff`; each delay is then multiplied by a random factor from 0.5 to 1.5. A pause requested
+/// by `Retry-After` replaces the delay.
 ///
 /// ```
 /// use std::time::Duration;
@@ -15,15 +19,15 @@ use http::{HeaderMap, header};
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RetryPolicy {
-    /// How often, in one submission cycle; 3 by default. Then the events wait for the next cycle.
+    /// Maximum number of retries in one flush cycle, 0 to 100; 3 by default. Events that are still not
+    /// accepted wait for the next cycle.
     pub max_retries: u32,
-    /// The first delay; 500 ms by default. It doubles each time, and each is spread by half of it
-    /// in either direction.
+    /// First delay before its random factor, at most 365 days; 500 ms by default.
     pub initial_backoff: Duration,
-    /// The longest delay before it is spread; 30 s by default.
+    /// Longest delay before its random factor, at most 365 days; 30 s by default.
     pub max_backoff: Duration,
-    /// The longest wait that a `Retry-After` can ask for; 1 hour by default. After it, a random
-    /// part of a tenth of it passes, or of the back-off if that is longer.
+    /// Longest pause accepted from `Retry-After`, at most 365 days; 1 hour by default. A random part of
+    /// a tenth of the pause is added to it, or of the backoff delay if that is longer.
     pub max_retry_after: Duration,
 }
 
@@ -38,7 +42,7 @@ impl Default for RetryPolicy {
     }
 }
 
-/// The delays of successive attempts.
+/// Random delays of successive attempts and cycles, reproducible from a seed.
 #[derive(Debug)]
 pub(crate) struct Delays {
     policy: RetryPolicy,
@@ -52,7 +56,7 @@ impl Delays {
         let exponential = ExponentialBackoff {
             current_interval: policy.initial_backoff,
             initial_interval: policy.initial_backoff,
-            // Its own cannot be seeded.
+            // The jitter of `backoff` cannot be seeded, so it is added here.
             randomization_factor: 0.0,
             multiplier: 2.0,
             max_interval: policy.max_backoff,
@@ -62,9 +66,8 @@ impl Delays {
         Self { policy, exponential, retries: 0, random: SplitMix64(seed) }
     }
 
-    /// The delay before the next attempt, or none when there have been enough.
-    ///
-    /// A server's `Retry-After` comes first; see [`after`](Self::after).
+    /// Delay before the next attempt; `None` if no retry is left. `retry_after` replaces the backoff
+    /// delay, limited and spread as in [`after`](Self::after).
     pub(crate) fn next(&mut self, retry_after: Option<Duration>) -> Option<Duration> {
         if self.retries >= self.policy.max_retries {
             return None;
@@ -73,41 +76,42 @@ impl Delays {
         let delay = self.exponential.next_backoff().unwrap_or(self.policy.max_backoff);
         let delay = delay.min(self.policy.max_backoff);
         Some(match retry_after {
-            Some(wait) => self.spread_after(wait, delay),
+            Some(pause) => self.spread_after(pause, delay),
             None => delay / 2 + self.part_of(delay),
         })
     }
 
-    /// What `Retry-After` asks for when there is no retry left.
+    /// Pause requested by `Retry-After` if no retry is left: limited to the policy's maximum, plus a
+    /// random part.
     pub(crate) fn after(&mut self, retry_after: Duration) -> Duration {
         self.spread_after(retry_after, self.initial())
     }
 
-    /// The wait until the next cycle: up to a tenth shorter than the interval, so that clients
-    /// which are in step fall out of it.
+    /// Time until the next cycle: `interval`, less up to a tenth of it, so that clients in lockstep
+    /// diverge.
     pub(crate) fn cycle(&mut self, interval: Duration) -> Duration {
         interval - self.part_of(interval / 10)
     }
 
-    /// The wait until the first one: any part of the interval, so that clients which start together
-    /// do not send together.
+    /// Time until the first cycle: a random part of `interval`, so that clients that start together do
+    /// not send together.
     pub(crate) fn first_cycle(&mut self, interval: Duration) -> Duration {
         interval - self.part_of(interval)
     }
 
-    /// The wait, and then a random time, so that clients which were told the same moment do not come
-    /// back at the same moment. A date can be the same for all that have asked in an hour, and
-    /// half a second is nothing to a fleet, so it grows with the wait.
-    fn spread_after(&mut self, wait: Duration, delay: Duration) -> Duration {
-        let wait = wait.min(self.policy.max_retry_after);
-        wait.saturating_add(self.part_of(delay.max(wait / 10)))
+    /// `pause`, limited, plus a random part of a tenth of it or of `delay`.
+    fn spread_after(&mut self, pause: Duration, delay: Duration) -> Duration {
+        let pause = pause.min(self.policy.max_retry_after);
+        // A `Retry-After` date can be the same for all clients of an hour. The random part must grow
+        // with the pause: half a second does not spread a fleet.
+        pause.saturating_add(self.part_of(delay.max(pause / 10)))
     }
 
     fn part_of(&mut self, whole: Duration) -> Duration {
         whole.mul_f64(self.random.unit())
     }
 
-    /// The first delay, before it is spread.
+    /// First backoff delay, before its random factor.
     pub(crate) fn initial(&self) -> Duration {
         self.policy.initial_backoff.min(self.policy.max_backoff)
     }
@@ -118,8 +122,8 @@ impl Delays {
     }
 }
 
-/// What `Retry-After` asks for: seconds, or the time from the answer's own `Date` (else from
-/// `wall`) to the date that it names. What cannot be read asks for nothing.
+/// Parses `Retry-After`: a number of seconds, or a date. A date is relative to the response's `Date`
+/// header, or to `wall` without a valid one. Returns `None` for a missing or invalid header.
 pub(crate) fn retry_after(headers: &HeaderMap, wall: SystemTime) -> Option<Duration> {
     let value = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
     if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -133,19 +137,19 @@ pub(crate) fn retry_after(headers: &HeaderMap, wall: SystemTime) -> Option<Durat
     Some(date.duration_since(answered).unwrap_or_default())
 }
 
-/// Sebastiano Vigna's SplitMix64: enough to spread clients, and reproducible from its seed.
+/// Sebastiano Vigna's SplitMix64 generator: not cryptographic, reproducible from its seed.
 #[derive(Debug)]
 struct SplitMix64(u64);
 
 impl SplitMix64 {
-    /// A number from 0.0 to below 1.0.
+    /// Next number, from 0.0 to below 1.0.
     fn unit(&mut self) -> f64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
         mixed ^= mixed >> 31;
-        #[expect(clippy::cast_precision_loss, reason = "53 bits are what a float has")]
+        #[expect(clippy::cast_precision_loss, reason = "an `f64` holds 53 bits exactly")]
         let unit = (mixed >> 11) as f64 / (1_u64 << 53) as f64;
         unit
     }
@@ -159,17 +163,12 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    fn asked(retry_after_value: &str, date: Option<&str>) -> Option<Duration> {
-        let mut headers = HeaderMap::new();
-        headers.insert(header::RETRY_AFTER, retry_after_value.parse().unwrap());
-        if let Some(date) = date {
-            headers.insert(header::DATE, date.parse().unwrap());
-        }
-        retry_after(&headers, SystemTime::UNIX_EPOCH + 784_111_717 * SECOND)
+    fn delays(seed: u64) -> Delays {
+        Delays::new(RetryPolicy::default(), seed)
     }
 
     #[test]
-    fn delays_double_within_their_spread_and_end() {
+    fn backoff_doubles_up_to_its_maximum_and_resets() {
         let policy = RetryPolicy { max_retries: 9, ..RetryPolicy::default() };
         for seed in 0..200 {
             let mut delays = Delays::new(policy, seed);
@@ -184,24 +183,26 @@ mod tests {
     }
 
     #[test]
-    fn the_first_delay_is_bounded_too() {
+    fn first_delay_is_limited_by_max_backoff() {
         let max_backoff = Duration::from_millis(100);
         let policy = RetryPolicy { max_backoff, ..RetryPolicy::default() };
-        assert!(Delays::new(policy, 7).next(None).unwrap() < Duration::from_millis(150));
+        let mut delays = Delays::new(policy, 7);
+        assert_eq!(delays.initial(), max_backoff);
+        assert!(delays.next(None).unwrap() < max_backoff * 3 / 2);
     }
 
     #[test]
-    fn delays_follow_from_the_seed_and_differ_between_seeds() {
-        let first = |seed| Delays::new(RetryPolicy::default(), seed).next(None).unwrap();
+    fn delays_are_determined_by_the_seed() {
+        let first = |seed| delays(seed).next(None).unwrap();
         assert_eq!(first(7), first(7));
         let distinct: std::collections::HashSet<Duration> = (0..1000).map(first).collect();
         assert!(distinct.len() > 990);
     }
 
     #[test]
-    fn retry_after_is_kept_clamped_and_spread() {
+    fn retry_after_is_limited_and_spread() {
         for seed in 0..200 {
-            let mut delays = Delays::new(RetryPolicy::default(), seed);
+            let mut delays = delays(seed);
             let delay = delays.next(Some(3 * SECOND)).unwrap();
             assert!((3 * SECOND..3 * SECOND + SECOND / 2).contains(&delay), "{delay:?}");
             let delay = delays.next(Some(Duration::MAX)).unwrap();
@@ -212,60 +213,72 @@ mod tests {
     }
 
     #[test]
-    fn clients_that_were_told_the_same_moment_come_back_within_a_tenth_of_the_wait() {
-        let tell: [fn(&mut Delays) -> Option<Duration>; 2] =
-            [|delays| delays.next(Some(600 * SECOND)), |delays| Some(delays.after(600 * SECOND))];
-        for tell in tell {
-            let mut back = [0; 60];
+    fn delays_are_spread_evenly() {
+        const MINUTE: Duration = Duration::from_secs(60);
+        type Delay = fn(&mut Delays) -> Duration;
+        for (name, delay, min) in [
+            ("next", (|delays| delays.next(Some(10 * MINUTE)).unwrap()) as Delay, 600),
+            ("after", |delays| delays.after(10 * MINUTE), 600),
+            ("first cycle", |delays| delays.first_cycle(MINUTE) - Duration::from_nanos(1), 0),
+        ] {
+            let mut counts = [0; 60];
             for seed in 0..6000 {
-                let delay = tell(&mut Delays::new(RetryPolicy::default(), seed)).unwrap();
-                back[usize::try_from(delay.as_secs()).unwrap() - 600] += 1;
+                let second = delay(&mut delays(seed)).as_secs() - min;
+                counts[usize::try_from(second).unwrap()] += 1;
             }
-            assert!(back.iter().all(|count| (50..150).contains(count)), "{back:?}");
+            assert!(counts.iter().all(|count| (50..150).contains(count)), "{name}: {counts:?}");
         }
     }
 
     #[test]
-    fn cycles_are_spread_over_the_interval_and_never_longer() {
-        let mut first = [0; 60];
+    fn cycles_are_at_most_one_tenth_shorter_than_the_interval() {
         for seed in 0..6000 {
-            let mut delays = Delays::new(RetryPolicy::default(), seed);
+            let mut delays = delays(seed);
             let delay = delays.first_cycle(60 * SECOND);
             assert!(delay > Duration::ZERO && delay <= 60 * SECOND, "{delay:?}");
-            first[usize::try_from(delay.as_secs()).unwrap() % 60] += 1;
             let delay = delays.cycle(60 * SECOND);
             assert!(delay > 54 * SECOND && delay <= 60 * SECOND, "{delay:?}");
         }
-        assert!(first.iter().all(|count| (50..150).contains(count)), "{first:?}");
     }
 
     #[test]
-    fn retry_after_has_two_forms() {
-        assert_eq!(asked("3", None), Some(3 * SECOND));
-        assert_eq!(asked("0", None), Some(Duration::ZERO));
-        assert_eq!(asked("99999999999999999999999", None), Some(Duration::from_secs(u64::MAX)));
-        // 784_111_777 seconds after the epoch.
-        let date = "Sun, 06 Nov 1994 08:49:37 GMT";
-        assert_eq!(asked(date, None), Some(60 * SECOND));
-        assert_eq!(asked(date, Some("Sun, 06 Nov 1994 08:49:30 GMT")), Some(7 * SECOND));
-        assert_eq!(asked(date, Some("Sun, 06 Nov 1994 09:00:00 GMT")), Some(Duration::ZERO));
-        assert_eq!(asked(date, Some("never")), Some(60 * SECOND));
-        for unreadable in ["", "-1", "3.5", "soon", "Sun, 06 Foo 1994 08:49:37 GMT"] {
-            assert_eq!(asked(unreadable, None), None, "{unreadable}");
+    fn retry_after_is_parsed_as_seconds_or_date() {
+        // 60 seconds after `wall`.
+        const DATE: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
+        let wall = SystemTime::UNIX_EPOCH + 784_111_717 * SECOND;
+        for (value, date, expected) in [
+            ("3", None, Some(3)),
+            (" 3 ", None, Some(3)),
+            ("0", None, Some(0)),
+            ("99999999999999999999999", None, Some(u64::MAX)),
+            (DATE, None, Some(60)),
+            (DATE, Some("Sun, 06 Nov 1994 08:49:30 GMT"), Some(7)),
+            (DATE, Some("Sun, 06 Nov 1994 09:00:00 GMT"), Some(0)),
+            (DATE, Some("never"), Some(60)),
+            ("", None, None),
+            ("-1", None, None),
+            ("3.5", None, None),
+            ("soon", None, None),
+            ("Sun, 06 Foo 1994 08:49:37 GMT", None, None),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::RETRY_AFTER, value.parse().unwrap());
+            headers.extend(date.map(|date| (header::DATE, date.parse().unwrap())));
+            let expected = expected.map(Duration::from_secs);
+            assert_eq!(retry_after(&headers, wall), expected, "{value} {date:?}");
         }
-        assert_eq!(retry_after(&HeaderMap::new(), SystemTime::UNIX_EPOCH), None);
+        assert_eq!(retry_after(&HeaderMap::new(), wall), None);
     }
 
     proptest! {
         #[test]
-        fn any_header_value_is_survived(value: Vec<u8>, seed: u64) {
+        fn any_retry_after_gives_a_limited_delay(value: Vec<u8>, seed: u64) {
             let mut headers = HeaderMap::new();
             if let Ok(value) = http::HeaderValue::from_bytes(&value) {
                 headers.insert(header::RETRY_AFTER, value);
             }
             let wait = retry_after(&headers, SystemTime::UNIX_EPOCH);
-            let delay = Delays::new(RetryPolicy::default(), seed).next(wait).unwrap();
-            prop_assert!(delay <= Duration::from_secs(3960));
+            prop_assert!(delays(seed).next(wait).unwrap() <= Duration::from_secs(3960));
         }
     }
 }

@@ -1,79 +1,80 @@
-//! The books: what became of every event.
+//! Event counters, and their public snapshot [`Stats`].
 
 use std::fmt;
 
 use crate::sync::{AtomicU8, AtomicU64, Ordering};
 
-/// What became of every event that was tracked, so far.
+/// Snapshot of a client's counters.
 ///
-/// `tracked = delivered + rejected + evicted + dropped + pending`, exactly, whenever no call is
-/// under way; reading does not wait for one, so a reading in the middle of a call may be a few
-/// events off.
+/// Every event is accounted for: `tracked = delivered + rejected + evicted + dropped + pending`. The
+/// equation holds whenever no call is in progress. Reading takes no lock, so a snapshot taken during
+/// a call may be off by a few events.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
-    /// Events handed to `track`.
+    /// Events passed to `track`.
     pub tracked: u64,
-    /// Events that the server accepted.
+    /// Events accepted by the server.
     pub delivered: u64,
-    /// Events that the server refused, one by one; they are not sent again.
+    /// Events rejected by the server for their content. They are not sent again.
     pub rejected: u64,
-    /// Events that had to make room for newer ones.
+    /// Events removed from a full queue to make room for newer ones.
     pub evicted: u64,
-    /// Events that were not queued.
+    /// Events that were not queued, by reason.
     pub dropped: Dropped,
-    /// Events in the queue or under way. After `stop`: those that were not delivered in time.
+    /// Events queued or in flight. After `stop`: events that were not delivered in time.
     pub pending: u64,
-    /// Requests that were sent to deliver events, whatever came of them.
+    /// Requests sent to deliver events, with any result.
     pub requests: u64,
-    /// Those of them that failed in a way that may pass, and those whose batch was halved.
+    /// Requests whose events were sent again: after a transient failure, or in halves after the server
+    /// rejected the batch.
     pub retried: u64,
-    /// Panics that were caught in the transport, in the hook for notices, or elsewhere on the worker.
+    /// Panics caught in the transport, in the notification callback, or elsewhere on the worker.
     pub panics: u64,
-    /// How the last request went.
+    /// Result of the last request.
     pub health: Health,
 }
 
-/// Why events were not queued.
+/// Numbers of events that were not queued, by reason.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Dropped {
-    /// Telemetry is disabled.
+    /// Tracked while telemetry is disabled.
     pub disabled: u64,
-    /// A dry run: they were logged instead of sent.
+    /// Logged instead of sent, in a dry run.
     pub dry_run: u64,
-    /// They were tracked after `stop`.
+    /// Tracked after `stop`.
     pub closed: u64,
 }
 
 impl Dropped {
-    /// The sum of all reasons.
+    /// Sum over all reasons.
     #[must_use]
     pub const fn total(&self) -> u64 {
         self.disabled + self.dry_run + self.closed
     }
 }
 
-/// How the last request went.
+/// Result of the last request that delivered events.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Health {
-    /// The server took it, or refused it for its content; or there was none yet.
+    /// The server accepted the batch or rejected its content, or nothing was sent yet.
     #[default]
     Good,
-    /// It failed, and is tried again: the server is busy or cannot be reached.
+    /// The request failed and is retried: the server is busy or cannot be reached.
     Retrying,
-    /// The server refused the configuration: the key, the instance or the URL is wrong. Events are
-    /// kept, and it is asked again each interval.
+    /// The API key, the instance id, the URL or the transport is misconfigured. Events stay queued and
+    /// are sent again at each interval.
     Misconfigured,
 }
 
 impl Stats {
-    /// Whether the sum is right. Always true while no call is under way.
+    /// Returns `true` if the equation holds, which it always does while no call is in progress.
     #[must_use]
     pub const fn is_balanced(&self) -> bool {
-        let gone = self.delivered + self.rejected + self.evicted + self.dropped.total();
-        self.tracked == gone + self.pending
+        let settled = self.delivered + self.rejected + self.evicted + self.dropped.total();
+        self.tracked == settled + self.pending
     }
 }
 
@@ -92,7 +93,7 @@ impl fmt::Display for Stats {
     }
 }
 
-/// Each number, counted where it happens.
+/// The counters behind [`Stats`], each incremented where its events are handled.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     pub(crate) tracked: Counter,
@@ -113,11 +114,12 @@ pub(crate) struct Counter(AtomicU64);
 
 impl Counter {
     pub(crate) fn add(&self, count: usize) {
-        // Release: whoever sees the count sees what was counted. Acquire: for `latest`.
+        // Release: a thread that reads the count also sees the counted change. Acquire: see `latest`.
         self.0.fetch_add(count as u64, Ordering::AcqRel);
     }
 
-    /// The value, and whoever counts on from there sees what was written before this call.
+    /// Returns the value. A thread that increments the counter afterwards sees all writes made before
+    /// this call.
     pub(crate) fn latest(&self) -> u64 {
         self.0.fetch_add(0, Ordering::AcqRel)
     }
@@ -156,6 +158,39 @@ impl Counters {
             retried: self.retried.value(),
             panics: self.panics.value(),
             health: self.health(),
+        }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stats_are_balanced_if_every_event_is_counted_once() {
+        let dropped = Dropped { disabled: 10, dry_run: 20, closed: 40 };
+        let stats = Stats {
+            tracked: 0,
+            delivered: 1,
+            rejected: 2,
+            evicted: 4,
+            dropped,
+            pending: 100,
+            ..Stats::default()
+        };
+        for (tracked, is_balanced) in [(176, false), (177, true), (178, false)] {
+            assert_eq!(Stats { tracked, ..stats }.is_balanced(), is_balanced, "{tracked}");
+        }
+        let expected = "tracked 0, delivered 1, rejected 2, evicted 4, dropped 70, pending 100";
+        assert_eq!(stats.to_string(), expected);
+    }
+
+    #[test]
+    fn counters_return_the_last_health() {
+        let counters = Counters::default();
+        for health in [Health::Misconfigured, Health::Retrying, Health::Good] {
+            counters.set_health(health);
+            assert_eq!(counters.stats(7).health, health);
         }
     }
 }

@@ -81,7 +81,7 @@ fn plain_http_is_for_loopback_alone() {
         assert_eq!(allowed.is_ok(), taken, "{url}");
         if taken {
             let said = refused.to_string();
-            assert!(said.contains("would travel in the open"), "{url}: {said}");
+            assert!(said.contains("would be sent unencrypted"), "{url}: {said}");
             assert!(said.contains("allow_plain_http"), "{url}: {said}");
         }
     }

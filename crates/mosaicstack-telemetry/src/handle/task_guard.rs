@@ -1,4 +1,4 @@
-//! A task that reports itself when it ends, however it ends.
+//! A guard that measures a task and reports it when it ends.
 
 use std::{
     mem,
@@ -10,19 +10,18 @@ use uuid::Uuid;
 
 use super::TelemetryHandle;
 
-/// Times a task and reports it: when it is finished, or else when it is dropped, by a panic, an early
-/// return or a cancelled future.
+/// Measures the duration of a task and reports the task once: by [`finish`](Self::finish), or else when
+/// dropped by a panic, an early return or a cancelled future.
 ///
-/// Made by [`TelemetryHandle::begin`]. Finish or drop it before the client is stopped: after that,
-/// what it reports is counted as dropped, like all that is tracked then. In a build with
-/// `panic = "abort"`, a panic drops nothing, so nothing is reported.
+/// Created by [`TelemetryHandle::begin`]. Finish or drop it before the client is stopped: events
+/// tracked later are dropped, and counted as such. With `panic = "abort"`, a panic reports nothing.
 ///
 /// ```
-/// use mosaicstack_telemetry::*;
+/// use mosaicstack_telemetry::{Outcome, TaskType, TelemetryHandle, Tokens};
 ///
 /// fn attempt(handle: &TelemetryHandle) -> Result<(), std::fmt::Error> {
 ///     let mut task = handle.begin(handle.event().task_type(TaskType::Debugging));
-///     let answer = ask_the_model()?; // reported as a failure, if this returns
+///     let answer = ask_the_model()?; // an early return here reports a failure
 ///     task.record(|event| {
 ///         event.tokens(Tokens { actual_out: answer.len() as u64, ..Tokens::default() })
 ///     });
@@ -31,6 +30,9 @@ use super::TelemetryHandle;
 /// }
 /// # fn ask_the_model() -> Result<String, std::fmt::Error> { Ok("42".to_owned()) }
 ///
+/// # use mosaicstack_telemetry::{
+/// #     Request, Response, TelemetryClient, TelemetryConfig, TransportError,
+/// # };
 /// # let handle = TelemetryClient::with_transport(
 /// #     TelemetryConfig::disabled(),
 /// #     |_: Request| -> Result<Response, TransportError> { Ok(Response::default()) },
@@ -40,11 +42,11 @@ use super::TelemetryHandle;
 /// # Ok::<(), std::fmt::Error>(())
 /// ```
 #[derive(Debug)]
-#[must_use = "dropped, it reports the task as unfinished"]
+#[must_use = "dropping the guard reports the task as unfinished"]
 pub struct TaskGuard {
     handle: TelemetryHandle,
     began: Instant,
-    /// None once it is reported.
+    /// `None` once the event is reported or discarded.
     event: Option<EventBuilder>,
     unfinished: Outcome,
 }
@@ -55,34 +57,33 @@ impl TaskGuard {
         Self { handle, began, event: Some(event), unfinished: Outcome::Failure }
     }
 
-    /// Chooses the outcome to report if the task is never finished; [`Outcome::Failure`] by default.
+    /// Sets the outcome to report if the guard is dropped unfinished; [`Outcome::Failure`] by default.
     pub fn unfinished_as(mut self, outcome: impl Into<Outcome>) -> Self {
         self.unfinished = outcome.into();
         self
     }
 
-    /// Adds to the event what has become known meanwhile. Should the closure panic, what it would have
-    /// added is missing.
+    /// Updates the event. If `add` panics, the event keeps its previous state.
     pub fn record(&mut self, add: impl FnOnce(EventBuilder) -> EventBuilder) {
         if let Some(event) = &mut self.event {
             *event = add(event.clone());
         }
     }
 
-    /// How long the task has been going on.
+    /// Time since the task began.
     #[must_use]
     pub fn elapsed(&self) -> Duration {
         self.elapsed_at((self.handle.clock)())
     }
 
-    /// Reports the task with this outcome and the time since it began; returns the event's id.
+    /// Reports the task with `outcome` and the time since it began, and returns the event's id.
     ///
-    /// Replaces the outcome and the duration that the event may have been given.
+    /// Replaces an outcome and a duration set on the event before.
     pub fn finish(mut self, outcome: impl Into<Outcome>) -> Uuid {
         self.report((self.handle.clock)(), outcome.into()).unwrap_or_default()
     }
 
-    /// Reports nothing.
+    /// Drops the guard without reporting the task.
     pub fn discard(mut self) {
         self.event = None;
     }
@@ -110,6 +111,8 @@ impl Drop for TaskGuard {
 mod tests {
     use std::{panic, time::SystemTime};
 
+    use telemetry_model::TaskCompletionEvent;
+
     use super::*;
     use crate::{
         TelemetryConfig, clock,
@@ -126,63 +129,58 @@ mod tests {
         (handle, submitter)
     }
 
-    /// What was reported: outcome, duration and model of each event.
-    fn reported(submitter: &mut Submitter) -> Vec<(Outcome, u64, String)> {
+    fn reported(submitter: &mut Submitter) -> Vec<TaskCompletionEvent> {
         submitter.flush(clock::now());
         let Action::Send(_, delivery) = submitter.poll(clock::now()) else { return Vec::new() };
-        let event = delivery.events();
-        event.map(|it| (it.outcome.clone(), it.task_duration_ms, it.model.clone())).collect()
+        delivery.events().cloned().collect()
     }
 
     #[test]
-    fn a_finished_task_is_reported_once_with_its_time() {
+    fn finished_task_is_reported_once_with_its_duration() {
         let (handle, mut submitter) = recorder();
         let event = handle.event().duration_ms(7).outcome(Outcome::Timeout);
         let mut task = handle.begin(event);
-        let now = task.began;
+        let end = task.began + Duration::from_millis(1_500);
         task.record(|event| event.model("m"));
-        let id = task.report(now + Duration::from_millis(1_500), Outcome::Success);
+        assert_eq!(task.elapsed_at(end), Duration::from_millis(1_500));
+        let id = task.report(end, Outcome::Success);
         drop(task);
-        assert!(id.is_some_and(|id| !id.is_nil()));
-        assert_eq!(reported(&mut submitter), [(Outcome::Success, 1_500, "m".to_owned())]);
+        let events = reported(&mut submitter);
+        let [event] = events.as_slice() else { panic!("{events:?}") };
+        assert_eq!((Some(event.event_id), event.task_duration_ms), (id, 1_500));
+        assert_eq!((&event.outcome, event.model.as_str()), (&Outcome::Success, "m"));
     }
 
     #[test]
-    fn finish_returns_the_id_that_is_reported() {
+    fn finish_returns_the_reported_id() {
         let (handle, mut submitter) = recorder();
         let id = handle.begin(handle.event()).finish(Outcome::Partial);
-        submitter.flush(clock::now());
-        let Action::Send(_, delivery) = submitter.poll(clock::now()) else { panic!("nothing") };
-        assert!(delivery.events().map(|event| event.event_id).eq([id]));
+        let events = reported(&mut submitter);
+        let [event] = events.as_slice() else { panic!("{events:?}") };
+        assert_eq!((event.event_id, &event.outcome), (id, &Outcome::Partial));
     }
 
     #[test]
-    fn an_unfinished_task_is_reported_as_was_chosen() {
+    fn dropped_task_is_reported_with_the_unfinished_outcome() {
         let (handle, mut submitter) = recorder();
         drop(handle.begin(handle.event().outcome(Outcome::Success)));
         drop(handle.begin(handle.event()).unfinished_as(Outcome::Timeout));
-        let outcomes: Vec<_> = reported(&mut submitter).into_iter().map(|it| it.0).collect();
+        handle.begin(handle.event()).discard();
+        let outcomes: Vec<_> = reported(&mut submitter).into_iter().map(|it| it.outcome).collect();
         assert_eq!(outcomes, [Outcome::Failure, Outcome::Timeout]);
     }
 
     #[test]
-    fn a_panic_reports_what_was_known() {
+    fn panic_reports_the_event_recorded_before() {
         let (handle, mut submitter) = recorder();
         let result = panic::catch_unwind(panic::AssertUnwindSafe(|| {
-            let mut task = handle.begin(handle.event().model("early"));
-            task.record(|event| event.model("late"));
-            task.record(|_| panic::resume_unwind(Box::new("in the middle")));
+            let mut task = handle.begin(handle.event().model("first"));
+            task.record(|event| event.model("second"));
+            task.record(|_| panic::resume_unwind(Box::new("while recording")));
         }));
         assert!(result.is_err());
-        let known = reported(&mut submitter);
-        assert_eq!(known.len(), 1);
-        assert_eq!((&known[0].0, known[0].2.as_str()), (&Outcome::Failure, "late"));
-    }
-
-    #[test]
-    fn a_discarded_task_is_not_reported() {
-        let (handle, mut submitter) = recorder();
-        handle.begin(handle.event()).discard();
-        assert_eq!(reported(&mut submitter), []);
+        let events = reported(&mut submitter);
+        let [event] = events.as_slice() else { panic!("{events:?}") };
+        assert_eq!((&event.outcome, event.model.as_str()), (&Outcome::Failure, "second"));
     }
 }

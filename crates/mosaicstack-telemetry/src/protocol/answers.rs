@@ -1,4 +1,4 @@
-//! Reads predictions in little more memory than their text takes, whatever stands in it.
+//! Parsing of prediction responses, in memory proportional to the body whatever it contains.
 
 use std::fmt;
 
@@ -9,15 +9,18 @@ use serde::{
 use serde_json::value::RawValue;
 use telemetry_model::{PredictionRequest, PredictionResponse};
 
-/// The most bytes of one prediction; the server's take less than one thousand. Answers are kept for
-/// hours, and one million bytes of percentiles would take ten.
+/// Maximum size of one prediction in JSON; the server's have less than 1 kB. Predictions are cached for
+/// hours, and a body of 1 MB can take 10 MB once parsed.
 const MAX_PREDICTION_BYTES: usize = 8 * 1024;
 
-/// Reads predictions, one for each of `asked` queries, in their order; an answer that cannot be
-/// read is none.
+/// Parses one prediction for each of `queries` queries, in their order; invalid ones are `None`.
+///
+/// # Errors
+///
+/// A message if the body is not a list of `queries` results. It repeats nothing from the body.
 pub(crate) fn predictions(
     body: &[u8],
-    asked: usize,
+    queries: usize,
 ) -> Result<Vec<Option<PredictionResponse>>, String> {
     #[derive(Deserialize)]
     struct Results<'a> {
@@ -31,11 +34,11 @@ pub(crate) fn predictions(
         serde_json::from_slice::<Results<'_>>(body).map(|body| body.results)
     };
     let Items { first, count } = results.map_err(|error| {
-        // Not the error itself: it can repeat what it was found in.
-        format!("the answer is not readable: line {} column {}", error.line(), error.column())
+        // Without the error's own text, which can quote the body.
+        format!("invalid response at line {} column {}", error.line(), error.column())
     })?;
-    if count != asked {
-        return Err(format!("{asked} queries were asked and {count} answered"));
+    if count != queries {
+        return Err(format!("expected {queries} results, found {count}"));
     }
     Ok(first.into_iter().map(prediction).collect())
 }
@@ -45,7 +48,7 @@ fn prediction(json: &RawValue) -> Option<PredictionResponse> {
     (json.len() <= MAX_PREDICTION_BYTES).then(|| serde_json::from_str(json).ok()).flatten()
 }
 
-/// The items of an array, as many as can be asked for, and how many there are.
+/// Items of an array, up to the maximum number of queries, and the number of all items.
 struct Items<'a> {
     first: Vec<&'a RawValue>,
     count: usize,
@@ -89,42 +92,43 @@ mod tests {
     const ONE: &str = r#"{"prediction":null,"metadata":{"sample_size":0,"confidence":"none"}}"#;
 
     #[test]
-    fn predictions_come_in_three_forms_and_must_match_the_queries() {
+    fn results_are_accepted_in_three_forms() {
         for body in [
             format!("{{\"results\":[{ONE},7]}}"),
             format!("{{\"predictions\":[{ONE},7],\"more\":1}}"),
             format!(" [{ONE},7]"),
         ] {
-            let answers = predictions(body.as_bytes(), 2).unwrap();
-            assert!(answers[0].as_ref().unwrap().prediction.is_none());
-            assert!(answers[1].is_none());
+            let results = predictions(body.as_bytes(), 2).unwrap();
+            assert!(results[0].as_ref().unwrap().prediction.is_none());
+            assert!(results[1].is_none());
             let error = predictions(body.as_bytes(), 3).unwrap_err();
-            assert_eq!(error, "3 queries were asked and 2 answered");
+            assert_eq!(error, "expected 3 results, found 2");
         }
-        for unreadable in ["", "{}", "secret", "\"secret\"", "{\"results\":{}}", "[1,"] {
-            let error = predictions(unreadable.as_bytes(), 0).unwrap_err();
-            assert!(error.starts_with("the answer is not readable: line "), "{error}");
+        for invalid in ["", "{}", "secret", "\"secret\"", "{\"results\":{}}", "[1,"] {
+            let error = predictions(invalid.as_bytes(), 0).unwrap_err();
+            assert!(error.starts_with("invalid response at line "), "{error}");
+            assert!(!error.contains("secret"), "{error}");
         }
     }
 
     #[test]
-    fn answers_without_end_are_counted_and_not_kept() {
-        let many = format!("[{}{ONE}]", "0,".repeat(100_000));
-        let error = predictions(many.as_bytes(), 2).unwrap_err();
-        assert_eq!(error, "2 queries were asked and 100001 answered");
-        let most = format!("[{}{ONE}]", format!("{ONE},").repeat(49));
-        assert!(predictions(most.as_bytes(), 50).unwrap().iter().all(Option::is_some));
+    fn excess_results_are_counted_but_not_kept() {
+        let body = format!("[{}{ONE}]", "0,".repeat(100_000));
+        let error = predictions(body.as_bytes(), 2).unwrap_err();
+        assert_eq!(error, "expected 2 results, found 100001");
+        let body = format!("[{}{ONE}]", format!("{ONE},").repeat(49));
+        assert!(predictions(body.as_bytes(), 50).unwrap().iter().all(Option::is_some));
     }
 
     #[test]
-    fn a_prediction_that_is_too_large_is_unreadable() {
-        let of = |len: usize| {
-            let one = ONE.trim_end_matches('}');
-            let fill = "x".repeat(len - one.len() - r#","fallback_level":""}}"#.len());
-            format!("[{one},\"fallback_level\":\"{fill}\"}}}}]")
+    fn oversized_prediction_is_invalid() {
+        let body = |len: usize| {
+            let start = format!("{},\"fallback_level\":\"", ONE.trim_end_matches('}'));
+            format!("[{start}{}\"}}}}]", "x".repeat(len - start.len() - "\"}}".len()))
         };
-        let read = |len| predictions(of(len).as_bytes(), 1).unwrap().remove(0);
-        assert!(read(MAX_PREDICTION_BYTES).is_some());
-        assert!(read(MAX_PREDICTION_BYTES + 1).is_none());
+        for (len, is_valid) in [(MAX_PREDICTION_BYTES, true), (MAX_PREDICTION_BYTES + 1, false)] {
+            let results = predictions(body(len).as_bytes(), 1).unwrap();
+            assert_eq!(results[0].is_some(), is_valid, "{len}");
+        }
     }
 }
