@@ -1,16 +1,15 @@
-//! A budget: the best model that predictions say is affordable does the task, or none does; then
-//! what it took is reported, beside what was expected.
+//! Selects the first model whose predicted cost fits a budget, then reports estimated and actual cost.
 //!
 //! ```text
-//! cargo run --example budget          # for 5 dollars
-//! cargo run --example budget -- 20    # enough for the better model
-//! cargo run --example budget -- 1     # too little for any
+//! cargo run --example budget          # 5 US dollars
+//! cargo run --example budget -- 20    # enough for the preferred model
+//! cargo run --example budget -- 1     # not enough for any model
 //! ```
 //!
-//! The predictions come from a collector of its own, which is told of 200 real runs first. With
-//! `MOSAIC_TELEMETRY_SERVER_URL` set, they come from the server that the environment names; if it
-//! has no data, as `cargo run -p telemetry-collector` at first, the models' list prices decide.
-#![expect(clippy::print_stdout, reason = "it says what it did")]
+//! Starts a collector in this process and reports 200 real runs to it first. If
+//! `MOSAIC_TELEMETRY_SERVER_URL` is set, uses the server from the environment instead. If the server
+//! has too little data, list prices decide.
+#![expect(clippy::print_stdout, reason = "command-line output")]
 
 use std::{env, error::Error, io, time::Duration};
 
@@ -27,7 +26,7 @@ struct Model {
     price: Price,
 }
 
-/// The models to choose from, the preferred one first, and their list prices.
+/// Models and their list prices, in order of preference.
 fn models() -> [Model; 2] {
     [
         Model {
@@ -49,62 +48,62 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (client, _collector) = start()?;
 
     let affordable = models().into_iter().find_map(|model| {
-        let (estimate, at_most) =
-            predicted(&client, &model).unwrap_or_else(|doubt| guessed(&model, &doubt));
-        (at_most <= budget).then_some((model, estimate))
+        let (estimate, max_cost) =
+            predict(&client, &model).unwrap_or_else(|reason| guess(&model, &reason));
+        (max_cost <= budget).then_some((model, estimate))
     });
     match affordable {
         Some((model, estimate)) => run(&client, &model, estimate),
-        None => println!("refused: no model does it for ${budget:.2}"),
+        None => println!("no model fits the budget of ${budget:.2}"),
     }
     println!("{}", client.stop());
     Ok(())
 }
 
-/// What the task is, as the server files it.
+/// The task, as the server groups tasks.
 fn query(model: &Model) -> PredictionQuery {
     let provider = model.provider.clone();
     PredictionQuery::new(TaskType::Implementation, model.name, provider, Complexity::Medium)
 }
 
-/// What a task like this takes with the model, and the dollars to be ready to spend; or why that
-/// cannot be told.
-fn predicted(client: &TelemetryClient, model: &Model) -> Result<(Estimate, f64), String> {
+/// Returns the median and the 90th percentile of the cost in US dollars, or the reason why there is no
+/// usable prediction.
+fn predict(client: &TelemetryClient, model: &Model) -> Result<(Estimate, f64), String> {
     let answer = client.predict(&query(model)).map_err(|error| error.to_string())?;
     let metadata = &answer.metadata;
     let data = answer.prediction.as_ref().ok_or("no data")?;
-    // Low is little data, or that of other models.
+    // Low confidence: little data, or data of other models.
     if !matches!(metadata.confidence, Confidence::Medium | Confidence::High) {
         return Err(format!("confidence {}", metadata.confidence));
     }
-    // The median is always there, other percentiles need not be.
-    let (share, micros) = match data.cost_usd_micros.percentile("p90") {
-        Some(p90) => ("nine in ten", p90),
-        None => ("half", data.cost_usd_micros.median()),
+    // Only the median is always present.
+    let (percentile, micros) = match data.cost_usd_micros.percentile("p90") {
+        Some(p90) => ("p90", p90),
+        None => ("median", data.cost_usd_micros.median()),
     };
-    let (at_most, runs) = (micros / 1e6, metadata.sample_size);
-    println!("{}: {share} of {runs} runs cost ${at_most:.2} at most", model.name);
-    Ok((data.estimate(), at_most))
+    let (max_cost, runs) = (micros / 1e6, metadata.sample_size);
+    println!("{}: {percentile} of {runs} runs is ${max_cost:.2}", model.name);
+    Ok((data.estimate(), max_cost))
 }
 
-/// The same from list prices and a guess of one's own.
-fn guessed(model: &Model, doubt: &str) -> (Estimate, f64) {
+/// Estimates the cost from list prices and a guessed number of tokens.
+fn guess(model: &Model, reason: &str) -> (Estimate, f64) {
     let (input_tokens, output_tokens) = (2_000_000, 20_000);
     let cost_usd_micros = model.price.cost(input_tokens, output_tokens);
-    let at_most = cost_usd_micros as f64 / 1e6;
-    println!("{}: {doubt}; by its list price, ${at_most:.2}", model.name);
-    (Estimate { input_tokens, output_tokens, cost_usd_micros, duration_ms: 0 }, at_most)
+    let max_cost = cost_usd_micros as f64 / 1e6;
+    println!("{}: {reason}, list price ${max_cost:.2}", model.name);
+    (Estimate { input_tokens, output_tokens, cost_usd_micros, duration_ms: 0 }, max_cost)
 }
 
-/// Does the task and reports it.
+/// Runs the task and reports it.
 fn run(client: &TelemetryClient, model: &Model, estimate: Estimate) {
     let event = client
         .event()
-        .query(&query(model)) // what is reported counts for the next prediction
+        .query(&query(model)) // the event improves the next prediction for this query
         .estimate(estimate);
     let mut task = client.begin(event);
 
-    let (actual_in, actual_out) = (1_193_569, 2_507); // stands for the agent's work
+    let (actual_in, actual_out) = (1_193_569, 2_507); // in place of a real run
     let actual = model.price.cost(actual_in, actual_out);
 
     task.record(|event| {
@@ -113,11 +112,11 @@ fn run(client: &TelemetryClient, model: &Model, estimate: Estimate) {
             .cost(Cost { actual, ..Cost::default() })
     });
     task.finish(Outcome::Success);
-    let [expected, actual] = [estimate.cost_usd_micros, actual].map(|micros| micros as f64 / 1e6);
-    println!("{} did it for ${actual:.2}, ${expected:.2} expected", model.name);
+    let [estimated, actual] = [estimate.cost_usd_micros, actual].map(|micros| micros as f64 / 1e6);
+    println!("{}: cost ${actual:.2}, estimated ${estimated:.2}", model.name);
 }
 
-/// A client of the environment's server, or of a collector in this process that knows real runs.
+/// Starts a client for the server from the environment, or for a collector with real data.
 fn start() -> Result<(TelemetryClient, Option<Collector>), Box<dyn Error>> {
     if env::var_os("MOSAIC_TELEMETRY_SERVER_URL").is_some() {
         return Ok((TelemetryClient::start(TelemetryConfig::from_env_or_disabled()), None));
@@ -133,7 +132,7 @@ fn start() -> Result<(TelemetryClient, Option<Collector>), Box<dyn Error>> {
     Ok((client, Some(collector)))
 }
 
-/// A line of `data/swe-bench-pro-runs.jsonl`, as far as it matters here.
+/// The fields of a line in `data/swe-bench-pro-runs.jsonl` that this example uses.
 #[derive(Deserialize)]
 struct PastRun {
     model: String,

@@ -1,12 +1,12 @@
-//! A command-line tool that reports its task, however the task ends, and leaves in time.
+//! A command-line tool that reports its task on success, error and panic, and exits within 2 s.
 //!
 //! ```text
-//! cargo run -p telemetry-collector     # in another terminal: prints three exports, repeat them here
+//! cargo run -p telemetry-collector     # in another terminal; run the printed exports here
 //! cargo run --example cli
 //! ```
 //!
-//! Without those exports it does its work all the same, and says that nothing is reported.
-#![expect(clippy::print_stdout, reason = "it says what it did")]
+//! Without the exports, the tool runs without telemetry and logs a warning.
+#![expect(clippy::print_stdout, reason = "command-line output")]
 
 use std::{error::Error, io, process::ExitCode, time::Duration};
 
@@ -16,19 +16,19 @@ use mosaicstack_telemetry::{
 };
 
 fn main() -> ExitCode {
-    // What the SDK has to say goes to stderr: a missing API key, say, or a server that is away.
+    // Shows the client's warnings, for example about a missing API key.
     tracing_subscriber::fmt().with_writer(io::stderr).init();
 
-    // Telemetry that is misconfigured is turned off, and is no reason not to work.
+    // An invalid configuration disables telemetry; the tool still runs.
     let config = TelemetryConfig::builder()
         .with_env()
-        .shutdown_timeout(Duration::from_secs(2)) // nobody waits longer for telemetry
+        .shutdown_timeout(Duration::from_secs(2))
         .build_or_disabled();
     let client = TelemetryClient::start(config);
 
     let result = run_coding_task(&client);
 
-    // Before `main` returns: what is queued is delivered now or never.
+    // Deliver queued events before the process exits.
     println!("{}", client.stop());
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -49,9 +49,9 @@ fn run_coding_task(client: &TelemetryClient) -> Result<(), Box<dyn Error>> {
         .complexity(Complexity::Medium)
         .language("python")
         .repo_size(RepoSizeCategory::Medium);
-    let mut task = client.begin(event); // the clock is running
+    let mut task = client.begin(event); // starts the timer
 
-    let usage = ask_the_model()?; // returning here, or a panic, reports a failure
+    let usage = ask_the_model()?; // an error or panic here reports a failure
 
     task.record(|event| {
         event
@@ -80,7 +80,7 @@ struct Usage {
     cost_usd_micros: u64,
 }
 
-/// Stands for the work; yours may fail.
+/// Placeholder for a call that may fail.
 fn ask_the_model() -> io::Result<Usage> {
     Ok(Usage { input_tokens: 4_500, output_tokens: 1_800, cost_usd_micros: 48_000 })
 }

@@ -1,11 +1,11 @@
-//! A transport of one's own: where there is no way to the server, batches become lines of a file,
-//! which something else carries there.
+//! A custom transport that appends batches to a file instead of sending them, for systems without
+//! access to the server. Another program can send the lines later.
 //!
 //! ```text
-//! cargo run --example custom_transport            # into a new file among the temporary ones
-//! cargo run --example custom_transport -- FILE    # after what is in FILE
+//! cargo run --example custom_transport            # writes a new temporary file
+//! cargo run --example custom_transport -- FILE    # appends to FILE
 //! ```
-#![expect(clippy::print_stdout, reason = "it says what it did")]
+#![expect(clippy::print_stdout, reason = "command-line output")]
 
 use std::{
     env,
@@ -23,7 +23,7 @@ use mosaicstack_telemetry::{
     TransportError,
 };
 
-/// Appends each batch of events, which is one line of JSON, to a file.
+/// Appends each batch to a file, as one line of JSON.
 struct JsonLines {
     writer: mpsc::SyncSender<Line>,
 }
@@ -34,14 +34,14 @@ struct Line {
 }
 
 impl JsonLines {
-    /// Writes from a thread: a disk may hang, and a transport must not.
+    /// Starts a thread that writes: a disk may block longer than the timeout of a request.
     fn append_to(path: &Path) -> io::Result<Self> {
         let mut file = File::options().create(true).append(true).open(path)?;
         let (writer, lines) = mpsc::sync_channel::<Line>(1);
         thread::Builder::new().name("json-lines".into()).spawn(move || {
             for Line { text, written } in lines {
                 let result = file.write_all(&text).and_then(|()| file.sync_data());
-                let _ = written.send(result); // perhaps nobody waits any more
+                let _ = written.send(result); // the request may have timed out
             }
         })?;
         Ok(Self { writer })
@@ -49,24 +49,24 @@ impl JsonLines {
 }
 
 impl Transport for JsonLines {
-    // Called from the client's thread, and from every thread that asks for a prediction.
+    // Called on the client's thread, and on every thread that requests a prediction.
     fn send(&self, request: Request) -> Result<Response, TransportError> {
         if !request.uri().path().ends_with("/v1/events/batch") {
-            // `other`: it will not go through however often it is tried.
-            return Err(TransportError::other("a file predicts nothing"));
+            // `other`: permanent, not retried.
+            return Err(TransportError::other("predictions are not supported"));
         }
         let timeout = Timeout::of(&request);
-        // The body alone: the headers have the API key, which belongs into no file, log or error.
+        // Only the body: the headers contain the API key.
         let mut text = request.into_body();
         text.push(b'\n');
         let (written, result) = mpsc::channel();
-        // `network`: it may pass. The events stay queued, and the client tries again by itself.
+        // `network`: transient. The events stay queued and the client retries.
         self.writer
             .try_send(Line { text, written })
             .map_err(|_| TransportError::network("the file is busy"))?;
         match result.recv_timeout(timeout) {
-            Ok(Ok(())) => Ok(Response::default()), // 200 without a body: everything was taken
-            Ok(Err(error)) => Err(TransportError::network(error)), // the disk is full, say
+            Ok(Ok(())) => Ok(Response::default()), // status 200 without a body accepts all events
+            Ok(Err(error)) => Err(TransportError::network(error)), // for example a full disk
             Err(_) => Err(TransportError::Timeout),
         }
     }
@@ -76,7 +76,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let temporary = || env::temp_dir().join(format!("telemetry-{}.jsonl", process::id()));
     let path = env::args_os().nth(1).map_or_else(temporary, PathBuf::from);
     let config = TelemetryConfig::builder()
-        .server_url("https://tel-api.mosaicstack.dev") // where the lines go in the end
+        .server_url("https://tel-api.mosaicstack.dev") // part of the request, not contacted
         .api_key("a".repeat(64))
         .instance_id("12345678-1234-1234-1234-123456789abc")
         .build()?;

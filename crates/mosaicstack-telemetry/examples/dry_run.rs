@@ -1,15 +1,15 @@
-//! A dry run: everything but the sending. What would be sent shows in the log.
+//! A dry run: batches are logged instead of sent.
 //!
 //! ```text
 //! cargo run --example dry_run
 //! ```
 //!
-//! One of the lines ends with
+//! The log contains a line that ends with
 //!
 //! ```text
 //! [DRY RUN] Would submit batch of 2 events to https://tel-api.mosaicstack.dev/v1/events/batch
 //! ```
-#![expect(clippy::print_stdout, reason = "it says what it did")]
+#![expect(clippy::print_stdout, reason = "command-line output")]
 
 use mosaicstack_telemetry::{
     Complexity, ConfigError, Harness, Outcome, PredictionQuery, Provider, TaskType,
@@ -19,7 +19,7 @@ use mosaicstack_telemetry::{
 const MODEL: &str = "claude-sonnet-4-5-20250929";
 
 fn main() -> Result<(), ConfigError> {
-    // All that the SDK says goes through `tracing`; this prints it from the level INFO on.
+    // The client logs through `tracing`; this prints level INFO and above.
     tracing_subscriber::fmt().init();
 
     let config = TelemetryConfig::builder()
@@ -42,7 +42,7 @@ fn main() -> Result<(), ConfigError> {
         client.track(event);
     }
 
-    // The server is not asked either: the answer is that there is no data.
+    // Predictions are not requested either; the response has no data.
     let query =
         PredictionQuery::new(TaskType::Debugging, MODEL, Provider::Anthropic, Complexity::Medium);
     match client.predict(&query) {

@@ -1,11 +1,11 @@
-//! A web service on axum that reports the tasks it is told of, and passes predictions on.
+//! An axum web service that reports completed tasks and serves predictions.
 //!
 //! ```text
-//! cargo run -p telemetry-collector     # in another terminal: prints three exports, repeat them here
+//! cargo run -p telemetry-collector     # in another terminal; run the printed exports here
 //! cargo run -p mosaicstack-telemetry --example service --features hyper
 //! ```
 //!
-//! It listens on port 3000, or on the one given as argument; port 0 is a free one.
+//! Listens on port 3000, or on the port given as argument; 0 selects a free port.
 //!
 //! ```text
 //! curl http://127.0.0.1:3000/tasks/complete -H 'content-type: application/json' -d '{
@@ -17,9 +17,9 @@
 //! curl 'http://127.0.0.1:3000/predictions?task_type=implementation&model=claude-sonnet-4-5-20250929&provider=anthropic&complexity=medium'
 //! ```
 //!
-//! Events are sent every five minutes or by the hundred; Ctrl-C (or SIGTERM) delivers what is
-//! pending. Without the exports the service runs all the same, and warns that nothing is reported.
-#![expect(clippy::print_stdout, reason = "it says where it listens and what it did")]
+//! Events are sent every 5 minutes or in full batches of 100; Ctrl-C and SIGTERM deliver pending
+//! events. Without the exports, the service runs without telemetry and logs a warning.
+#![expect(clippy::print_stdout, reason = "command-line output")]
 
 use std::{env, error::Error, io, time::Duration};
 
@@ -38,8 +38,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, signal, sync::oneshot, time};
 
-/// How long requests that are under way may take at the end. Telemetry takes 5 seconds more at most,
-/// so that both fit into the 10 seconds that a container is often given.
+/// Time for open requests to complete on shutdown. Stopping telemetry takes up to 5 s more; together
+/// they stay below the 10 s that containers often have to stop.
 const GRACE: Duration = Duration::from_secs(3);
 
 #[tokio::main]
@@ -48,7 +48,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let port = env::args().nth(1).map_or(Ok(3000), |port| port.parse::<u16>())?;
     let listener = TcpListener::bind(("127.0.0.1", port)).await?;
 
-    // Telemetry that is misconfigured is turned off with a warning: the service runs without it.
+    // An invalid configuration disables telemetry with a warning; the service still runs.
     let config = TelemetryConfig::builder()
         .default_server_url("https://tel-api.mosaicstack.dev")
         .with_env()
@@ -65,7 +65,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let server = axum::serve(listener, app).with_graceful_shutdown(async { _ = ended.await });
     let served = tokio::select! {
         served = server => served,
-        // A client that never finishes its request must not cost what is pending.
+        // A connection that stays open must not delay the delivery of pending events.
         () = async {
             shutdown.await;
             drop(end);
@@ -73,12 +73,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
         } => Ok(()),
     };
 
-    // Whatever ended the server: what is pending is delivered now or never.
+    // Deliver pending events before the process exits, also after a server error.
     println!("{}", client.stop().await);
     Ok(served?)
 }
 
-/// What the routes share. Both are cheap to clone, and neither keeps the client from stopping.
+/// State shared by the routes. Both are cheap to clone and do not keep the client running.
 #[derive(Clone)]
 struct App {
     telemetry: TelemetryHandle,
@@ -121,11 +121,11 @@ async fn complete_task(State(app): State<App>, Json(task): Json<CompletedTask>) 
         })
         .outcome(task.outcome)
         .build();
-    app.telemetry.track(event); // neither blocks nor fails
+    app.telemetry.track(event); // never blocks or fails
     Json(json!({"status": "tracked"}))
 }
 
-/// What the telemetry server predicts, from the cache if that is fresh.
+/// Serves a prediction, from the cache if it is fresh.
 async fn predictions(State(app): State<App>, Query(query): Query<PredictionQuery>) -> Response {
     match app.predictor.predict(&query).await {
         Ok(prediction) => Json(&*prediction).into_response(),
@@ -139,7 +139,7 @@ async fn predictions(State(app): State<App>, Query(query): Query<PredictionQuery
     }
 }
 
-/// Resolves on Ctrl-C and SIGTERM, which are caught from now on.
+/// Installs handlers of Ctrl-C and SIGTERM, and returns a future that resolves on either.
 #[cfg(unix)]
 fn shutdown_signal() -> io::Result<impl Future<Output = ()>> {
     let mut interrupt = signal::unix::signal(signal::unix::SignalKind::interrupt())?;

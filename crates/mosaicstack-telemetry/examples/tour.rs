@@ -1,15 +1,14 @@
-//! 800 real coding-agent runs go through the SDK, over HTTP, into a collector, and predictions
-//! come back.
+//! Reports 800 real coding-agent runs to a collector over HTTP, then requests predictions.
 //!
 //! ```text
-//! cargo run --example tour              # with a collector of its own
-//! cargo run --example tour -- FILE      # other runs, in the form of data/README.md
+//! cargo run --example tour              # starts a collector in this process
+//! cargo run --example tour -- FILE      # other runs, in the format of data/README.md
 //! ```
 //!
-//! With `MOSAIC_TELEMETRY_SERVER_URL` set, it reports to the server that the environment names;
-//! `cargo run -p telemetry-collector` starts one to watch.
+//! If `MOSAIC_TELEMETRY_SERVER_URL` is set, reports to the server from the environment, for example
+//! one started by `cargo run -p telemetry-collector`.
 //!
-//! Exit code: 0 if everything was delivered, 1 if not, 2 if it could not begin.
+//! Exit code: 0 if all events were delivered, 1 if not, 2 for an invalid configuration or file.
 
 #[path = "tour/runs.rs"]
 mod runs;
@@ -31,7 +30,7 @@ use self::{
 
 const RUNS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/data/swe-bench-pro-runs.jsonl");
 
-/// When delivering ends at the latest. The tour then says how many events are pending.
+/// Maximum time for the delivery of all events.
 const DEADLINE: Duration = Duration::from_secs(10);
 
 fn main() -> ExitCode {
@@ -45,14 +44,14 @@ fn main() -> ExitCode {
     }
 }
 
-/// Whether everything was delivered.
+/// Returns `true` if all events were delivered.
 fn tour() -> Result<bool, Box<dyn Error>> {
     let path = env::args().nth(1).unwrap_or_else(|| RUNS.into());
     let text = fs::read_to_string(&path).map_err(|error| format!("cannot read {path}: {error}"))?;
-    let (runs, faults) = runs::parse(&text);
-    faults.iter().for_each(|fault| eprintln!("{fault}, skipped"));
+    let (runs, errors) = runs::parse(&text);
+    errors.iter().for_each(|error| eprintln!("{error}, skipped"));
     if runs.is_empty() {
-        return Err(format!("{path} has no runs to report").into());
+        return Err(format!("{path} contains no valid runs").into());
     }
     let (config, collector) = configuration(runs.len())?;
     let server = config.server_url().map(ToString::to_string).unwrap_or_default();
@@ -70,20 +69,20 @@ fn tour() -> Result<bool, Box<dyn Error>> {
     let answers: Vec<_> = queries.iter().map(|query| client.prediction(query)).collect();
     let stats = client.stop();
 
-    let count = collector.map_or_else(|| ask_for_count(&server), |it| Some(it.totals().held));
-    screen::books(&stats, count);
+    let count = collector.map_or_else(|| request_count(&server), |it| Some(it.totals().held));
+    screen::counters(&stats, count);
     if !queries.is_empty() {
         screen::predictions(queries.iter().zip(answers.iter().map(Option::as_deref)));
     }
     if stats.pending > 0 {
-        line(format!("\n{} events are pending: {server} did not take them", stats.pending));
+        line(format!("\n{} events are pending: not accepted by {server}", stats.pending));
     }
     Ok(stats.delivered == stats.tracked)
 }
 
-/// The environment's server, or a collector in this process.
+/// Configures the server from the environment, or starts a collector in this process.
 fn configuration(events: usize) -> Result<(TelemetryConfig, Option<Collector>), Box<dyn Error>> {
-    // All runs are tracked at once here, which no agent does, so all must find room.
+    // The queue must hold all runs, because they are tracked at once.
     let builder = TelemetryConfig::builder()
         .max_queue_size(events.max(1_000))
         .shutdown_timeout(Duration::from_secs(1));
@@ -98,7 +97,7 @@ fn configuration(events: usize) -> Result<(TelemetryConfig, Option<Collector>), 
     Ok((builder.build()?, Some(collector)))
 }
 
-/// Tracks an event for each run, and delivers them all, or what is possible until the deadline.
+/// Tracks an event for each run, and delivers as many as possible before the deadline.
 fn report(client: &TelemetryClient, runs: &[Run]) {
     let (flushed, is_flushed) = mpsc::channel::<()>();
     thread::scope(|scope| {
@@ -113,14 +112,14 @@ fn report(client: &TelemetryClient, runs: &[Run]) {
         for run in runs {
             client.track(run.event(client.event()));
         }
-        // What could not be delivered shows in the books.
+        // Undelivered events show in the counters.
         let _ = client.flush(DEADLINE);
         drop(flushed);
     });
 }
 
-/// What each model needs for a task of medium complexity; and the first one for a hard task, which
-/// no run has, so that the server falls back.
+/// One query per model for a task of medium complexity, and one of high complexity: no run has it, so
+/// the server falls back to other data.
 fn queries(runs: &[Run]) -> Vec<PredictionQuery> {
     let query = |run: &Run, complexity| {
         let (model, provider) = (run.model.as_str(), run.provider.as_str());
@@ -134,8 +133,8 @@ fn queries(runs: &[Run]) -> Vec<PredictionQuery> {
     queries
 }
 
-/// How many events a collector elsewhere holds; a server that is none does not say.
-fn ask_for_count(server: &str) -> Option<u64> {
+/// Requests the number of stored events; `None` if the server is not a collector.
+fn request_count(server: &str) -> Option<u64> {
     let mut request = Request::default();
     *request.uri_mut() = format!("{server}/health").parse().ok()?;
     let answer = UreqTransport::new().send(request).ok()?;

@@ -87,22 +87,22 @@ fn the_cli_leaves_a_server_that_never_answers() {
 #[test]
 fn a_budget_is_kept_by_what_real_runs_cost() {
     // Computed from the data by another program, with linear interpolation.
-    const CLAUDE: &str = "claude-sonnet-4-5-20250929: nine in ten of 100 runs cost $16.64 at most";
-    const GPT: &str = "gpt-5-2025-08-07: nine in ten of 100 runs cost $4.14 at most";
+    const CLAUDE: &str = "claude-sonnet-4-5-20250929: p90 of 100 runs is $16.64";
+    const GPT: &str = "gpt-5-2025-08-07: p90 of 100 runs is $4.14";
     let books = |events: u64| {
         format!("tracked {events}, delivered {events}, rejected 0, evicted 0, dropped 0, pending 0")
     };
     assert_eq!(
         lines(&mut example("budget")),
-        [CLAUDE, GPT, "gpt-5-2025-08-07 did it for $1.52, $1.74 expected", &books(201)]
+        [CLAUDE, GPT, "gpt-5-2025-08-07: cost $1.52, estimated $1.74", &books(201)]
     );
     assert_eq!(
         lines(example("budget").arg("20")),
-        [CLAUDE, "claude-sonnet-4-5-20250929 did it for $3.62, $10.57 expected", &books(201)]
+        [CLAUDE, "claude-sonnet-4-5-20250929: cost $3.62, estimated $10.57", &books(201)]
     );
     assert_eq!(
         lines(example("budget").arg("1")),
-        [CLAUDE, GPT, "refused: no model does it for $1.00", &books(200)]
+        [CLAUDE, GPT, "no model fits the budget of $1.00", &books(200)]
     );
 }
 
@@ -126,8 +126,8 @@ fn a_prediction_is_reported_as_what_was_expected() {
     let cost = json!({"median": 630_000, "p90": 4_990_000});
     collector.script([prediction(&cost, 42, "medium")]);
     let lines = lines(&mut example_to("budget", collector.url()));
-    let first = "claude-sonnet-4-5-20250929: nine in ten of 42 runs cost $4.99 at most";
-    let second = "claude-sonnet-4-5-20250929 did it for $3.62, $0.63 expected";
+    let first = "claude-sonnet-4-5-20250929: p90 of 42 runs is $4.99";
+    let second = "claude-sonnet-4-5-20250929: cost $3.62, estimated $0.63";
     assert_eq!(lines[..2], [first, second]);
 
     let event = collector.events().pop().unwrap();
@@ -144,7 +144,7 @@ fn the_median_will_do_where_the_server_has_no_p90() {
     let collector = Collector::start().unwrap();
     collector.script([prediction(&json!({"median": 630_000}), 100, "high")]);
     let lines = lines(&mut example_to("budget", collector.url()));
-    assert_eq!(lines[0], "claude-sonnet-4-5-20250929: half of 100 runs cost $0.63 at most");
+    assert_eq!(lines[0], "claude-sonnet-4-5-20250929: median of 100 runs is $0.63");
 }
 
 #[test]
@@ -152,9 +152,9 @@ fn without_predictions_the_list_prices_decide() {
     let collector = Collector::start().unwrap();
     let decision = |doubt: &str| {
         [
-            format!("claude-sonnet-4-5-20250929: {doubt}; by its list price, $6.30"),
-            format!("gpt-5-2025-08-07: {doubt}; by its list price, $2.70"),
-            "gpt-5-2025-08-07 did it for $1.52, $2.70 expected".to_owned(),
+            format!("claude-sonnet-4-5-20250929: {doubt}, list price $6.30"),
+            format!("gpt-5-2025-08-07: {doubt}, list price $2.70"),
+            "gpt-5-2025-08-07: cost $1.52, estimated $2.70".to_owned(),
         ]
     };
     let budget = || lines(&mut example_to("budget", collector.url()));

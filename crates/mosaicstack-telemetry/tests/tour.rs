@@ -50,13 +50,13 @@ const RUN: &str = r#"{"task": "t", "repo": "r", "language": "rust", "model": "m"
 fn it_reports_800_runs_and_prints_predictions() {
     let output = tour().output().unwrap();
     assert!(output.status.success(), "{output:?}");
-    for name in ["tracked", "delivered", "the collector's count"] {
+    for name in ["tracked", "delivered", "stored by collector"] {
         assert_eq!(book(&output, name), "800");
     }
     for name in ["rejected", "evicted", "dropped", "pending"] {
         assert_eq!(book(&output, name), "0");
     }
-    assert_eq!(book(&output, "they balance"), "yes");
+    assert_eq!(book(&output, "balanced"), "yes");
     let lines = lines(&output);
     let model = lines.iter().position(|line| line == "gpt-5-2025-08-07, by openai").unwrap();
     let row: Vec<&str> = lines[model + 1].split_whitespace().collect();
@@ -72,7 +72,7 @@ fn it_reports_to_the_server_of_the_environment() {
     let collector = Collector::start().unwrap();
     let output = tour_to(collector.url()).output().unwrap();
     assert!(output.status.success(), "{output:?}");
-    assert_eq!(book(&output, "the collector's count"), "800");
+    assert_eq!(book(&output, "stored by collector"), "800");
     let totals = collector.totals();
     assert_eq!((totals.accepted, totals.rejected, totals.duplicates), (800, 0, 0));
 }
@@ -97,7 +97,7 @@ fn a_server_that_is_not_there_is_said_and_counted() {
     assert_eq!(output.status.code(), Some(1));
     assert_eq!((book(&output, "delivered"), book(&output, "pending")), ("0".into(), "800".into()));
     let last = lines(&output).pop().unwrap();
-    assert_eq!(last, "800 events are pending: http://127.0.0.1:1 did not take them");
+    assert_eq!(last, "800 events are pending: not accepted by http://127.0.0.1:1");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Reads agent runs, one JSON object a line, and turns them into events.
+//! Parses agent runs, one JSON object per line, and converts them to events.
 
 use mosaicstack_telemetry::{
     Cost, EventBuilder, Outcome, Provider, Quality, QualityGate, TaskCompletionEvent, TaskType,
@@ -6,7 +6,7 @@ use mosaicstack_telemetry::{
 };
 use serde::Deserialize;
 
-/// One run; `data/README.md` says what each field becomes.
+/// One run; `data/README.md` describes the fields.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Run {
     language: String,
@@ -50,14 +50,14 @@ impl Run {
     }
 }
 
-/// The runs of a file, and a line for each line that is none.
+/// Returns the runs of a file, and an error message for each invalid line.
 pub(crate) fn parse(text: &str) -> (Vec<Run>, Vec<String>) {
-    let (mut runs, mut faults) = (Vec::new(), Vec::new());
+    let (mut runs, mut errors) = (Vec::new(), Vec::new());
     for (number, line) in (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty()) {
         match serde_json::from_str(line) {
             Ok(run) => runs.push(run),
-            Err(error) => faults.push(format!("line {number}: {error}")),
+            Err(error) => errors.push(format!("line {number}: {error}")),
         }
     }
-    (runs, faults)
+    (runs, errors)
 }

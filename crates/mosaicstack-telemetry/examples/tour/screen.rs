@@ -1,15 +1,15 @@
-//! What a person sees: a line that moves on a terminal, tables of at most 80 columns anywhere.
+//! Output: a progress bar on terminals, and tables of at most 80 columns.
 
 use std::io::{self, IsTerminal, Write};
 
 use mosaicstack_telemetry::{PredictionQuery, PredictionResponse, Stats};
 
-/// Writes a line; a reader that has gone away is no reason to fail.
+/// Writes a line, ignoring errors such as a closed pipe.
 pub(crate) fn line(text: impl AsRef<str>) {
     let _ = writeln!(io::stdout(), "{}", text.as_ref());
 }
 
-/// A line that is written over itself on a terminal, and not written elsewhere.
+/// A progress bar, shown on terminals only.
 pub(crate) struct Progress {
     terminal: bool,
 }
@@ -39,9 +39,9 @@ impl Drop for Progress {
     }
 }
 
-/// The client's books beside what the collector says.
-pub(crate) fn books(stats: &Stats, collector: Option<u64>) {
-    line("\nthe books");
+/// Prints the client's counters and the collector's.
+pub(crate) fn counters(stats: &Stats, collector: Option<u64>) {
+    line("\nevents");
     for (name, count) in [
         ("tracked", stats.tracked),
         ("delivered", stats.delivered),
@@ -53,14 +53,12 @@ pub(crate) fn books(stats: &Stats, collector: Option<u64>) {
         line(format!("  {name:<22}{count:>8}"));
     }
     let sum = if stats.is_balanced() { "yes" } else { "NO" };
-    line(format!("  {:<22}{sum:>8}", "they balance"));
-    match collector {
-        Some(count) => line(format!("  {:<22}{count:>8}", "the collector's count")),
-        None => line(format!("  {:<22}{:>8}", "the collector's count", "unknown")),
-    }
+    line(format!("  {:<22}{sum:>8}", "balanced"));
+    let count = collector.map_or_else(|| "unknown".to_owned(), |count| count.to_string());
+    line(format!("  {:<22}{count:>8}", "stored by collector"));
 }
 
-/// A row for each query, below its model.
+/// Prints a row for each query, grouped by model.
 pub(crate) fn predictions<'a>(
     answers: impl IntoIterator<Item = (&'a PredictionQuery, Option<&'a PredictionResponse>)>,
 ) {
@@ -87,7 +85,7 @@ pub(crate) fn predictions<'a>(
     notes.into_iter().for_each(|note| line(format!("note: {}", printable(note))));
 }
 
-/// The columns and their widths; with the first one, 80 in all.
+/// Columns and their widths; 80 in total with the first column of 10.
 const ROW: [(&str, usize); 9] = [
     ("median", 7),
     ("p90", 6),
@@ -102,9 +100,9 @@ const ROW: [(&str, usize); 9] = [
 
 fn cells(answer: &PredictionResponse) -> Vec<String> {
     let metadata = &answer.metadata;
-    let rests_on = [metadata.sample_size.to_string(), metadata.confidence.to_string()];
+    let basis = [metadata.sample_size.to_string(), metadata.confidence.to_string()];
     let Some(data) = &answer.prediction else {
-        return [const { String::new() }; 7].into_iter().chain(rests_on).collect();
+        return [const { String::new() }; 7].into_iter().chain(basis).collect();
     };
     let dollars = |percentile: &str| {
         let micros = data.cost_usd_micros.percentile(percentile);
@@ -119,10 +117,10 @@ fn cells(answer: &PredictionResponse) -> Vec<String> {
         dollars("p90"),
         format!("{:.0} %", data.quality.success_rate * 100.0),
     ];
-    expected.into_iter().chain(rests_on).collect()
+    expected.into_iter().chain(basis).collect()
 }
 
-/// A number in at most five characters.
+/// Formats a number in at most five characters.
 fn short(number: f64) -> String {
     match number {
         _ if number >= 9.95e6 => format!("{:.1}M", number / 1e6),
@@ -133,7 +131,7 @@ fn short(number: f64) -> String {
     }
 }
 
-/// Text from elsewhere, without what could move the cursor.
+/// Removes control characters from text of the server, and limits its length.
 fn printable(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(70).collect()
 }
