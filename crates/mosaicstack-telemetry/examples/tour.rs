@@ -15,7 +15,7 @@ mod runs;
 #[path = "tour/screen.rs"]
 mod screen;
 
-use std::{env, error::Error, fs, process::ExitCode, sync::mpsc, thread, time::Duration};
+use std::{env, error::Error, fs, process::ExitCode, time::Duration};
 
 use mosaicstack_telemetry::{
     Complexity, PredictionQuery, Request, TaskType, TelemetryClient, TelemetryConfig, Transport,
@@ -23,10 +23,7 @@ use mosaicstack_telemetry::{
 };
 use telemetry_collector::Collector;
 
-use self::{
-    runs::Run,
-    screen::{Progress, line},
-};
+use self::{runs::Run, screen::line};
 
 const RUNS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/data/swe-bench-pro-runs.jsonl");
 
@@ -58,7 +55,11 @@ fn tour() -> Result<bool, Box<dyn Error>> {
     line(format!("{} agent runs, reported to {server}", runs.len()));
 
     let client = TelemetryClient::start(config);
-    report(&client, &runs);
+    for run in &runs {
+        client.track(run.event(client.event()));
+    }
+    // Undelivered events show in the counters.
+    let _ = client.flush(DEADLINE);
     let mut queries = queries(&runs);
     if client.stats().pending > 0 {
         queries.clear();
@@ -95,27 +96,6 @@ fn configuration(events: usize) -> Result<(TelemetryConfig, Option<Collector>), 
         .api_key("a".repeat(64))
         .instance_id("12345678-1234-1234-1234-123456789abc");
     Ok((builder.build()?, Some(collector)))
-}
-
-/// Tracks an event for each run, and delivers as many as possible before the deadline.
-fn report(client: &TelemetryClient, runs: &[Run]) {
-    let (flushed, is_flushed) = mpsc::channel::<()>();
-    thread::scope(|scope| {
-        scope.spawn(move || {
-            let progress = Progress::new();
-            let ticks = || is_flushed.recv_timeout(Duration::from_millis(50));
-            while ticks() == Err(mpsc::RecvTimeoutError::Timeout) {
-                progress.show(&client.stats(), runs.len());
-            }
-            progress.show(&client.stats(), runs.len());
-        });
-        for run in runs {
-            client.track(run.event(client.event()));
-        }
-        // Undelivered events show in the counters.
-        let _ = client.flush(DEADLINE);
-        drop(flushed);
-    });
 }
 
 /// One query per model for a task of medium complexity, and one of high complexity: no run has it, so

@@ -1,42 +1,12 @@
-//! Output: a progress bar on terminals, and tables of at most 80 columns.
+//! Tables of at most 80 columns.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 
 use mosaicstack_telemetry::{PredictionQuery, PredictionResponse, Stats};
 
 /// Writes a line, ignoring errors such as a closed pipe.
 pub(crate) fn line(text: impl AsRef<str>) {
     let _ = writeln!(io::stdout(), "{}", text.as_ref());
-}
-
-/// A progress bar, shown on terminals only.
-pub(crate) struct Progress {
-    terminal: bool,
-}
-
-impl Progress {
-    pub(crate) fn new() -> Self {
-        Self { terminal: io::stdout().is_terminal() }
-    }
-
-    pub(crate) fn show(&self, stats: &Stats, total: usize) {
-        if self.terminal {
-            let done = usize::try_from(stats.delivered).unwrap_or(total) * 40 / total.max(1);
-            let bar: String = (0..40).map(|step| if step < done { '#' } else { '.' }).collect();
-            let (tracked, delivered) = (stats.tracked, stats.delivered);
-            let mut out = io::stdout();
-            let _ = write!(out, "\r[{bar}] tracked {tracked:>6} delivered {delivered:>6}");
-            let _ = out.flush();
-        }
-    }
-}
-
-impl Drop for Progress {
-    fn drop(&mut self) {
-        if self.terminal {
-            line("");
-        }
-    }
 }
 
 /// Prints the client's counters and the collector's.
