@@ -69,7 +69,7 @@ fn query(model: &Model) -> PredictionQuery {
 /// Returns the median and the 90th percentile of the cost in US dollars, or the reason why there is no
 /// usable prediction.
 fn predict(client: &TelemetryClient, model: &Model) -> Result<(Estimate, f64), String> {
-    let answer = client.predict(&query(model)).map_err(|error| error.to_string())?;
+    let answer = client.predictions().get(&query(model)).map_err(|error| error.to_string())?;
     let metadata = &answer.metadata;
     let data = answer.prediction.as_ref().ok_or("no data")?;
     // Low confidence: little data, or data of other models.

@@ -19,8 +19,8 @@ use std::{
 };
 
 use mosaicstack_telemetry::{
-    Outcome, Request, Response, TaskType, TelemetryClient, TelemetryConfig, Timeout, Transport,
-    TransportError,
+    Outcome, TaskType, TelemetryClient, TelemetryConfig,
+    transport::{Request, Response, Timeout, Transport, TransportError},
 };
 
 /// Appends each batch to a file, as one line of JSON.

@@ -45,7 +45,7 @@ fn main() -> Result<(), ConfigError> {
     // Predictions are not requested either; the response has no data.
     let query =
         PredictionQuery::new(TaskType::Debugging, MODEL, Provider::Anthropic, Complexity::Medium);
-    match client.predict(&query) {
+    match client.predictions().get(&query) {
         Ok(answer) => println!("prediction: confidence {}", answer.metadata.confidence),
         Err(error) => println!("{error}"),
     }

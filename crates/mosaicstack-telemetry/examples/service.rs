@@ -31,7 +31,7 @@ use axum::{
     routing::{get, post},
 };
 use mosaicstack_telemetry::{
-    AsyncPredictor, AsyncTelemetryClient, Complexity, Cost, Harness, Outcome, PredictionQuery,
+    AsyncPredictions, AsyncTelemetryClient, Complexity, Cost, Harness, Outcome, PredictionQuery,
     Provider, Quality, QualityGate, TaskType, TelemetryConfig, TelemetryHandle, Tokens,
 };
 use serde::Deserialize;
@@ -58,7 +58,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let app = Router::new()
         .route("/tasks/complete", post(complete_task))
         .route("/predictions", get(predictions))
-        .with_state(App { telemetry: client.handle(), predictor: client.predictor() });
+        .with_state(App { telemetry: client.handle(), predictions: client.predictions().clone() });
     let shutdown = shutdown_signal()?;
     println!("listening on http://{}", listener.local_addr()?);
     let (end, ended) = oneshot::channel::<()>();
@@ -82,7 +82,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 #[derive(Clone)]
 struct App {
     telemetry: TelemetryHandle,
-    predictor: AsyncPredictor,
+    predictions: AsyncPredictions,
 }
 
 #[derive(Deserialize)]
@@ -127,7 +127,7 @@ async fn complete_task(State(app): State<App>, Json(task): Json<CompletedTask>) 
 
 /// Serves a prediction, from the cache if it is fresh.
 async fn predictions(State(app): State<App>, Query(query): Query<PredictionQuery>) -> Response {
-    match app.predictor.predict(&query).await {
+    match app.predictions.get(&query).await {
         Ok(prediction) => Json(&*prediction).into_response(),
         Err(error) => {
             let status = match error.is_transient() {

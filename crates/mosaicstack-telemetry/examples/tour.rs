@@ -18,8 +18,8 @@ mod screen;
 use std::{env, error::Error, fs, process::ExitCode, time::Duration};
 
 use mosaicstack_telemetry::{
-    Complexity, PredictionQuery, Request, TaskType, TelemetryClient, TelemetryConfig, Transport,
-    UreqTransport,
+    Complexity, PredictionQuery, TaskType, TelemetryClient, TelemetryConfig,
+    transport::{Request, Transport, UreqTransport},
 };
 use telemetry_collector::Collector;
 
@@ -63,17 +63,17 @@ fn tour() -> Result<bool, Box<dyn Error>> {
     let mut queries = queries(&runs);
     if client.stats().pending > 0 {
         queries.clear();
-    } else if let Err(error) = client.refresh_predictions(&queries) {
-        line(error.to_string());
-        queries.clear();
     }
-    let answers: Vec<_> = queries.iter().map(|query| client.prediction(query)).collect();
+    let answers = client.predictions().get_all(&queries).unwrap_or_else(|error| {
+        line(error.to_string());
+        Vec::new()
+    });
     let stats = client.stop();
 
     let count = collector.map_or_else(|| request_count(&server), |it| Some(it.totals().held));
     screen::counters(&stats, count);
-    if !queries.is_empty() {
-        screen::predictions(queries.iter().zip(answers.iter().map(Option::as_deref)));
+    if !answers.is_empty() {
+        screen::predictions(queries.iter().zip(answers.iter().map(|answer| &**answer)));
     }
     if stats.pending > 0 {
         line(format!("\n{} events are pending: not accepted by {server}", stats.pending));

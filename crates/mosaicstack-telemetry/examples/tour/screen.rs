@@ -30,7 +30,7 @@ pub(crate) fn counters(stats: &Stats, collector: Option<u64>) {
 
 /// Prints a row for each query, grouped by model.
 pub(crate) fn predictions<'a>(
-    answers: impl IntoIterator<Item = (&'a PredictionQuery, Option<&'a PredictionResponse>)>,
+    answers: impl IntoIterator<Item = (&'a PredictionQuery, &'a PredictionResponse)>,
 ) {
     line("\npredictions for an implementation task");
     line(format!("{:10}{:>13}{:>14}{:>16}", "", "input tokens", "output tokens", "cost in USD"));
@@ -44,13 +44,13 @@ pub(crate) fn predictions<'a>(
         if model.replace(&query.model) != Some(&query.model) {
             line(format!("{}, by {}", printable(&query.model), printable(query.provider.as_str())));
         }
-        let cells = answer.map(cells).unwrap_or_default();
+        let cells = cells(answer);
         let mut row = format!("  {:<8}", query.complexity);
         for (index, (_, width)) in ROW.iter().enumerate() {
             row += &format!("{:>width$}", cells.get(index).map_or("-", String::as_str));
         }
         line(row);
-        notes.extend(answer.and_then(|answer| answer.metadata.fallback_note.as_deref()));
+        notes.extend(answer.metadata.fallback_note.as_deref());
     }
     notes.into_iter().for_each(|note| line(format!("note: {}", printable(note))));
 }
