@@ -36,8 +36,8 @@ pub struct CachedPrediction {
     /// The time since the answer.
     pub age: Duration,
     /// Whether the age is below
-    /// [`prediction_cache_ttl`](crate::TelemetryConfig::prediction_cache_ttl), or
-    /// [`no_data_cache_ttl`](crate::TelemetryConfig::no_data_cache_ttl) for an answer without a
+    /// [`prediction_cache_ttl`](crate::TelemetryConfigBuilder::prediction_cache_ttl), or
+    /// [`no_data_cache_ttl`](crate::TelemetryConfigBuilder::no_data_cache_ttl) for an answer without a
     /// prediction. An answer that is not fresh is stale, and still here until newer answers need its
     /// place (1,000 in all).
     pub is_fresh: bool,

@@ -31,7 +31,7 @@ use super::TelemetryHandle;
 /// # fn ask_the_model() -> Result<String, std::fmt::Error> { Ok("42".to_owned()) }
 ///
 /// # use mosaicstack_telemetry::{
-/// #     Request, Response, TelemetryClient, TelemetryConfig, TransportError,
+/// #     TelemetryClient, TelemetryConfig, transport::{Request, Response, TransportError},
 /// # };
 /// # let handle = TelemetryClient::with_transport(
 /// #     TelemetryConfig::disabled(),
