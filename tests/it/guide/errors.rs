@@ -62,7 +62,7 @@ fn misconfigured_telemetry_is_off_and_says_so() {
     assert!(!config.is_enabled());
     let said = log.lines("WARN mosaicstack_telemetry: telemetry is disabled: ");
     assert_eq!(said.len(), 1);
-    assert_eq!(log.lines("server_url: expected").len(), 1, "with the reason");
+    assert_eq!(log.lines("server_url: invalid URL").len(), 1, "with the reason");
 }
 
 #[test]
