@@ -17,7 +17,7 @@ use std::{
     process::ExitCode,
 };
 
-use telemetry_model::{Fault, Faults, MAX_EVENT_BYTES, TaskCompletionEvent};
+use telemetry_model::{MAX_EVENT_BYTES, TaskCompletionEvent, ValidationError, ValidationErrors};
 
 /// How some editors mark a file as UTF-8. JSON has no such thing.
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
@@ -61,7 +61,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Checks the events of `input`; `place` says in front of each fault where it is from.
+/// Checks the events of `input`; `place` says in front of each error where it is from.
 fn check(mut input: impl BufRead, place: &str, report: &mut Report) -> io::Result<()> {
     let mut line = Vec::new();
     for number in 1_u64.. {
@@ -78,7 +78,7 @@ fn check(mut input: impl BufRead, place: &str, report: &mut Report) -> io::Resul
         } else if !line.trim_ascii().is_empty() {
             match TaskCompletionEvent::from_json(&line) {
                 Ok(_) => report.good += 1,
-                Err(faults) => report.bad(&place, faults.len(), said(&faults)),
+                Err(errors) => report.bad(&place, errors.len(), said(&errors)),
             }
         }
     }
@@ -110,15 +110,15 @@ fn read_line(input: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<Option<
     }
 }
 
-/// A text for each fault, and for those that are only counted.
-fn said(faults: &Faults) -> impl Iterator<Item = String> {
-    let said = |fault: &Fault| match fault.pointer.as_str() {
+/// A text for each error, and for those that are only counted.
+fn said(errors: &ValidationErrors) -> impl Iterator<Item = String> {
+    let said = |error: &ValidationError| match error.pointer.as_str() {
         // The document is one line, so the parser's line is always the first.
-        "" => format!("the document: {}", fault.message.replace(" at line 1 column", " at column")),
-        _ => fault.to_string(),
+        "" => format!("the document: {}", error.message.replace(" at line 1 column", " at column")),
+        _ => error.to_string(),
     };
-    let more = faults.len() - faults.iter().count();
-    faults.iter().map(said).chain((more > 0).then(|| format!("and {more} more")))
+    let more = errors.len() - errors.iter().count();
+    errors.iter().map(said).chain((more > 0).then(|| format!("and {more} more")))
 }
 
 /// What is found, written as it is found.
@@ -126,7 +126,7 @@ struct Report {
     out: BufWriter<StdoutLock<'static>>,
     good: usize,
     bad: usize,
-    faults: usize,
+    errors: usize,
     /// Why nothing more can be written.
     failure: Option<io::Error>,
 }
@@ -134,12 +134,12 @@ struct Report {
 impl Report {
     fn new() -> Self {
         let out = BufWriter::new(io::stdout().lock());
-        Self { out, good: 0, bad: 0, faults: 0, failure: None }
+        Self { out, good: 0, bad: 0, errors: 0, failure: None }
     }
 
     fn bad(&mut self, place: &str, count: usize, said: impl IntoIterator<Item = String>) {
         self.bad += 1;
-        self.faults += count;
+        self.errors += count;
         for text in said {
             self.write(&format!("{place}{text}\n"));
         }
@@ -148,9 +148,9 @@ impl Report {
     /// Writes the sum and says whether all is good. A reader that has gone away, as `head` does, is no
     /// failure.
     fn end(mut self) -> io::Result<bool> {
-        let Self { good, bad, faults, .. } = self;
+        let Self { good, bad, errors, .. } = self;
         let events = good + bad;
-        self.write(&format!("events: {events}, good: {good}, bad: {bad}, faults: {faults}\n"));
+        self.write(&format!("events: {events}, good: {good}, bad: {bad}, errors: {errors}\n"));
         let flushed = self.out.flush();
         match self.failure.map_or(flushed, Err) {
             Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error),

@@ -4,8 +4,8 @@
 mod batch;
 mod builder;
 mod count;
+mod errors;
 mod event;
-mod faults;
 mod ids;
 mod prediction;
 mod price;
@@ -20,8 +20,8 @@ mod writer;
 
 pub use batch::{BatchReceipt, EventBatch, EventResult, TooManyEvents};
 pub use builder::{ContextWindow, Cost, EventBuilder, Quality, Tokens};
+pub use errors::{ValidationError, ValidationErrors};
 pub use event::TaskCompletionEvent;
-pub use faults::{Fault, Faults};
 pub use prediction::{
     CorrectionFactors, Estimate, FallbackLevel, MAX_PREDICTIONS_BYTES, Percentiles, PredictionData,
     PredictionMetadata, PredictionQuery, PredictionRequest, PredictionResponse, PredictionResults,
@@ -29,14 +29,11 @@ pub use prediction::{
 };
 pub use price::Price;
 pub use ranges::MAX_TEXT_CHARS;
+#[cfg(feature = "schemars")]
+pub use schemars;
 pub use validate::{MAX_BATCH_BYTES, MAX_EVENT_BYTES};
 pub use vocabulary::{
     Complexity, Confidence, Harness, Outcome, Provider, QualityGate, RepoSizeCategory,
     SchemaVersion, TaskType, Unlisted,
 };
-/// The crates whose types events have. In a module, so that a glob import does not hide one's own.
-pub mod reexport {
-    #[cfg(feature = "schemars")]
-    pub use schemars;
-    pub use {time, uuid};
-}
+pub use {time, uuid};

@@ -1,6 +1,6 @@
 //! The ranges that an event's values must be in, kept or checked.
 
-use crate::{Faults, SchemaVersion, TaskCompletionEvent};
+use crate::{SchemaVersion, TaskCompletionEvent, ValidationErrors};
 
 /// The most characters (Unicode scalar values) that a text of an event may have.
 ///
@@ -75,8 +75,8 @@ fn excess(text: &str) -> Option<usize> {
 }
 
 /// Reports every value that is out of its range.
-pub(crate) fn check(event: &TaskCompletionEvent, faults: &mut Faults) {
-    check_schema_version(&event.schema_version, faults);
+pub(crate) fn check(event: &TaskCompletionEvent, errors: &mut ValidationErrors) {
+    check_schema_version(&event.schema_version, errors);
     for (pointer, value) in [
         ("/task_duration_ms", event.task_duration_ms),
         ("/estimated_input_tokens", event.estimated_input_tokens),
@@ -90,11 +90,11 @@ pub(crate) fn check(event: &TaskCompletionEvent, faults: &mut Faults) {
         ("/retry_count", event.retry_count),
     ] {
         if value > MAX_COUNT {
-            faults.add(pointer, count(value));
+            errors.add(pointer, count(value));
         }
     }
     if !(0.0..=1.0).contains(&event.context_utilization_final) {
-        faults.add("/context_utilization_final", share(event.context_utilization_final));
+        errors.add("/context_utilization_final", share(event.context_utilization_final));
     }
     for (pointer, value) in [
         ("/schema_version", event.schema_version.as_str()),
@@ -105,38 +105,38 @@ pub(crate) fn check(event: &TaskCompletionEvent, faults: &mut Faults) {
         ("/provider", event.provider.as_str()),
         ("/outcome", event.outcome.as_str()),
     ] {
-        check_text(pointer, value, faults);
+        check_text(pointer, value, errors);
     }
     for (pointer, gates) in [
         ("/quality_gates_run", &event.quality_gates_run),
         ("/quality_gates_failed", &event.quality_gates_failed),
     ] {
         for (index, gate) in gates.iter().enumerate() {
-            check_text(&format!("{pointer}/{index}"), gate.as_str(), faults);
+            check_text(&format!("{pointer}/{index}"), gate.as_str(), errors);
         }
     }
     if let Some(language) = &event.language {
-        check_text("/language", language, faults);
+        check_text("/language", language, errors);
     }
     if let Some(size) = &event.repo_size_category {
-        check_text("/repo_size_category", size.as_str(), faults);
+        check_text("/repo_size_category", size.as_str(), errors);
     }
 }
 
-pub(crate) fn check_text(pointer: &str, text: &str, faults: &mut Faults) {
+pub(crate) fn check_text(pointer: &str, text: &str, errors: &mut ValidationErrors) {
     if text.is_empty() {
-        faults.add(pointer, format!("expected 1 to {MAX_TEXT_CHARS} characters, found none"));
+        errors.add(pointer, format!("expected 1 to {MAX_TEXT_CHARS} characters, found none"));
     } else if excess(text).is_some() {
         let found = text.chars().count();
-        faults.add(pointer, format!("expected 1 to {MAX_TEXT_CHARS} characters, found {found}"));
+        errors.add(pointer, format!("expected 1 to {MAX_TEXT_CHARS} characters, found {found}"));
     }
 }
 
-pub(crate) fn check_schema_version(version: &SchemaVersion, faults: &mut Faults) {
+pub(crate) fn check_schema_version(version: &SchemaVersion, errors: &mut ValidationErrors) {
     // An empty one has been reported as text.
     if !matches!(version.as_str(), "1.0" | "") {
-        let found = crate::faults::excerpt(version.as_str());
-        faults.add("/schema_version", format!("expected \"1.0\", found {found}"));
+        let found = crate::errors::excerpt(version.as_str());
+        errors.add("/schema_version", format!("expected \"1.0\", found {found}"));
     }
 }
 

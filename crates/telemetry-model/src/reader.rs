@@ -14,8 +14,8 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::{
-    Faults,
-    faults::{excerpt, printable, step},
+    ValidationErrors,
+    errors::{excerpt, printable, step},
     ranges, timestamp,
 };
 use visit::{Items, Members};
@@ -35,25 +35,30 @@ pub(crate) struct Keys {
 pub(crate) struct Reader<'j> {
     keys: &'static Keys,
     values: Vec<Option<&'j RawValue>>,
-    pub(crate) faults: Faults,
+    pub(crate) errors: ValidationErrors,
 }
 
 impl<'j> Reader<'j> {
     /// Splits `json` into its members; fails if it is not an object.
-    pub(crate) fn new(json: &'j [u8], keys: &'static Keys) -> Result<Self, Faults> {
+    pub(crate) fn new(json: &'j [u8], keys: &'static Keys) -> Result<Self, ValidationErrors> {
         match json.trim_ascii_start().first() {
             Some(b'{') | None => {}
             Some(&first) => {
-                return Err(Faults::of("", format!("expected an object, found {}", kind(first))));
+                return Err(ValidationErrors::of(
+                    "",
+                    format!("expected an object, found {}", kind(first)),
+                ));
             }
         }
         let values = vec![None; keys.names.len()];
-        let mut reader = Self { keys, values, faults: Faults::none() };
+        let mut reader = Self { keys, values, errors: ValidationErrors::none() };
         let mut json = serde_json::Deserializer::from_slice(json);
         let read = json.deserialize_map(&mut reader).and_then(|()| json.end());
         match read {
             Ok(()) => Ok(reader),
-            Err(error) => Err(Faults::of("", format!("expected valid JSON, found: {error}"))),
+            Err(error) => {
+                Err(ValidationErrors::of("", format!("expected valid JSON, found: {error}")))
+            }
         }
     }
 
@@ -105,7 +110,7 @@ impl<'j> Reader<'j> {
             let place = format!("{key}{}", step(&name));
             let amount = self.checked(&place, amount(value));
             if amounts.insert(name, amount).is_some() {
-                self.faults.add(&format!("/{place}"), TWICE);
+                self.errors.add(&format!("/{place}"), TWICE);
             }
         }
         Some(amounts)
@@ -127,7 +132,7 @@ impl<'j> Reader<'j> {
 
     pub(crate) fn optional_text(&mut self, key: &str) -> Option<String> {
         let text = self.nullable(key, |value| string(value, "a string or null"))?;
-        ranges::check_text(&format!("/{key}"), &text, &mut self.faults);
+        ranges::check_text(&format!("/{key}"), &text, &mut self.errors);
         Some(text)
     }
 
@@ -152,12 +157,12 @@ impl<'j> Reader<'j> {
         texts
     }
 
-    /// The items of an array, at most `max` of them; more are a fault.
+    /// The items of an array, at most `max` of them; more are an error.
     pub(crate) fn items(&mut self, key: &str, max: usize) -> Vec<&'j RawValue> {
         let items = self.required(key).and_then(|value| items(value, max));
         let (items, count) = self.checked(key, items);
         if count > max {
-            self.faults
+            self.errors
                 .add(&format!("/{key}"), format!("expected at most {max} {key}, found {count}"));
         }
         items
@@ -202,11 +207,11 @@ impl<'j> Reader<'j> {
         keys: &'static Keys,
         read: impl Fn(&mut Self) -> T,
     ) -> Option<T> {
-        let (object, faults) = match Reader::new(value.get().as_bytes(), keys) {
-            Ok(mut reader) => (Some(read(&mut reader)), reader.faults),
-            Err(faults) => (None, faults),
+        let (object, errors) = match Reader::new(value.get().as_bytes(), keys) {
+            Ok(mut reader) => (Some(read(&mut reader)), reader.errors),
+            Err(errors) => (None, errors),
         };
-        self.faults.extend(faults.below(pointer));
+        self.errors.extend(errors.below(pointer));
         object
     }
 
@@ -216,7 +221,7 @@ impl<'j> Reader<'j> {
 
     fn checked<T: Default>(&mut self, key: &str, value: Result<T, String>) -> T {
         value.unwrap_or_else(|message| {
-            self.faults.add(&format!("/{key}"), message);
+            self.errors.add(&format!("/{key}"), message);
             T::default()
         })
     }
@@ -224,7 +229,7 @@ impl<'j> Reader<'j> {
     fn checked_text(&mut self, key: &str, text: Result<String, String>) -> String {
         match text {
             Ok(text) => {
-                ranges::check_text(&format!("/{key}"), &text, &mut self.faults);
+                ranges::check_text(&format!("/{key}"), &text, &mut self.errors);
                 text
             }
             Err(message) => self.checked(key, Err(message)),

@@ -1,9 +1,9 @@
-//! Strict validation, of values and of JSON: every fault, with its place.
+//! Strict validation, of values and of JSON: every error, with its place.
 
 use serde_json::value::RawValue;
 
 use crate::{
-    EventBatch, Faults, TaskCompletionEvent, ranges,
+    EventBatch, TaskCompletionEvent, ValidationErrors, ranges,
     reader::{Keys, Reader},
     timestamp,
 };
@@ -53,15 +53,15 @@ impl TaskCompletionEvent {
     ///
     /// # Errors
     ///
-    /// All faults at once, each with a pointer such as `/context_utilization_final`.
-    pub fn validate(&self) -> Result<(), Faults> {
-        let mut faults = Faults::none();
+    /// All errors at once, each with a pointer such as `/context_utilization_final`.
+    pub fn validate(&self) -> Result<(), ValidationErrors> {
+        let mut errors = ValidationErrors::none();
         if self.timestamp != timestamp::clamped(self.timestamp) {
-            faults.add("/timestamp", "expected a time in the years 0 to 9999, in UTC");
+            errors.add("/timestamp", "expected a time in the years 0 to 9999, in UTC");
         }
-        ranges::check(self, &mut faults);
-        faults.set_event_id(Some(self.event_id));
-        faults.or(|| ())
+        ranges::check(self, &mut errors);
+        errors.set_event_id(Some(self.event_id));
+        errors.or(|| ())
     }
 
     /// Reads one event strictly: every key of the schema once and no other, each of its type and
@@ -74,16 +74,16 @@ impl TaskCompletionEvent {
     /// ```
     /// use telemetry_model::TaskCompletionEvent;
     ///
-    /// let faults = TaskCompletionEvent::from_json(br#"{"model": 7, "modle": "x"}"#).unwrap_err();
-    /// let model = faults.iter().find(|fault| fault.pointer == "/model").unwrap();
+    /// let errors = TaskCompletionEvent::from_json(br#"{"model": 7, "modle": "x"}"#).unwrap_err();
+    /// let model = errors.iter().find(|error| error.pointer == "/model").unwrap();
     /// assert_eq!(model.message, "expected a string, found 7");
-    /// assert!(faults.to_string().contains("/modle: expected no such key in schema 1.0"));
+    /// assert!(errors.to_string().contains("/modle: expected no such key in schema 1.0"));
     /// ```
     ///
     /// # Errors
     ///
-    /// All faults at once. JSON that is broken is one fault, with its line and column.
-    pub fn from_json(json: &[u8]) -> Result<Self, Faults> {
+    /// All errors at once. JSON that is broken is one error, with its line and column.
+    pub fn from_json(json: &[u8]) -> Result<Self, ValidationErrors> {
         check_size(json, MAX_EVENT_BYTES)?;
         let mut reader = Reader::new(json, &EVENT)?;
         let event = Self {
@@ -114,10 +114,10 @@ impl TaskCompletionEvent {
             language: reader.optional_text("language"),
             repo_size_category: reader.optional_text("repo_size_category").map(Into::into),
         };
-        let mut faults = reader.faults;
-        ranges::check_schema_version(&event.schema_version, &mut faults);
-        faults.set_event_id(Some(event.event_id).filter(|id| !id.is_nil()));
-        faults.or(|| event)
+        let mut errors = reader.errors;
+        ranges::check_schema_version(&event.schema_version, &mut errors);
+        errors.set_event_id(Some(event.event_id).filter(|id| !id.is_nil()));
+        errors.or(|| event)
     }
 }
 
@@ -126,15 +126,15 @@ impl EventBatch {
     ///
     /// # Errors
     ///
-    /// All faults of all events, each with a pointer such as `/events/3/model`.
-    pub fn validate(&self) -> Result<(), Faults> {
-        let mut faults = Faults::none();
+    /// All errors of all events, each with a pointer such as `/events/3/model`.
+    pub fn validate(&self) -> Result<(), ValidationErrors> {
+        let mut errors = ValidationErrors::none();
         for (index, event) in self.events().iter().enumerate() {
             if let Err(found) = event.validate() {
-                faults.extend(found.below(&format!("/events/{index}")));
+                errors.extend(found.below(&format!("/events/{index}")));
             }
         }
-        faults.or(|| ())
+        errors.or(|| ())
     }
 
     /// Reads the body of a batch request strictly, each event on its own: a bad one never hides a
@@ -145,22 +145,27 @@ impl EventBatch {
     /// # Errors
     ///
     /// The outer error means that there is no batch of at most [`EventBatch::MAX_EVENTS`] events in
-    /// the document; an inner one lists the faults of that event, with pointers into the document.
-    pub fn from_json(json: &[u8]) -> Result<Vec<Result<TaskCompletionEvent, Faults>>, Faults> {
+    /// the document; an inner one lists the errors of that event, with pointers into the document.
+    pub fn from_json(
+        json: &[u8],
+    ) -> Result<Vec<Result<TaskCompletionEvent, ValidationErrors>>, ValidationErrors> {
         check_size(json, MAX_BATCH_BYTES)?;
         let mut reader = Reader::new(json, &BATCH)?;
         let items = reader.items("events", Self::MAX_EVENTS);
         let event = |(index, item): (usize, &RawValue)| {
             TaskCompletionEvent::from_json(item.get().as_bytes())
-                .map_err(|faults| faults.below(&format!("/events/{index}")))
+                .map_err(|errors| errors.below(&format!("/events/{index}")))
         };
-        reader.faults.or(|| items.into_iter().enumerate().map(event).collect())
+        reader.errors.or(|| items.into_iter().enumerate().map(event).collect())
     }
 }
 
-pub(crate) fn check_size(json: &[u8], max: usize) -> Result<(), Faults> {
+pub(crate) fn check_size(json: &[u8], max: usize) -> Result<(), ValidationErrors> {
     if json.len() > max {
-        return Err(Faults::of("", format!("expected at most {max} bytes, found {}", json.len())));
+        return Err(ValidationErrors::of(
+            "",
+            format!("expected at most {max} bytes, found {}", json.len()),
+        ));
     }
     Ok(())
 }

@@ -3,7 +3,8 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use telemetry_model::{
-    EventBatch, EventBuilder, Faults, MAX_BATCH_BYTES, MAX_EVENT_BYTES, TaskCompletionEvent,
+    EventBatch, EventBuilder, MAX_BATCH_BYTES, MAX_EVENT_BYTES, TaskCompletionEvent,
+    ValidationErrors,
 };
 use uuid::Uuid;
 
@@ -11,12 +12,12 @@ fn event() -> Value {
     serde_json::to_value(EventBuilder::new(Uuid::from_u128(1)).build()).expect("an event is JSON")
 }
 
-fn read(document: &Value) -> Result<TaskCompletionEvent, Faults> {
+fn read(document: &Value) -> Result<TaskCompletionEvent, ValidationErrors> {
     TaskCompletionEvent::from_json(document.to_string().as_bytes())
 }
 
-fn lines(faults: &Faults) -> Vec<String> {
-    faults.iter().map(ToString::to_string).collect()
+fn lines(errors: &ValidationErrors) -> Vec<String> {
+    errors.iter().map(ToString::to_string).collect()
 }
 
 #[test]
@@ -33,9 +34,9 @@ fn every_fault_is_named_with_its_place() {
     document["language"] = json!({});
     document["a/b~c"] = json!(1);
     document.as_object_mut().unwrap().remove("outcome");
-    let faults = read(&document).unwrap_err();
+    let errors = read(&document).unwrap_err();
     assert_eq!(
-        lines(&faults),
+        lines(&errors),
         [
             "/a~1b~0c: expected no such key in schema 1.0",
             "/event_id: expected a UUID such as \"a1b2c3d4-e5f6-4a7b-8c9d-0e1f2a3b4c5d\", found \
@@ -53,7 +54,7 @@ fn every_fault_is_named_with_its_place() {
             "/schema_version: expected \"1.0\", found \"2.0\"",
         ]
     );
-    assert_eq!(faults.event_id(), None);
+    assert_eq!(errors.event_id(), None);
 }
 
 #[test]
@@ -84,9 +85,9 @@ fn every_key_refuses_every_other_type() {
                 document[key] = (*value).clone();
                 match read(&document) {
                     Ok(_) => true,
-                    Err(faults) => {
-                        assert!(lines(&faults)[0].starts_with(&format!("/{key}: expected ")));
-                        assert_eq!(faults.len(), 1, "{faults}");
+                    Err(errors) => {
+                        assert!(lines(&errors)[0].starts_with(&format!("/{key}: expected ")));
+                        assert_eq!(errors.len(), 1, "{errors}");
                         false
                     }
                 }
@@ -115,9 +116,9 @@ fn a_bad_event_never_hides_a_good_one() {
     let answers = EventBatch::from_json(batch.as_bytes()).unwrap();
     let good: Vec<bool> = answers.iter().map(Result::is_ok).collect();
     assert_eq!(good, [true, false, true, false, true]);
-    let faults = answers[1].as_ref().unwrap_err();
-    assert_eq!(lines(faults), ["/events/1/model: expected a string, found 7"]);
-    assert_eq!(faults.event_id().unwrap().to_string(), bad["event_id"].as_str().unwrap());
+    let errors = answers[1].as_ref().unwrap_err();
+    assert_eq!(lines(errors), ["/events/1/model: expected a string, found 7"]);
+    assert_eq!(errors.event_id().unwrap().to_string(), bad["event_id"].as_str().unwrap());
     assert_eq!(
         lines(answers[3].as_ref().unwrap_err()),
         ["/events/3: expected an object, found null"]
@@ -141,26 +142,26 @@ fn what_is_no_batch_is_refused_as_a_whole() {
 #[test]
 fn repeated_keys_are_named() {
     let json = event().to_string().replacen('{', r#"{"model":"a","#, 1);
-    let faults = TaskCompletionEvent::from_json(json.as_bytes()).unwrap_err();
-    assert_eq!(lines(&faults), ["/model: expected this key once, found it again"]);
+    let errors = TaskCompletionEvent::from_json(json.as_bytes()).unwrap_err();
+    assert_eq!(lines(&errors), ["/model: expected this key once, found it again"]);
 }
 
 #[test]
 fn size_is_bounded_before_anything_is_read() {
-    let faults = TaskCompletionEvent::from_json(&vec![b' '; MAX_EVENT_BYTES + 1]).unwrap_err();
-    assert_eq!(faults.to_string(), "expected at most 65536 bytes, found 65537");
-    let faults = EventBatch::from_json(&vec![b' '; MAX_BATCH_BYTES + 1]).unwrap_err();
-    assert_eq!(faults.to_string(), "expected at most 6553600 bytes, found 6553601");
+    let errors = TaskCompletionEvent::from_json(&vec![b' '; MAX_EVENT_BYTES + 1]).unwrap_err();
+    assert_eq!(errors.to_string(), "expected at most 65536 bytes, found 65537");
+    let errors = EventBatch::from_json(&vec![b' '; MAX_BATCH_BYTES + 1]).unwrap_err();
+    assert_eq!(errors.to_string(), "expected at most 6553600 bytes, found 6553601");
 }
 
 #[test]
 fn a_flood_of_faults_is_counted_not_kept() {
     let keys: Vec<String> = (0..5000).map(|index| format!("\"k{index}\":0")).collect();
     let json = format!("{{{}}}", keys.join(","));
-    let faults = TaskCompletionEvent::from_json(json.as_bytes()).unwrap_err();
-    assert_eq!(faults.iter().count(), 100);
-    assert_eq!(faults.len(), 5000 + 23);
-    assert!(faults.to_string().ends_with("\nand 4923 more"));
+    let errors = TaskCompletionEvent::from_json(json.as_bytes()).unwrap_err();
+    assert_eq!(errors.iter().count(), 100);
+    assert_eq!(errors.len(), 5000 + 23);
+    assert!(errors.to_string().ends_with("\nand 4923 more"));
 }
 
 #[test]
@@ -182,9 +183,9 @@ fn messages_do_not_repeat_what_is_long() {
         document[key] = json!(long);
     }
     document[&long] = json!(long);
-    let faults = read(&document).unwrap_err();
-    assert_eq!(faults.len(), 7);
-    assert!(faults.to_string().len() < 1500, "{faults}");
+    let errors = read(&document).unwrap_err();
+    assert_eq!(errors.len(), 7);
+    assert!(errors.to_string().len() < 1500, "{errors}");
 }
 
 #[test]
@@ -194,16 +195,16 @@ fn a_value_is_checked_like_a_document() {
     event.context_utilization_final = f64::NAN;
     event.timestamp = time::Date::MIN.midnight().assume_utc();
     event.outcome = "".into();
-    let faults = event.validate().unwrap_err();
-    let pointers: Vec<&str> = faults.iter().map(|fault| fault.pointer.as_str()).collect();
+    let errors = event.validate().unwrap_err();
+    let pointers: Vec<&str> = errors.iter().map(|error| error.pointer.as_str()).collect();
     assert_eq!(
         pointers,
         ["/timestamp", "/actual_cost_usd_micros", "/context_utilization_final", "/outcome"]
     );
     let good = EventBuilder::new(Uuid::from_u128(1)).build();
     let batch = EventBatch::new(vec![good, event]).unwrap();
-    let faults = batch.validate().unwrap_err();
-    assert_eq!(faults.iter().next().unwrap().pointer, "/events/1/timestamp");
+    let errors = batch.validate().unwrap_err();
+    assert_eq!(errors.iter().next().unwrap().pointer, "/events/1/timestamp");
 }
 
 #[test]

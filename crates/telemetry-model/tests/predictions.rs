@@ -3,7 +3,8 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use telemetry_model::{
-    Faults, MAX_PREDICTIONS_BYTES, PredictionRequest, PredictionResponse, PredictionResults,
+    MAX_PREDICTIONS_BYTES, PredictionRequest, PredictionResponse, PredictionResults,
+    ValidationErrors,
 };
 
 fn query() -> Value {
@@ -39,16 +40,16 @@ fn none() -> Value {
     json!({"prediction": null, "metadata": {"sample_size": 0, "confidence": "none"}})
 }
 
-fn request_of(body: &Value) -> Result<PredictionRequest, Faults> {
+fn request_of(body: &Value) -> Result<PredictionRequest, ValidationErrors> {
     PredictionRequest::from_json(body.to_string().as_bytes())
 }
 
-fn results_of(body: &Value) -> Result<PredictionResults, Faults> {
+fn results_of(body: &Value) -> Result<PredictionResults, ValidationErrors> {
     PredictionResults::from_json(body.to_string().as_bytes())
 }
 
-fn lines<T>(answer: Result<T, Faults>) -> Vec<String> {
-    answer.err().iter().flat_map(Faults::iter).map(ToString::to_string).collect()
+fn lines<T>(answer: Result<T, ValidationErrors>) -> Vec<String> {
+    answer.err().iter().flat_map(ValidationErrors::iter).map(ToString::to_string).collect()
 }
 
 #[test]

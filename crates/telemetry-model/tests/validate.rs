@@ -46,8 +46,8 @@ fn good(count: usize) -> String {
     EVENTS.lines().cycle().take(count).map(|line| format!("{line}\n")).collect()
 }
 
-fn sum(events: usize, bad: usize, faults: usize) -> String {
-    format!("events: {events}, good: {}, bad: {bad}, faults: {faults}", events - bad)
+fn sum(events: usize, bad: usize, errors: usize) -> String {
+    format!("events: {events}, good: {}, bad: {bad}, errors: {errors}", events - bad)
 }
 
 #[test]
@@ -170,16 +170,16 @@ fn a_hyphen_is_the_standard_input() {
     };
     let (alone, named) = (run(&[]), run(&["examples/data/events.jsonl", "-"]));
     fs::remove_file(&path).unwrap();
-    let fault = "line 1: the document: expected an object, found an array";
-    assert_eq!(alone, [fault.to_owned(), sum(1, 1, 1)]);
-    assert_eq!(named, [format!("-: {fault}"), sum(21, 1, 1)]);
+    let error = "line 1: the document: expected an object, found an array";
+    assert_eq!(alone, [error.to_owned(), sum(1, 1, 1)]);
+    assert_eq!(named, [format!("-: {error}"), sum(21, 1, 1)]);
 }
 
 #[test]
 fn a_byte_order_mark_is_named() {
-    let fault = "line 1: the document: expected JSON, found a byte order mark";
+    let error = "line 1: the document: expected JSON, found a byte order mark";
     let (code, lines) = checked(format!("\u{feff}{}", good(2)));
-    assert_eq!((code, lines), (Some(1), vec![fault.to_owned(), sum(2, 1, 1)]));
+    assert_eq!((code, lines), (Some(1), vec![error.to_owned(), sum(2, 1, 1)]));
 }
 
 /// Feeds more than pipes hold to an example that nobody listens to: its exit code, what it says, and

@@ -1,12 +1,12 @@
-//! Strict validation of what is asked and answered: every fault, with its place.
+//! Strict validation of what is asked and answered: every error, with its place.
 
 use serde_json::value::RawValue;
 
 use crate::{
-    CorrectionFactors, FallbackLevel, Faults, Percentiles, PredictionData, PredictionMetadata,
+    CorrectionFactors, FallbackLevel, Percentiles, PredictionData, PredictionMetadata,
     PredictionQuery, PredictionRequest, PredictionResponse, PredictionResults, QualityPrediction,
-    TokenDistribution,
-    faults::excerpt,
+    TokenDistribution, ValidationErrors,
+    errors::excerpt,
     reader::{Keys, Reader, amount_or, string},
     validate::check_size,
 };
@@ -48,9 +48,9 @@ impl PredictionRequest {
     /// use telemetry_model::PredictionRequest;
     ///
     /// let body = br#"{"queries": [{"task_type": "testing", "model": "", "provider": "openai"}]}"#;
-    /// let faults = PredictionRequest::from_json(body).unwrap_err();
+    /// let errors = PredictionRequest::from_json(body).unwrap_err();
     /// assert_eq!(
-    ///     faults.to_string(),
+    ///     errors.to_string(),
     ///     "/queries/0/model: expected 1 to 256 characters, found none\n\
     ///      /queries/0/complexity: expected this key, found none"
     /// );
@@ -58,12 +58,12 @@ impl PredictionRequest {
     ///
     /// # Errors
     ///
-    /// All faults at once.
-    pub fn from_json(json: &[u8]) -> Result<Self, Faults> {
+    /// All errors at once.
+    pub fn from_json(json: &[u8]) -> Result<Self, ValidationErrors> {
         check_size(json, MAX_PREDICTIONS_BYTES)?;
         let mut reader = Reader::new(json, &REQUEST)?;
         let queries = reader.objects("queries", Self::MAX_QUERIES, &QUERY, query);
-        reader.faults.or(|| Self { queries })
+        reader.errors.or(|| Self { queries })
     }
 }
 
@@ -87,13 +87,13 @@ impl PredictionResults {
     ///
     /// # Errors
     ///
-    /// All faults at once.
-    pub fn from_json(json: &[u8]) -> Result<Self, Faults> {
+    /// All errors at once.
+    pub fn from_json(json: &[u8]) -> Result<Self, ValidationErrors> {
         check_size(json, MAX_PREDICTIONS_BYTES)?;
         let mut reader = Reader::new(json, &RESULTS)?;
         let max = PredictionRequest::MAX_QUERIES;
         let results = reader.objects("results", max, &RESPONSE, response);
-        reader.faults.or(|| Self { results })
+        reader.errors.or(|| Self { results })
     }
 }
 
@@ -111,7 +111,7 @@ fn response(reader: &mut Reader<'_>) -> PredictionResponse {
         if let Some(message) = found {
             let confidence = excerpt(confidence.as_str());
             let message = format!("{message}: the confidence is {confidence}");
-            reader.faults.add("/prediction", message);
+            reader.errors.add("/prediction", message);
         }
     }
     PredictionResponse { prediction, metadata: metadata.unwrap_or_default() }
@@ -152,7 +152,7 @@ fn tokens(reader: &mut Reader<'_>) -> TokenDistribution {
 fn percentiles(reader: &mut Reader<'_>, key: &str) -> Percentiles {
     let Some(amounts) = reader.amounts(key) else { return Percentiles::default() };
     Percentiles::from_map(amounts).unwrap_or_else(|| {
-        reader.faults.add(&format!("/{key}/median"), "expected this key, found none");
+        reader.errors.add(&format!("/{key}/median"), "expected this key, found none");
         Percentiles::default()
     })
 }

@@ -9,7 +9,7 @@ use serde::{
 use serde_json::value::RawValue;
 
 use super::{Reader, TWICE};
-use crate::faults::step;
+use crate::errors::step;
 
 impl<'j> Visitor<'j> for &mut Reader<'j> {
     type Value = ();
@@ -23,13 +23,13 @@ impl<'j> Visitor<'j> for &mut Reader<'j> {
             match key {
                 Ok(index) => {
                     if self.values[index].replace(map.next_value()?).is_some() {
-                        self.faults.add(&step(self.keys.names[index]), TWICE);
+                        self.errors.add(&step(self.keys.names[index]), TWICE);
                     }
                 }
                 Err(unknown) => {
                     map.next_value::<IgnoredAny>()?;
                     let message = format!("expected no such key in {}", self.keys.source);
-                    self.faults.add(&unknown, message);
+                    self.errors.add(&unknown, message);
                 }
             }
         }

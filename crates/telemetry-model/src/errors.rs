@@ -5,7 +5,7 @@ use std::{borrow::Cow, error::Error, fmt};
 use serde::{Serialize, Serializer};
 use uuid::Uuid;
 
-/// The most faults that one answer lists; the rest is counted.
+/// The most errors that one answer lists; the rest is counted.
 const MAX_LISTED: usize = 100;
 
 /// The most characters of a document that a message repeats.
@@ -14,7 +14,7 @@ const MAX_EXCERPT: usize = 40;
 /// One thing that is wrong, and where. Serializes as `{"pointer": …, "message": …}`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
-pub struct Fault {
+pub struct ValidationError {
     /// Where: a JSON pointer (RFC 6901) into the document. Empty for the document as a whole.
     ///
     /// A key of more than 40 characters is cut, and ends in `…` then.
@@ -23,7 +23,7 @@ pub struct Fault {
     pub message: String,
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for ValidationError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.pointer.as_str() {
             "" => f.write_str(&self.message),
@@ -32,23 +32,23 @@ impl fmt::Display for Fault {
     }
 }
 
-/// Everything that is wrong with a document or a value: at least one fault.
+/// Everything that is wrong with a document or a value: at least one error.
 ///
-/// Displays as a line a fault; control characters are escaped. Lists up to 100 faults and counts the
+/// Displays as one line per error; control characters are escaped. Lists up to 100 errors and counts the
 /// rest; a message repeats only a short excerpt of what it was found in. Serializes as the sequence of
-/// the listed faults.
+/// the listed errors.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Faults {
-    listed: Vec<Fault>,
+pub struct ValidationErrors {
+    listed: Vec<ValidationError>,
     unlisted: usize,
     event_id: Option<Uuid>,
 }
 
-impl Faults {
-    /// Nothing yet. Not public, since who holds faults relies on there being one:
+impl ValidationErrors {
+    /// Nothing yet. Not public, since who holds errors relies on there being one:
     ///
     /// ```compile_fail,E0599
-    /// telemetry_model::Faults::default();
+    /// telemetry_model::ValidationErrors::default();
     /// ```
     pub(crate) const fn none() -> Self {
         Self { listed: Vec::new(), unlisted: 0, event_id: None }
@@ -60,9 +60,9 @@ impl Faults {
         self.event_id
     }
 
-    /// The faults. Their order is always the same, but not the document's: keys come first, then
+    /// The errors. Their order is always the same, but not the document's: keys come first, then
     /// values.
-    pub fn iter(&self) -> std::slice::Iter<'_, Fault> {
+    pub fn iter(&self) -> std::slice::Iter<'_, ValidationError> {
         self.listed.iter()
     }
 
@@ -74,14 +74,14 @@ impl Faults {
     }
 
     pub(crate) fn of(pointer: &str, message: impl Into<String>) -> Self {
-        let mut faults = Self::none();
-        faults.add(pointer, message);
-        faults
+        let mut errors = Self::none();
+        errors.add(pointer, message);
+        errors
     }
 
     pub(crate) fn add(&mut self, pointer: &str, message: impl Into<String>) {
         if self.listed.len() < MAX_LISTED {
-            self.listed.push(Fault { pointer: pointer.into(), message: message.into() });
+            self.listed.push(ValidationError { pointer: pointer.into(), message: message.into() });
         } else {
             self.unlisted += 1;
         }
@@ -96,37 +96,37 @@ impl Faults {
         if self.listed.is_empty() { Ok(value()) } else { Err(self) }
     }
 
-    /// Takes over the faults of a part of the document.
+    /// Takes over the errors of a part of the document.
     pub(crate) fn extend(&mut self, part: Self) {
-        for fault in part.listed {
-            self.add(&fault.pointer, fault.message);
+        for error in part.listed {
+            self.add(&error.pointer, error.message);
         }
         self.unlisted += part.unlisted;
     }
 
     /// Points into the document that the value is a part of.
     pub(crate) fn below(mut self, prefix: &str) -> Self {
-        for fault in &mut self.listed {
-            fault.pointer.insert_str(0, prefix);
+        for error in &mut self.listed {
+            error.pointer.insert_str(0, prefix);
         }
         self
     }
 }
 
-impl<'a> IntoIterator for &'a Faults {
-    type Item = &'a Fault;
-    type IntoIter = std::slice::Iter<'a, Fault>;
+impl<'a> IntoIterator for &'a ValidationErrors {
+    type Item = &'a ValidationError;
+    type IntoIter = std::slice::Iter<'a, ValidationError>;
 
     fn into_iter(self) -> Self::IntoIter {
         self.iter()
     }
 }
 
-impl fmt::Display for Faults {
+impl fmt::Display for ValidationErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, fault) in self.listed.iter().enumerate() {
+        for (index, error) in self.listed.iter().enumerate() {
             let separator = if index == 0 { "" } else { "\n" };
-            write!(f, "{separator}{fault}")?;
+            write!(f, "{separator}{error}")?;
         }
         match self.unlisted {
             0 => Ok(()),
@@ -135,9 +135,9 @@ impl fmt::Display for Faults {
     }
 }
 
-impl Error for Faults {}
+impl Error for ValidationErrors {}
 
-impl Serialize for Faults {
+impl Serialize for ValidationErrors {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_seq(&self.listed)
     }
@@ -195,22 +195,22 @@ mod tests {
 
     #[test]
     fn a_fault_is_displayed_on_one_line() {
-        let faults = Faults::of(&step("a\nb\u{9b}"), "expected no such key");
-        assert_eq!(faults.listed[0].pointer, "/a\nb\u{9b}");
-        assert_eq!(faults.to_string(), "/a\\nb\\u{9b}: expected no such key");
+        let errors = ValidationErrors::of(&step("a\nb\u{9b}"), "expected no such key");
+        assert_eq!(errors.listed[0].pointer, "/a\nb\u{9b}");
+        assert_eq!(errors.to_string(), "/a\\nb\\u{9b}: expected no such key");
     }
 
     #[test]
     fn faults_serialize_as_those_that_are_listed() {
-        let mut faults = Faults::of("/model", "one");
-        faults.add("", "other");
+        let mut errors = ValidationErrors::of("/model", "one");
+        errors.add("", "other");
         let listed =
             json!([{"pointer": "/model", "message": "one"}, {"pointer": "", "message": "other"}]);
-        assert_eq!(json!(faults), listed);
+        assert_eq!(json!(errors), listed);
         for _ in 0..MAX_LISTED {
-            faults.add("", "more");
+            errors.add("", "more");
         }
-        assert_eq!(json!(faults).as_array().map(Vec::len), Some(MAX_LISTED));
-        assert_eq!(faults.len(), MAX_LISTED + 2);
+        assert_eq!(json!(errors).as_array().map(Vec::len), Some(MAX_LISTED));
+        assert_eq!(errors.len(), MAX_LISTED + 2);
     }
 }
