@@ -8,8 +8,8 @@ use std::{fs, path::Path};
 use jsonschema::Validator;
 use serde_json::{Value, json};
 use telemetry_model::{
-    EventBatch, EventBuilder, PredictionRequest, PredictionResults, TaskCompletionEvent,
-    reexport::schemars::Schema, schema,
+    EventBatch, EventBuilder, PredictionRequest, PredictionResults, TaskCompletionEvent, schema,
+    schemars::Schema,
 };
 use uuid::Uuid;
 

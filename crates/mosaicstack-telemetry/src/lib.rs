@@ -30,7 +30,7 @@ mod sync;
 mod worker;
 
 pub use telemetry_model as model;
-pub use telemetry_model::reexport::time;
+pub use telemetry_model::time;
 pub use telemetry_model::{
     Complexity, Confidence, ContextWindow, Cost, Estimate, EventBuilder, Harness, Outcome,
     PredictionData, PredictionQuery, PredictionResponse, Price, Provider, Quality, QualityGate,

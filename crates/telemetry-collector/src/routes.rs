@@ -3,7 +3,9 @@
 use bytes::Bytes;
 use http::{HeaderValue, Method, Response, StatusCode, header, response};
 use serde_json::{Value, json};
-use telemetry_model::{EventBatch, Faults, MAX_BATCH_BYTES, PredictionRequest, PredictionResults};
+use telemetry_model::{
+    EventBatch, MAX_BATCH_BYTES, PredictionRequest, PredictionResults, ValidationErrors,
+};
 
 use crate::{Authorization, PredictionsSeen, shared::Shared, store::Store};
 
@@ -130,7 +132,7 @@ fn body<'r>(question: &Question<'r>) -> Result<&'r [u8], Reply> {
     })
 }
 
-fn unprocessable(what: &str, faults: &Faults) -> Reply {
+fn unprocessable(what: &str, faults: &ValidationErrors) -> Reply {
     let mut reply = Reply::error(StatusCode::UNPROCESSABLE_ENTITY, what);
     reply.body["faults"] = faults.iter().map(|fault| json!(fault)).collect();
     reply

@@ -88,7 +88,7 @@ impl Store {
     /// given, and new.
     pub(crate) fn take(
         &mut self,
-        batch: Vec<Result<TaskCompletionEvent, telemetry_model::Faults>>,
+        batch: Vec<Result<TaskCompletionEvent, telemetry_model::ValidationErrors>>,
         instance: Option<Uuid>,
     ) -> BatchSeen {
         let before = self.totals;
@@ -110,7 +110,7 @@ impl Store {
     fn take_one(
         &mut self,
         index: usize,
-        event: Result<TaskCompletionEvent, telemetry_model::Faults>,
+        event: Result<TaskCompletionEvent, telemetry_model::ValidationErrors>,
         instance: Option<Uuid>,
     ) -> EventResult {
         self.totals.received += 1;
@@ -163,7 +163,7 @@ mod tests {
 
     use super::*;
 
-    fn event(id: u128) -> Result<TaskCompletionEvent, telemetry_model::Faults> {
+    fn event(id: u128) -> Result<TaskCompletionEvent, telemetry_model::ValidationErrors> {
         Ok(EventBuilder::new(Uuid::from_u128(9)).event_id(Uuid::from_u128(id)).build())
     }
 

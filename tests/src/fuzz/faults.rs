@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use mosaicstack_telemetry::{Fault, Faults};
+use mosaicstack_telemetry::{ValidationError, ValidationErrors};
 use serde_json::value::RawValue;
 
 const MAX_LISTED: usize = 100;
@@ -24,8 +24,8 @@ const LARGE: usize = 8 * 1024;
 const MISSING: &str = "expected this key, found none";
 
 /// Panics unless each fault can be found in the document, and is told in a few words.
-pub(super) fn check(document: &[u8], faults: &Faults) {
-    let listed: Vec<&Fault> = faults.iter().collect();
+pub(super) fn check(document: &[u8], faults: &ValidationErrors) {
+    let listed: Vec<&ValidationError> = faults.iter().collect();
     assert!(!listed.is_empty() && listed.len() <= MAX_LISTED, "{} are listed", listed.len());
     assert!(faults.len() == listed.len() || listed.len() == MAX_LISTED);
     listed.iter().for_each(|fault| check_length(fault));
@@ -38,8 +38,8 @@ pub(super) fn check(document: &[u8], faults: &Faults) {
     assert_eq!(lines, listed.len() + usize::from(faults.len() > listed.len()), "{faults}");
 }
 
-fn check_length(fault: &Fault) {
-    let Fault { pointer, message, .. } = fault;
+fn check_length(fault: &ValidationError) {
+    let ValidationError { pointer, message, .. } = fault;
     assert!(message.chars().count() <= MAX_MESSAGE, "{message}");
     assert!(!message.contains(char::is_control), "{message:?}");
     let steps: Vec<&str> = pointer.split('/').skip(1).collect();
@@ -48,7 +48,7 @@ fn check_length(fault: &Fault) {
 }
 
 /// Whether the place is in the document; of a missing key, the object that lacks it.
-fn is_there(document: &[u8], fault: &Fault) -> bool {
+fn is_there(document: &[u8], fault: &ValidationError) -> bool {
     if fault.pointer.is_empty() {
         return true;
     }

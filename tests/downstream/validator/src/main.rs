@@ -15,7 +15,7 @@ use std::{
     process::ExitCode,
 };
 
-use telemetry_model::{BatchReceipt, EventBatch, EventResult, Faults};
+use telemetry_model::{BatchReceipt, EventBatch, EventResult, ValidationErrors};
 
 fn main() -> ExitCode {
     let body = match read() {
@@ -43,7 +43,7 @@ fn main() -> ExitCode {
 }
 
 /// The whole of it: a batch gets a receipt, anything else its faults.
-fn answer(body: &[u8]) -> Result<BatchReceipt, Faults> {
+fn answer(body: &[u8]) -> Result<BatchReceipt, ValidationErrors> {
     let results = EventBatch::from_json(body)?.into_iter().map(|event| match event {
         Ok(event) => EventResult::accepted(event.event_id), // and here it is stored
         Err(faults) => EventResult::rejected(faults.event_id(), faults.to_string()),
