@@ -8,7 +8,7 @@ use uuid::Uuid;
 pub use self::parts::{ContextWindow, Cost, Quality, Tokens};
 use crate::{
     Complexity, Estimate, Harness, Outcome, PredictionQuery, Provider, RepoSizeCategory,
-    SchemaVersion, TaskCompletionEvent, TaskType, ids, ranges, timestamp,
+    TaskCompletionEvent, TaskType, ids,
 };
 
 /// Builds a [`TaskCompletionEvent`] from defaults that can all be overridden.
@@ -57,34 +57,7 @@ impl EventBuilder {
             event_id: None,
             timestamp: None,
             estimate: Estimate::default(),
-            event: TaskCompletionEvent {
-                instance_id,
-                event_id: Uuid::nil(),
-                schema_version: SchemaVersion::V1_0,
-                timestamp: OffsetDateTime::UNIX_EPOCH,
-                task_duration_ms: 0,
-                task_type: TaskType::default(),
-                complexity: Complexity::default(),
-                harness: Harness::default(),
-                model: String::new(),
-                provider: Provider::default(),
-                estimated_input_tokens: 0,
-                estimated_output_tokens: 0,
-                actual_input_tokens: 0,
-                actual_output_tokens: 0,
-                estimated_cost_usd_micros: 0,
-                actual_cost_usd_micros: 0,
-                quality_gate_passed: false,
-                quality_gates_run: Vec::new(),
-                quality_gates_failed: Vec::new(),
-                context_compactions: 0,
-                context_rotations: 0,
-                context_utilization_final: 0.0,
-                outcome: Outcome::default(),
-                retry_count: 0,
-                language: None,
-                repo_size_category: None,
-            },
+            event: TaskCompletionEvent { instance_id, ..TaskCompletionEvent::initial() },
         }
     }
 
@@ -243,7 +216,7 @@ impl EventBuilder {
     pub fn build(self) -> TaskCompletionEvent {
         let Self { event_id, timestamp, estimate, mut event } = self;
         event.event_id = event_id.unwrap_or_else(|| ids::random(now));
-        event.timestamp = timestamp::normalized(timestamp.unwrap_or_else(now));
+        event.timestamp = timestamp.unwrap_or_else(now);
         for (field, expected) in [
             (&mut event.estimated_input_tokens, estimate.input_tokens),
             (&mut event.estimated_output_tokens, estimate.output_tokens),
@@ -253,7 +226,7 @@ impl EventBuilder {
                 *field = expected;
             }
         }
-        ranges::normalize(&mut event);
+        event.normalize();
         event
     }
 }

@@ -73,9 +73,10 @@ impl ValidationErrors {
         self.listed.len() + self.unlisted
     }
 
-    pub(crate) fn of(pointer: &str, message: impl Into<String>) -> Self {
+    /// An error of the document or value as a whole.
+    pub(crate) fn new(message: impl Into<String>) -> Self {
         let mut errors = Self::none();
-        errors.add(pointer, message);
+        errors.add("", message);
         errors
     }
 
@@ -96,15 +97,24 @@ impl ValidationErrors {
         if self.listed.is_empty() { Ok(value()) } else { Err(self) }
     }
 
-    /// Takes over the errors of a part of the document.
-    pub(crate) fn extend(&mut self, part: Self) {
-        for error in part.listed {
-            self.add(&error.pointer, error.message);
-        }
-        self.unlisted += part.unlisted;
+    /// Adds the errors of the part of the document at `pointer`, or returns its value.
+    pub(crate) fn record<T>(
+        &mut self,
+        pointer: fmt::Arguments<'_>,
+        part: Result<T, Self>,
+    ) -> Option<T> {
+        // The pointer is formatted only if it is needed: most parts are valid.
+        part.map_err(|errors| self.extend(errors.below(&pointer.to_string()))).ok()
     }
 
-    /// Points into the document that the value is a part of.
+    pub(crate) fn extend(&mut self, errors: Self) {
+        for error in errors.listed {
+            self.add(&error.pointer, error.message);
+        }
+        self.unlisted += errors.unlisted;
+    }
+
+    /// Makes the pointers relative to the document that has the value at `prefix`.
     pub(crate) fn below(mut self, prefix: &str) -> Self {
         for error in &mut self.listed {
             error.pointer.insert_str(0, prefix);
@@ -141,6 +151,11 @@ impl Serialize for ValidationErrors {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_seq(&self.listed)
     }
+}
+
+/// An error of a value: `expected {what}, found {found}`.
+pub(crate) fn expected(what: &str, found: impl fmt::Display) -> ValidationErrors {
+    ValidationErrors::new(format!("expected {what}, found {found}"))
 }
 
 /// A short, quoted piece of `text` for a message.
@@ -195,14 +210,16 @@ mod tests {
 
     #[test]
     fn a_fault_is_displayed_on_one_line() {
-        let errors = ValidationErrors::of(&step("a\nb\u{9b}"), "expected no such key");
+        let mut errors = ValidationErrors::none();
+        errors.add(&step("a\nb\u{9b}"), "expected no such key");
         assert_eq!(errors.listed[0].pointer, "/a\nb\u{9b}");
         assert_eq!(errors.to_string(), "/a\\nb\\u{9b}: expected no such key");
     }
 
     #[test]
     fn faults_serialize_as_those_that_are_listed() {
-        let mut errors = ValidationErrors::of("/model", "one");
+        let mut errors = ValidationErrors::none();
+        errors.add("/model", "one");
         errors.add("", "other");
         let listed =
             json!([{"pointer": "/model", "message": "one"}, {"pointer": "", "message": "other"}]);

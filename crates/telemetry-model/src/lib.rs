@@ -6,17 +6,17 @@ mod builder;
 mod count;
 mod errors;
 mod event;
+mod field;
 mod ids;
 mod prediction;
 mod price;
-mod ranges;
 mod reader;
 #[cfg(feature = "schemars")]
 pub mod schema;
+mod text;
 mod timestamp;
 mod validate;
 mod vocabulary;
-mod writer;
 
 pub use batch::{BatchReceipt, EventBatch, EventResult, TooManyEvents};
 pub use builder::{ContextWindow, Cost, EventBuilder, Quality, Tokens};
@@ -28,9 +28,9 @@ pub use prediction::{
     QualityPrediction, TokenDistribution,
 };
 pub use price::Price;
-pub use ranges::MAX_TEXT_CHARS;
 #[cfg(feature = "schemars")]
 pub use schemars;
+pub use text::MAX_TEXT_CHARS;
 pub use validate::{MAX_BATCH_BYTES, MAX_EVENT_BYTES};
 pub use vocabulary::{
     Complexity, Confidence, Harness, Outcome, Provider, QualityGate, RepoSizeCategory,

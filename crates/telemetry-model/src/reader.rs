@@ -3,24 +3,21 @@
 //! Nothing is built that is not asked for: a member stays text until its type is known, so neither
 //! the depth nor the size of what a stranger sends can hurt.
 
-mod number;
+pub(crate) mod number;
 mod visit;
 
 use std::collections::BTreeMap;
 
 use serde::Deserializer;
 use serde_json::value::RawValue;
-use time::OffsetDateTime;
-use uuid::Uuid;
 
 use crate::{
     ValidationErrors,
-    errors::{excerpt, printable, step},
-    ranges, timestamp,
+    errors::{expected, printable, step},
 };
 use visit::{Items, Members};
 
-/// Said of a key that is repeated.
+const MISSING: &str = "expected this key, found none";
 const TWICE: &str = "expected this key once, found it again";
 
 /// The keys that an object may have.
@@ -29,6 +26,14 @@ pub(crate) struct Keys {
     /// What says so.
     pub(crate) source: &'static str,
     pub(crate) names: &'static [&'static str],
+    /// Those of `names` that may be absent.
+    pub(crate) optional: &'static [&'static str],
+}
+
+impl Keys {
+    pub(crate) fn is_optional(&self, key: &str) -> bool {
+        self.optional.contains(&key)
+    }
 }
 
 /// The members of an object whose keys are known in advance.
@@ -44,123 +49,57 @@ impl<'j> Reader<'j> {
         match json.trim_ascii_start().first() {
             Some(b'{') | None => {}
             Some(&first) => {
-                return Err(ValidationErrors::of(
-                    "",
-                    format!("expected an object, found {}", kind(first)),
-                ));
+                return Err(expected("an object", kind(first)));
             }
         }
         let values = vec![None; keys.names.len()];
         let mut reader = Self { keys, values, errors: ValidationErrors::none() };
         let mut json = serde_json::Deserializer::from_slice(json);
-        let read = json.deserialize_map(&mut reader).and_then(|()| json.end());
-        match read {
-            Ok(()) => Ok(reader),
-            Err(error) => {
-                Err(ValidationErrors::of("", format!("expected valid JSON, found: {error}")))
-            }
-        }
+        json.deserialize_map(&mut reader).and_then(|()| json.end()).map_err(invalid_json)?;
+        Ok(reader)
     }
 
-    pub(crate) fn uuid(&mut self, key: &str) -> Uuid {
-        let uuid = self.required(key).and_then(uuid);
-        self.checked(key, uuid)
-    }
-
-    pub(crate) fn timestamp(&mut self, key: &str) -> OffsetDateTime {
-        const EXPECTED: &str = "a UTC date-time such as \"2026-02-15T05:29:05.123Z\"";
-        let at = self.required(key).and_then(|value| {
-            let text = string(value, EXPECTED)?;
-            timestamp::parse_utc(&text)
-                .ok_or_else(|| format!("expected {EXPECTED}, found {}", excerpt(&text)))
-        });
-        self.checked(key, at.map(Some)).unwrap_or(OffsetDateTime::UNIX_EPOCH)
-    }
-
-    pub(crate) fn count(&mut self, key: &str) -> u64 {
-        let count = self.required(key).and_then(count);
-        self.checked(key, count)
-    }
-
-    pub(crate) fn count_or_zero(&mut self, key: &str) -> u64 {
-        let count = self.optional(key).map_or(Ok(0), count);
-        self.checked(key, count)
-    }
-
-    pub(crate) fn share(&mut self, key: &str) -> f64 {
-        let share = self.required(key).and_then(|value| {
-            number::finite(value.get())
-                .filter(|share| (0.0..=1.0).contains(share))
-                .ok_or_else(|| ranges::share(shown(value)))
-        });
-        self.checked(key, share)
-    }
-
-    /// A finite number that is not negative.
+    /// A finite number that is not negative; 0.0 if it is in error.
     pub(crate) fn amount(&mut self, key: &str) -> f64 {
-        let amount = self.required(key).and_then(amount);
-        self.checked(key, amount)
+        let value = self.member(key);
+        value
+            .and_then(|value| self.errors.record(format_args!("/{key}"), amount(value)))
+            .unwrap_or(0.0)
     }
 
     /// The amounts of an object with any keys; none if it is something else.
     pub(crate) fn amounts(&mut self, key: &str) -> Option<BTreeMap<String, f64>> {
-        let members = self.required(key).and_then(members).map(Some);
+        let value = self.member(key)?;
+        let members = self.errors.record(format_args!("/{key}"), members(value))?;
         let mut amounts = BTreeMap::new();
-        for (name, value) in self.checked(key, members)? {
-            let place = format!("{key}{}", step(&name));
-            let amount = self.checked(&place, amount(value));
+        for (name, value) in members {
+            let pointer = format!("/{key}{}", step(&name));
+            let amount =
+                self.errors.record(format_args!("{pointer}"), amount(value)).unwrap_or(0.0);
             if amounts.insert(name, amount).is_some() {
-                self.errors.add(&format!("/{place}"), TWICE);
+                self.errors.add(&pointer, TWICE);
             }
         }
         Some(amounts)
     }
 
-    pub(crate) fn boolean(&mut self, key: &str) -> bool {
-        let boolean = self.required(key).and_then(|value| match value.get() {
-            "true" => Ok(true),
-            "false" => Ok(false),
-            _ => Err(format!("expected true or false, found {}", shown(value))),
-        });
-        self.checked(key, boolean)
-    }
-
-    pub(crate) fn text(&mut self, key: &str) -> String {
-        let text = self.required(key).and_then(|value| string(value, "a string"));
-        self.checked_text(key, text)
-    }
-
-    pub(crate) fn optional_text(&mut self, key: &str) -> Option<String> {
-        let text = self.nullable(key, |value| string(value, "a string or null"))?;
-        ranges::check_text(&format!("/{key}"), &text, &mut self.errors);
-        Some(text)
-    }
-
-    /// What `read` makes of a value that may be absent or null.
+    /// A value that may be null, read by `read`.
     pub(crate) fn nullable<T>(
         &mut self,
         key: &str,
-        read: impl Fn(&RawValue) -> Result<T, String>,
+        read: impl Fn(&RawValue) -> Result<T, ValidationErrors>,
     ) -> Option<T> {
-        let value = self.optional(key).filter(|value| value.get() != "null")?;
-        let value = read(value).map(Some);
-        self.checked(key, value)
-    }
-
-    pub(crate) fn texts(&mut self, key: &str) -> Vec<String> {
-        let items = self.items(key, usize::MAX);
-        let mut texts = Vec::with_capacity(items.len().min(16));
-        for (index, item) in items.into_iter().enumerate() {
-            let text = string(item, "a string");
-            texts.push(self.checked_text(&format!("{key}/{index}"), text));
-        }
-        texts
+        let value = self.member(key).filter(|value| value.get() != "null")?;
+        self.errors.record(format_args!("/{key}"), read(value))
     }
 
     /// The items of an array, at most `max` of them; more are an error.
     pub(crate) fn items(&mut self, key: &str, max: usize) -> Vec<&'j RawValue> {
-        let items = self.required(key).and_then(|value| items(value, max));
-        let (items, count) = self.checked(key, items);
+        let Some(value) = self.member(key) else { return Vec::new() };
+        let Some((items, count)) = self.errors.record(format_args!("/{key}"), items(value, max))
+        else {
+            return Vec::new();
+        };
         if count > max {
             self.errors
                 .add(&format!("/{key}"), format!("expected at most {max} {key}, found {count}"));
@@ -189,13 +128,21 @@ impl<'j> Reader<'j> {
         keys: &'static Keys,
         read: impl Fn(&mut Self) -> T,
     ) -> Option<T> {
-        let value = self.required(key).map(Some);
-        let value = self.checked(key, value)?;
+        let value = self.member(key)?;
         self.nested(&format!("/{key}"), value, keys, read)
     }
 
-    /// What stands at `key`, if anything does.
-    pub(crate) fn optional(&self, key: &str) -> Option<&'j RawValue> {
+    /// The value at `key`. `None` if it is absent, which is an error unless the key is optional.
+    pub(crate) fn member(&mut self, key: &str) -> Option<&'j RawValue> {
+        let value = self.peek(key);
+        if value.is_none() && !self.keys.is_optional(key) {
+            self.errors.add(&format!("/{key}"), MISSING);
+        }
+        value
+    }
+
+    /// The value at `key`, without an error if it is absent.
+    pub(crate) fn peek(&self, key: &str) -> Option<&'j RawValue> {
         let index = self.keys.names.iter().position(|known| *known == key)?;
         self.values[index]
     }
@@ -207,82 +154,56 @@ impl<'j> Reader<'j> {
         keys: &'static Keys,
         read: impl Fn(&mut Self) -> T,
     ) -> Option<T> {
-        let (object, errors) = match Reader::new(value.get().as_bytes(), keys) {
-            Ok(mut reader) => (Some(read(&mut reader)), reader.errors),
-            Err(errors) => (None, errors),
-        };
-        self.errors.extend(errors.below(pointer));
-        object
-    }
-
-    fn required(&self, key: &str) -> Result<&'j RawValue, String> {
-        self.optional(key).ok_or_else(|| "expected this key, found none".into())
-    }
-
-    fn checked<T: Default>(&mut self, key: &str, value: Result<T, String>) -> T {
-        value.unwrap_or_else(|message| {
-            self.errors.add(&format!("/{key}"), message);
-            T::default()
-        })
-    }
-
-    fn checked_text(&mut self, key: &str, text: Result<String, String>) -> String {
-        match text {
-            Ok(text) => {
-                ranges::check_text(&format!("/{key}"), &text, &mut self.errors);
-                text
-            }
-            Err(message) => self.checked(key, Err(message)),
-        }
+        let mut reader = self
+            .errors
+            .record(format_args!("{pointer}"), Reader::new(value.get().as_bytes(), keys))?;
+        let object = read(&mut reader);
+        self.errors.extend(reader.errors.below(pointer));
+        Some(object)
     }
 }
 
-fn items(value: &RawValue, max: usize) -> Result<(Vec<&RawValue>, usize), String> {
+/// At most `max` items of an array, and the number of all.
+pub(crate) fn items(
+    value: &RawValue,
+    max: usize,
+) -> Result<(Vec<&RawValue>, usize), ValidationErrors> {
     let mut json = serde_json::Deserializer::from_str(value.get());
     if value.get().starts_with('[')
         && let Ok(items) = json.deserialize_seq(Items(max))
     {
         return Ok(items);
     }
-    Err(format!("expected an array, found {}", shown(value)))
+    Err(expected("an array", shown(value)))
 }
 
-fn members(value: &RawValue) -> Result<Vec<(String, &RawValue)>, String> {
+fn members(value: &RawValue) -> Result<Vec<(String, &RawValue)>, ValidationErrors> {
     if !value.get().starts_with('{') {
-        return Err(format!("expected an object, found {}", shown(value)));
+        return Err(expected("an object", shown(value)));
     }
     let mut json = serde_json::Deserializer::from_str(value.get());
-    json.deserialize_map(Members).map_err(|error| format!("expected valid JSON, found: {error}"))
+    json.deserialize_map(Members).map_err(invalid_json)
 }
 
-fn uuid(value: &RawValue) -> Result<Uuid, String> {
-    const EXPECTED: &str = "a UUID such as \"a1b2c3d4-e5f6-4a7b-8c9d-0e1f2a3b4c5d\"";
-    let text = string(value, EXPECTED)?;
-    // The other forms that the parser knows are not the wire's.
-    let uuid = if text.len() == 36 { Uuid::parse_str(&text).ok() } else { None };
-    uuid.ok_or_else(|| format!("expected {EXPECTED}, found {}", excerpt(&text)))
-}
-
-fn count(value: &RawValue) -> Result<u64, String> {
-    number::count(value.get()).ok_or_else(|| ranges::count(shown(value)))
-}
-
-fn amount(value: &RawValue) -> Result<f64, String> {
+fn amount(value: &RawValue) -> Result<f64, ValidationErrors> {
     amount_or(value, "a number, 0 or above")
 }
 
-pub(crate) fn amount_or(value: &RawValue, expected: &str) -> Result<f64, String> {
+pub(crate) fn amount_or(value: &RawValue, what: &str) -> Result<f64, ValidationErrors> {
     let amount = number::finite(value.get()).filter(|amount| *amount >= 0.0);
-    amount.ok_or_else(|| format!("expected {expected}, found {}", shown(value)))
+    amount.ok_or_else(|| expected(what, shown(value)))
 }
 
-pub(crate) fn string(value: &RawValue, expected: &str) -> Result<String, String> {
-    serde_json::from_str(value.get())
-        .map_err(|_| format!("expected {expected}, found {}", shown(value)))
+pub(crate) fn string(value: &RawValue, what: &str) -> Result<String, ValidationErrors> {
+    serde_json::from_str(value.get()).map_err(|_| expected(what, shown(value)))
+}
+
+fn invalid_json(error: serde_json::Error) -> ValidationErrors {
+    ValidationErrors::new(format!("expected valid JSON, found: {error}"))
 }
 
 /// What stands there, for a message: short values as they are, others by their kind.
-fn shown(value: &RawValue) -> String {
+pub(crate) fn shown(value: &RawValue) -> String {
     let text = value.get();
     match text.as_bytes().first() {
         Some(b'{' | b'[') => kind(text.as_bytes()[0]).into(),

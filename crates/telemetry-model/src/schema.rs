@@ -21,11 +21,13 @@
 use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings, json_schema};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
+use time::OffsetDateTime;
+use uuid::Uuid;
 
 use crate::{
     EventBatch, FallbackLevel, MAX_TEXT_CHARS, Percentiles, PredictionRequest, PredictionResults,
-    TaskCompletionEvent,
+    TaskCompletionEvent, count::MAX_COUNT, field::Field, text::Text,
 };
 
 const UUID: &str = "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$";
@@ -77,7 +79,7 @@ pub(crate) fn strict(schema: &mut Schema) {
         match property.get("format").and_then(Value::as_str) {
             Some("uint64") => {
                 property.remove("format");
-                property.insert("maximum".into(), TaskCompletionEvent::MAX_COUNT.into());
+                property.insert("maximum".into(), MAX_COUNT.into());
             }
             Some("double") => {
                 property.remove("format");
@@ -105,44 +107,140 @@ pub(crate) fn response(schema: &mut Schema) {
     schema.insert("else".into(), json!({ "properties": { "prediction": { "type": "object" } } }));
 }
 
+/// `schema` with the description that the lines of a doc comment give.
+fn described(mut schema: Schema, doc: &str) -> Schema {
+    let lines: Vec<&str> = doc.lines().map(str::trim).collect();
+    schema.insert("description".into(), lines.join("\n").into());
+    prose(&mut schema);
+    schema
+}
+
 /// Keeps what is of use to those who do not read Rust: the first paragraph, without links.
 fn prose(schema: &mut Schema) {
     if let Some(Value::String(text)) = schema.get_mut("description") {
         let paragraph = text.split("\n\n").next().unwrap_or_default();
-        *text = paragraph.replace('\n', " ").replace("[`", "`").replace("`]", "`");
+        *text = paragraph.trim().replace('\n', " ").replace("[`", "`").replace("`]", "`");
     }
 }
 
 /// An enumeration that takes other words than the listed ones.
-pub(crate) fn open_word(description: &str, listed: &[&str]) -> Schema {
-    let mut schema = json_schema!({
-        "description": description.trim(),
+pub(crate) fn open_word(doc: &str, listed: &[&str]) -> Schema {
+    let schema = json_schema!({
         "type": "string",
         "minLength": 1,
         "maxLength": MAX_TEXT_CHARS,
         "examples": listed,
     });
-    prose(&mut schema);
-    schema
+    described(schema, doc)
 }
 
-pub(crate) fn version(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({ "type": "string", "const": "1.0" })
+/// The schema of a type of fields of the event.
+pub(crate) trait FieldSchema {
+    fn field_schema(generator: &mut SchemaGenerator) -> Schema;
 }
 
-pub(crate) fn uuid(_: &mut SchemaGenerator) -> Schema {
-    // Where `$` matches before a last line break as well, the length refuses it.
-    json_schema!({ "type": "string", "format": "uuid", "pattern": UUID, "maxLength": 36 })
+impl FieldSchema for Uuid {
+    fn field_schema(_: &mut SchemaGenerator) -> Schema {
+        // Where `$` matches before a last line break as well, the length refuses it.
+        json_schema!({ "type": "string", "format": "uuid", "pattern": UUID, "maxLength": 36 })
+    }
 }
 
-pub(crate) fn timestamp(_: &mut SchemaGenerator) -> Schema {
-    // The same, for a text of any length.
-    json_schema!({
-        "type": "string",
-        "format": "date-time",
-        "pattern": TIMESTAMP,
-        "not": { "pattern": "\n" },
-    })
+impl FieldSchema for OffsetDateTime {
+    fn field_schema(_: &mut SchemaGenerator) -> Schema {
+        // The same, for a text of any length.
+        json_schema!({
+            "type": "string",
+            "format": "date-time",
+            "pattern": TIMESTAMP,
+            "not": { "pattern": "\n" },
+        })
+    }
+}
+
+impl FieldSchema for u64 {
+    fn field_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "integer", "minimum": 0, "maximum": MAX_COUNT })
+    }
+}
+
+impl FieldSchema for f64 {
+    fn field_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "number", "minimum": 0, "maximum": 1.0 })
+    }
+}
+
+impl FieldSchema for bool {
+    fn field_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "boolean" })
+    }
+}
+
+impl<T: Text + JsonSchema> FieldSchema for T {
+    fn field_schema(generator: &mut SchemaGenerator) -> Schema {
+        if let Some(only) = T::ONLY {
+            return json_schema!({ "type": "string", "const": only });
+        }
+        let mut schema = T::json_schema(generator);
+        schema.insert("minLength".into(), 1.into());
+        schema.insert("maxLength".into(), MAX_TEXT_CHARS.into());
+        schema
+    }
+}
+
+impl<T: Text + JsonSchema> FieldSchema for Option<T> {
+    fn field_schema(generator: &mut SchemaGenerator) -> Schema {
+        let mut schema = T::field_schema(generator);
+        schema.insert("type".into(), json!(["string", "null"]));
+        schema
+    }
+}
+
+impl<T: Text + JsonSchema> FieldSchema for Vec<T> {
+    fn field_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "array", "items": T::field_schema(generator) })
+    }
+}
+
+/// The schema of an object that has the fields added to it and no other.
+pub(crate) struct Object {
+    schema: Schema,
+    properties: Map<String, Value>,
+    required: Vec<&'static str>,
+}
+
+impl Object {
+    pub(crate) fn new(description: &str) -> Self {
+        Self {
+            schema: described(Schema::default(), description),
+            properties: Map::new(),
+            required: Vec::new(),
+        }
+    }
+
+    pub(crate) fn add<T: Field + FieldSchema>(
+        &mut self,
+        name: &'static str,
+        description: &str,
+        is_optional: bool,
+        generator: &mut SchemaGenerator,
+    ) {
+        let mut property = described(T::field_schema(generator), description);
+        if is_optional {
+            property.insert("default".into(), json!(T::initial().as_serde()));
+        } else {
+            self.required.push(name);
+        }
+        self.properties.insert(name.into(), property.into());
+    }
+
+    pub(crate) fn into_schema(mut self) -> Schema {
+        self.schema.insert("type".into(), "object".into());
+        self.schema.insert("properties".into(), self.properties.into());
+        self.schema.insert("required".into(), self.required.into());
+        self.schema.insert("additionalProperties".into(), false.into());
+        self.schema
+    }
 }
 
 impl JsonSchema for Percentiles {

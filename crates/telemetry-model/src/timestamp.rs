@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, str};
 
-use serde::{Deserialize, Deserializer, Serializer, de::Error as _};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use time::{OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339};
 
 /// 0000-01-01T00:00:00.000Z, the earliest moment that RFC 3339 can write.
@@ -41,21 +41,30 @@ pub(crate) fn parse_utc(text: &str) -> Option<OffsetDateTime> {
     OffsetDateTime::parse(text, &Rfc3339).ok().map(normalized)
 }
 
-pub(crate) fn serialize<S: Serializer>(
-    at: &OffsetDateTime,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    let text = written(*at);
-    serializer.serialize_str(str::from_utf8(&text).unwrap_or_default())
+/// A moment in the form of the wire, for serde. Reading is lenient: any offset is converted to UTC.
+#[derive(Clone, Copy)]
+pub(crate) struct Timestamp(pub(crate) OffsetDateTime);
+
+impl From<Timestamp> for OffsetDateTime {
+    fn from(Timestamp(at): Timestamp) -> Self {
+        at
+    }
 }
 
-pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<OffsetDateTime, D::Error> {
-    let text = Cow::<str>::deserialize(deserializer)?;
-    OffsetDateTime::parse(&text, &Rfc3339)
-        .map(normalized)
-        .map_err(|_| D::Error::custom("expected a date-time as RFC 3339 writes it"))
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let text = written(self.0);
+        serializer.serialize_str(str::from_utf8(&text).unwrap_or_default())
+    }
+}
+
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Cow::<str>::deserialize(deserializer)?;
+        OffsetDateTime::parse(&text, &Rfc3339)
+            .map(|at| Self(normalized(at)))
+            .map_err(|_| D::Error::custom("expected a date-time as RFC 3339 writes it"))
+    }
 }
 
 /// `2026-02-15T05:29:05.123Z`. By hand, since every event of every batch passes here.

@@ -3,9 +3,9 @@
 use serde_json::value::RawValue;
 
 use crate::{
-    EventBatch, TaskCompletionEvent, ValidationErrors, ranges,
+    EventBatch, TaskCompletionEvent, ValidationErrors,
+    errors::expected,
     reader::{Keys, Reader},
-    timestamp,
 };
 
 /// The largest document that [`TaskCompletionEvent::from_json`] reads, in bytes.
@@ -14,39 +14,7 @@ pub const MAX_EVENT_BYTES: usize = 64 * 1024;
 /// The largest document that [`EventBatch::from_json`] reads, in bytes.
 pub const MAX_BATCH_BYTES: usize = EventBatch::MAX_EVENTS * MAX_EVENT_BYTES;
 
-const EVENT: Keys = Keys {
-    source: "schema 1.0",
-    names: &[
-        "instance_id",
-        "event_id",
-        "schema_version",
-        "timestamp",
-        "task_duration_ms",
-        "task_type",
-        "complexity",
-        "harness",
-        "model",
-        "provider",
-        "estimated_input_tokens",
-        "estimated_output_tokens",
-        "actual_input_tokens",
-        "actual_output_tokens",
-        "estimated_cost_usd_micros",
-        "actual_cost_usd_micros",
-        "quality_gate_passed",
-        "quality_gates_run",
-        "quality_gates_failed",
-        "context_compactions",
-        "context_rotations",
-        "context_utilization_final",
-        "outcome",
-        "retry_count",
-        "language",
-        "repo_size_category",
-    ],
-};
-
-const BATCH: Keys = Keys { source: "schema 1.0", names: &["events"] };
+const BATCH: Keys = Keys { source: "schema 1.0", names: &["events"], optional: &[] };
 
 impl TaskCompletionEvent {
     /// Checks every range that the builder keeps.
@@ -56,10 +24,7 @@ impl TaskCompletionEvent {
     /// All errors at once, each with a pointer such as `/context_utilization_final`.
     pub fn validate(&self) -> Result<(), ValidationErrors> {
         let mut errors = ValidationErrors::none();
-        if self.timestamp != timestamp::clamped(self.timestamp) {
-            errors.add("/timestamp", "expected a time in the years 0 to 9999, in UTC");
-        }
-        ranges::check(self, &mut errors);
+        self.check(&mut errors);
         errors.set_event_id(Some(self.event_id));
         errors.or(|| ())
     }
@@ -85,37 +50,7 @@ impl TaskCompletionEvent {
     /// All errors at once. JSON that is broken is one error, with its line and column.
     pub fn from_json(json: &[u8]) -> Result<Self, ValidationErrors> {
         check_size(json, MAX_EVENT_BYTES)?;
-        let mut reader = Reader::new(json, &EVENT)?;
-        let event = Self {
-            instance_id: reader.uuid("instance_id"),
-            event_id: reader.uuid("event_id"),
-            schema_version: reader.text("schema_version").into(),
-            timestamp: reader.timestamp("timestamp"),
-            task_duration_ms: reader.count("task_duration_ms"),
-            task_type: reader.text("task_type").into(),
-            complexity: reader.text("complexity").into(),
-            harness: reader.text("harness").into(),
-            model: reader.text("model"),
-            provider: reader.text("provider").into(),
-            estimated_input_tokens: reader.count("estimated_input_tokens"),
-            estimated_output_tokens: reader.count("estimated_output_tokens"),
-            actual_input_tokens: reader.count("actual_input_tokens"),
-            actual_output_tokens: reader.count("actual_output_tokens"),
-            estimated_cost_usd_micros: reader.count("estimated_cost_usd_micros"),
-            actual_cost_usd_micros: reader.count("actual_cost_usd_micros"),
-            quality_gate_passed: reader.boolean("quality_gate_passed"),
-            quality_gates_run: words(reader.texts("quality_gates_run")),
-            quality_gates_failed: words(reader.texts("quality_gates_failed")),
-            context_compactions: reader.count("context_compactions"),
-            context_rotations: reader.count("context_rotations"),
-            context_utilization_final: reader.share("context_utilization_final"),
-            outcome: reader.text("outcome").into(),
-            retry_count: reader.count_or_zero("retry_count"),
-            language: reader.optional_text("language"),
-            repo_size_category: reader.optional_text("repo_size_category").map(Into::into),
-        };
-        let mut errors = reader.errors;
-        ranges::check_schema_version(&event.schema_version, &mut errors);
+        let (event, mut errors) = Self::read(json)?;
         errors.set_event_id(Some(event.event_id).filter(|id| !id.is_nil()));
         errors.or(|| event)
     }
@@ -130,9 +65,7 @@ impl EventBatch {
     pub fn validate(&self) -> Result<(), ValidationErrors> {
         let mut errors = ValidationErrors::none();
         for (index, event) in self.events().iter().enumerate() {
-            if let Err(found) = event.validate() {
-                errors.extend(found.below(&format!("/events/{index}")));
-            }
+            errors.record(format_args!("/events/{index}"), event.validate());
         }
         errors.or(|| ())
     }
@@ -162,14 +95,7 @@ impl EventBatch {
 
 pub(crate) fn check_size(json: &[u8], max: usize) -> Result<(), ValidationErrors> {
     if json.len() > max {
-        return Err(ValidationErrors::of(
-            "",
-            format!("expected at most {max} bytes, found {}", json.len()),
-        ));
+        return Err(expected(&format!("at most {max} bytes"), json.len()));
     }
     Ok(())
-}
-
-fn words<T: From<String>>(texts: Vec<String>) -> Vec<T> {
-    texts.into_iter().map(T::from).collect()
 }

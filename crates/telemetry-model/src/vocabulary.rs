@@ -12,7 +12,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 #[cfg(feature = "schemars")]
 use crate::schema;
-use crate::writer::Append;
+use crate::text::Text;
 
 /// A word that its enumeration does not list.
 ///
@@ -38,7 +38,7 @@ impl fmt::Debug for Unlisted {
 macro_rules! open_enum {
     (
         $(#[doc = $doc:literal])*
-        $name:ident, default $default:ident {
+        $name:ident, default $default:ident $(, only $only:literal)? {
             $($(#[$variant_meta:meta])* $variant:ident = $word:literal,)+
         }
     ) => {
@@ -112,12 +112,14 @@ macro_rules! open_enum {
             }
         }
 
-        impl Append for $name {
-            fn append(&self, out: &mut Vec<u8>) {
-                out.extend_from_slice(match self {
-                    $(Self::$variant => concat!("\"", $word, "\"").as_bytes(),)+
-                    Self::Other(word) => return word.as_str().append(out),
-                });
+        impl Text for $name {
+            $(const ONLY: Option<&'static str> = Some($only);)?
+
+            fn literal(&self) -> Option<&'static str> {
+                match self {
+                    $(Self::$variant => Some(concat!("\"", $word, "\"")),)+
+                    Self::Other(_) => None,
+                }
             }
         }
 
@@ -152,7 +154,7 @@ macro_rules! open_enum {
 
 open_enum! {
     /// The version of the event schema.
-    SchemaVersion, default V1_0 {
+    SchemaVersion, default V1_0, only "1.0" {
         V1_0 = "1.0",
     }
 }

@@ -3,10 +3,11 @@
 use serde_json::value::RawValue;
 
 use crate::{
-    CorrectionFactors, FallbackLevel, Percentiles, PredictionData, PredictionMetadata,
+    Confidence, CorrectionFactors, FallbackLevel, Percentiles, PredictionData, PredictionMetadata,
     PredictionQuery, PredictionRequest, PredictionResponse, PredictionResults, QualityPrediction,
     TokenDistribution, ValidationErrors,
     errors::excerpt,
+    field::Field,
     reader::{Keys, Reader, amount_or, string},
     validate::check_size,
 };
@@ -30,10 +31,13 @@ const DATA: Keys = keys(&[
 const TOKENS: Keys = keys(&["p10", "p25", "median", "p75", "p90"]);
 const FACTORS: Keys = keys(&["input", "output"]);
 const QUALITY: Keys = keys(&["gate_pass_rate", "success_rate"]);
-const METADATA: Keys = keys(&["sample_size", "confidence", "fallback_note", "fallback_level"]);
+const METADATA: Keys = Keys {
+    optional: &["fallback_note", "fallback_level"],
+    ..keys(&["sample_size", "confidence", "fallback_note", "fallback_level"])
+};
 
 const fn keys(names: &'static [&'static str]) -> Keys {
-    Keys { source: "API v1", names }
+    Keys { source: "API v1", names, optional: &[] }
 }
 
 impl PredictionRequest {
@@ -69,10 +73,10 @@ impl PredictionRequest {
 
 fn query(reader: &mut Reader<'_>) -> PredictionQuery {
     PredictionQuery {
-        task_type: reader.text("task_type").into(),
-        model: reader.text("model"),
-        provider: reader.text("provider").into(),
-        complexity: reader.text("complexity").into(),
+        task_type: Field::read_or_initial(reader, "task_type"),
+        model: Field::read_or_initial(reader, "model"),
+        provider: Field::read_or_initial(reader, "provider"),
+        complexity: Field::read_or_initial(reader, "complexity"),
     }
 }
 
@@ -98,14 +102,12 @@ impl PredictionResults {
 }
 
 fn response(reader: &mut Reader<'_>) -> PredictionResponse {
-    let is_null = reader.optional("prediction").is_some_and(|value| value.get() == "null");
+    let is_null = reader.peek("prediction").is_some_and(|value| value.get() == "null");
     let prediction = if is_null { None } else { reader.object("prediction", &DATA, data) };
     let metadata = reader.object("metadata", &METADATA, metadata);
-    if let Some(PredictionMetadata { confidence, .. }) = &metadata {
-        let found = match confidence.as_str() {
-            // What could not be read has been reported.
-            "" => None,
-            "none" => prediction.is_some().then_some("expected null, found an object"),
+    if let Some((_, Some(confidence))) = &metadata {
+        let found = match confidence {
+            Confidence::None => prediction.is_some().then_some("expected null, found an object"),
             _ => is_null.then_some("expected an object, found null"),
         };
         if let Some(message) = found {
@@ -114,7 +116,7 @@ fn response(reader: &mut Reader<'_>) -> PredictionResponse {
             reader.errors.add("/prediction", message);
         }
     }
-    PredictionResponse { prediction, metadata: metadata.unwrap_or_default() }
+    PredictionResponse { prediction, metadata: metadata.unwrap_or_default().0 }
 }
 
 fn data(reader: &mut Reader<'_>) -> PredictionData {
@@ -131,8 +133,8 @@ fn data(reader: &mut Reader<'_>) -> PredictionData {
         quality: reader
             .object("quality", &QUALITY, |quality| {
                 QualityPrediction::new(
-                    quality.share("gate_pass_rate"),
-                    quality.share("success_rate"),
+                    Field::read_or_initial(quality, "gate_pass_rate"),
+                    Field::read_or_initial(quality, "success_rate"),
                 )
             })
             .unwrap_or_default(),
@@ -157,16 +159,20 @@ fn percentiles(reader: &mut Reader<'_>, key: &str) -> Percentiles {
     })
 }
 
-fn metadata(reader: &mut Reader<'_>) -> PredictionMetadata {
-    PredictionMetadata {
-        sample_size: reader.count("sample_size"),
-        confidence: reader.text("confidence").into(),
+/// The metadata, and its confidence unless that is in error.
+fn metadata(reader: &mut Reader<'_>) -> (PredictionMetadata, Option<Confidence>) {
+    let sample_size = Field::read_or_initial(reader, "sample_size");
+    let confidence: Option<Confidence> = Field::read(reader, "confidence");
+    let metadata = PredictionMetadata {
+        sample_size,
+        confidence: confidence.clone().unwrap_or_default(),
         fallback_note: reader.nullable("fallback_note", |note| string(note, "a string or null")),
         fallback_level: reader.nullable("fallback_level", level),
-    }
+    };
+    (metadata, confidence)
 }
 
-fn level(value: &RawValue) -> Result<FallbackLevel, String> {
+fn level(value: &RawValue) -> Result<FallbackLevel, ValidationErrors> {
     const EXPECTED: &str = "a number, 0 or above, a string or null";
     if value.get().starts_with('"') {
         string(value, EXPECTED).map(FallbackLevel::Text)

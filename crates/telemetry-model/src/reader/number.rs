@@ -1,10 +1,10 @@
 //! Numbers as JSON writes them.
 
-use crate::TaskCompletionEvent;
+use crate::count::MAX_COUNT;
 
 /// The count that `json` is. As in JSON Schema, `2.0`, `2e3` and `-0` are whole numbers; nothing is
 /// rounded, however many digits there are.
-pub(super) fn count(json: &str) -> Option<u64> {
+pub(crate) fn count(json: &str) -> Option<u64> {
     let (is_negative, digits) = match json.strip_prefix('-') {
         Some(digits) => (true, digits),
         None => (false, json),
@@ -27,11 +27,11 @@ pub(super) fn count(json: &str) -> Option<u64> {
     let place = u32::try_from(exponent?.checked_add(zeros)?).ok()?;
     let significant: u64 = significant.trim_start_matches('0').parse().ok()?;
     let count = significant.checked_mul(10_u64.checked_pow(place)?)?;
-    (!is_negative && count <= TaskCompletionEvent::MAX_COUNT).then_some(count)
+    (!is_negative && count <= MAX_COUNT).then_some(count)
 }
 
 /// The number that `json` is, if an `f64` can hold it.
-pub(super) fn finite(json: &str) -> Option<f64> {
+pub(crate) fn finite(json: &str) -> Option<f64> {
     // Text in quotes is not a number to `parse`, and "inf" and "NaN" are not JSON.
     json.parse().ok().filter(|number: &f64| number.is_finite())
 }
@@ -101,7 +101,7 @@ mod tests {
             let digits = format!("{number:030}");
             let json = format!("{}.{}e{}", &digits[..place], &digits[place..], 30 - place);
             let json = if place == 0 { format!("0{json}") } else { json };
-            let expected = Some(number).filter(|it| *it <= TaskCompletionEvent::MAX_COUNT);
+            let expected = Some(number).filter(|it| *it <= MAX_COUNT);
             prop_assert_eq!(count(&json), expected);
         }
     }

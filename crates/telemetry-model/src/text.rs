@@ -1,0 +1,203 @@
+//! Texts and words of the event: from 1 to 256 characters.
+
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::value::RawValue;
+
+use crate::{
+    ValidationErrors,
+    errors::{excerpt, expected},
+    field::{Field, write_by_serde},
+    reader::{items, string},
+};
+
+/// The most characters (Unicode scalar values) that a text of an event may have.
+///
+/// The protocol states no bound; this one is ours, so that no event can grow without limit. It
+/// counts what JSON Schema's `maxLength` counts.
+pub const MAX_TEXT_CHARS: usize = 256;
+
+/// A text, or a word of an enumeration.
+pub(crate) trait Text:
+    AsRef<str> + Default + for<'a> From<&'a str> + From<String> + Serialize + DeserializeOwned
+{
+    /// The only text that the strict validation accepts, if it accepts a single one.
+    const ONLY: Option<&'static str> = None;
+
+    /// Replaces an empty text.
+    fn fallback() -> Self {
+        Self::default()
+    }
+
+    /// The text as JSON, if it is known in advance.
+    fn literal(&self) -> Option<&'static str> {
+        None
+    }
+}
+
+impl Text for String {
+    fn fallback() -> Self {
+        "unknown".into()
+    }
+}
+
+impl<T: Text> Field for T {
+    type Lenient = Self;
+
+    fn initial() -> Self {
+        Self::fallback()
+    }
+
+    fn normalize(&mut self) {
+        let text = self.as_ref();
+        if text.is_empty() || Self::ONLY.is_some_and(|only| text != only) {
+            *self = Self::fallback();
+        } else if let Some(end) = excess(text) {
+            *self = Self::from(&text[..end]);
+        }
+    }
+
+    fn check(&self) -> Result<(), ValidationErrors> {
+        let text = self.as_ref();
+        let length = || format!("1 to {MAX_TEXT_CHARS} characters");
+        match Self::ONLY {
+            Some(only) if text != only => Err(expected(&excerpt(only), excerpt(text))),
+            _ if text.is_empty() => Err(expected(&length(), "none")),
+            _ if excess(text).is_some() => Err(expected(&length(), text.chars().count())),
+            _ => Ok(()),
+        }
+    }
+
+    fn parse(value: &RawValue) -> Result<Self, ValidationErrors> {
+        let text = Self::from(string(value, "a string")?);
+        text.check().map(|()| text)
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
+        if let Some(literal) = self.literal() {
+            return out.extend_from_slice(literal.as_bytes());
+        }
+        let text = self.as_ref();
+        let is_escaped = |byte: u8| (byte < b' ') | (byte == b'"') | (byte == b'\\');
+        // No early return, so that the compiler can look at many bytes at a time.
+        if text.bytes().fold(false, |any, byte| any | is_escaped(byte)) {
+            return write_by_serde(text, out);
+        }
+        out.push(b'"');
+        out.extend_from_slice(text.as_bytes());
+        out.push(b'"');
+    }
+
+    fn as_serde(&self) -> impl Serialize {
+        self
+    }
+}
+
+impl<T: Text> Field for Option<T> {
+    type Lenient = Self;
+
+    fn initial() -> Self {
+        None
+    }
+
+    fn normalize(&mut self) {
+        *self = self.take().filter(|text| !text.as_ref().is_empty());
+        self.iter_mut().for_each(T::normalize);
+    }
+
+    fn check(&self) -> Result<(), ValidationErrors> {
+        self.as_ref().map_or(Ok(()), T::check)
+    }
+
+    fn parse(value: &RawValue) -> Result<Self, ValidationErrors> {
+        if value.get() == "null" {
+            return Ok(None);
+        }
+        let text = T::from(string(value, "a string or null")?);
+        text.check().map(|()| Some(text))
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
+        match self {
+            Some(text) => text.write(out),
+            None => out.extend_from_slice(b"null"),
+        }
+    }
+
+    fn as_serde(&self) -> impl Serialize {
+        self
+    }
+}
+
+impl<T: Text> Field for Vec<T> {
+    type Lenient = Self;
+
+    fn initial() -> Self {
+        Self::new()
+    }
+
+    fn normalize(&mut self) {
+        self.retain(|text| !text.as_ref().is_empty());
+        self.iter_mut().for_each(T::normalize);
+    }
+
+    fn check(&self) -> Result<(), ValidationErrors> {
+        let mut errors = ValidationErrors::none();
+        for (index, text) in self.iter().enumerate() {
+            errors.record(format_args!("/{index}"), text.check());
+        }
+        errors.or(|| ())
+    }
+
+    fn parse(value: &RawValue) -> Result<Self, ValidationErrors> {
+        let (items, _) = items(value, usize::MAX)?;
+        let mut errors = ValidationErrors::none();
+        let mut texts = Self::with_capacity(items.len().min(16));
+        for (index, item) in items.into_iter().enumerate() {
+            texts.extend(errors.record(format_args!("/{index}"), T::parse(item)));
+        }
+        errors.or(|| texts)
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
+        out.push(b'[');
+        for (index, text) in self.iter().enumerate() {
+            if index > 0 {
+                out.push(b',');
+            }
+            text.write(out);
+        }
+        out.push(b']');
+    }
+
+    fn as_serde(&self) -> impl Serialize {
+        self
+    }
+}
+
+/// The byte at which the characters beyond [`MAX_TEXT_CHARS`] begin.
+fn excess(text: &str) -> Option<usize> {
+    if text.len() <= MAX_TEXT_CHARS {
+        return None;
+    }
+    text.char_indices().nth(MAX_TEXT_CHARS).map(|(byte, _)| byte)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_text_is_cut_between_characters() {
+        for (text, length) in [
+            ("a".repeat(256), 256),
+            ("a".repeat(257), 256),
+            ("é".repeat(256), 512),
+            ("é".repeat(257), 512),
+            ("€".repeat(1000), 768),
+        ] {
+            let mut normalized = text;
+            normalized.normalize();
+            assert_eq!(normalized.len(), length);
+        }
+    }
+}
