@@ -1,14 +1,13 @@
-//! Checks events, one JSON document a line, and says what is wrong with each.
+//! Validates events, one JSON document per line, and reports every violation.
 //!
 //! ```sh
 //! head -3 crates/telemetry-model/examples/data/events.jsonl \
 //!     | cargo run -q -p telemetry-model --example validate
 //! ```
 //!
-//! Reads the files that are named (`-` is the standard input), or else the standard input; empty lines
-//! are skipped. Exits with 0 if all events are good, 1 if one is not, 2 if something cannot be read or
-//! written. If nobody reads on, it stops reading as well, and exits by what was found so far. Keeps one
-//! line in memory, and of a line that is longer than an event may be, only the beginning.
+//! Reads the files given as arguments (`-` is the standard input), by default the standard input. Skips
+//! empty lines. Exits with 0 if all events are valid, 1 if some are not, and 2 after an I/O error, which
+//! does not include a closed pipe on the standard output. Buffers at most `MAX_EVENT_BYTES` of a line.
 
 use std::{
     env,
@@ -19,73 +18,113 @@ use std::{
 
 use telemetry_model::{MAX_EVENT_BYTES, TaskCompletionEvent, ValidationError, ValidationErrors};
 
-/// How some editors mark a file as UTF-8. JSON has no such thing.
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 fn main() -> ExitCode {
-    let mut report = Report::new();
-    let mut files: Vec<_> = env::args_os().skip(1).collect();
-    let is_named = !files.is_empty();
-    if !is_named {
-        files.push("-".into());
-    }
-    let mut failures = Vec::new();
-    for file in &files {
-        if report.failure.is_some() {
-            break;
+    let mut report = Report {
+        out: BufWriter::new(io::stdout().lock()),
+        valid: 0,
+        invalid: 0,
+        errors: 0,
+        has_failed: false,
+    };
+    match report.run() {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            report.fail(&format!("failed to write the report: {error}"));
         }
-        let name = file.to_string_lossy();
-        let place = if is_named { format!("{name}: ") } else { String::new() };
-        if file == "-" {
-            if let Err(error) = check(io::stdin().lock(), &place, &mut report) {
-                failures.push(format!("cannot read the standard input: {error}"));
-            }
-        } else {
-            let input = File::open(file).map(BufReader::new);
-            if let Err(error) = input.and_then(|it| check(it, &place, &mut report)) {
-                failures.push(format!("cannot read {name}: {error}"));
-            }
-        }
+        _ => {}
     }
-    let is_good = report.end().unwrap_or_else(|error| {
-        failures.push(format!("cannot write what is found: {error}"));
-        false
-    });
-    for failure in &failures {
-        let _ = writeln!(io::stderr(), "{failure}");
-    }
-    match (failures.is_empty(), is_good) {
-        (false, _) => ExitCode::from(2),
-        (true, false) => ExitCode::FAILURE,
-        (true, true) => ExitCode::SUCCESS,
+    match (report.has_failed, report.invalid) {
+        (true, _) => ExitCode::from(2),
+        (false, 0) => ExitCode::SUCCESS,
+        (false, _) => ExitCode::FAILURE,
     }
 }
 
-/// Checks the events of `input`; `place` says in front of each error where it is from.
-fn check(mut input: impl BufRead, place: &str, report: &mut Report) -> io::Result<()> {
-    let mut line = Vec::new();
-    for number in 1_u64.. {
-        if report.failure.is_some() {
-            break;
-        }
-        let Some(length) = read_line(&mut input, &mut line)? else { break };
-        let place = format!("{place}line {number}: ");
-        if length > MAX_EVENT_BYTES {
-            let message = format!("expected at most {MAX_EVENT_BYTES} bytes, found {length}");
-            report.bad(&place, 1, [format!("the document: {message}")]);
-        } else if line.starts_with(BYTE_ORDER_MARK) {
-            report.bad(&place, 1, ["the document: expected JSON, found a byte order mark".into()]);
-        } else if !line.trim_ascii().is_empty() {
-            match TaskCompletionEvent::from_json(&line) {
-                Ok(_) => report.good += 1,
-                Err(errors) => report.bad(&place, errors.len(), said(&errors)),
-            }
-        }
-    }
-    Ok(())
+struct Report {
+    out: BufWriter<StdoutLock<'static>>,
+    valid: usize,
+    invalid: usize,
+    errors: usize,
+    has_failed: bool,
 }
 
-/// The length of the next line, none at the end. `line` gets at most as much of it as an event may have.
+impl Report {
+    /// Validates all inputs. Returns errors of the output.
+    fn run(&mut self) -> io::Result<()> {
+        let files: Vec<_> = env::args_os().skip(1).collect();
+        if files.is_empty() {
+            self.check(io::stdin().lock(), "standard input", "")?;
+        }
+        for file in files {
+            let name = file.to_string_lossy();
+            let prefix = format!("{name}: ");
+            if file == "-" {
+                self.check(io::stdin().lock(), "standard input", &prefix)?;
+            } else {
+                match File::open(&file) {
+                    Ok(input) => self.check(BufReader::new(input), &name, &prefix)?,
+                    Err(error) => self.fail(&format!("failed to open {name}: {error}")),
+                }
+            }
+        }
+        let Self { valid, invalid, errors, .. } = *self;
+        let events = valid + invalid;
+        writeln!(
+            self.out,
+            "events: {events}, valid: {valid}, invalid: {invalid}, errors: {errors}"
+        )?;
+        self.out.flush()
+    }
+
+    /// Validates the lines of `input`; messages begin with `prefix`.
+    fn check(&mut self, mut input: impl BufRead, name: &str, prefix: &str) -> io::Result<()> {
+        let mut line = Vec::new();
+        for number in 1_u64.. {
+            let length = match read_line(&mut input, &mut line) {
+                Ok(Some(length)) => length,
+                Ok(None) => break,
+                Err(error) => {
+                    self.fail(&format!("failed to read {name}: {error}"));
+                    break;
+                }
+            };
+            let prefix = format!("{prefix}line {number}: ");
+            if length > MAX_EVENT_BYTES {
+                let message = format!("expected at most {MAX_EVENT_BYTES} bytes, found {length}");
+                self.invalid(&prefix, 1, [format!("the document: {message}")])?;
+            } else if line.starts_with(BYTE_ORDER_MARK) {
+                let message = "the document: expected JSON, found a byte order mark";
+                self.invalid(&prefix, 1, [message.into()])?;
+            } else if !line.trim_ascii().is_empty() {
+                match TaskCompletionEvent::from_json(&line) {
+                    Ok(_) => self.valid += 1,
+                    Err(errors) => self.invalid(&prefix, errors.len(), messages(&errors))?,
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn invalid(
+        &mut self,
+        prefix: &str,
+        errors: usize,
+        messages: impl IntoIterator<Item = String>,
+    ) -> io::Result<()> {
+        self.invalid += 1;
+        self.errors += errors;
+        messages.into_iter().try_for_each(|message| writeln!(self.out, "{prefix}{message}"))
+    }
+
+    fn fail(&mut self, message: &str) {
+        self.has_failed = true;
+        eprintln!("{message}");
+    }
+}
+
+/// Reads a line and returns its length, `None` at the end of the input. Stores at most
+/// `MAX_EVENT_BYTES` of it.
 fn read_line(input: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<Option<usize>> {
     line.clear();
     let mut length = 0;
@@ -110,57 +149,13 @@ fn read_line(input: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<Option<
     }
 }
 
-/// A text for each error, and for those that are only counted.
-fn said(errors: &ValidationErrors) -> impl Iterator<Item = String> {
-    let said = |error: &ValidationError| match error.pointer.as_str() {
-        // The document is one line, so the parser's line is always the first.
+/// One message per listed error, and one with the number of the others.
+fn messages(errors: &ValidationErrors) -> impl Iterator<Item = String> {
+    let message = |error: &ValidationError| match error.pointer.as_str() {
+        // The document is one line, so the parser's line number is always 1.
         "" => format!("the document: {}", error.message.replace(" at line 1 column", " at column")),
         _ => error.to_string(),
     };
     let more = errors.len() - errors.iter().count();
-    errors.iter().map(said).chain((more > 0).then(|| format!("and {more} more")))
-}
-
-/// What is found, written as it is found.
-struct Report {
-    out: BufWriter<StdoutLock<'static>>,
-    good: usize,
-    bad: usize,
-    errors: usize,
-    /// Why nothing more can be written.
-    failure: Option<io::Error>,
-}
-
-impl Report {
-    fn new() -> Self {
-        let out = BufWriter::new(io::stdout().lock());
-        Self { out, good: 0, bad: 0, errors: 0, failure: None }
-    }
-
-    fn bad(&mut self, place: &str, count: usize, said: impl IntoIterator<Item = String>) {
-        self.bad += 1;
-        self.errors += count;
-        for text in said {
-            self.write(&format!("{place}{text}\n"));
-        }
-    }
-
-    /// Writes the sum and says whether all is good. A reader that has gone away, as `head` does, is no
-    /// failure.
-    fn end(mut self) -> io::Result<bool> {
-        let Self { good, bad, errors, .. } = self;
-        let events = good + bad;
-        self.write(&format!("events: {events}, good: {good}, bad: {bad}, errors: {errors}\n"));
-        let flushed = self.out.flush();
-        match self.failure.map_or(flushed, Err) {
-            Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error),
-            _ => Ok(bad == 0),
-        }
-    }
-
-    fn write(&mut self, text: &str) {
-        if self.failure.is_none() {
-            self.failure = self.out.write_all(text.as_bytes()).err();
-        }
-    }
+    errors.iter().map(message).chain((more > 0).then(|| format!("and {more} more")))
 }
