@@ -1,4 +1,4 @@
-//! The bodies of predictions, read strictly.
+//! Strict validation of prediction requests and responses.
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -36,34 +36,34 @@ fn response() -> Value {
     })
 }
 
-fn none() -> Value {
+fn no_data() -> Value {
     json!({"prediction": null, "metadata": {"sample_size": 0, "confidence": "none"}})
 }
 
-fn request_of(body: &Value) -> Result<PredictionRequest, ValidationErrors> {
+fn parse_request(body: &Value) -> Result<PredictionRequest, ValidationErrors> {
     PredictionRequest::from_json(body.to_string().as_bytes())
 }
 
-fn results_of(body: &Value) -> Result<PredictionResults, ValidationErrors> {
+fn parse_results(body: &Value) -> Result<PredictionResults, ValidationErrors> {
     PredictionResults::from_json(body.to_string().as_bytes())
 }
 
-fn lines<T>(answer: Result<T, ValidationErrors>) -> Vec<String> {
-    answer.err().iter().flat_map(ValidationErrors::iter).map(ToString::to_string).collect()
+fn lines<T>(result: Result<T, ValidationErrors>) -> Vec<String> {
+    result.err().iter().flat_map(ValidationErrors::iter).map(ToString::to_string).collect()
 }
 
 #[test]
-fn a_good_request_is_what_serde_reads() {
+fn valid_request_is_read_as_by_serde() {
     for count in [0, 1, 50] {
         let body = json!({ "queries": vec![query(); count] });
-        let request = request_of(&body).unwrap();
+        let request = parse_request(&body).unwrap();
         assert_eq!(request, serde_json::from_value(body).unwrap());
         assert_eq!(request.queries.len(), count);
     }
 }
 
 #[test]
-fn every_fault_of_a_request_is_named_with_its_place() {
+fn all_violations_of_a_request_are_reported() {
     let mut bad = query();
     bad["task_type"] = json!("");
     bad["model"] = json!("😀".repeat(257));
@@ -72,7 +72,7 @@ fn every_fault_of_a_request_is_named_with_its_place() {
     bad.as_object_mut().unwrap().remove("complexity");
     let body = json!({ "queries": [query(), bad, null], "limit": 5 });
     assert_eq!(
-        lines(request_of(&body)),
+        lines(parse_request(&body)),
         [
             "/limit: expected no such key in API v1",
             "/queries/1/more: expected no such key in API v1",
@@ -84,21 +84,21 @@ fn every_fault_of_a_request_is_named_with_its_place() {
         ]
     );
     let long = json!({ "queries": vec![query(); 51] });
-    assert_eq!(lines(request_of(&long)), ["/queries: expected at most 50 queries, found 51"]);
+    assert_eq!(lines(parse_request(&long)), ["/queries: expected at most 50 queries, found 51"]);
 }
 
 #[test]
-fn a_good_answer_survives_the_wire() {
-    let body = json!({ "results": [response(), none()] });
-    let results = results_of(&body).unwrap();
+fn valid_response_is_read_as_by_serde() {
+    let body = json!({ "results": [response(), no_data()] });
+    let results = parse_results(&body).unwrap();
     let lenient: Vec<PredictionResponse> = serde_json::from_value(body["results"].clone()).unwrap();
     assert_eq!(results.results, lenient);
-    assert_eq!(results_of(&json!(results)), Ok(results));
-    assert_eq!(results_of(&json!({ "results": [] })), Ok(PredictionResults::default()));
+    assert_eq!(parse_results(&json!(results)), Ok(results));
+    assert_eq!(parse_results(&json!({ "results": [] })), Ok(PredictionResults::default()));
 }
 
 #[test]
-fn every_fault_of_an_answer_is_named_with_its_place() {
+fn all_violations_of_a_response_are_reported() {
     let mut bad = response();
     let data = &mut bad["prediction"];
     data["input_tokens"] = json!({"p10": -1, "p25": "2", "median": 3, "p75": 4, "p95": 5});
@@ -111,7 +111,7 @@ fn every_fault_of_an_answer_is_named_with_its_place() {
     bad["metadata"]["fallback_note"] = json!(3);
     bad["metadata"]["fallback_level"] = json!(-1);
     assert_eq!(
-        lines(results_of(&json!({ "results": [none(), bad] }))),
+        lines(parse_results(&json!({ "results": [no_data(), bad] }))),
         [
             "/results/1/prediction/input_tokens/p95: expected no such key in API v1",
             "/results/1/prediction/input_tokens/p10: expected a number, 0 or above, found -1",
@@ -134,10 +134,12 @@ fn every_fault_of_an_answer_is_named_with_its_place() {
 }
 
 #[test]
-fn there_is_a_prediction_if_and_only_if_there_is_confidence() {
+fn prediction_requires_confidence_and_vice_versa() {
     let of = |prediction: &Value, confidence: Value| {
         let metadata = json!({ "sample_size": 1, "confidence": confidence });
-        lines(results_of(&json!({"results": [{"prediction": prediction, "metadata": metadata}]})))
+        lines(parse_results(
+            &json!({"results": [{"prediction": prediction, "metadata": metadata}]}),
+        ))
     };
     let (some, none) = (&response()["prediction"], &json!(null));
     for confidence in ["low", "medium", "high", "brand_new"] {
@@ -150,17 +152,17 @@ fn there_is_a_prediction_if_and_only_if_there_is_confidence() {
         of(some, json!("none")),
         ["/results/0/prediction: expected null, found an object: the confidence is \"none\""]
     );
-    // What is not read says nothing about the rest.
+    // An invalid confidence is the only error.
     assert_eq!(of(none, json!(7)), ["/results/0/metadata/confidence: expected a string, found 7"]);
-    let absent = lines(results_of(&json!({"results": [{"prediction": some}]})));
+    let absent = lines(parse_results(&json!({"results": [{"prediction": some}]})));
     assert_eq!(absent, ["/results/0/metadata: expected this key, found none"]);
-    let absent = lines(results_of(&json!({"results": [{"metadata": {"sample_size": 1,
+    let absent = lines(parse_results(&json!({"results": [{"metadata": {"sample_size": 1,
         "confidence": "low"}}]})));
     assert_eq!(absent, ["/results/0/prediction: expected this key, found none"]);
 }
 
 #[test]
-fn numbers_that_are_not_finite_and_names_that_are_repeated_are_faults() {
+fn infinite_numbers_and_repeated_percentiles_are_rejected() {
     let body = json!({ "results": [response()] }).to_string();
     let of = |cost: &str| {
         let body = body.replacen(r#"{"median":4950,"p99":7}"#, cost, 1);
@@ -180,7 +182,7 @@ fn numbers_that_are_not_finite_and_names_that_are_repeated_are_faults() {
 }
 
 #[test]
-fn documents_of_any_origin_get_an_answer() {
+fn deep_large_and_malformed_documents_are_rejected() {
     let deep = "[".repeat(30_000) + &"]".repeat(30_000);
     let large = " ".repeat(MAX_PREDICTIONS_BYTES + 1);
     for body in [
@@ -200,16 +202,16 @@ fn documents_of_any_origin_get_an_answer() {
 
 proptest! {
     #[test]
-    fn damaged_bodies_get_an_answer(at in 0..900usize, byte: u8, cut in 0..900usize) {
-        for body in [json!({ "queries": [query()] }), json!({ "results": [response(), none()] })] {
+    fn damaged_bodies_are_rejected_or_valid(at in 0..900usize, byte: u8, cut in 0..900usize) {
+        for body in [json!({ "queries": [query()] }), json!({ "results": [response(), no_data()] })] {
             let mut json = body.to_string().into_bytes();
             let at = at % json.len();
             json[at] = byte;
             if let Ok(request) = PredictionRequest::from_json(&json) {
-                prop_assert_eq!(request_of(&json!(request)), Ok(request));
+                prop_assert_eq!(parse_request(&json!(request)), Ok(request));
             }
             if let Ok(results) = PredictionResults::from_json(&json) {
-                prop_assert_eq!(results_of(&json!(results)), Ok(results));
+                prop_assert_eq!(parse_results(&json!(results)), Ok(results));
             }
             let whole = json.len();
             json.truncate(cut);
