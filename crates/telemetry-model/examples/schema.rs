@@ -1,4 +1,4 @@
-//! Writes the JSON Schemas of the four bodies into `docs/schema`, or into the folder that is named.
+//! Writes the JSON Schemas of the four bodies to `docs/schema`, or to the directory given as argument.
 //!
 //! `cargo run -p telemetry-model --features schemars --example schema`
 
@@ -7,11 +7,11 @@ use std::{env, fs, io, path::PathBuf};
 use telemetry_model::schema;
 
 fn main() -> io::Result<()> {
-    let folder = env::args_os().nth(1).map_or_else(
+    let directory = env::args_os().nth(1).map_or_else(
         || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/schema")),
         PathBuf::from,
     );
-    fs::create_dir_all(&folder)?;
+    fs::create_dir_all(&directory)?;
     for (name, schema) in [
         ("event", schema::event()),
         ("batch", schema::batch()),
@@ -19,7 +19,7 @@ fn main() -> io::Result<()> {
         ("predictions-response", schema::predictions_response()),
     ] {
         let text = serde_json::to_string_pretty(&schema)? + "\n";
-        fs::write(folder.join(format!("{name}.schema.json")), text)?;
+        fs::write(directory.join(format!("{name}.schema.json")), text)?;
     }
     Ok(())
 }

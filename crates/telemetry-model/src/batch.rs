@@ -1,39 +1,34 @@
-//! The request that reports events, and its answer.
+//! Request and response of `POST /v1/events/batch`.
 
-use std::{error::Error, fmt, marker::PhantomData};
+use std::{error::Error, fmt};
 
-use serde::{
-    Deserialize, Deserializer, Serialize,
-    de::{DeserializeOwned, IgnoredAny, MapAccess, SeqAccess, Visitor},
-};
+use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
 use serde_json::{Value, value::RawValue};
 use uuid::Uuid;
 
 #[cfg(feature = "schemars")]
 use crate::schema;
-use crate::{TaskCompletionEvent, count::Count};
+use crate::{TaskCompletionEvent, count::Count, reader::items};
 
-/// The body of `POST /v1/events/batch`.
-///
-/// It has at most [`MAX_EVENTS`](Self::MAX_EVENTS) events.
+/// Request body of `POST /v1/events/batch`: at most [`MAX_EVENTS`](Self::MAX_EVENTS) events.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "schemars", schemars(deny_unknown_fields, transform = schema::strict))]
 pub struct EventBatch {
-    /// The events, in order.
+    /// Events, in order.
     #[cfg_attr(feature = "schemars", schemars(length(max = EventBatch::MAX_EVENTS)))]
     events: Vec<TaskCompletionEvent>,
 }
 
 impl EventBatch {
-    /// The most events that the server takes in one request.
+    /// Maximum number of events in one request.
     pub const MAX_EVENTS: usize = 100;
 
-    /// Makes a batch.
+    /// Creates a batch.
     ///
     /// # Errors
     ///
-    /// There are more than [`MAX_EVENTS`](Self::MAX_EVENTS) events; the error hands them back.
+    /// Returns the events inside the error if there are more than [`MAX_EVENTS`](Self::MAX_EVENTS).
     pub fn new(events: Vec<TaskCompletionEvent>) -> Result<Self, TooManyEvents> {
         if events.len() > Self::MAX_EVENTS {
             return Err(TooManyEvents { events });
@@ -41,24 +36,24 @@ impl EventBatch {
         Ok(Self { events })
     }
 
-    /// The events, in order.
+    /// Returns the events, in order.
     #[must_use]
     pub fn events(&self) -> &[TaskCompletionEvent] {
         &self.events
     }
 
-    /// The events, in order.
+    /// Unwraps the events, in order.
     #[must_use]
     pub fn into_events(self) -> Vec<TaskCompletionEvent> {
         self.events
     }
 }
 
-/// More events than the server takes in one request.
+/// Error for more than [`EventBatch::MAX_EVENTS`] events.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct TooManyEvents {
-    /// The events, handed back.
+    /// The events that were passed in.
     pub events: Vec<TaskCompletionEvent>,
 }
 
@@ -71,53 +66,54 @@ impl fmt::Display for TooManyEvents {
 
 impl Error for TooManyEvents {}
 
-/// The most characters that are kept of an error that is not text.
+/// Maximum number of characters kept of an error that is not a string.
 const MAX_ERROR_JSON: usize = 4 * 1024;
 
-/// The answer to `POST /v1/events/batch`.
+/// Response body of `POST /v1/events/batch`.
 ///
-/// Its form is an assumption: no public source shows it. So it is read leniently: every key is
-/// optional, one of another type is as if absent, and unknown keys are ignored. A client takes any
-/// 2xx answer as acceptance, whatever its body.
+/// Its format is an assumption: no public source shows it. Deserialization is therefore lenient: every
+/// key is optional, a value of the wrong type counts as absent, and unknown keys are ignored. Clients
+/// treat any 2xx response as acceptance, whatever its body.
 ///
-/// Reading, which only `serde_json` can do, takes little more memory than the text itself, whatever
-/// stands in it: of the results, as many are read as a batch can have events.
+/// Deserialization requires `serde_json`. It uses memory in proportion to the text, for any content, and
+/// reads at most [`EventBatch::MAX_EVENTS`] results.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]
 pub struct BatchReceipt {
-    /// How many events were taken.
+    /// Number of accepted events.
     #[serde(deserialize_with = "lenient_count")]
     pub accepted: u64,
-    /// How many were not.
+    /// Number of rejected events.
     #[serde(deserialize_with = "lenient_count")]
     pub rejected: u64,
-    /// What became of single events.
+    /// Results of single events.
     #[serde(deserialize_with = "lenient_items")]
     pub results: Vec<EventResult>,
 }
 
-/// What became of one event.
+/// Result of one event.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]
 pub struct EventResult {
-    /// Which event.
+    /// ID of the event.
     #[serde(deserialize_with = "lenient")]
     pub event_id: Option<Uuid>,
-    /// `accepted` or `rejected`; other words are kept.
+    /// `accepted` or `rejected`; other values are kept.
     #[serde(deserialize_with = "lenient")]
     pub status: String,
-    /// Why it was rejected. What is not text is kept as JSON, of which the first 4,096 characters are
-    /// kept.
+    /// Reason of the rejection. A value that is not a string is kept as JSON, truncated to 4,096
+    /// characters.
     #[serde(deserialize_with = "text_or_json")]
     pub error: Option<String>,
 }
 
-/// What its text reads as, or the default. Text, not a [`Value`]: that can be a hundred times as large.
+/// Reads a value, or the default if it has another type.
 fn lenient<'de, T: DeserializeOwned + Default, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<T, D::Error> {
+    // Not by way of a `Value`, which can be a hundred times as large as its text.
     let json = Box::<RawValue>::deserialize(deserializer)?;
     Ok(serde_json::from_str(json.get()).unwrap_or_default())
 }
@@ -126,59 +122,13 @@ fn lenient_count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::E
     lenient(deserializer).map(|Count(count)| count)
 }
 
-/// Those that can be read of the first of them.
+/// The items of an array that can be read, of the first [`EventBatch::MAX_EVENTS`].
 fn lenient_items<'de, T: DeserializeOwned, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Vec<T>, D::Error> {
-    deserializer.deserialize_any(Items(PhantomData))
-}
-
-struct Items<T>(PhantomData<T>);
-
-impl<'de, T: DeserializeOwned> Visitor<'de> for Items<T> {
-    type Value = Vec<T>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("anything")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Vec<T>, A::Error> {
-        let mut read = Vec::new();
-        for _ in 0..EventBatch::MAX_EVENTS {
-            let Some(json) = items.next_element::<Box<RawValue>>()? else { return Ok(read) };
-            read.extend(serde_json::from_str(json.get()).ok());
-        }
-        while items.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(read)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Vec<T>, A::Error> {
-        IgnoredAny.visit_map(map).map(|_| Vec::new())
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<Vec<T>, E> {
-        Ok(Vec::new())
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<Vec<T>, E> {
-        Ok(Vec::new())
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<Vec<T>, E> {
-        Ok(Vec::new())
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<Vec<T>, E> {
-        Ok(Vec::new())
-    }
-
-    fn visit_str<E>(self, _: &str) -> Result<Vec<T>, E> {
-        Ok(Vec::new())
-    }
-
-    fn visit_unit<E>(self) -> Result<Vec<T>, E> {
-        Ok(Vec::new())
-    }
+    let json = Box::<RawValue>::deserialize(deserializer)?;
+    let (items, _) = items(&json, EventBatch::MAX_EVENTS).unwrap_or_default();
+    Ok(items.into_iter().filter_map(|item| serde_json::from_str(item.get()).ok()).collect())
 }
 
 fn text_or_json<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
@@ -195,7 +145,7 @@ fn text_or_json<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Str
 }
 
 impl BatchReceipt {
-    /// Counts the results of a batch.
+    /// Creates a receipt from the results of all events of a batch.
     #[must_use]
     pub fn new(results: Vec<EventResult>) -> Self {
         let rejected = results.iter().filter(|result| result.is_rejected()).count() as u64;
@@ -204,20 +154,20 @@ impl BatchReceipt {
 }
 
 impl EventResult {
-    /// The event was taken, now or before.
+    /// Creates the result of an event that is accepted, now or as a duplicate.
     #[must_use]
     pub fn accepted(event_id: Uuid) -> Self {
         Self { event_id: Some(event_id), status: "accepted".into(), error: None }
     }
 
-    /// The event was not taken, and will not be.
+    /// Creates the result of an event that is rejected permanently.
     #[must_use]
     pub fn rejected(event_id: Option<Uuid>, error: impl Into<String>) -> Self {
         Self { event_id, status: "rejected".into(), error: Some(error.into()) }
     }
 
-    /// Whether the server refused the event: it says so, or names an error and does not say that
-    /// it accepted the event.
+    /// Returns `true` if the status is `rejected`, or if there is an error and the status is not
+    /// `accepted`.
     #[must_use]
     pub fn is_rejected(&self) -> bool {
         match self.status.as_str() {
@@ -237,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn a_receipt_survives_the_wire() {
+    fn receipt_survives_serialization() {
         let receipt = BatchReceipt::new(vec![
             EventResult::accepted(Uuid::from_u128(1)),
             EventResult::rejected(Some(Uuid::from_u128(2)), "no such model"),
@@ -248,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn each_key_is_read_on_its_own() {
+    fn values_of_wrong_types_are_ignored_key_by_key() {
         assert_eq!(read("{}"), BatchReceipt::default());
         let receipt = read(
             r#"{"accepted":null,"rejected":1,"more":{},
@@ -262,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_list_has_no_results() {
+    fn results_other_than_an_array_are_ignored() {
         for results in ["{\"a\":[1]}", "true", "-1", "7", "0.5", "\"rejected\"", "null"] {
             let receipt = read(&format!(r#"{{"results":{results},"rejected":2}}"#));
             assert_eq!((receipt.rejected, receipt.results.len()), (2, 0), "{results}");
@@ -273,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_without_end_is_read_to_a_bound() {
+    fn results_beyond_the_maximum_are_ignored() {
         let items = |item: &str, count| {
             format!(r#"{{"results":[{}"x"],"rejected":3}}"#, format!("{item},").repeat(count))
         };
@@ -284,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_without_end_is_kept_to_a_bound() {
+    fn long_error_is_truncated() {
         let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
         for error in
             [deep, format!("[{}0]", "[],".repeat(100_000)), format!("[\"{}\"]", "ö".repeat(5000))]

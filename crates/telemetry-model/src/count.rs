@@ -1,4 +1,4 @@
-//! Counts as others write them.
+//! Lenient deserialization of counts.
 
 use std::fmt;
 
@@ -7,14 +7,14 @@ use serde::{
     de::{Error, Unexpected, Visitor},
 };
 
-/// The highest count that the wire carries: integers are signed there.
+/// Maximum of every count: integers are signed on the wire.
 pub(crate) const MAX_COUNT: u64 = i64::MAX as u64;
 
-/// Up to here, no two whole numbers are the same float.
+/// Largest integer up to which every integer has its own `f64`.
 const EXACT: f64 = 9_007_199_254_740_991.0;
 
-/// A count that may be written as a float, as JSON Schema has integers (`2.0`, `2e3`), up to where the
-/// next whole number could be read as the same float.
+/// A count that may be written as a float, like JSON Schema's integers (`2.0`, `2e3`), as long as the
+/// float identifies a single integer.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Count(pub(crate) u64);
 
@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whole_numbers_may_be_written_as_floats() {
+    fn integral_floats_are_counts() {
         let read = |json: &str| {
             let by_text = serde_json::from_str(json).ok().map(|Count(count)| count);
             let value: Value = serde_json::from_str(json).unwrap();

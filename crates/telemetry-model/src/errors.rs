@@ -1,25 +1,25 @@
-//! What the strict validation found.
+//! Errors of the strict validation.
 
 use std::{borrow::Cow, error::Error, fmt};
 
 use serde::{Serialize, Serializer};
 use uuid::Uuid;
 
-/// The most errors that one answer lists; the rest is counted.
+/// Maximum number of listed errors; further ones are counted.
 const MAX_LISTED: usize = 100;
 
-/// The most characters of a document that a message repeats.
+/// Maximum number of characters that a message quotes from a document.
 const MAX_EXCERPT: usize = 40;
 
-/// One thing that is wrong, and where. Serializes as `{"pointer": …, "message": …}`.
+/// One violation of the schema. Serializes as `{"pointer": …, "message": …}`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct ValidationError {
-    /// Where: a JSON pointer (RFC 6901) into the document. Empty for the document as a whole.
+    /// JSON pointer (RFC 6901) to the value; empty for the whole document.
     ///
-    /// A key of more than 40 characters is cut, and ends in `…` then.
+    /// Keys of more than 40 characters are truncated and end in `…`.
     pub pointer: String,
-    /// What was expected, and what was found.
+    /// Description of the expected and the found value.
     pub message: String,
 }
 
@@ -32,11 +32,11 @@ impl fmt::Display for ValidationError {
     }
 }
 
-/// Everything that is wrong with a document or a value: at least one error.
+/// The violations found in a document or value: one or more.
 ///
-/// Displays as one line per error; control characters are escaped. Lists up to 100 errors and counts the
-/// rest; a message repeats only a short excerpt of what it was found in. Serializes as the sequence of
-/// the listed errors.
+/// Lists up to 100 errors and counts further ones. Messages quote only short excerpts of the document.
+/// Displays one error per line with control characters escaped, and serializes as the sequence of the
+/// listed errors.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ValidationErrors {
     listed: Vec<ValidationError>,
@@ -45,35 +45,31 @@ pub struct ValidationErrors {
 }
 
 impl ValidationErrors {
-    /// Nothing yet. Not public, since who holds errors relies on there being one:
-    ///
-    /// ```compile_fail,E0599
-    /// telemetry_model::ValidationErrors::default();
-    /// ```
+    /// Creates a collection without errors. Crate-private: public values have at least one.
     pub(crate) const fn none() -> Self {
         Self { listed: Vec::new(), unlisted: 0, event_id: None }
     }
 
-    /// The id of the event they were found in, if it could be read.
+    /// Returns the ID of the invalid event, if it could be read.
     #[must_use]
     pub const fn event_id(&self) -> Option<Uuid> {
         self.event_id
     }
 
-    /// The errors. Their order is always the same, but not the document's: keys come first, then
-    /// values.
+    /// Returns the listed errors in a deterministic order: unknown and repeated keys first, then
+    /// values in the order of the schema.
     pub fn iter(&self) -> std::slice::Iter<'_, ValidationError> {
         self.listed.iter()
     }
 
-    /// How many there are, with those that are not listed.
+    /// Returns the number of all errors, listed or not.
     #[must_use]
-    #[expect(clippy::len_without_is_empty, reason = "there is always one")]
+    #[expect(clippy::len_without_is_empty, reason = "never empty")]
     pub const fn len(&self) -> usize {
         self.listed.len() + self.unlisted
     }
 
-    /// An error of the document or value as a whole.
+    /// Creates an error of the document or value as a whole.
     pub(crate) fn new(message: impl Into<String>) -> Self {
         let mut errors = Self::none();
         errors.add("", message);
@@ -92,18 +88,18 @@ impl ValidationErrors {
         self.event_id = event_id;
     }
 
-    /// `value` if nothing was found.
+    /// Returns `value` if there is no error.
     pub(crate) fn or<T>(self, value: impl FnOnce() -> T) -> Result<T, Self> {
         if self.listed.is_empty() { Ok(value()) } else { Err(self) }
     }
 
-    /// Adds the errors of the part of the document at `pointer`, or returns its value.
+    /// Returns the value of a part of the document, or adds its errors below `pointer`.
     pub(crate) fn record<T>(
         &mut self,
         pointer: fmt::Arguments<'_>,
         part: Result<T, Self>,
     ) -> Option<T> {
-        // The pointer is formatted only if it is needed: most parts are valid.
+        // Most parts are valid: format the pointer on error only.
         part.map_err(|errors| self.extend(errors.below(&pointer.to_string()))).ok()
     }
 
@@ -114,7 +110,7 @@ impl ValidationErrors {
         self.unlisted += errors.unlisted;
     }
 
-    /// Makes the pointers relative to the document that has the value at `prefix`.
+    /// Prepends `prefix` to the pointers.
     pub(crate) fn below(mut self, prefix: &str) -> Self {
         for error in &mut self.listed {
             error.pointer.insert_str(0, prefix);
@@ -153,12 +149,12 @@ impl Serialize for ValidationErrors {
     }
 }
 
-/// An error of a value: `expected {what}, found {found}`.
+/// Creates the error `expected {what}, found {found}`.
 pub(crate) fn expected(what: &str, found: impl fmt::Display) -> ValidationErrors {
     ValidationErrors::new(format!("expected {what}, found {found}"))
 }
 
-/// A short, quoted piece of `text` for a message.
+/// Returns `text` quoted and truncated for a message.
 pub(crate) fn excerpt(text: &str) -> String {
     match text.char_indices().nth(MAX_EXCERPT) {
         Some((end, _)) => format!("{:?}…", &text[..end]),
@@ -166,7 +162,7 @@ pub(crate) fn excerpt(text: &str) -> String {
     }
 }
 
-/// `text` on one line: control characters are escaped.
+/// Escapes control characters, so that `text` stays on one line.
 pub(crate) fn printable(text: &str) -> Cow<'_, str> {
     if !text.contains(char::is_control) {
         return text.into();
@@ -178,9 +174,9 @@ pub(crate) fn printable(text: &str) -> Cow<'_, str> {
     shown.into()
 }
 
-/// `key` as a step of a JSON pointer, cut if it is long.
+/// Returns `key` as a JSON pointer token, truncated if it is long.
 pub(crate) fn step(key: &str) -> String {
-    // Cut first: an escape stays whole.
+    // Truncate before escaping, which keeps escapes whole.
     let (key, cut) = match key.char_indices().nth(MAX_EXCERPT) {
         Some((end, _)) => (&key[..end], "…"),
         None => (key, ""),
@@ -195,7 +191,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_long_key_is_cut_between_characters_and_escapes() {
+    fn long_key_is_truncated_between_characters_and_escapes() {
         assert_eq!(step("a/b~c"), "/a~1b~0c");
         assert_eq!(step(&"~".repeat(40)), format!("/{}", "~0".repeat(40)));
         for (key, escaped) in [("/", "~1"), ("~", "~0"), ("\u{1f600}", "\u{1f600}"), ("a/", "a~1")]
@@ -209,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_is_displayed_on_one_line() {
+    fn error_is_displayed_on_one_line() {
         let mut errors = ValidationErrors::none();
         errors.add(&step("a\nb\u{9b}"), "expected no such key");
         assert_eq!(errors.listed[0].pointer, "/a\nb\u{9b}");
@@ -217,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn faults_serialize_as_those_that_are_listed() {
+    fn errors_beyond_the_maximum_are_counted_not_listed() {
         let mut errors = ValidationErrors::none();
         errors.add("/model", "one");
         errors.add("", "other");

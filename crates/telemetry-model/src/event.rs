@@ -1,4 +1,4 @@
-//! The event that reports one completed task: the list of its fields.
+//! The event type, defined by one list of fields.
 
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -12,13 +12,12 @@ use crate::{
     reader::{Keys, Reader},
 };
 
-/// Defines the event from the list of its fields, which is the only place that names them all.
+/// Generates everything that handles all fields of the event from its struct definition.
 ///
-/// From it follow the struct, its serde and JSON Schema implementations, the builder's defaults and
-/// normalization, the range checks, strict reading and the JSON writer. The type of a field decides
-/// how each of them treats it: see [`Field`]. `#[serde(default)]` marks a field that may be absent.
-/// A field that applications set needs a setter in `builder.rs` as well; setters are written by hand
-/// because they group fields.
+/// That is the struct with its serde and JSON Schema implementations, the builder's defaults and
+/// normalization, the range checks, strict reading and the JSON writer. To add a field, add it to the
+/// invocation below; its type selects the behavior (see [`Field`]). `#[serde(default)]` makes its key
+/// optional. Setters are separate, in `builder.rs`, because some set several fields.
 macro_rules! event {
     (
         $(#[doc = $doc:literal])+
@@ -75,7 +74,7 @@ macro_rules! event {
                     out.extend_from_slice(concat!(",\"", stringify!($field), "\":").as_bytes());
                     self.$field.write(out);
                 )+
-                // The first of the commas is the brace.
+                // The brace replaces the comma before the first field.
                 out[start] = b'{';
                 out.push(b'}');
             }
@@ -103,91 +102,90 @@ macro_rules! event {
 }
 
 event! {
-    /// One completed AI-coding task, as schema 1.0 describes it.
+    /// Report of one completed AI coding task, in schema 1.0.
     ///
-    /// Made by an [`EventBuilder`] (which keeps every field in its range) or read from JSON. Reading
-    /// through serde is lenient: unknown keys are ignored and ranges are not checked. [`from_json`]
-    /// and [`validate`] are strict.
+    /// Build it with an [`EventBuilder`], which keeps every field in its range, or read it from JSON.
+    /// Deserialization with serde is lenient: it ignores unknown keys and checks no ranges.
+    /// [`from_json`] and [`validate`] are strict.
     ///
-    /// Serialization writes every key, `null` for the two that are unset, and is deterministic: equal
-    /// events give equal bytes.
+    /// Serialization is deterministic and writes every key; an unset optional field is `null`.
     ///
     /// [`from_json`]: Self::from_json
     /// [`validate`]: Self::validate
     pub struct TaskCompletionEvent {
-        /// The Mosaic Stack installation that reports; it must belong to the API key.
+        /// ID of the reporting Mosaic Stack installation; it must belong to the API key.
         pub instance_id: Uuid,
-        /// Identifies the event. A server is assumed to take a repeated one once.
+        /// ID of the event. Servers are assumed to deduplicate events by it.
         pub event_id: Uuid,
-        /// The version of the schema.
+        /// Version of the event schema.
         ///
         /// Always [`SchemaVersion::V1_0`] in events that this crate builds.
         pub schema_version: SchemaVersion,
-        /// When the task was completed, in UTC.
+        /// Completion time of the task, in UTC.
         ///
-        /// Written in whole milliseconds.
+        /// Serialized in whole milliseconds.
         pub timestamp: OffsetDateTime,
-        /// How long the task took, in milliseconds.
+        /// Duration of the task, in milliseconds.
         pub task_duration_ms: u64,
-        /// What kind of work the task was.
+        /// Kind of work.
         pub task_type: TaskType,
-        /// How hard the task was thought to be.
+        /// Estimated difficulty of the task.
         pub complexity: Complexity,
-        /// The tool that drove the model.
+        /// Tool that ran the model.
         pub harness: Harness,
-        /// The model's name as its provider writes it.
+        /// Model name, as the provider spells it.
         pub model: String,
-        /// Who served the model.
+        /// Provider that served the model.
         pub provider: Provider,
-        /// Input tokens, as estimated before the task.
+        /// Input tokens estimated before the task.
         pub estimated_input_tokens: u64,
-        /// Output tokens, as estimated before the task.
+        /// Output tokens estimated before the task.
         pub estimated_output_tokens: u64,
         /// Input tokens consumed.
         pub actual_input_tokens: u64,
         /// Output tokens generated.
         pub actual_output_tokens: u64,
-        /// Cost in microdollars (1 USD = 1,000,000), as estimated before the task.
+        /// Cost estimated before the task, in microdollars (1 USD = 1,000,000).
         pub estimated_cost_usd_micros: u64,
-        /// Cost in microdollars (1 USD = 1,000,000).
+        /// Actual cost, in microdollars (1 USD = 1,000,000).
         pub actual_cost_usd_micros: u64,
-        /// Whether the quality gates were passed.
+        /// `true` if the quality gates passed.
         pub quality_gate_passed: bool,
-        /// The quality gates that ran.
+        /// Quality gates that ran.
         pub quality_gates_run: Vec<QualityGate>,
-        /// Those of them that failed.
+        /// Quality gates that failed.
         pub quality_gates_failed: Vec<QualityGate>,
-        /// How often the context was compacted.
+        /// Number of context compactions.
         pub context_compactions: u64,
-        /// How often the context was rotated.
+        /// Number of context rotations.
         pub context_rotations: u64,
-        /// The share of the context window in use at the end, 0.0 to 1.0.
+        /// Share of the context window in use at the end, from 0.0 to 1.0.
         pub context_utilization_final: f64,
-        /// How the task ended.
+        /// Result of the task.
         pub outcome: Outcome,
-        /// How often the task was tried again.
+        /// Number of retries of the task.
         #[serde(default)]
         pub retry_count: u64,
-        /// The programming language.
+        /// Programming language.
         #[serde(default)]
         pub language: Option<String>,
-        /// The size of the repository.
+        /// Size of the repository.
         #[serde(default)]
         pub repo_size_category: Option<RepoSizeCategory>,
     }
 }
 
 impl TaskCompletionEvent {
-    /// The highest count that the wire carries: integers are signed there.
+    /// Maximum of every count: integers are signed on the wire.
     pub const MAX_COUNT: u64 = MAX_COUNT;
 
-    /// Starts an event of the given installation.
+    /// Creates a builder for an event of the given installation.
     pub fn builder(instance_id: Uuid) -> EventBuilder {
         EventBuilder::new(instance_id)
     }
 
-    /// Appends the event to `out` as JSON: the very bytes of `serde_json::to_writer`, in much less
-    /// time. It cannot fail, whatever the fields hold.
+    /// Appends the event to `out` as JSON: the same bytes as `serde_json::to_writer`, in about a
+    /// quarter of the time. Infallible for any field values.
     ///
     /// ```
     /// use telemetry_model::TaskCompletionEvent;
@@ -210,7 +208,7 @@ mod tests {
 
     use super::*;
 
-    /// Events with any values, made from the JSON of an initial one so that no field is named.
+    /// Events with arbitrary values, made from the JSON of an initial event to cover every field.
     fn event() -> impl Strategy<Value = TaskCompletionEvent> {
         let Value::Object(members) = json!(TaskCompletionEvent::initial()) else { unreachable!() };
         let members: Vec<_> =
@@ -220,7 +218,7 @@ mod tests {
         })
     }
 
-    /// Values that are read as the same type as `value`.
+    /// Arbitrary values of the same type as `value`.
     fn like(value: &Value) -> BoxedStrategy<Value> {
         match value {
             Value::Null => prop_oneof![Just(Value::Null), text()].boxed(),
@@ -243,7 +241,7 @@ mod tests {
         }
     }
 
-    /// Text of every kind: empty, listed, plain, escaped, and not escaped though it might be.
+    /// Empty, listed, plain and escaped text, and text that may but need not be escaped.
     fn text() -> impl Strategy<Value = Value> {
         prop_oneof![
             "|unknown|build|1\\.0",
@@ -263,7 +261,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn write_json_gives_the_bytes_of_serde(event in event()) {
+        fn write_json_matches_serde(event in event()) {
             prop_assert_eq!(written(&event), serde_json::to_string(&event).unwrap());
         }
 
@@ -278,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn write_json_escapes_every_character_as_serde_does() {
+    fn write_json_escapes_like_serde() {
         let mut event = TaskCompletionEvent::initial();
         for character in ('\0'..='\u{ff}').chain(['\u{2028}', '\u{d7ff}', '\u{10ffff}']) {
             event.model = format!("{character}a long text with {character} in it{character}");
@@ -288,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn values_that_json_cannot_hold_are_written_as_by_serde_and_normalized() {
+    fn non_finite_shares_and_early_times_are_written_as_by_serde_and_normalized() {
         let mut event = TaskCompletionEvent::initial();
         event.timestamp = time::Date::MIN.midnight().assume_utc();
         for (share, normalized) in
@@ -304,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn example_events_are_written_as_they_were_read() {
+    fn example_events_survive_reading_and_writing() {
         for line in include_str!("../examples/data/events.jsonl").lines() {
             let event = TaskCompletionEvent::from_json(line.as_bytes()).unwrap();
             assert_eq!(written(&event), line);

@@ -1,4 +1,4 @@
-//! The types that fields of the event have.
+//! Behavior of the event's fields by type: default, range, reading and writing.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwned};
 use serde_json::value::RawValue;
@@ -15,44 +15,45 @@ use crate::{
 
 const SHARE: &str = "a number from 0.0 to 1.0";
 
-/// A field of the event, by its type. Texts and words implement it in `text.rs`.
+/// A type of field. `text.rs` implements it for texts and enumerations.
 pub(crate) trait Field: Sized {
-    /// Reads the field with serde, leniently.
+    /// Deserializes the field leniently.
     type Lenient: DeserializeOwned + Into<Self>;
 
-    /// The value before a setter of the builder replaces it.
+    /// The builder's value before any setter runs.
     fn initial() -> Self;
 
-    /// Brings the value into its range.
+    /// Moves the value into its range.
     fn normalize(&mut self) {}
 
-    /// Checks the range. Pointers of errors are relative to the value.
+    /// Checks the range. Error pointers are relative to the value.
     fn check(&self) -> Result<(), ValidationErrors> {
         Ok(())
     }
 
-    /// Reads a JSON value strictly: its type and its range. Pointers of errors are relative to it.
+    /// Reads a JSON value and checks its type and range. Error pointers are relative to the value.
     fn parse(value: &RawValue) -> Result<Self, ValidationErrors>;
 
-    /// Appends the value as JSON: the same bytes as `serde_json`.
+    /// Appends the value as JSON, byte for byte as `serde_json` does.
     fn write(&self, out: &mut Vec<u8>);
 
-    /// The value as serde writes it.
+    /// The value in its serialized form.
     fn as_serde(&self) -> impl Serialize;
 
-    /// Reads the member `key` strictly. `None` if it is absent or in error; the error is recorded.
+    /// Reads the member `key` with [`parse`](Self::parse). Records the error and returns `None` if it
+    /// is invalid or missing.
     fn read(reader: &mut Reader<'_>, key: &str) -> Option<Self> {
         let value = reader.member(key)?;
         reader.errors.record(format_args!("/{key}"), Self::parse(value))
     }
 
-    /// As [`read`](Self::read), with the initial value instead of `None`.
+    /// Same as [`read`](Self::read), with the initial value instead of `None`.
     fn read_or_initial(reader: &mut Reader<'_>, key: &str) -> Self {
         Self::read(reader, key).unwrap_or_else(Self::initial)
     }
 }
 
-/// For `#[serde(with = "field")]`.
+/// Used by `#[serde(with = "field")]`.
 pub(crate) fn serialize<T: Field, S: Serializer>(
     value: &T,
     serializer: S,
@@ -60,7 +61,7 @@ pub(crate) fn serialize<T: Field, S: Serializer>(
     value.as_serde().serialize(serializer)
 }
 
-/// For `#[serde(with = "field")]`.
+/// Used by `#[serde(with = "field")]`.
 pub(crate) fn deserialize<'de, T: Field, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<T, D::Error> {
@@ -77,7 +78,7 @@ impl Field for Uuid {
     fn parse(value: &RawValue) -> Result<Self, ValidationErrors> {
         const EXPECTED: &str = "a UUID such as \"a1b2c3d4-e5f6-4a7b-8c9d-0e1f2a3b4c5d\"";
         let text = string(value, EXPECTED)?;
-        // `parse_str` also accepts forms without hyphens, in braces and as a URN: all of other lengths.
+        // `parse_str` also accepts the simple, braced and URN forms; all have other lengths.
         let uuid =
             if text.len() == Hyphenated::LENGTH { Self::parse_str(&text).ok() } else { None };
         uuid.ok_or_else(|| expected(EXPECTED, excerpt(&text)))
@@ -129,7 +130,7 @@ impl Field for OffsetDateTime {
     }
 }
 
-/// A count, from 0 to [`MAX_COUNT`].
+/// A count from 0 to [`MAX_COUNT`].
 impl Field for u64 {
     type Lenient = Count;
 
@@ -158,7 +159,7 @@ impl Field for u64 {
     }
 }
 
-/// A share, from 0.0 to 1.0.
+/// A share from 0.0 to 1.0.
 impl Field for f64 {
     type Lenient = Self;
 
@@ -167,7 +168,7 @@ impl Field for f64 {
     }
 
     fn normalize(&mut self) {
-        // Not `clamp`, which keeps NaN and -0.0.
+        // `clamp` would keep NaN and -0.0.
         *self = if *self > 0.0 { self.min(1.0) } else { 0.0 };
     }
 
@@ -218,7 +219,7 @@ fn count() -> String {
     format!("an integer from 0 to {MAX_COUNT}")
 }
 
-/// Appends a text or a number, which `serde_json` writes to memory without failing.
+/// Appends a text or number as JSON. `serde_json` cannot fail to write these to memory.
 pub(crate) fn write_by_serde<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) {
     let written = serde_json::to_writer(out, value);
     debug_assert!(written.is_ok());

@@ -1,4 +1,4 @@
-//! Ids for events, drawn where a generator that a thread keeps would not do.
+//! Random event IDs, safe after `fork` and during thread teardown.
 
 use std::{
     hash::{DefaultHasher, Hash, Hasher},
@@ -9,12 +9,11 @@ use std::{
 use time::OffsetDateTime;
 use uuid::{Builder, Uuid};
 
-/// A random id; without randomness, `now` makes it another one than that of other processes.
-///
-/// From the system each time: the state of a generator that is kept for the thread is copied into a
-/// forked child, which then draws the ids of its parent, and it is gone when the thread's own values
-/// are dropped, where asking for it panics.
+/// Returns a random (version 4) UUID from the operating system; if that fails, one derived from `now`,
+/// the process ID and a counter.
 pub(crate) fn random(now: fn() -> OffsetDateTime) -> Uuid {
+    // Not from a thread-local generator: a forked child would inherit its state and repeat the
+    // parent's IDs, and access panics while the thread's locals are being dropped.
     let mut bytes = [0; 16];
     match getrandom::fill(&mut bytes) {
         Ok(()) => Builder::from_random_bytes(bytes).into_uuid(),
@@ -22,7 +21,7 @@ pub(crate) fn random(now: fn() -> OffsetDateTime) -> Uuid {
     }
 }
 
-/// An id that no other process, and no other call in this one, is likely to make.
+/// Returns a UUID that is distinct across calls, and very likely across processes.
 fn without_randomness(now: fn() -> OffsetDateTime) -> Uuid {
     static CALLS: AtomicU64 = AtomicU64::new(0);
     let call = CALLS.fetch_add(1, Ordering::Relaxed);
@@ -45,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_are_random_uuids_and_differ_with_the_systems_randomness_and_without() {
+    fn ids_are_distinct_v4_uuids_with_and_without_system_randomness() {
         for draw in [random, without_randomness] {
             let ids: HashSet<_> = (0..1_000).map(|_| draw(|| OffsetDateTime::UNIX_EPOCH)).collect();
             assert_eq!(ids.len(), 1_000);

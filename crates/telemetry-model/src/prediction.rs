@@ -1,7 +1,7 @@
-//! What the server answers before a task.
+//! Predictions: request and response of `POST /v1/predictions/batch`.
 //!
-//! Reading is lenient where the protocol leaves room: unknown keys are ignored, and what is not
-//! known to be always present has a default, which `null` stands for as well.
+//! Deserialization is lenient where the protocol leaves room: unknown keys are ignored, and keys that
+//! servers might omit or set to `null` have defaults.
 
 mod estimate;
 mod lenient;
@@ -21,53 +21,52 @@ use crate::Confidence;
 #[cfg(feature = "schemars")]
 use crate::schema;
 
-/// The body of the answer to `POST /v1/predictions/batch`, as a server writes it.
+/// Response body of `POST /v1/predictions/batch`.
 ///
-/// To read what any server sends, deserialize each [`PredictionResponse`] on its own: that is
-/// lenient. [`from_json`](Self::from_json) is strict.
+/// [`from_json`](Self::from_json) is strict. For leniency, deserialize each [`PredictionResponse`].
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "schemars", schemars(deny_unknown_fields, transform = schema::strict))]
 #[non_exhaustive]
 pub struct PredictionResults {
-    /// The answers, in the order of the queries.
+    /// Results, in the order of the queries.
     #[cfg_attr(feature = "schemars", schemars(length(max = PredictionRequest::MAX_QUERIES)))]
     pub results: Vec<PredictionResponse>,
 }
 
 impl PredictionResults {
-    /// Answers the queries, in their order.
+    /// Creates a response body with results in the order of the queries.
     #[must_use]
     pub const fn new(results: Vec<PredictionResponse>) -> Self {
         Self { results }
     }
 }
 
-/// The answer to one query.
+/// Result of one query.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "schemars", schemars(deny_unknown_fields, transform = schema::response))]
 #[non_exhaustive]
 pub struct PredictionResponse {
-    /// What to expect; none if the server has no data.
+    /// Prediction; `null` if the server has no data.
     ///
-    /// The confidence is [`Confidence::None`] then.
+    /// It is `None` if and only if the confidence is [`Confidence::None`].
     pub prediction: Option<PredictionData>,
-    /// What the prediction rests on.
+    /// Basis of the prediction.
     #[serde(default, deserialize_with = "lenient::null_as_default")]
     #[cfg_attr(feature = "schemars", schemars(!default))]
     pub metadata: PredictionMetadata,
 }
 
 impl PredictionResponse {
-    /// Pairs a prediction with what it rests on.
+    /// Creates a result.
     #[must_use]
     pub const fn new(prediction: Option<PredictionData>, metadata: PredictionMetadata) -> Self {
         Self { prediction, metadata }
     }
 }
 
-/// What to expect of a task.
+/// Predicted resource use and result of a task.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "schemars", schemars(deny_unknown_fields, transform = schema::strict))]
@@ -81,33 +80,33 @@ pub struct PredictionData {
     pub cost_usd_micros: Percentiles,
     /// Duration in milliseconds.
     pub duration_ms: Percentiles,
-    /// How far estimates have been off.
+    /// Ratio of actual to estimated tokens.
     #[serde(default, deserialize_with = "lenient::null_as_default")]
     #[cfg_attr(feature = "schemars", schemars(!default))]
     pub correction_factors: CorrectionFactors,
-    /// How tasks have ended.
+    /// Rates of success.
     #[serde(default, deserialize_with = "lenient::null_as_default")]
     #[cfg_attr(feature = "schemars", schemars(!default))]
     pub quality: QualityPrediction,
 }
 
-/// Actual over estimated tokens: above 1.0, estimates have been too low.
+/// Ratios of actual to estimated tokens; above 1.0 where estimates have been too low.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "schemars", schemars(deny_unknown_fields, !default, transform = schema::strict))]
 #[non_exhaustive]
 pub struct CorrectionFactors {
-    /// For input tokens.
+    /// Ratio for input tokens.
     #[serde(deserialize_with = "lenient::null_as_one")]
     pub input: f64,
-    /// For output tokens.
+    /// Ratio for output tokens.
     #[serde(deserialize_with = "lenient::null_as_one")]
     pub output: f64,
 }
 
 impl CorrectionFactors {
-    /// Names both factors.
+    /// Creates the factors.
     #[must_use]
     pub const fn new(input: f64, output: f64) -> Self {
         Self { input, output }
@@ -115,65 +114,65 @@ impl CorrectionFactors {
 }
 
 impl Default for CorrectionFactors {
-    /// Estimates have been right.
+    /// Returns factors of 1.0.
     fn default() -> Self {
         Self::new(1.0, 1.0)
     }
 }
 
-/// How tasks have ended, as shares from 0.0 to 1.0.
+/// Success rates of tasks, from 0.0 to 1.0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "schemars", schemars(deny_unknown_fields, !default, transform = schema::strict))]
 #[non_exhaustive]
 pub struct QualityPrediction {
-    /// The share that passed the quality gates.
+    /// Share of tasks that passed the quality gates.
     #[serde(deserialize_with = "lenient::null_as_default")]
     #[cfg_attr(feature = "schemars", schemars(range(max = 1.0)))]
     pub gate_pass_rate: f64,
-    /// The share that succeeded.
+    /// Share of tasks that succeeded.
     #[serde(deserialize_with = "lenient::null_as_default")]
     #[cfg_attr(feature = "schemars", schemars(range(max = 1.0)))]
     pub success_rate: f64,
 }
 
 impl QualityPrediction {
-    /// Names both shares.
+    /// Creates the rates.
     #[must_use]
     pub const fn new(gate_pass_rate: f64, success_rate: f64) -> Self {
         Self { gate_pass_rate, success_rate }
     }
 }
 
-/// What a prediction rests on.
+/// Basis of a prediction.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "schemars", schemars(deny_unknown_fields, !default, transform = schema::strict))]
 #[non_exhaustive]
 pub struct PredictionMetadata {
-    /// How many tasks it was computed from.
+    /// Number of tasks that it was computed from.
     #[serde(deserialize_with = "lenient::null_as_zero")]
     pub sample_size: u64,
-    /// How far it can be relied on.
+    /// Reliability.
     #[serde(deserialize_with = "lenient::null_as_default")]
     pub confidence: Confidence,
-    /// Says in words which dimensions were dropped, if any were.
+    /// Description of the dropped dimensions, if any.
     pub fallback_note: Option<String>,
-    /// How many dimensions were dropped, or their name.
+    /// Number or name of the dropped dimensions.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fallback_level: Option<FallbackLevel>,
 }
 
 impl PredictionMetadata {
-    /// Names what a prediction without a fallback rests on.
+    /// Creates the metadata of a prediction without fallback.
     #[must_use]
     pub const fn new(sample_size: u64, confidence: Confidence) -> Self {
         Self { sample_size, confidence, fallback_note: None, fallback_level: None }
     }
 
-    /// Adds that a fallback was used.
+    /// Sets the level and note of a fallback.
     #[must_use]
     pub fn with_fallback(mut self, level: FallbackLevel, note: impl Into<String>) -> Self {
         self.fallback_level = Some(level);
@@ -182,74 +181,16 @@ impl PredictionMetadata {
     }
 }
 
-/// How far the server fell back.
+/// Extent of the fallback that the server used.
 ///
-/// The type is an assumption: a number and a text are both read, and anything else is kept as text,
-/// as its JSON. The strict validation takes numbers and texts alone.
+/// The type is an assumption: deserialization accepts numbers and strings, and keeps any other value as
+/// the text of its JSON. The strict validation accepts numbers and strings only.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
 #[non_exhaustive]
 pub enum FallbackLevel {
-    /// As a number.
+    /// A number.
     Number(f64),
-    /// As text.
+    /// A string.
     Text(String),
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    fn answer() -> serde_json::Value {
-        let tokens = json!({"p10": 1, "p25": 2.5, "median": 3, "p75": 4, "p90": 5});
-        json!({
-            "prediction": {
-                "input_tokens": tokens,
-                "output_tokens": tokens,
-                "cost_usd_micros": {"median": 4950, "p99": 7},
-                "duration_ms": {"median": 1500.5},
-                "correction_factors": {"input": 1.2},
-                "quality": {"gate_pass_rate": 0.5, "success_rate": 0.25},
-                "more": {},
-            },
-            "metadata": {"sample_size": 12, "confidence": "low", "fallback_level": "model"},
-        })
-    }
-
-    fn read(answer: serde_json::Value) -> Result<PredictionResponse, serde_json::Error> {
-        serde_json::from_value(answer)
-    }
-
-    #[test]
-    fn an_answer_survives_the_wire() {
-        let response = read(answer()).unwrap();
-        let data = response.prediction.as_ref().unwrap();
-        assert_eq!((data.input_tokens.p25, data.output_tokens.p90), (2.5, 5.0));
-        assert_eq!(data.cost_usd_micros, Percentiles::new(4950.0).with("p99", 7.0));
-        assert_eq!(data.duration_ms.median(), 1500.5);
-        assert_eq!(data.correction_factors, CorrectionFactors::new(1.2, 1.0));
-        assert_eq!(response.metadata.confidence, Confidence::Low);
-        let level = FallbackLevel::Text("model".into());
-        assert_eq!(response.metadata.fallback_level, Some(level));
-        let json = serde_json::to_string(&response).unwrap();
-        assert_eq!(serde_json::from_str::<PredictionResponse>(&json).unwrap(), response);
-    }
-
-    #[test]
-    fn the_median_is_there_or_there_is_no_prediction() {
-        for map in ["cost_usd_micros", "duration_ms"] {
-            let mut answer = answer();
-            answer["prediction"][map] = json!({"p50": 3});
-            assert_eq!(read(answer).unwrap_err().to_string(), "missing field `median`");
-        }
-    }
-
-    #[test]
-    fn no_data_is_an_answer() {
-        let none = json!({"prediction": null, "metadata": {"confidence": "none"}});
-        assert_eq!(read(none).unwrap(), PredictionResponse::default());
-        assert_eq!(read(json!({"prediction": null})).unwrap(), PredictionResponse::default());
-    }
 }

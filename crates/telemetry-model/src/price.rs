@@ -1,4 +1,4 @@
-//! What tokens cost.
+//! Cost of tokens.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,7 +6,7 @@ use crate::TaskCompletionEvent;
 
 const MILLION: u128 = 1_000_000;
 
-/// A model's price for a million tokens, in microdollars (1 USD = 1,000,000).
+/// Price of a model per million tokens, in microdollars (1 USD = 1,000,000).
 ///
 /// ```
 /// use telemetry_model::Price;
@@ -15,34 +15,34 @@ const MILLION: u128 = 1_000_000;
 /// assert_eq!(price.cost(150, 300), 4_950); // 150 x 3 + 300 x 15 microdollars
 /// ```
 ///
-/// There is one price for all input: what a provider bills differently, such as cached input, is the
-/// caller's to add. A list of prices can stand in a file: both keys, whole microdollars.
+/// All input has the same price: add differently billed input, such as cached tokens, yourself.
+/// Deserialization requires both keys, in whole microdollars.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Price {
-    /// A million input tokens.
+    /// Price of a million input tokens.
     pub input_micros_per_million: u64,
-    /// A million output tokens.
+    /// Price of a million output tokens.
     pub output_micros_per_million: u64,
 }
 
 impl Price {
-    /// A price as providers list it: US dollars for a million tokens.
+    /// Creates a price from US dollars per million tokens.
     ///
-    /// Rounded to the nearest microdollar, so that a price of up to six decimals (and below a billion
-    /// dollars) is exact. What is negative or not a number becomes 0.
+    /// Rounds to the nearest microdollar: prices with up to six decimals, below a billion dollars, are
+    /// exact. Negative numbers and NaN become 0.
     #[must_use]
     pub fn usd_per_million(input: f64, output: f64) -> Self {
         let micros = |usd: f64| (usd * 1e6).round() as u64;
         Self { input_micros_per_million: micros(input), output_micros_per_million: micros(output) }
     }
 
-    /// What tokens cost, in microdollars: exact, then rounded once to the nearest, half a
-    /// microdollar up. Saturates at [`TaskCompletionEvent::MAX_COUNT`].
+    /// Returns the cost in microdollars, rounded half up once, after the exact sum. Saturates at
+    /// [`TaskCompletionEvent::MAX_COUNT`].
     #[must_use]
     pub fn cost(&self, input_tokens: u64, output_tokens: u64) -> u64 {
         let input = u128::from(input_tokens) * u128::from(self.input_micros_per_million);
         let output = u128::from(output_tokens) * u128::from(self.output_micros_per_million);
-        // What saturates is far above the highest count.
+        // Sums that saturate `u128` are far above the maximum anyway.
         let cost = input.saturating_add(output).saturating_add(MILLION / 2) / MILLION;
         let max = TaskCompletionEvent::MAX_COUNT;
         u64::try_from(cost).map_or(max, |cost| cost.min(max))
@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn dollars_become_microdollars() {
+    fn dollars_are_rounded_to_microdollars() {
         assert_eq!(Price::usd_per_million(3.0, 15.0), micros(3_000_000, 15_000_000));
         assert_eq!(Price::usd_per_million(0.075, 0.300001), micros(75_000, 300_001));
         assert_eq!(Price::usd_per_million(4.35, 1.1), micros(4_350_000, 1_100_000));
@@ -74,22 +74,22 @@ mod tests {
     }
 
     #[test]
-    fn prices_can_stand_in_a_file() {
+    fn prices_are_deserialized_from_both_keys() {
         let list =
             r#"{"m":{"input_micros_per_million":3000000,"output_micros_per_million":15000000}}"#;
         let prices: BTreeMap<String, Price> = serde_json::from_str(list).unwrap();
         assert_eq!(prices["m"], Price::usd_per_million(3.0, 15.0));
         assert_eq!(serde_json::to_string(&prices).unwrap(), list);
         for half in [r#"{"input_micros_per_million":1}"#, r#"{"output_micros_per_million":1}"#] {
-            assert!(serde_json::from_str::<Price>(half).is_err(), "no price is 0 by mistake");
+            assert!(serde_json::from_str::<Price>(half).is_err(), "both keys are required");
         }
     }
 
     #[test]
-    fn the_sum_is_rounded_once_and_half_up() {
-        // Two halves: rounded part by part it would be 2, or 0.
+    fn sum_is_rounded_once_half_up() {
+        // Two halves: rounding each would give 2 or 0.
         assert_eq!(micros(500_000, 500_000).cost(1, 1), 1);
-        // 0.4 + 0.4: rounded part by part it would be 0.
+        // 0.4 + 0.4: rounding each would give 0.
         assert_eq!(micros(400_000, 400_000).cost(1, 1), 1);
         assert_eq!(micros(499_999, 0).cost(1, 1), 0);
         assert_eq!(micros(500_000, 0).cost(1, 1), 1);
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn the_cost_is_a_count() {
+    fn cost_saturates_at_the_maximum_count() {
         assert_eq!(micros(u64::MAX, u64::MAX).cost(u64::MAX, u64::MAX), MAX);
         assert_eq!(micros(u64::MAX, 0).cost(u64::MAX, 0), MAX);
         // The sum is 2^128 + 1.
@@ -109,7 +109,7 @@ mod tests {
         assert_eq!(Price::default().cost(u64::MAX, u64::MAX), 0);
     }
 
-    /// The cost in whole microdollars and millionths of one, by long multiplication in base 10^6.
+    /// Cost in whole microdollars and millionths, by long multiplication in base 10^6.
     fn exact(price: Price, input: u64, output: u64) -> (u128, u128) {
         let product = |tokens: u64, price: u64| {
             let (tokens, price) = (u128::from(tokens), u128::from(price));
@@ -131,7 +131,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_cost_is_the_exact_one_rounded(
+        fn cost_is_the_exact_cost_rounded(
             prices in (number(), number()),
             tokens in (number(), number()),
         ) {

@@ -1,7 +1,7 @@
-//! Reads the members of a JSON object one by one and collects what is wrong with them.
+//! Strict reader of JSON objects: reads member by member and collects all errors.
 //!
-//! Nothing is built that is not asked for: a member stays text until its type is known, so neither
-//! the depth nor the size of what a stranger sends can hurt.
+//! A member stays raw text until its type is known, so that untrusted input can neither cause deep
+//! recursion nor use more memory than its own size.
 
 pub(crate) mod number;
 mod visit;
@@ -23,10 +23,10 @@ const TWICE: &str = "expected this key once, found it again";
 /// The keys that an object may have.
 #[derive(Debug)]
 pub(crate) struct Keys {
-    /// What says so.
+    /// Specification of the keys, for messages.
     pub(crate) source: &'static str,
     pub(crate) names: &'static [&'static str],
-    /// Those of `names` that may be absent.
+    /// Subset of `names` that may be absent.
     pub(crate) optional: &'static [&'static str],
 }
 
@@ -36,7 +36,7 @@ impl Keys {
     }
 }
 
-/// The members of an object whose keys are known in advance.
+/// The members of an object with known keys.
 pub(crate) struct Reader<'j> {
     keys: &'static Keys,
     values: Vec<Option<&'j RawValue>>,
@@ -44,7 +44,7 @@ pub(crate) struct Reader<'j> {
 }
 
 impl<'j> Reader<'j> {
-    /// Splits `json` into its members; fails if it is not an object.
+    /// Splits `json` into its members. Fails unless it is a JSON object.
     pub(crate) fn new(json: &'j [u8], keys: &'static Keys) -> Result<Self, ValidationErrors> {
         match json.trim_ascii_start().first() {
             Some(b'{') | None => {}
@@ -59,7 +59,7 @@ impl<'j> Reader<'j> {
         Ok(reader)
     }
 
-    /// A finite number that is not negative; 0.0 if it is in error.
+    /// Reads a finite, non-negative number; 0.0 on error.
     pub(crate) fn amount(&mut self, key: &str) -> f64 {
         let value = self.member(key);
         value
@@ -67,7 +67,7 @@ impl<'j> Reader<'j> {
             .unwrap_or(0.0)
     }
 
-    /// The amounts of an object with any keys; none if it is something else.
+    /// Reads an object that maps arbitrary keys to amounts; `None` if it is not an object.
     pub(crate) fn amounts(&mut self, key: &str) -> Option<BTreeMap<String, f64>> {
         let value = self.member(key)?;
         let members = self.errors.record(format_args!("/{key}"), members(value))?;
@@ -83,7 +83,7 @@ impl<'j> Reader<'j> {
         Some(amounts)
     }
 
-    /// A value that may be null, read by `read`.
+    /// Reads a nullable value with `read`.
     pub(crate) fn nullable<T>(
         &mut self,
         key: &str,
@@ -93,7 +93,7 @@ impl<'j> Reader<'j> {
         self.errors.record(format_args!("/{key}"), read(value))
     }
 
-    /// The items of an array, at most `max` of them; more are an error.
+    /// Reads the first `max` items of an array; more items are an error.
     pub(crate) fn items(&mut self, key: &str, max: usize) -> Vec<&'j RawValue> {
         let Some(value) = self.member(key) else { return Vec::new() };
         let Some((items, count)) = self.errors.record(format_args!("/{key}"), items(value, max))
@@ -107,7 +107,7 @@ impl<'j> Reader<'j> {
         items
     }
 
-    /// The items of an array of objects, each read by `read`.
+    /// Reads an array of objects, each with `read`.
     pub(crate) fn objects<T>(
         &mut self,
         key: &str,
@@ -121,7 +121,7 @@ impl<'j> Reader<'j> {
             .collect()
     }
 
-    /// An object, read by `read`; none if it is something else.
+    /// Reads an object with `read`; `None` if it is not an object.
     pub(crate) fn object<T>(
         &mut self,
         key: &str,
@@ -132,7 +132,7 @@ impl<'j> Reader<'j> {
         self.nested(&format!("/{key}"), value, keys, read)
     }
 
-    /// The value at `key`. `None` if it is absent, which is an error unless the key is optional.
+    /// Returns the value at `key`; a missing key is an error unless it is optional.
     pub(crate) fn member(&mut self, key: &str) -> Option<&'j RawValue> {
         let value = self.peek(key);
         if value.is_none() && !self.keys.is_optional(key) {
@@ -141,7 +141,7 @@ impl<'j> Reader<'j> {
         value
     }
 
-    /// The value at `key`, without an error if it is absent.
+    /// Returns the value at `key`; a missing key is no error.
     pub(crate) fn peek(&self, key: &str) -> Option<&'j RawValue> {
         let index = self.keys.names.iter().position(|known| *known == key)?;
         self.values[index]
@@ -163,7 +163,7 @@ impl<'j> Reader<'j> {
     }
 }
 
-/// At most `max` items of an array, and the number of all.
+/// Returns the first `max` items of an array and the number of all items.
 pub(crate) fn items(
     value: &RawValue,
     max: usize,
@@ -202,7 +202,7 @@ fn invalid_json(error: serde_json::Error) -> ValidationErrors {
     ValidationErrors::new(format!("expected valid JSON, found: {error}"))
 }
 
-/// What stands there, for a message: short values as they are, others by their kind.
+/// Describes a value for a message: scalars of up to 40 bytes verbatim, other values by type.
 pub(crate) fn shown(value: &RawValue) -> String {
     let text = value.get();
     match text.as_bytes().first() {
@@ -221,6 +221,6 @@ fn kind(first: u8) -> &'static str {
         b't' | b'f' => "a boolean",
         b'n' => "null",
         b'-' | b'0'..=b'9' => "a number",
-        _ => "no JSON value",
+        _ => "invalid JSON",
     }
 }

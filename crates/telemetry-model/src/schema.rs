@@ -1,13 +1,12 @@
-//! JSON Schema, draft 2020-12, of what the strict validation accepts.
+//! JSON Schemas (draft 2020-12) of the documents that the strict validation accepts.
 //!
-//! The types implement `schemars::JsonSchema`; here are the schemas of the four bodies as whole
-//! documents. Words of open enumerations are `examples`, since others are accepted as well.
+//! The types implement `schemars::JsonSchema`; this module has the schemas of the four bodies as whole
+//! documents. Listed values of enumerations are `examples`, because other values are accepted as well.
 //!
-//! What JSON Schema cannot say, the strict validation says alone: that a key is repeated, that a
-//! document is too large ([`MAX_EVENT_BYTES`](crate::MAX_EVENT_BYTES) and its like), and what is no
-//! JSON at all. A validator that holds numbers as floats takes for whole what is closer to a whole
-//! number than a float can tell (`1.00000000000000001`, `-1e-400`), and may miss the last digits of
-//! large counts.
+//! JSON Schema cannot express all rules: only the strict validation rejects repeated keys, documents
+//! above the maximum size (such as [`MAX_EVENT_BYTES`](crate::MAX_EVENT_BYTES)) and malformed JSON. A
+//! validator that stores numbers as floats accepts numbers that round to integers
+//! (`1.00000000000000001`, `-1e-400`), and may ignore the last digits of large counts.
 //!
 //! ```
 //! use telemetry_model::schema;
@@ -32,7 +31,7 @@ use crate::{
 
 const UUID: &str = "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$";
 
-/// A day that there is, a time and UTC; no leap seconds. The second line has the 29ths of February.
+/// A valid date, a time without leap seconds, and UTC. The second line matches 29 February.
 const TIMESTAMP: &str = concat!(
     "^([0-9]{4}-((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)",
     "|02-(0[1-9]|1[0-9]|2[0-8]))",
@@ -40,25 +39,25 @@ const TIMESTAMP: &str = concat!(
     "T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\\.[0-9]+)?(Z|[+-]00:00)$",
 );
 
-/// What [`TaskCompletionEvent::from_json`] accepts.
+/// Schema for [`TaskCompletionEvent::from_json`].
 #[must_use]
 pub fn event() -> Schema {
     root::<TaskCompletionEvent>()
 }
 
-/// What [`EventBatch::from_json`] accepts with every event in it.
+/// Schema for [`EventBatch::from_json`] without inner errors.
 #[must_use]
 pub fn batch() -> Schema {
     root::<EventBatch>()
 }
 
-/// What [`PredictionRequest::from_json`] accepts.
+/// Schema for [`PredictionRequest::from_json`].
 #[must_use]
 pub fn predictions_request() -> Schema {
     root::<PredictionRequest>()
 }
 
-/// What [`PredictionResults::from_json`] accepts.
+/// Schema for [`PredictionResults::from_json`].
 #[must_use]
 pub fn predictions_response() -> Schema {
     root::<PredictionResults>()
@@ -68,8 +67,8 @@ fn root<T: JsonSchema>() -> Schema {
     SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<T>()
 }
 
-/// Brings an object's schema into line with the strict validation: unsigned integers are counts,
-/// floats are not negative, strings have the length of a text; of its prose the first paragraphs stay.
+/// Adjusts a derived object schema to the strict validation: limits unsigned integers to counts, makes
+/// floats non-negative and shortens descriptions.
 pub(crate) fn strict(schema: &mut Schema) {
     prose(schema);
     let properties = schema.get_mut("properties").and_then(Value::as_object_mut);
@@ -90,7 +89,7 @@ pub(crate) fn strict(schema: &mut Schema) {
     }
 }
 
-/// As [`strict`], and there is a prediction if and only if there is confidence.
+/// Same as [`strict`]; additionally requires a prediction if and only if there is confidence.
 pub(crate) fn response(schema: &mut Schema) {
     strict(schema);
     schema.insert("required".into(), json!(["prediction", "metadata"]));
@@ -107,7 +106,7 @@ pub(crate) fn response(schema: &mut Schema) {
     schema.insert("else".into(), json!({ "properties": { "prediction": { "type": "object" } } }));
 }
 
-/// `schema` with the description that the lines of a doc comment give.
+/// Sets the description from the lines of a doc comment.
 fn described(mut schema: Schema, doc: &str) -> Schema {
     let lines: Vec<&str> = doc.lines().map(str::trim).collect();
     schema.insert("description".into(), lines.join("\n").into());
@@ -115,7 +114,7 @@ fn described(mut schema: Schema, doc: &str) -> Schema {
     schema
 }
 
-/// Keeps what is of use to those who do not read Rust: the first paragraph, without links.
+/// Reduces a description to the first paragraph, without Rust links.
 fn prose(schema: &mut Schema) {
     if let Some(Value::String(text)) = schema.get_mut("description") {
         let paragraph = text.split("\n\n").next().unwrap_or_default();
@@ -123,7 +122,7 @@ fn prose(schema: &mut Schema) {
     }
 }
 
-/// An enumeration that takes other words than the listed ones.
+/// Schema of an open enumeration.
 pub(crate) fn open_word(doc: &str, listed: &[&str]) -> Schema {
     let schema = json_schema!({
         "type": "string",
@@ -134,21 +133,21 @@ pub(crate) fn open_word(doc: &str, listed: &[&str]) -> Schema {
     described(schema, doc)
 }
 
-/// The schema of a type of fields of the event.
+/// Schema of a type of event field.
 pub(crate) trait FieldSchema {
     fn field_schema(generator: &mut SchemaGenerator) -> Schema;
 }
 
 impl FieldSchema for Uuid {
     fn field_schema(_: &mut SchemaGenerator) -> Schema {
-        // Where `$` matches before a last line break as well, the length refuses it.
+        // In some dialects `$` also matches before a final line break; the length excludes that.
         json_schema!({ "type": "string", "format": "uuid", "pattern": UUID, "maxLength": 36 })
     }
 }
 
 impl FieldSchema for OffsetDateTime {
     fn field_schema(_: &mut SchemaGenerator) -> Schema {
-        // The same, for a text of any length.
+        // `not` excludes a final line break, as the length does for UUIDs.
         json_schema!({
             "type": "string",
             "format": "date-time",
@@ -202,7 +201,7 @@ impl<T: Text + JsonSchema> FieldSchema for Vec<T> {
     }
 }
 
-/// The schema of an object that has the fields added to it and no other.
+/// Schema of an object under construction. Keys without a property are not allowed.
 pub(crate) struct Object {
     schema: Schema,
     properties: Map<String, Value>,
@@ -257,7 +256,7 @@ impl JsonSchema for Percentiles {
             "type": "object",
             "properties": {
                 "median": {
-                    "description": "Half of the tasks need less.",
+                    "description": "Median.",
                     "type": "number",
                     "minimum": 0,
                 },

@@ -1,4 +1,4 @@
-//! Texts and words of the event: from 1 to 256 characters.
+//! Text fields: free text and enumerations, from 1 to [`MAX_TEXT_CHARS`] characters.
 
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
@@ -10,25 +10,24 @@ use crate::{
     reader::{items, string},
 };
 
-/// The most characters (Unicode scalar values) that a text of an event may have.
+/// Maximum length of a text field, in Unicode scalar values (as JSON Schema's `maxLength`).
 ///
-/// The protocol states no bound; this one is ours, so that no event can grow without limit. It
-/// counts what JSON Schema's `maxLength` counts.
+/// The protocol states no limit; this crate sets one to bound the size of an event.
 pub const MAX_TEXT_CHARS: usize = 256;
 
-/// A text, or a word of an enumeration.
+/// Free text or an enumeration.
 pub(crate) trait Text:
     AsRef<str> + Default + for<'a> From<&'a str> + From<String> + Serialize + DeserializeOwned
 {
-    /// The only text that the strict validation accepts, if it accepts a single one.
+    /// The only valid text, for enumerations with a single value.
     const ONLY: Option<&'static str> = None;
 
-    /// Replaces an empty text.
+    /// Replacement for an empty or invalid text.
     fn fallback() -> Self {
         Self::default()
     }
 
-    /// The text as JSON, if it is known in advance.
+    /// The JSON of a text that is known at compile time.
     fn literal(&self) -> Option<&'static str> {
         None
     }
@@ -78,7 +77,7 @@ impl<T: Text> Field for T {
         }
         let text = self.as_ref();
         let is_escaped = |byte: u8| (byte < b' ') | (byte == b'"') | (byte == b'\\');
-        // No early return, so that the compiler can look at many bytes at a time.
+        // `fold` without early return lets the compiler vectorize.
         if text.bytes().fold(false, |any, byte| any | is_escaped(byte)) {
             return write_by_serde(text, out);
         }
@@ -174,7 +173,7 @@ impl<T: Text> Field for Vec<T> {
     }
 }
 
-/// The byte at which the characters beyond [`MAX_TEXT_CHARS`] begin.
+/// Byte offset of the first character beyond [`MAX_TEXT_CHARS`].
 fn excess(text: &str) -> Option<usize> {
     if text.len() <= MAX_TEXT_CHARS {
         return None;
@@ -185,9 +184,15 @@ fn excess(text: &str) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::TaskType;
+
+    fn normalized<T: Field>(mut value: T) -> T {
+        value.normalize();
+        value
+    }
 
     #[test]
-    fn long_text_is_cut_between_characters() {
+    fn long_text_is_truncated_at_a_character() {
         for (text, length) in [
             ("a".repeat(256), 256),
             ("a".repeat(257), 256),
@@ -195,9 +200,18 @@ mod tests {
             ("é".repeat(257), 512),
             ("€".repeat(1000), 768),
         ] {
-            let mut normalized = text;
-            normalized.normalize();
-            assert_eq!(normalized.len(), length);
+            assert_eq!(normalized(text.clone()), text[..length]);
+            assert_eq!(normalized(TaskType::from(text.clone())).as_str(), &text[..length]);
+            assert_eq!(normalized(vec![TaskType::from(text.clone())])[0].as_str(), &text[..length]);
         }
+    }
+
+    #[test]
+    fn empty_text_is_replaced_or_removed() {
+        assert_eq!(normalized(String::new()), "unknown");
+        assert_eq!(normalized(TaskType::from("")), TaskType::Unknown);
+        assert_eq!(normalized(TaskType::Debugging), TaskType::Debugging);
+        assert_eq!(normalized(Some(TaskType::from(""))), None);
+        assert_eq!(normalized(vec![TaskType::from(""), TaskType::Testing]), [TaskType::Testing]);
     }
 }

@@ -1,13 +1,13 @@
-//! Points in time as the wire has them: RFC 3339, UTC, whole milliseconds.
+//! Timestamps on the wire: RFC 3339, UTC, whole milliseconds.
 
 use std::{borrow::Cow, str};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use time::{OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339};
 
-/// 0000-01-01T00:00:00.000Z, the earliest moment that RFC 3339 can write.
+/// 0000-01-01T00:00:00.000Z, the earliest time in RFC 3339.
 const EARLIEST: OffsetDateTime = at(-62_167_219_200_000);
-/// 9999-12-31T23:59:59.999Z, the latest.
+/// 9999-12-31T23:59:59.999Z, the latest time in RFC 3339.
 const LATEST: OffsetDateTime = at(253_402_300_799_999);
 
 const fn at(unix_milliseconds: i128) -> OffsetDateTime {
@@ -17,21 +17,19 @@ const fn at(unix_milliseconds: i128) -> OffsetDateTime {
     }
 }
 
-/// Brings `at` into the form of the wire: UTC, whole milliseconds, a year of four digits.
-///
-/// What lies outside those years becomes the nearest moment inside.
+/// Converts to UTC and whole milliseconds, clamped to the years 0 to 9999.
 pub(crate) fn normalized(at: OffsetDateTime) -> OffsetDateTime {
     let at = clamped(at);
     let utc = at.checked_to_offset(UtcOffset::UTC).unwrap_or(at);
     utc.replace_millisecond(utc.millisecond()).unwrap_or(utc)
 }
 
-/// `at`, or the nearest moment that the wire can carry.
+/// Clamps to the years 0 to 9999.
 pub(crate) fn clamped(at: OffsetDateTime) -> OffsetDateTime {
     at.clamp(EARLIEST, LATEST)
 }
 
-/// Reads a moment in UTC, as the strict validation wants it: without leap seconds.
+/// Parses an RFC 3339 time strictly: UTC, without leap seconds.
 pub(crate) fn parse_utc(text: &str) -> Option<OffsetDateTime> {
     let utc = ["Z", "+00:00", "-00:00"].iter().any(|offset| text.ends_with(offset));
     let bytes = text.as_bytes();
@@ -41,7 +39,7 @@ pub(crate) fn parse_utc(text: &str) -> Option<OffsetDateTime> {
     OffsetDateTime::parse(text, &Rfc3339).ok().map(normalized)
 }
 
-/// A moment in the form of the wire, for serde. Reading is lenient: any offset is converted to UTC.
+/// Serde form of a timestamp. Deserialization is lenient: it converts any offset to UTC.
 #[derive(Clone, Copy)]
 pub(crate) struct Timestamp(pub(crate) OffsetDateTime);
 
@@ -63,12 +61,13 @@ impl<'de> Deserialize<'de> for Timestamp {
         let text = Cow::<str>::deserialize(deserializer)?;
         OffsetDateTime::parse(&text, &Rfc3339)
             .map(|at| Self(normalized(at)))
-            .map_err(|_| D::Error::custom("expected a date-time as RFC 3339 writes it"))
+            .map_err(|_| D::Error::custom("expected an RFC 3339 date-time"))
     }
 }
 
-/// `2026-02-15T05:29:05.123Z`. By hand, since every event of every batch passes here.
+/// Formats as `2026-02-15T05:29:05.123Z`.
 pub(crate) fn written(at: OffsetDateTime) -> [u8; 24] {
+    // By hand: `time`'s formatting is slower, and every event of every batch has a timestamp.
     let at = normalized(at);
     let mut text = *b"0000-00-00T00:00:00.000Z";
     let mut put = |from: usize, digits: usize, mut value: u32| {
@@ -102,14 +101,14 @@ mod tests {
     }
 
     #[test]
-    fn moments_are_written_in_utc_and_whole_milliseconds() {
+    fn times_are_written_in_utc_and_whole_milliseconds() {
         assert_eq!(text(parsed("2026-02-15T05:29:05.123Z")), "2026-02-15T05:29:05.123Z");
         assert_eq!(text(parsed("2026-02-15T07:29:05.1239+02:00")), "2026-02-15T05:29:05.123Z");
         assert_eq!(text(OffsetDateTime::UNIX_EPOCH), "1970-01-01T00:00:00.000Z");
     }
 
     #[test]
-    fn moments_outside_the_four_digit_years_become_the_nearest_inside() {
+    fn times_outside_four_digit_years_are_clamped() {
         let last_second = parsed("9999-12-31T23:59:59-12:00");
         assert_eq!(text(last_second), "9999-12-31T23:59:59.999Z");
         let before_christ = time::Date::MIN.midnight().assume_utc();
@@ -119,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn strict_reading_wants_utc() {
+    fn strict_parsing_accepts_utc_only() {
         for good in ["2026-02-15T05:29:05Z", "2026-02-15T05:29:05.5+00:00"] {
             assert!(parse_utc(good).is_some(), "{good}");
         }
@@ -140,7 +139,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_can_be_read(seconds in -377_705_116_800i64..=253_402_300_799, nanos: u32) {
+        fn written_times_are_parsed(seconds in -377_705_116_800i64..=253_402_300_799, nanos: u32) {
             let at = OffsetDateTime::from_unix_timestamp(seconds).unwrap()
                 + time::Duration::nanoseconds((nanos % 1_000_000_000).into());
             prop_assert_eq!(parse_utc(&text(at)), Some(normalized(at)));

@@ -1,4 +1,4 @@
-//! Strict validation, of values and of JSON: every error, with its place.
+//! Strict validation of events and batches, as values and as JSON.
 
 use serde_json::value::RawValue;
 
@@ -8,20 +8,20 @@ use crate::{
     reader::{Keys, Reader},
 };
 
-/// The largest document that [`TaskCompletionEvent::from_json`] reads, in bytes.
+/// Maximum size of a document for [`TaskCompletionEvent::from_json`], in bytes.
 pub const MAX_EVENT_BYTES: usize = 64 * 1024;
 
-/// The largest document that [`EventBatch::from_json`] reads, in bytes.
+/// Maximum size of a document for [`EventBatch::from_json`], in bytes.
 pub const MAX_BATCH_BYTES: usize = EventBatch::MAX_EVENTS * MAX_EVENT_BYTES;
 
 const BATCH: Keys = Keys { source: "schema 1.0", names: &["events"], optional: &[] };
 
 impl TaskCompletionEvent {
-    /// Checks every range that the builder keeps.
+    /// Checks that every field is in its range, as in events from the builder.
     ///
     /// # Errors
     ///
-    /// All errors at once, each with a pointer such as `/context_utilization_final`.
+    /// Returns all violations, with pointers such as `/context_utilization_final`.
     pub fn validate(&self) -> Result<(), ValidationErrors> {
         let mut errors = ValidationErrors::none();
         self.check(&mut errors);
@@ -29,12 +29,12 @@ impl TaskCompletionEvent {
         errors.or(|| ())
     }
 
-    /// Reads one event strictly: every key of the schema once and no other, each of its type and
-    /// in its range. `retry_count`, `language` and `repo_size_category` may be absent; words that
-    /// are not listed are accepted, since the lists are open.
+    /// Parses one event strictly: every key of the schema once and no other, each of its type and
+    /// in its range. `retry_count`, `language` and `repo_size_category` may be absent. Unlisted values
+    /// of enumerations are accepted.
     ///
-    /// Safe for input of any origin: it does not panic, needs memory in proportion to the input
-    /// (which may have up to [`MAX_EVENT_BYTES`]) and does not recurse.
+    /// Safe for untrusted input of up to [`MAX_EVENT_BYTES`]: it does not panic or recurse, and uses
+    /// memory in proportion to the input.
     ///
     /// ```
     /// use telemetry_model::TaskCompletionEvent;
@@ -47,7 +47,7 @@ impl TaskCompletionEvent {
     ///
     /// # Errors
     ///
-    /// All errors at once. JSON that is broken is one error, with its line and column.
+    /// Returns all violations. Malformed JSON is a single one, with line and column.
     pub fn from_json(json: &[u8]) -> Result<Self, ValidationErrors> {
         check_size(json, MAX_EVENT_BYTES)?;
         let (event, mut errors) = Self::read(json)?;
@@ -57,11 +57,11 @@ impl TaskCompletionEvent {
 }
 
 impl EventBatch {
-    /// Checks every event as [`TaskCompletionEvent::validate`] does.
+    /// Checks every event with [`TaskCompletionEvent::validate`].
     ///
     /// # Errors
     ///
-    /// All errors of all events, each with a pointer such as `/events/3/model`.
+    /// Returns the violations of all events, with pointers such as `/events/3/model`.
     pub fn validate(&self) -> Result<(), ValidationErrors> {
         let mut errors = ValidationErrors::none();
         for (index, event) in self.events().iter().enumerate() {
@@ -70,15 +70,16 @@ impl EventBatch {
         errors.or(|| ())
     }
 
-    /// Reads the body of a batch request strictly, each event on its own: a bad one never hides a
-    /// good one.
+    /// Parses the body of a batch request strictly and each event independently: an invalid event
+    /// does not affect the others.
     ///
-    /// As safe as [`TaskCompletionEvent::from_json`], for up to [`MAX_BATCH_BYTES`].
+    /// Safe for untrusted input of up to [`MAX_BATCH_BYTES`], like
+    /// [`TaskCompletionEvent::from_json`].
     ///
     /// # Errors
     ///
-    /// The outer error means that there is no batch of at most [`EventBatch::MAX_EVENTS`] events in
-    /// the document; an inner one lists the errors of that event, with pointers into the document.
+    /// Returns an outer error unless the document is a batch of at most [`EventBatch::MAX_EVENTS`]
+    /// events. An inner error lists the violations of one event, with pointers into the document.
     pub fn from_json(
         json: &[u8],
     ) -> Result<Vec<Result<TaskCompletionEvent, ValidationErrors>>, ValidationErrors> {

@@ -1,8 +1,8 @@
-//! The enumerated words of schema 1.0.
+//! Enumerations of schema 1.0.
 //!
-//! Every enumeration is open: the server may know words that this version of the crate does not,
-//! so each one has a last variant, `Other`, that keeps such a word and writes it back unchanged. They
-//! are ordered to serve as keys of sorted collections, with such words last: the order is no ranking.
+//! Every enumeration is open, because servers may know values that this version of the crate does not:
+//! the last variant, `Other`, keeps an unlisted value and serializes it unchanged. `Ord` makes them usable
+//! as keys of sorted collections, with unlisted values last; it is no ranking.
 
 #[cfg(feature = "schemars")]
 use std::borrow::Cow;
@@ -14,15 +14,15 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::schema;
 use crate::text::Text;
 
-/// A word that its enumeration does not list.
+/// A value that its enumeration does not list.
 ///
-/// It cannot be made directly: converting text into the enumeration yields the named variant where
-/// there is one, so that two equal words never compare as different.
+/// It has no public constructor: converting text into the enumeration yields the listed variant where
+/// there is one, so that equal texts are equal values.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Unlisted(Box<str>);
 
 impl Unlisted {
-    /// The word as it was read.
+    /// Returns the original text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -47,15 +47,15 @@ macro_rules! open_enum {
         #[non_exhaustive]
         pub enum $name {
             $($(#[$variant_meta])* #[doc = concat!("`", $word, "` on the wire.")] $variant,)+
-            /// Any other word, kept as it was read.
+            /// Any other value.
             Other(Unlisted),
         }
 
         impl $name {
-            /// The words that this version of the crate has a variant for.
+            /// All listed values.
             pub const LISTED: &'static [Self] = &[$(Self::$variant,)+];
 
-            /// The word on the wire.
+            /// Returns the serialized text.
             #[must_use]
             pub fn as_str(&self) -> &str {
                 match self {
@@ -94,7 +94,7 @@ macro_rules! open_enum {
         impl FromStr for $name {
             type Err = Infallible;
 
-            /// Never fails: a word that is not listed becomes `Other`. Case matters.
+            /// Infallible: unlisted text becomes `Other`. Case-sensitive.
             fn from_str(word: &str) -> Result<Self, Infallible> {
                 Ok(Self::from(word))
             }
@@ -153,27 +153,27 @@ macro_rules! open_enum {
 }
 
 open_enum! {
-    /// The version of the event schema.
+    /// Version of the event schema.
     SchemaVersion, default V1_0, only "1.0" {
         V1_0 = "1.0",
     }
 }
 
 open_enum! {
-    /// What kind of work the task was.
+    /// Kind of work of a task.
     TaskType, default Unknown {
         Planning = "planning",
         Implementation = "implementation",
         CodeReview = "code_review",
         Testing = "testing",
         Debugging = "debugging",
-        /// Not known to the reporter.
+        /// Unknown to the reporter.
         Unknown = "unknown",
     }
 }
 
 open_enum! {
-    /// How hard the task was thought to be.
+    /// Estimated difficulty of a task.
     Complexity, default Medium {
         Low = "low",
         Medium = "medium",
@@ -182,31 +182,31 @@ open_enum! {
 }
 
 open_enum! {
-    /// The tool that drove the model.
+    /// Tool that ran the model.
     Harness, default Unknown {
         ClaudeCode = "claude_code",
         Opencode = "opencode",
         Aider = "aider",
-        /// No tool: the provider's API was called directly.
+        /// No tool: direct calls of the provider's API.
         ApiDirect = "api_direct",
-        /// Not known to the reporter.
+        /// Unknown to the reporter.
         Unknown = "unknown",
     }
 }
 
 open_enum! {
-    /// Who served the model.
+    /// Provider that served the model.
     Provider, default Unknown {
         Anthropic = "anthropic",
         Openai = "openai",
         Ollama = "ollama",
-        /// Not known to the reporter.
+        /// Unknown to the reporter.
         Unknown = "unknown",
     }
 }
 
 open_enum! {
-    /// A check that ran on the task's result.
+    /// Check that ran on the result of a task.
     QualityGate, default Build {
         Build = "build",
         Lint = "lint",
@@ -218,20 +218,20 @@ open_enum! {
 }
 
 open_enum! {
-    /// How the task ended.
+    /// Result of a task.
     Outcome, default Failure {
         Success = "success",
         Failure = "failure",
-        /// A part of the task was done.
+        /// Partial success.
         Partial = "partial",
         Timeout = "timeout",
     }
 }
 
 open_enum! {
-    /// The size of the repository that was worked on.
+    /// Size of the repository of a task.
     ///
-    /// The protocol names the sizes and does not bound them.
+    /// The protocol does not define the boundaries between sizes.
     RepoSizeCategory, default Medium {
         Tiny = "tiny",
         Small = "small",
@@ -242,12 +242,12 @@ open_enum! {
 }
 
 open_enum! {
-    /// How far a prediction can be relied on.
+    /// Reliability of a prediction.
     ///
-    /// Name the levels that will do, as in `matches!(confidence, Confidence::Medium |
-    /// Confidence::High)`: comparing would let words through that are not listed.
+    /// To require a minimum, match the accepted levels, as in `matches!(confidence, Confidence::Medium |
+    /// Confidence::High)`: with `>=`, unlisted values would pass.
     Confidence, default None {
-        /// There is no data; the prediction is absent.
+        /// No data: the prediction is absent.
         None = "none",
         /// Fewer than 30 samples, or a fallback was used.
         Low = "low",
@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn every_word_survives_the_wire() {
+    fn listed_and_unlisted_values_survive_serialization() {
         check!(
             SchemaVersion,
             TaskType,
@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn the_defaults_are_the_guides() {
+    fn defaults_are_those_of_the_python_guide() {
         assert_eq!(TaskType::default(), TaskType::Unknown);
         assert_eq!(Provider::default(), Provider::Unknown);
         assert_eq!(Harness::default(), Harness::Unknown);

@@ -1,12 +1,11 @@
-//! A prediction as numbers to work with.
+//! Predicted medians as whole numbers.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{CorrectionFactors, PredictionData, TaskCompletionEvent};
 
-/// What a task is expected to take.
-///
-/// Made by [`PredictionData::estimate`]; reported by [`EventBuilder::estimate`].
+/// Estimated resource use of a task, from [`PredictionData::estimate`] for
+/// [`EventBuilder::estimate`].
 ///
 /// [`EventBuilder::estimate`]: crate::EventBuilder::estimate
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,8 +21,8 @@ pub struct Estimate {
 }
 
 impl PredictionData {
-    /// The medians, rounded to whole numbers from 0 to [`TaskCompletionEvent::MAX_COUNT`]; what is
-    /// not a number becomes 0.
+    /// Returns the medians, rounded and clamped to 0 to [`TaskCompletionEvent::MAX_COUNT`]. NaN becomes
+    /// 0.
     ///
     /// ```
     /// use telemetry_model::{Percentiles, PredictionData};
@@ -46,11 +45,11 @@ impl PredictionData {
 }
 
 impl Estimate {
-    /// The same with the tokens times their factors: for an estimate of one's own, which may be as far
-    /// off as others' have been. Cost and duration have no factors and stay as they are.
+    /// Multiplies the token counts by their correction factors. Cost and duration have none and are
+    /// unchanged.
     ///
-    /// What the factors are for is said by no public source; that they are actual over estimated is an
-    /// assumption. [`PredictionData::estimate`] is made of what tasks took, not of estimates.
+    /// Intended for your own estimates: [`PredictionData::estimate`] is based on actual use. Factors
+    /// are assumed to be ratios of actual to estimated tokens; no public source defines them.
     ///
     /// ```
     /// use telemetry_model::{CorrectionFactors, Estimate};
@@ -68,7 +67,7 @@ impl Estimate {
     }
 }
 
-/// The nearest count. What is negative or not a number converts to 0.
+/// Returns the nearest count. Negative numbers and NaN convert to 0.
 fn whole(number: f64) -> u64 {
     (number.round() as u64).min(TaskCompletionEvent::MAX_COUNT)
 }
@@ -79,7 +78,7 @@ mod tests {
     use crate::Percentiles;
 
     #[test]
-    fn an_estimate_is_the_medians() {
+    fn estimate_is_the_rounded_medians() {
         let mut data = PredictionData::default();
         assert_eq!(data.estimate(), Estimate::default());
         data.input_tokens.median = 1000.4;
@@ -104,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_the_server_says_is_a_count() {
+    fn estimates_are_clamped_to_counts() {
         const MAX: u64 = TaskCompletionEvent::MAX_COUNT;
         for (number, count) in [
             (0.5, 1),

@@ -1,11 +1,11 @@
-//! Reads what a server may well send, though the types would have it otherwise.
+//! Lenient deserialization of predictions.
 
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use crate::{FallbackLevel, count::Count};
 
-/// The value, or its type's default for `null`.
+/// Reads a value; `null` is its default.
 pub(super) fn null_as_default<'de, T, D>(deserializer: D) -> Result<T, D::Error>
 where
     T: Deserialize<'de> + Default,
@@ -14,19 +14,19 @@ where
     Option::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
-/// The count, or 0 for `null`.
+/// Reads a count; `null` is 0.
 pub(super) fn null_as_zero<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
     Option::deserialize(deserializer).map(|count| count.map_or(0, |Count(count)| count))
 }
 
-/// The factor, or for `null` the one that changes nothing.
+/// Reads a factor; `null` is 1.0.
 pub(super) fn null_as_one<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
     Option::deserialize(deserializer).map(|factor| factor.unwrap_or(1.0))
 }
 
 impl<'de> Deserialize<'de> for FallbackLevel {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // An untagged enumeration reads no fractions if `serde_json` has `arbitrary_precision`.
+        // A derived untagged enum fails on fractions if `serde_json/arbitrary_precision` is enabled.
         Ok(match Value::deserialize(deserializer)? {
             Value::String(text) => Self::Text(text),
             other => match other.as_f64() {
@@ -42,9 +42,12 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::{Percentiles, PredictionResponse};
+    use crate::{
+        Confidence, CorrectionFactors, Percentiles, PredictionMetadata, PredictionResponse,
+        QualityPrediction,
+    };
 
-    fn answer() -> Value {
+    fn response() -> Value {
         let tokens = json!({"p10": 1, "p25": 2, "median": 3, "p75": 4, "p90": 5});
         json!({
             "prediction": {
@@ -59,19 +62,35 @@ mod tests {
         })
     }
 
-    /// The answer with another value at a place, read from text and from a value.
+    /// Reads the response with another value at `at`, from text and from a `Value`.
     fn read(at: &str, value: Value) -> Result<PredictionResponse, String> {
-        let mut answer = answer();
-        let place = answer.pointer_mut(at).expect("a place in the answer");
-        *place = value;
-        let by_text = serde_json::from_str(&answer.to_string()).map_err(|it| it.to_string());
-        let by_value = serde_json::from_value(answer).map_err(|it| it.to_string());
+        let mut response = response();
+        let value_at = response.pointer_mut(at).expect("a value in the response");
+        *value_at = value;
+        let by_text = serde_json::from_str(&response.to_string()).map_err(|it| it.to_string());
+        let by_value = serde_json::from_value(response).map_err(|it| it.to_string());
         assert_eq!(by_text.as_ref().ok(), by_value.as_ref().ok());
         by_value
     }
 
     #[test]
-    fn null_is_the_default() {
+    fn absent_and_unknown_keys_are_accepted() {
+        let mut json = response();
+        json["prediction"]["more"] = json!({});
+        json["prediction"]["correction_factors"] = json!({"input": 2.5});
+        json["prediction"].as_object_mut().unwrap().remove("quality");
+        json["metadata"] = json!({"confidence": "low"});
+        let response: PredictionResponse = serde_json::from_value(json).unwrap();
+        let data = response.prediction.unwrap();
+        assert_eq!(data.correction_factors, CorrectionFactors::new(2.5, 1.0));
+        assert_eq!(data.quality, QualityPrediction::default());
+        assert_eq!(response.metadata, PredictionMetadata::new(0, Confidence::Low));
+        let none: PredictionResponse = serde_json::from_value(json!({"prediction": null})).unwrap();
+        assert_eq!(none, PredictionResponse::default());
+    }
+
+    #[test]
+    fn null_is_read_as_default() {
         let base = read("/metadata/sample_size", json!(12)).unwrap();
         for (at, default) in [
             ("/prediction/correction_factors", json!({"input": 1, "output": 1})),
@@ -93,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn a_percentile_that_is_null_is_left_out() {
+    fn null_percentile_is_ignored_except_for_the_median() {
         let data = read("/metadata/sample_size", json!(12)).unwrap().prediction.unwrap();
         assert_eq!(data.cost_usd_micros, Percentiles::new(4950.0).with("p99", 7.0));
         assert_eq!(data.duration_ms, Percentiles::new(1500.0));
@@ -104,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_the_level_is_the_answer_is_read() {
+    fn fallback_level_of_any_type_is_read() {
         let text = |text: &str| FallbackLevel::Text(text.into());
         for (json, level) in [
             (json!(2), FallbackLevel::Number(2.0)),

@@ -1,4 +1,4 @@
-//! Values by the share of tasks that need less.
+//! Percentiles of tokens, cost and duration.
 
 use std::{collections::BTreeMap, ops::Bound};
 
@@ -9,32 +9,32 @@ use crate::schema;
 
 const MEDIAN: &str = "median";
 
-/// Percentiles of a number of tokens.
+/// Percentiles of a token count.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "schemars", schemars(deny_unknown_fields, transform = schema::strict))]
 #[non_exhaustive]
 pub struct TokenDistribution {
-    /// One task in ten needs fewer.
+    /// 10th percentile.
     pub p10: f64,
-    /// One task in four needs fewer.
+    /// 25th percentile.
     pub p25: f64,
-    /// Half of the tasks need fewer.
+    /// Median.
     pub median: f64,
-    /// Three tasks in four need fewer.
+    /// 75th percentile.
     pub p75: f64,
-    /// Nine tasks in ten need fewer.
+    /// 90th percentile.
     pub p90: f64,
 }
 
 impl TokenDistribution {
-    /// Fills a distribution from a function of the percentile, 0.0 to 1.0.
+    /// Creates a distribution from its quantile function, which gets 0.1, 0.25, 0.5, 0.75 and 0.9.
     pub fn from_fn(percentile: impl Fn(f64) -> f64) -> Self {
         let [p10, p25, median, p75, p90] = [0.10, 0.25, 0.50, 0.75, 0.90].map(percentile);
         Self { p10, p25, median, p75, p90 }
     }
 
-    /// The percentile of the given name: `p10`, `p25`, `median` (or `p50`), `p75` or `p90`.
+    /// Returns the percentile named `p10`, `p25`, `median` (or `p50`), `p75` or `p90`.
     #[must_use]
     pub fn percentile(&self, name: &str) -> Option<f64> {
         match name {
@@ -48,10 +48,10 @@ impl TokenDistribution {
     }
 }
 
-/// A median, and what other percentiles the server names.
+/// A median and any other named percentiles.
 ///
-/// On the wire a map from names to numbers. Reading with serde leaves out what is `null`, and fails
-/// without `median`.
+/// Serializes as a map from names to numbers. Deserialization ignores `null` values and fails without a
+/// `median`.
 ///
 /// ```
 /// use telemetry_model::Percentiles;
@@ -64,18 +64,18 @@ impl TokenDistribution {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Percentiles {
     median: f64,
-    /// Never has a `median`.
+    /// Never contains `median`.
     others: BTreeMap<String, f64>,
 }
 
 impl Percentiles {
-    /// A median alone.
+    /// Creates percentiles with a median only.
     #[must_use]
     pub const fn new(median: f64) -> Self {
         Self { median, others: BTreeMap::new() }
     }
 
-    /// Adds a percentile, or replaces the one of that name.
+    /// Adds or replaces a percentile.
     #[must_use]
     pub fn with(mut self, name: impl Into<String>, value: f64) -> Self {
         let name = name.into();
@@ -87,19 +87,18 @@ impl Percentiles {
         self
     }
 
-    /// The percentiles of a map, if it has a `median`.
+    /// Converts a map, if it has a `median`.
     pub(super) fn from_map(mut map: BTreeMap<String, f64>) -> Option<Self> {
         map.remove(MEDIAN).map(|median| Self { median, others: map })
     }
 
-    /// Half of the tasks need less.
+    /// Returns the median.
     #[must_use]
     pub const fn median(&self) -> f64 {
         self.median
     }
 
-    /// The percentile of the given name, `median` included. `p50` is the median, unless the server
-    /// names one.
+    /// Returns the percentile of the given name. `p50` is the median unless it is set separately.
     #[must_use]
     pub fn percentile(&self, name: &str) -> Option<f64> {
         match self.others.get(name) {
@@ -108,7 +107,7 @@ impl Percentiles {
         }
     }
 
-    /// All names and values, `median` included, in the order of the names.
+    /// Returns all names and values, including `median`, in the order of the names.
     pub fn iter(&self) -> impl Iterator<Item = (&str, f64)> {
         let before = self.others.range::<str, _>((Bound::Unbounded, Bound::Excluded(MEDIAN)));
         let after = self.others.range::<str, _>((Bound::Excluded(MEDIAN), Bound::Unbounded));
@@ -141,7 +140,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_median_stands_among_the_others() {
+    fn median_is_one_of_the_percentiles() {
         let percentiles = Percentiles::new(2.0).with("p90", 4.0).with("a", 1.0).with("p50", 3.0);
         let listed: Vec<_> = percentiles.iter().collect();
         assert_eq!(listed, [("a", 1.0), ("median", 2.0), ("p50", 3.0), ("p90", 4.0)]);
@@ -152,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn the_map_is_flat_and_needs_its_median() {
+    fn serialized_map_is_flat_and_requires_a_median() {
         let percentiles = Percentiles::new(4950.0).with("p99", 7.5);
         let json = serde_json::to_string(&percentiles).unwrap();
         assert_eq!(json, r#"{"median":4950.0,"p99":7.5}"#);
@@ -162,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn the_percentiles_of_tokens_have_names() {
+    fn token_percentiles_have_names() {
         let tokens = TokenDistribution::from_fn(|share| share);
         let named = ["p10", "p25", "median", "p50", "p75", "p90"].map(|it| tokens.percentile(it));
         assert_eq!(named, [0.1, 0.25, 0.5, 0.5, 0.75, 0.9].map(Some));
@@ -171,7 +170,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_name_survives_the_wire(median in 0..1000u32, names: Vec<String>) {
+        fn percentiles_of_any_name_survive_serialization(median in 0..1000u32, names: Vec<String>) {
             let percentiles = names
                 .iter()
                 .fold(Percentiles::new(median.into()), |it, name| it.with(name, name.len() as f64));

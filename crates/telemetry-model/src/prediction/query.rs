@@ -1,4 +1,4 @@
-//! What the server can be asked before a task.
+//! Prediction requests.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::schema;
 use crate::{Complexity, Provider, TaskType};
 
-/// The four dimensions that a prediction is asked for.
+/// Dimensions of a prediction.
 ///
 /// ```
 /// use telemetry_model::{Complexity, PredictionQuery, Provider, TaskType};
@@ -23,19 +23,19 @@ use crate::{Complexity, Provider, TaskType};
 #[cfg_attr(feature = "schemars", schemars(deny_unknown_fields, transform = schema::strict))]
 #[non_exhaustive]
 pub struct PredictionQuery {
-    /// What kind of work the task is.
+    /// Kind of work.
     pub task_type: TaskType,
-    /// The model's name as its provider writes it.
+    /// Model name, as the provider spells it.
     #[cfg_attr(feature = "schemars", schemars(length(min = 1, max = crate::MAX_TEXT_CHARS)))]
     pub model: String,
-    /// Who serves the model.
+    /// Provider that serves the model.
     pub provider: Provider,
-    /// How hard the task is thought to be.
+    /// Estimated difficulty of the task.
     pub complexity: Complexity,
 }
 
 impl PredictionQuery {
-    /// Names the four dimensions.
+    /// Creates a query.
     pub fn new(
         task_type: impl Into<TaskType>,
         model: impl Into<String>,
@@ -51,22 +51,22 @@ impl PredictionQuery {
     }
 }
 
-/// The body of `POST /v1/predictions/batch`.
+/// Request body of `POST /v1/predictions/batch`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "schemars", schemars(deny_unknown_fields, transform = schema::strict))]
 #[non_exhaustive]
 pub struct PredictionRequest {
-    /// The queries; answers come in their order.
+    /// Queries, in the order of the results.
     #[cfg_attr(feature = "schemars", schemars(length(max = PredictionRequest::MAX_QUERIES)))]
     pub queries: Vec<PredictionQuery>,
 }
 
 impl PredictionRequest {
-    /// The most queries in one request. An assumption: no public source states a limit.
+    /// Maximum number of queries in one request. An assumption: no public source states a limit.
     pub const MAX_QUERIES: usize = 50;
 
-    /// Asks all of `queries`.
+    /// Creates a request body.
     #[must_use]
     pub const fn new(queries: Vec<PredictionQuery>) -> Self {
         Self { queries }

@@ -1,4 +1,4 @@
-//! Strict validation of what is asked and answered: every error, with its place.
+//! Strict validation of prediction requests and responses.
 
 use serde_json::value::RawValue;
 
@@ -12,8 +12,8 @@ use crate::{
     validate::check_size,
 };
 
-/// The largest document that [`PredictionRequest::from_json`] and
-/// [`PredictionResults::from_json`] read, in bytes.
+/// Maximum size of a document for [`PredictionRequest::from_json`] and
+/// [`PredictionResults::from_json`], in bytes.
 pub const MAX_PREDICTIONS_BYTES: usize = 1024 * 1024;
 
 const REQUEST: Keys = keys(&["queries"]);
@@ -41,12 +41,12 @@ const fn keys(names: &'static [&'static str]) -> Keys {
 }
 
 impl PredictionRequest {
-    /// Reads the body of a request strictly: every key once and no other, words and model of 1 to
+    /// Parses a request body strictly: every key once and no other, texts of 1 to
     /// [`MAX_TEXT_CHARS`](crate::MAX_TEXT_CHARS) characters, at most
-    /// [`MAX_QUERIES`](Self::MAX_QUERIES) queries. Words that are not listed are accepted.
+    /// [`MAX_QUERIES`](Self::MAX_QUERIES) queries. Unlisted values of enumerations are accepted.
     ///
-    /// As safe as [`TaskCompletionEvent::from_json`](crate::TaskCompletionEvent::from_json), for up
-    /// to [`MAX_PREDICTIONS_BYTES`].
+    /// Safe for untrusted input of up to [`MAX_PREDICTIONS_BYTES`], like
+    /// [`TaskCompletionEvent::from_json`](crate::TaskCompletionEvent::from_json).
     ///
     /// ```
     /// use telemetry_model::PredictionRequest;
@@ -62,7 +62,7 @@ impl PredictionRequest {
     ///
     /// # Errors
     ///
-    /// All errors at once.
+    /// Returns all violations.
     pub fn from_json(json: &[u8]) -> Result<Self, ValidationErrors> {
         check_size(json, MAX_PREDICTIONS_BYTES)?;
         let mut reader = Reader::new(json, &REQUEST)?;
@@ -81,17 +81,17 @@ fn query(reader: &mut Reader<'_>) -> PredictionQuery {
 }
 
 impl PredictionResults {
-    /// Reads the body of an answer strictly, to test what a server writes: every key once and no
-    /// other, numbers finite and not negative, shares from 0.0 to 1.0, no prediction if the
-    /// confidence is `none` and one otherwise, at most
-    /// [`MAX_QUERIES`](PredictionRequest::MAX_QUERIES) results. `fallback_note` and `fallback_level`
-    /// may be absent or null, and percentiles of cost and duration have any names besides `median`.
+    /// Parses a response body strictly, for tests of servers: every key once and no other, numbers
+    /// finite and not negative, rates from 0.0 to 1.0, a prediction if and only if the confidence is
+    /// not `none`, at most [`MAX_QUERIES`](PredictionRequest::MAX_QUERIES) results. `fallback_note`
+    /// and `fallback_level` may be absent or null. Cost and duration need a `median` and may have
+    /// percentiles of any other name.
     ///
-    /// As safe as [`PredictionRequest::from_json`].
+    /// Safe for untrusted input, like [`PredictionRequest::from_json`].
     ///
     /// # Errors
     ///
-    /// All errors at once.
+    /// Returns all violations.
     pub fn from_json(json: &[u8]) -> Result<Self, ValidationErrors> {
         check_size(json, MAX_PREDICTIONS_BYTES)?;
         let mut reader = Reader::new(json, &RESULTS)?;
@@ -159,7 +159,7 @@ fn percentiles(reader: &mut Reader<'_>, key: &str) -> Percentiles {
     })
 }
 
-/// The metadata, and its confidence unless that is in error.
+/// Reads the metadata. The confidence is also returned apart, `None` if it is invalid.
 fn metadata(reader: &mut Reader<'_>) -> (PredictionMetadata, Option<Confidence>) {
     let sample_size = Field::read_or_initial(reader, "sample_size");
     let confidence: Option<Confidence> = Field::read(reader, "confidence");

@@ -1,9 +1,9 @@
-//! Numbers as JSON writes them.
+//! Parsing of JSON numbers.
 
 use crate::count::MAX_COUNT;
 
-/// The count that `json` is. As in JSON Schema, `2.0`, `2e3` and `-0` are whole numbers; nothing is
-/// rounded, however many digits there are.
+/// Parses a count, from 0 to [`MAX_COUNT`]. As in JSON Schema, `2.0`, `2e3` and `-0` are integers.
+/// Exact for any number of digits.
 pub(crate) fn count(json: &str) -> Option<u64> {
     let (is_negative, digits) = match json.strip_prefix('-') {
         Some(digits) => (true, digits),
@@ -22,7 +22,7 @@ pub(crate) fn count(json: &str) -> Option<u64> {
     if significant.is_empty() {
         return Some(0);
     }
-    // Where the last significant digit stands; below 0 it is behind the point.
+    // Decimal place of the last significant digit; negative if it follows the decimal point.
     let zeros = (digits.len() - significant.len()) as i64 - fraction.len() as i64;
     let place = u32::try_from(exponent?.checked_add(zeros)?).ok()?;
     let significant: u64 = significant.trim_start_matches('0').parse().ok()?;
@@ -30,9 +30,9 @@ pub(crate) fn count(json: &str) -> Option<u64> {
     (!is_negative && count <= MAX_COUNT).then_some(count)
 }
 
-/// The number that `json` is, if an `f64` can hold it.
+/// Parses a number that is finite as an `f64`.
 pub(crate) fn finite(json: &str) -> Option<f64> {
-    // Text in quotes is not a number to `parse`, and "inf" and "NaN" are not JSON.
+    // `parse` also accepts "inf" and "NaN", which are not JSON; it rejects quoted text.
     json.parse().ok().filter(|number: &f64| number.is_finite())
 }
 
@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whole_numbers_may_be_written_as_floats() {
+    fn count_accepts_integers_in_any_notation() {
         for (json, expected) in [
             ("0", 0),
             ("-0", 0),
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_finite() {
+    fn finite_accepts_finite_numbers_only() {
         assert_eq!(finite("0.25"), Some(0.25));
         assert_eq!(finite("-1e2"), Some(-100.0));
         assert_eq!(finite("1e-400"), Some(0.0));
@@ -97,7 +97,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_point_may_stand_anywhere(number: u64, place in 0..30usize) {
+        fn count_is_exact_for_any_position_of_the_point(number: u64, place in 0..30usize) {
             let digits = format!("{number:030}");
             let json = format!("{}.{}e{}", &digits[..place], &digits[place..], 30 - place);
             let json = if place == 0 { format!("0{json}") } else { json };

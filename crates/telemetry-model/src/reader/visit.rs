@@ -1,4 +1,4 @@
-//! What is collected while a document is parsed.
+//! Serde visitors that split a document into raw values.
 
 use std::fmt;
 
@@ -37,7 +37,7 @@ impl<'j> Visitor<'j> for &mut Reader<'j> {
     }
 }
 
-/// The index of a known key, or the pointer to an unknown one.
+/// Reads a key: the index of a known one, or the pointer to an unknown one.
 struct Key(&'static [&'static str]);
 
 impl<'j> DeserializeSeed<'j> for Key {
@@ -60,7 +60,7 @@ impl Visitor<'_> for Key {
     }
 }
 
-/// At most `.0` items of an array; the rest is counted.
+/// Reads the first `.0` items of an array and counts all.
 pub(super) struct Items(pub(super) usize);
 
 impl<'j> Visitor<'j> for Items {
@@ -87,7 +87,7 @@ impl<'j> Visitor<'j> for Items {
     }
 }
 
-/// All members of an object, in order, repeated ones included.
+/// Reads all members of an object in order, including repeated keys.
 pub(super) struct Members;
 
 impl<'j> Visitor<'j> for Members {
