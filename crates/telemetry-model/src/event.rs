@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+#[cfg(feature = "schemars")]
+use crate::schema;
 use crate::{
     Complexity, EventBuilder, Harness, Outcome, Provider, QualityGate, RepoSizeCategory,
     SchemaVersion, TaskType, ValidationErrors,
@@ -31,12 +33,18 @@ macro_rules! event {
     ) => {
         $(#[doc = $doc])+
         #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+        #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+        #[cfg_attr(feature = "schemars", schemars(deny_unknown_fields, transform = schema::strict))]
         #[non_exhaustive]
         pub struct $name {
             $(
                 $(#[doc = $field_doc])+
                 #[serde(with = "field")]
                 $(#[serde($default)])?
+                #[cfg_attr(feature = "schemars", schemars(
+                    schema_with = "schema::any",
+                    transform = schema::restrict::<$type>,
+                ))]
                 pub $field: $type,
             )+
         }
@@ -77,24 +85,6 @@ macro_rules! event {
                 // The brace replaces the comma before the first field.
                 out[start] = b'{';
                 out.push(b'}');
-            }
-        }
-
-        #[cfg(feature = "schemars")]
-        impl schemars::JsonSchema for $name {
-            fn schema_name() -> std::borrow::Cow<'static, str> {
-                stringify!($name).into()
-            }
-
-            fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
-                let mut object = crate::schema::Object::new(concat!($($doc, "\n"),+));
-                $(object.add::<$type>(
-                    stringify!($field),
-                    concat!($($field_doc, "\n"),+),
-                    Self::KEYS.is_optional(stringify!($field)),
-                    generator,
-                );)+
-                object.into_schema()
             }
         }
     };

@@ -20,13 +20,13 @@
 use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings, json_schema};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::{
     EventBatch, FallbackLevel, MAX_TEXT_CHARS, Percentiles, PredictionRequest, PredictionResults,
-    TaskCompletionEvent, count::MAX_COUNT, field::Field, text::Text,
+    TaskCompletionEvent, count::MAX_COUNT, text::Text,
 };
 
 const UUID: &str = "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$";
@@ -106,47 +106,57 @@ pub(crate) fn response(schema: &mut Schema) {
     schema.insert("else".into(), json!({ "properties": { "prediction": { "type": "object" } } }));
 }
 
-/// Sets the description from the lines of a doc comment.
-fn described(mut schema: Schema, doc: &str) -> Schema {
-    let lines: Vec<&str> = doc.lines().map(str::trim).collect();
-    schema.insert("description".into(), lines.join("\n").into());
-    prose(&mut schema);
-    schema
-}
-
 /// Reduces a description to the first paragraph, without Rust links.
 fn prose(schema: &mut Schema) {
     if let Some(Value::String(text)) = schema.get_mut("description") {
         let paragraph = text.split("\n\n").next().unwrap_or_default();
-        *text = paragraph.trim().replace('\n', " ").replace("[`", "`").replace("`]", "`");
+        *text = paragraph.replace('\n', " ").replace("[`", "`").replace("`]", "`");
     }
 }
 
 /// Schema of an open enumeration.
-pub(crate) fn open_word(doc: &str, listed: &[&str]) -> Schema {
-    let schema = json_schema!({
+pub(crate) fn open_word(description: &str, listed: &[&str]) -> Schema {
+    let mut schema = json_schema!({
+        "description": description.trim(),
         "type": "string",
         "minLength": 1,
         "maxLength": MAX_TEXT_CHARS,
         "examples": listed,
     });
-    described(schema, doc)
+    prose(&mut schema);
+    schema
+}
+
+/// Starting point of [`restrict`].
+pub(crate) fn any(_: &mut SchemaGenerator) -> Schema {
+    Schema::default()
+}
+
+/// Adds the restrictions of an event field of type `T`.
+pub(crate) fn restrict<T: FieldSchema>(schema: &mut Schema) {
+    if let Value::Object(restrictions) = T::field_schema().to_value() {
+        for (key, value) in restrictions {
+            if schema.get(&key).is_none() {
+                schema.insert(key, value);
+            }
+        }
+    }
 }
 
 /// Schema of a type of event field.
 pub(crate) trait FieldSchema {
-    fn field_schema(generator: &mut SchemaGenerator) -> Schema;
+    fn field_schema() -> Schema;
 }
 
 impl FieldSchema for Uuid {
-    fn field_schema(_: &mut SchemaGenerator) -> Schema {
+    fn field_schema() -> Schema {
         // In some dialects `$` also matches before a final line break; the length excludes that.
         json_schema!({ "type": "string", "format": "uuid", "pattern": UUID, "maxLength": 36 })
     }
 }
 
 impl FieldSchema for OffsetDateTime {
-    fn field_schema(_: &mut SchemaGenerator) -> Schema {
+    fn field_schema() -> Schema {
         // `not` excludes a final line break, as the length does for UUIDs.
         json_schema!({
             "type": "string",
@@ -158,29 +168,29 @@ impl FieldSchema for OffsetDateTime {
 }
 
 impl FieldSchema for u64 {
-    fn field_schema(_: &mut SchemaGenerator) -> Schema {
+    fn field_schema() -> Schema {
         json_schema!({ "type": "integer", "minimum": 0, "maximum": MAX_COUNT })
     }
 }
 
 impl FieldSchema for f64 {
-    fn field_schema(_: &mut SchemaGenerator) -> Schema {
+    fn field_schema() -> Schema {
         json_schema!({ "type": "number", "minimum": 0, "maximum": 1.0 })
     }
 }
 
 impl FieldSchema for bool {
-    fn field_schema(_: &mut SchemaGenerator) -> Schema {
+    fn field_schema() -> Schema {
         json_schema!({ "type": "boolean" })
     }
 }
 
 impl<T: Text + JsonSchema> FieldSchema for T {
-    fn field_schema(generator: &mut SchemaGenerator) -> Schema {
+    fn field_schema() -> Schema {
         if let Some(only) = T::ONLY {
             return json_schema!({ "type": "string", "const": only });
         }
-        let mut schema = T::json_schema(generator);
+        let mut schema = T::json_schema(&mut SchemaGenerator::default());
         schema.insert("minLength".into(), 1.into());
         schema.insert("maxLength".into(), MAX_TEXT_CHARS.into());
         schema
@@ -188,57 +198,16 @@ impl<T: Text + JsonSchema> FieldSchema for T {
 }
 
 impl<T: Text + JsonSchema> FieldSchema for Option<T> {
-    fn field_schema(generator: &mut SchemaGenerator) -> Schema {
-        let mut schema = T::field_schema(generator);
+    fn field_schema() -> Schema {
+        let mut schema = T::field_schema();
         schema.insert("type".into(), json!(["string", "null"]));
         schema
     }
 }
 
 impl<T: Text + JsonSchema> FieldSchema for Vec<T> {
-    fn field_schema(generator: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "array", "items": T::field_schema(generator) })
-    }
-}
-
-/// Schema of an object under construction. Keys without a property are not allowed.
-pub(crate) struct Object {
-    schema: Schema,
-    properties: Map<String, Value>,
-    required: Vec<&'static str>,
-}
-
-impl Object {
-    pub(crate) fn new(description: &str) -> Self {
-        Self {
-            schema: described(Schema::default(), description),
-            properties: Map::new(),
-            required: Vec::new(),
-        }
-    }
-
-    pub(crate) fn add<T: Field + FieldSchema>(
-        &mut self,
-        name: &'static str,
-        description: &str,
-        is_optional: bool,
-        generator: &mut SchemaGenerator,
-    ) {
-        let mut property = described(T::field_schema(generator), description);
-        if is_optional {
-            property.insert("default".into(), json!(T::initial().as_serde()));
-        } else {
-            self.required.push(name);
-        }
-        self.properties.insert(name.into(), property.into());
-    }
-
-    pub(crate) fn into_schema(mut self) -> Schema {
-        self.schema.insert("type".into(), "object".into());
-        self.schema.insert("properties".into(), self.properties.into());
-        self.schema.insert("required".into(), self.required.into());
-        self.schema.insert("additionalProperties".into(), false.into());
-        self.schema
+    fn field_schema() -> Schema {
+        json_schema!({ "type": "array", "items": T::field_schema() })
     }
 }
 
