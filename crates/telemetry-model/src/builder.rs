@@ -241,57 +241,37 @@ mod tests {
     use std::time::Duration;
 
     use serde_json::json;
-    use uuid::uuid;
 
     use super::*;
     use crate::QualityGate;
 
-    const INSTANCE: Uuid = uuid!("12345678-1234-1234-1234-123456789abc");
+    fn builder() -> EventBuilder {
+        EventBuilder::new(Uuid::from_u128(1))
+            .event_id(Uuid::from_u128(2))
+            .timestamp(OffsetDateTime::UNIX_EPOCH + Duration::from_micros(1_999))
+    }
 
     #[test]
-    fn defaults_match_the_table() {
-        let event = EventBuilder::new(INSTANCE)
-            .event_id(uuid!("a1b2c3d4-e5f6-4a7b-8c9d-0e1f2a3b4c5d"))
-            .timestamp(OffsetDateTime::UNIX_EPOCH)
-            .build();
+    fn defaults_are_those_of_the_table() {
         let expected = json!({
-            "instance_id": "12345678-1234-1234-1234-123456789abc",
-            "event_id": "a1b2c3d4-e5f6-4a7b-8c9d-0e1f2a3b4c5d",
-            "schema_version": "1.0",
-            "timestamp": "1970-01-01T00:00:00.000Z",
-            "task_duration_ms": 0,
-            "task_type": "unknown",
-            "complexity": "medium",
-            "harness": "unknown",
-            "model": "unknown",
-            "provider": "unknown",
-            "estimated_input_tokens": 0,
-            "estimated_output_tokens": 0,
-            "actual_input_tokens": 0,
-            "actual_output_tokens": 0,
-            "estimated_cost_usd_micros": 0,
-            "actual_cost_usd_micros": 0,
-            "quality_gate_passed": false,
-            "quality_gates_run": [],
-            "quality_gates_failed": [],
-            "context_compactions": 0,
-            "context_rotations": 0,
-            "context_utilization_final": 0.0,
-            "outcome": "failure",
-            "retry_count": 0,
-            "language": null,
-            "repo_size_category": null,
+            "instance_id": Uuid::from_u128(1), "event_id": Uuid::from_u128(2),
+            "schema_version": "1.0", "timestamp": "1970-01-01T00:00:00.001Z", "task_duration_ms": 0,
+            "task_type": "unknown", "complexity": "medium", "harness": "unknown",
+            "model": "unknown", "provider": "unknown",
+            "estimated_input_tokens": 0, "estimated_output_tokens": 0,
+            "actual_input_tokens": 0, "actual_output_tokens": 0,
+            "estimated_cost_usd_micros": 0, "actual_cost_usd_micros": 0,
+            "quality_gate_passed": false, "quality_gates_run": [], "quality_gates_failed": [],
+            "context_compactions": 0, "context_rotations": 0, "context_utilization_final": 0.0,
+            "outcome": "failure", "retry_count": 0, "language": null, "repo_size_category": null,
         });
-        assert_eq!(json!(event), expected);
+        assert_eq!(json!(builder().build()), expected);
     }
 
     #[test]
     fn setters_set_their_fields() {
-        let query = PredictionQuery::new("testing", "m", "ollama", "low");
-        let event = EventBuilder::new(INSTANCE)
-            .event_id(uuid!("a1b2c3d4-e5f6-4a7b-8c9d-0e1f2a3b4c5d"))
-            .timestamp(OffsetDateTime::UNIX_EPOCH + Duration::from_micros(1_999))
-            .query(&query)
+        let event = builder()
+            .query(&PredictionQuery::new("testing", "m", "ollama", "low"))
             .harness("aider")
             .outcome("partial")
             .duration(Duration::from_micros(1_999))
@@ -308,76 +288,43 @@ mod tests {
             .repo_size("tiny")
             .build();
         let expected = json!({
-            "instance_id": "12345678-1234-1234-1234-123456789abc",
-            "event_id": "a1b2c3d4-e5f6-4a7b-8c9d-0e1f2a3b4c5d",
-            "schema_version": "1.0",
-            "timestamp": "1970-01-01T00:00:00.001Z",
-            "task_duration_ms": 1,
-            "task_type": "testing",
-            "complexity": "low",
-            "harness": "aider",
-            "model": "m",
-            "provider": "ollama",
-            "estimated_input_tokens": 2,
-            "estimated_output_tokens": 3,
-            "actual_input_tokens": 4,
-            "actual_output_tokens": 5,
-            "estimated_cost_usd_micros": 6,
-            "actual_cost_usd_micros": 7,
-            "quality_gate_passed": true,
-            "quality_gates_run": ["lint"],
-            "quality_gates_failed": ["test"],
-            "context_compactions": 8,
-            "context_rotations": 9,
-            "context_utilization_final": 0.5,
-            "outcome": "partial",
-            "retry_count": 10,
-            "language": "rust",
-            "repo_size_category": "tiny",
+            "instance_id": Uuid::from_u128(1), "event_id": Uuid::from_u128(2),
+            "schema_version": "1.0", "timestamp": "1970-01-01T00:00:00.001Z", "task_duration_ms": 1,
+            "task_type": "testing", "complexity": "low", "harness": "aider",
+            "model": "m", "provider": "ollama",
+            "estimated_input_tokens": 2, "estimated_output_tokens": 3,
+            "actual_input_tokens": 4, "actual_output_tokens": 5,
+            "estimated_cost_usd_micros": 6, "actual_cost_usd_micros": 7,
+            "quality_gate_passed": true, "quality_gates_run": ["lint"], "quality_gates_failed": ["test"],
+            "context_compactions": 8, "context_rotations": 9, "context_utilization_final": 0.5,
+            "outcome": "partial", "retry_count": 10, "language": "rust", "repo_size_category": "tiny",
         });
         assert_eq!(json!(event), expected);
     }
 
     #[test]
     fn default_id_is_random_and_default_time_is_now() {
-        let (one, other) =
-            (EventBuilder::new(INSTANCE).build(), EventBuilder::new(INSTANCE).build());
+        let [one, other] = [(); 2].map(|()| EventBuilder::new(Uuid::nil()).build());
         assert_ne!(one.event_id, other.event_id);
-        assert_eq!(one.event_id.get_version_num(), 4);
         assert!(now() - one.timestamp < Duration::from_secs(3600));
     }
 
     #[test]
-    fn estimate_applies_to_fields_left_at_zero() {
-        let estimate = Estimate {
-            input_tokens: 1,
-            output_tokens: 2,
-            cost_usd_micros: u64::MAX,
-            duration_ms: 4,
-        };
+    fn estimate_applies_to_fields_left_at_zero_in_any_order() {
+        let estimate =
+            Estimate { input_tokens: 1, output_tokens: 2, cost_usd_micros: 3, duration_ms: 4 };
         let tokens = Tokens { estimated_out: 20, actual_in: 30, ..Tokens::default() };
         let cost = Cost { actual: 40, ..Cost::default() };
-        let estimated = |event: &TaskCompletionEvent| {
-            (
-                event.estimated_input_tokens,
-                event.estimated_output_tokens,
-                event.estimated_cost_usd_micros,
-                event.actual_input_tokens,
-                event.actual_cost_usd_micros,
-                event.task_duration_ms,
-            )
-        };
-        let before = EventBuilder::new(INSTANCE).estimate(estimate).tokens(tokens).cost(cost);
-        let after = EventBuilder::new(INSTANCE).tokens(tokens).cost(cost).estimate(estimate);
-        let expected = (1, 20, TaskCompletionEvent::MAX_COUNT, 30, 40, 0);
-        assert_eq!(estimated(&before.build()), expected);
-        assert_eq!(estimated(&after.build()), expected);
-        let alone = EventBuilder::new(INSTANCE).estimate(estimate).build();
-        assert_eq!(estimated(&alone), (1, 2, TaskCompletionEvent::MAX_COUNT, 0, 0, 0));
-        let named = EventBuilder::new(INSTANCE)
-            .cost(Cost { estimated: 5, actual: 0 })
-            .estimate(Estimate::default())
-            .build();
-        assert_eq!(named.estimated_cost_usd_micros, 5);
+        let mut expected = builder().tokens(tokens).cost(cost).build();
+        (expected.estimated_input_tokens, expected.estimated_cost_usd_micros) = (1, 3);
+        assert_eq!(builder().estimate(estimate).tokens(tokens).cost(cost).build(), expected);
+        assert_eq!(builder().tokens(tokens).cost(cost).estimate(estimate).build(), expected);
+    }
+
+    #[test]
+    fn build_moves_values_into_their_ranges() {
+        let event = builder().duration_ms(u64::MAX).model("").build();
+        assert_eq!(event.task_duration_ms, TaskCompletionEvent::MAX_COUNT);
+        assert_eq!(event.model, "unknown");
     }
 }

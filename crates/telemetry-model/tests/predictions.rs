@@ -1,6 +1,5 @@
 //! Strict validation of prediction requests and responses.
 
-use proptest::prelude::*;
 use serde_json::{Value, json};
 use telemetry_model::{
     MAX_PREDICTIONS_BYTES, PredictionRequest, PredictionResponse, PredictionResults,
@@ -8,12 +7,7 @@ use telemetry_model::{
 };
 
 fn query() -> Value {
-    json!({
-        "task_type": "implementation",
-        "model": "m",
-        "provider": "anthropic",
-        "complexity": "brand_new",
-    })
+    json!({"task_type": "implementation", "model": "m", "provider": "ollama", "complexity": "new"})
 }
 
 fn response() -> Value {
@@ -53,12 +47,17 @@ fn lines<T>(result: Result<T, ValidationErrors>) -> Vec<String> {
 }
 
 #[test]
-fn valid_request_is_read_as_by_serde() {
+fn valid_bodies_are_read_as_by_serde() {
     for count in [0, 1, 50] {
         let body = json!({ "queries": vec![query(); count] });
-        let request = parse_request(&body).unwrap();
-        assert_eq!(request, serde_json::from_value(body).unwrap());
-        assert_eq!(request.queries.len(), count);
+        assert_eq!(parse_request(&body), Ok(serde_json::from_value(body).unwrap()));
+
+        let body = json!({ "results": vec![[response(), no_data()]; count / 2].concat() });
+        let results = parse_results(&body).unwrap();
+        let lenient: Vec<PredictionResponse> =
+            serde_json::from_value(body["results"].clone()).unwrap();
+        assert_eq!(results.results, lenient);
+        assert_eq!(parse_results(&json!(results)), Ok(results));
     }
 }
 
@@ -88,16 +87,6 @@ fn all_violations_of_a_request_are_reported() {
 }
 
 #[test]
-fn valid_response_is_read_as_by_serde() {
-    let body = json!({ "results": [response(), no_data()] });
-    let results = parse_results(&body).unwrap();
-    let lenient: Vec<PredictionResponse> = serde_json::from_value(body["results"].clone()).unwrap();
-    assert_eq!(results.results, lenient);
-    assert_eq!(parse_results(&json!(results)), Ok(results));
-    assert_eq!(parse_results(&json!({ "results": [] })), Ok(PredictionResults::default()));
-}
-
-#[test]
 fn all_violations_of_a_response_are_reported() {
     let mut bad = response();
     let data = &mut bad["prediction"];
@@ -110,75 +99,68 @@ fn all_violations_of_a_response_are_reported() {
     bad["metadata"]["sample_size"] = json!(1.5);
     bad["metadata"]["fallback_note"] = json!(3);
     bad["metadata"]["fallback_level"] = json!(-1);
+    let expected = [
+        "prediction/input_tokens/p95: expected no such key in API v1",
+        "prediction/input_tokens/p10: expected a number, 0 or above, found -1",
+        "prediction/input_tokens/p25: expected a number, 0 or above, found \"2\"",
+        "prediction/input_tokens/p90: expected this key, found none",
+        "prediction/output_tokens: expected an object, found an array",
+        "prediction/cost_usd_micros/p~199: expected a number, 0 or above, found null",
+        "prediction/cost_usd_micros/median: expected this key, found none",
+        "prediction/duration_ms: expected an object, found 1500",
+        "prediction/correction_factors/output: expected this key, found none",
+        "prediction/quality/success_rate: expected a number from 0.0 to 1.0, found 1.5",
+        "metadata/sample_size: expected an integer from 0 to 9223372036854775807, found 1.5",
+        "metadata/fallback_note: expected a string or null, found 3",
+        "metadata/fallback_level: expected a number, 0 or above, a string or null, found -1",
+    ];
     assert_eq!(
         lines(parse_results(&json!({ "results": [no_data(), bad] }))),
-        [
-            "/results/1/prediction/input_tokens/p95: expected no such key in API v1",
-            "/results/1/prediction/input_tokens/p10: expected a number, 0 or above, found -1",
-            "/results/1/prediction/input_tokens/p25: expected a number, 0 or above, found \"2\"",
-            "/results/1/prediction/input_tokens/p90: expected this key, found none",
-            "/results/1/prediction/output_tokens: expected an object, found an array",
-            "/results/1/prediction/cost_usd_micros/p~199: expected a number, 0 or above, found null",
-            "/results/1/prediction/cost_usd_micros/median: expected this key, found none",
-            "/results/1/prediction/duration_ms: expected an object, found 1500",
-            "/results/1/prediction/correction_factors/output: expected this key, found none",
-            "/results/1/prediction/quality/success_rate: expected a number from 0.0 to 1.0, found \
-             1.5",
-            "/results/1/metadata/sample_size: expected an integer from 0 to 9223372036854775807, \
-             found 1.5",
-            "/results/1/metadata/fallback_note: expected a string or null, found 3",
-            "/results/1/metadata/fallback_level: expected a number, 0 or above, a string or null, \
-             found -1",
-        ]
+        expected.map(|line| format!("/results/1/{line}"))
     );
 }
 
 #[test]
 fn prediction_requires_confidence_and_vice_versa() {
-    let of = |prediction: &Value, confidence: Value| {
-        let metadata = json!({ "sample_size": 1, "confidence": confidence });
-        lines(parse_results(
-            &json!({"results": [{"prediction": prediction, "metadata": metadata}]}),
-        ))
-    };
     let (some, none) = (&response()["prediction"], &json!(null));
-    for confidence in ["low", "medium", "high", "brand_new"] {
-        assert!(of(some, json!(confidence)).is_empty());
-        let message = format!("expected an object, found null: the confidence is {confidence:?}");
-        assert_eq!(of(none, json!(confidence)), [format!("/results/0/prediction: {message}")]);
+    let metadata = |confidence: &str| json!({ "sample_size": 1, "confidence": confidence });
+    for (response, expected) in [
+        (json!({"prediction": some, "metadata": metadata("new")}), None),
+        (json!({"prediction": none, "metadata": metadata("none")}), None),
+        (
+            json!({"prediction": none, "metadata": metadata("new")}),
+            Some("prediction: expected an object, found null: the confidence is \"new\""),
+        ),
+        (
+            json!({"prediction": some, "metadata": metadata("none")}),
+            Some("prediction: expected null, found an object: the confidence is \"none\""),
+        ),
+        // An invalid or missing value has no further error.
+        (
+            json!({"prediction": none, "metadata": {"sample_size": 1, "confidence": 7}}),
+            Some("metadata/confidence: expected a string, found 7"),
+        ),
+        (json!({"prediction": some}), Some("metadata: expected this key, found none")),
+        (json!({"metadata": metadata("low")}), Some("prediction: expected this key, found none")),
+    ] {
+        let errors = lines(parse_results(&json!({ "results": [response] })));
+        assert_eq!(errors, Vec::from_iter(expected.map(|line| format!("/results/0/{line}"))));
     }
-    assert!(of(none, json!("none")).is_empty());
-    assert_eq!(
-        of(some, json!("none")),
-        ["/results/0/prediction: expected null, found an object: the confidence is \"none\""]
-    );
-    // An invalid confidence is the only error.
-    assert_eq!(of(none, json!(7)), ["/results/0/metadata/confidence: expected a string, found 7"]);
-    let absent = lines(parse_results(&json!({"results": [{"prediction": some}]})));
-    assert_eq!(absent, ["/results/0/metadata: expected this key, found none"]);
-    let absent = lines(parse_results(&json!({"results": [{"metadata": {"sample_size": 1,
-        "confidence": "low"}}]})));
-    assert_eq!(absent, ["/results/0/prediction: expected this key, found none"]);
 }
 
 #[test]
 fn infinite_numbers_and_repeated_percentiles_are_rejected() {
     let body = json!({ "results": [response()] }).to_string();
-    let of = |cost: &str| {
+    for (cost, expected) in [
+        (r#"{"median":4950}"#, None),
+        (r#"{"median":1e400}"#, Some("median: expected a number, 0 or above, found 1e400")),
+        (r#"{"median":1,"p\u0039":2,"p9":3}"#, Some("p9: expected this key once, found it again")),
+    ] {
         let body = body.replacen(r#"{"median":4950,"p99":7}"#, cost, 1);
-        lines(PredictionResults::from_json(body.as_bytes()))
-    };
-    assert!(of(r#"{"median":4950}"#).is_empty());
-    assert_eq!(
-        of(r#"{"median":1e400}"#),
-        [
-            "/results/0/prediction/cost_usd_micros/median: expected a number, 0 or above, found 1e400"
-        ]
-    );
-    assert_eq!(
-        of(r#"{"median":1,"p\u0039":2,"p9":3}"#),
-        ["/results/0/prediction/cost_usd_micros/p9: expected this key once, found it again"]
-    );
+        let errors = lines(PredictionResults::from_json(body.as_bytes()));
+        let prefix = "/results/0/prediction/cost_usd_micros/";
+        assert_eq!(errors, Vec::from_iter(expected.map(|line| format!("{prefix}{line}"))));
+    }
 }
 
 #[test]
@@ -190,32 +172,11 @@ fn deep_large_and_malformed_documents_are_rejected() {
         "[]".into(),
         r#"{"results":"#.into(),
         format!(r#"{{"queries":{deep}}}"#),
-        format!(r#"{{"results":{deep}}}"#),
         format!(r#"{{"results":[{{"prediction":{deep},"metadata":{deep}}}]}}"#),
         format!(r#"{{"results":[{{"prediction":{{"duration_ms":{{"median":{deep}}}}}}}]}}"#),
         large,
     ] {
         assert!(PredictionRequest::from_json(body.as_bytes()).is_err());
         assert!(PredictionResults::from_json(body.as_bytes()).is_err());
-    }
-}
-
-proptest! {
-    #[test]
-    fn damaged_bodies_are_rejected_or_valid(at in 0..900usize, byte: u8, cut in 0..900usize) {
-        for body in [json!({ "queries": [query()] }), json!({ "results": [response(), no_data()] })] {
-            let mut json = body.to_string().into_bytes();
-            let at = at % json.len();
-            json[at] = byte;
-            if let Ok(request) = PredictionRequest::from_json(&json) {
-                prop_assert_eq!(parse_request(&json!(request)), Ok(request));
-            }
-            if let Ok(results) = PredictionResults::from_json(&json) {
-                prop_assert_eq!(parse_results(&json!(results)), Ok(results));
-            }
-            let whole = json.len();
-            json.truncate(cut);
-            prop_assert!(PredictionRequest::from_json(&json).is_err() || cut >= whole);
-        }
     }
 }

@@ -102,35 +102,20 @@ fn files_are_named_and_read_in_order() {
     assert_eq!(lines(&output), [format!("{name}: {message}"), format!("-: {message}"), report]);
 }
 
-/// Runs the example with more input than pipes buffer and a `stdout` that cannot be written. Returns the
-/// exit code, the standard error and the error of writing the input.
-fn run_with_stdout(stdout: Stdio) -> (Option<i32>, String, Option<ErrorKind>) {
+#[test]
+fn closed_output_ends_the_program_without_error() {
     let mut child = validate()
         .stdin(Stdio::piped())
-        .stdout(stdout)
+        .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .expect("the example runs");
     drop(child.stdout.take());
     let mut stdin = child.stdin.take().expect("a pipe");
+    // More than pipes buffer.
     let written = stdin.write_all("{}\n".repeat(100_000).as_bytes());
+    assert_eq!(written.unwrap_err().kind(), ErrorKind::BrokenPipe);
     drop(stdin);
     let output = child.wait_with_output().expect("the example ends");
-    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
-    (output.status.code(), stderr, written.err().map(|error| error.kind()))
-}
-
-#[test]
-fn closed_output_ends_the_program_without_error() {
-    let stopped = Some(ErrorKind::BrokenPipe);
-    assert_eq!(run_with_stdout(Stdio::piped()), (Some(1), String::new(), stopped));
-}
-
-#[cfg(target_os = "linux")]
-#[test]
-fn failed_output_is_an_error() {
-    let full = fs::File::options().write(true).open("/dev/full").unwrap();
-    let (code, stderr, stopped) = run_with_stdout(full.into());
-    assert_eq!((code, stopped), (Some(2), Some(ErrorKind::BrokenPipe)));
-    assert!(stderr.starts_with("failed to write the report: "), "{stderr}");
+    assert_eq!((output.status.code(), output.stderr), (Some(1), Vec::new()));
 }

@@ -38,71 +38,35 @@ pub(crate) fn finite(json: &str) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
 
     #[test]
     fn count_accepts_integers_in_any_notation() {
-        for (json, expected) in [
-            ("0", 0),
-            ("-0", 0),
-            ("-0.0e5", 0),
-            ("0e99999999999999999999", 0),
-            ("2.0", 2),
-            ("2e3", 2000),
-            ("2E+3", 2000),
-            ("2.50e1", 25),
-            ("2000e-3", 2),
-            ("0.002e3", 2),
-            ("9007199254740993.0", 9_007_199_254_740_993),
-            ("9223372036854775807", i64::MAX as u64),
-            ("9223372036854775807.000", i64::MAX as u64),
-            ("0.9223372036854775807e19", i64::MAX as u64),
+        let zeros = format!("2.{}", "0".repeat(5_000));
+        for (expected, all) in [
+            (Some(0), "0 -0 -0.0e5 0e99999999999999999999"),
+            (Some(2), "2 2.0 0.002e3 2000e-3"),
+            (Some(2), &zeros),
+            (Some(2000), "2e3 2E+3 0.2e4 00.2000e4"),
+            (Some(9_007_199_254_740_993), "9007199254740993 9007199254740993.0"),
+            (Some(MAX_COUNT), "9223372036854775807 9223372036854775807.000"),
+            (Some(MAX_COUNT), "0.9223372036854775807e19 922337203685477580.7e1"),
+            (None, "-1 -1e0 2.5 25e-1 1e-400 9223372036854775808 9223372036854775807.1 1e19 1e300"),
+            (None, "1e99999999999999999999 1e-99999999999999999999 \"2\" null [1] true"),
         ] {
-            assert_eq!(count(json), Some(expected), "{json}");
-        }
-        let long = format!("2.{}", "0".repeat(5_000));
-        assert_eq!(count(&long), Some(2));
-        for bad in [
-            "-1",
-            "-1e0",
-            "2.5",
-            "25e-1",
-            "1e-400",
-            "9223372036854775808",
-            "9223372036854775807.1",
-            "1e19",
-            "1e300",
-            "1e99999999999999999999",
-            "1e-99999999999999999999",
-            "\"2\"",
-            "null",
-            "[1]",
-            "true",
-        ] {
-            assert_eq!(count(bad), None, "{bad}");
+            for json in all.split(' ') {
+                assert_eq!(count(json), expected, "{json}");
+            }
         }
     }
 
     #[test]
     fn finite_accepts_finite_numbers_only() {
-        assert_eq!(finite("0.25"), Some(0.25));
-        assert_eq!(finite("-1e2"), Some(-100.0));
-        assert_eq!(finite("1e-400"), Some(0.0));
-        for bad in ["1e400", "-1e400", "\"1\"", "null", "true", "[1]", "{}"] {
-            assert_eq!(finite(bad), None, "{bad}");
+        for (json, number) in [("0.25", 0.25), ("-1e2", -100.0), ("1e-400", 0.0)] {
+            assert_eq!(finite(json), Some(number));
         }
-    }
-
-    proptest! {
-        #[test]
-        fn count_is_exact_for_any_position_of_the_point(number: u64, place in 0..30usize) {
-            let digits = format!("{number:030}");
-            let json = format!("{}.{}e{}", &digits[..place], &digits[place..], 30 - place);
-            let json = if place == 0 { format!("0{json}") } else { json };
-            let expected = Some(number).filter(|it| *it <= MAX_COUNT);
-            prop_assert_eq!(count(&json), expected);
+        for json in ["1e400", "-1e400", "\"1\"", "null", "true", "[1]", "{}"] {
+            assert_eq!(finite(json), None, "{json}");
         }
     }
 }
