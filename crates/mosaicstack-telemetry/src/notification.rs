@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc, time::Instant};
 
-use telemetry_transport::{Response, TransportError, reexport::http::StatusCode};
+use telemetry_transport::{Response, TransportError, http::StatusCode};
 use uuid::Uuid;
 
 use crate::redact::excerpt;

@@ -1,26 +1,26 @@
-//! The seam for a thread.
+//! The trait of blocking transports.
 
 use crate::{Request, Response, TransportError};
 
-/// Carries one request to the server and waits for the answer.
+/// Sends one request to the server and waits for the response.
 ///
-/// Implemented for closures, so a gateway fits in a few lines:
+/// Implemented for closures:
 ///
 /// ```
 /// use telemetry_transport::{Request, Response, Transport, TransportError};
 ///
 /// fn through_a_gateway(request: Request) -> Result<Response, TransportError> {
-///     // … carry request.uri().path() and request.body() …
+///     // … forward request.uri().path() and request.body() …
 ///     http::Response::builder().status(202).body(Vec::new()).map_err(TransportError::other)
 /// }
 ///
 /// let transport: &dyn Transport = &through_a_gateway;
-/// let answer = transport.send(http::Request::post("https://example.com/").body(vec![])?)?;
-/// assert_eq!(answer.status(), 202);
+/// let response = transport.send(http::Request::post("https://example.com/").body(vec![])?)?;
+/// assert_eq!(response.status(), 202);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// A type that is shared or boxed goes into a closure:
+/// Wrap a shared or boxed transport in a closure:
 ///
 /// ```
 /// # use telemetry_transport::{Request, Transport, TransportError, Response};
@@ -29,31 +29,34 @@ use crate::{Request, Response, TransportError};
 /// # }
 /// ```
 ///
-/// # What an implementation owes
+/// # Implementing
 ///
-/// - **Room for several callers:** a client sends from its own thread, and asks for predictions from
-///   whichever thread wants them.
-/// - **The whole request:** method, path, headers and body as they are. The `Authorization` header
-///   is marked sensitive; it must not reach a log, an error, or any host but the request's.
-/// - **The answer as it is:** any status is an answer, and none an error. Redirects are not
-///   followed: the key would go with them.
-/// - **An end:** within the [`Timeout`](crate::Timeout) among the request's extensions, for the
-///   whole exchange; [`TransportError::Timeout`] when it is over. A client waits no longer than its
-///   own deadline whatever the transport does, but until it returns, no other events are sent.
-/// - **A bound:** at most [`MAX_RESPONSE_BYTES`](crate::MAX_RESPONSE_BYTES) of the answer's body.
-/// - **No retries:** they are the client's, which knows the server's wishes.
+/// A transport must
 ///
-/// A panic costs one attempt: the client catches it, counts it, and goes on. In a program that is built
-/// with `panic = "abort"`, it ends the program.
+/// - accept simultaneous calls: the client sends events from its worker thread, and looks up
+///   predictions from the threads of the application;
+/// - send method, path, headers and body unchanged, and keep the `Authorization` header, which is
+///   marked sensitive, out of logs, errors and requests to any other host;
+/// - return every response, whatever its status, and not follow redirects, since the API key would go
+///   with them;
+/// - return [`TransportError::Timeout`] once the [`Timeout`](crate::Timeout) of the request has passed.
+///   A client keeps its own deadlines regardless, but sends no other events until the call returns;
+/// - return at most [`MAX_RESPONSE_BYTES`](crate::MAX_RESPONSE_BYTES) of a response body;
+/// - connect directly, not through a proxy, to a [loopback](crate::is_loopback) host;
+/// - not retry: the client does, as the server wishes.
+///
+/// The client catches and counts a panic, and treats it as a failed attempt. In a program built with
+/// `panic = "abort"`, a panic ends the program.
 #[diagnostic::on_unimplemented(
-    note = "what is shared or boxed goes into a closure, as the documentation of the trait shows"
+    note = "wrap a shared or boxed transport in a closure, as shown in the documentation of the trait"
 )]
 pub trait Transport: Send + Sync {
-    /// Sends the request and returns the answer.
+    /// Sends a request and returns the response.
     ///
     /// # Errors
     ///
-    /// There is no answer; [`TransportError`] says which variant means what.
+    /// There is no complete response. [Mapping errors](TransportError#mapping-errors) explains the
+    /// variants.
     fn send(&self, request: Request) -> Result<Response, TransportError>;
 }
 

@@ -1,40 +1,49 @@
-//! Why there is no answer.
+//! Errors of transports.
 
 use std::{error::Error, fmt, sync::Arc};
 
 type BoxError = Box<dyn Error + Send + Sync>;
 type SharedError = Arc<dyn Error + Send + Sync>;
 
-/// There is no answer to a request.
+/// The reason why there is no response to a request.
 ///
-/// An answer that refuses is an answer; only the absence of one is an error. Which variant it is
-/// decides what becomes of the events that the request carried:
+/// Every status is a response, also one that refuses the request. The variant decides what the client
+/// does with the events that the request carried.
 ///
-/// | the request | error | the client |
-/// |---|---|---|
-/// | may or may not have arrived: no complete answer came in time | [`Timeout`](Self::Timeout) | tries again, with back-off; the server is assumed to take a repeated event once |
-/// | could not be sent, or its answer broke off: no route, refused, reset, a name that is not found | [`Network`](Self::Network) | the same |
-/// | will not go through however often it is tried: the certificate is refused, the address cannot be used, a gateway's own refusal | [`Other`](Self::Other) | keeps the events, waits for its next interval, and says so once |
+/// # Mapping errors
 ///
-/// Messages end up in logs: they must not repeat the request's headers, which carry the API key.
+/// When writing a transport, map errors like this:
+///
+/// 1. No complete response within the [`Timeout`](crate::Timeout) to [`Timeout`](Self::Timeout). The
+///    server may have processed the request; the client sends it again and relies on the server to
+///    ignore duplicates.
+/// 2. Failures that may pass to [`Network`](Self::Network): host not found, no route, connection
+///    refused or reset, incomplete or malformed response. The client sends the request again, with
+///    backoff.
+/// 3. Failures that repeat until someone intervenes to [`Other`](Self::Other): invalid certificate,
+///    unusable URL, refusal by a gateway. The client keeps the events, reports a misconfiguration
+///    once, and tries again at its next regular interval.
+///
+/// If in doubt, use `Network`. Messages are logged: they must not contain the headers of the request,
+/// among which is the API key.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum TransportError {
-    /// No complete answer came in the time that the request allows.
+    /// No complete response arrived within the timeout of the request.
     Timeout,
-    /// The connection could not be made, or broke.
+    /// The connection failed or broke. The same request may succeed later.
     Network(SharedError),
-    /// The same request would fail again.
+    /// The request cannot succeed without a change of the configuration or of the server.
     Other(SharedError),
 }
 
 impl TransportError {
-    /// The connection could not be made, or broke.
+    /// Wraps an error as [`Network`](Self::Network).
     pub fn network(error: impl Into<BoxError>) -> Self {
         Self::Network(error.into().into())
     }
 
-    /// The same request would fail again.
+    /// Wraps an error as [`Other`](Self::Other).
     pub fn other(error: impl Into<BoxError>) -> Self {
         Self::Other(error.into().into())
     }
@@ -43,9 +52,9 @@ impl TransportError {
 impl fmt::Display for TransportError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Timeout => f.write_str("no complete answer in time"),
-            Self::Network(error) => write!(f, "no answer: {error}"),
-            Self::Other(error) => write!(f, "the request cannot be sent: {error}"),
+            Self::Timeout => f.write_str("timeout: no complete response"),
+            Self::Network(error) => write!(f, "network error: {error}"),
+            Self::Other(error) => write!(f, "cannot send the request: {error}"),
         }
     }
 }
@@ -55,27 +64,6 @@ impl Error for TransportError {
         match self {
             Self::Timeout => None,
             Self::Network(error) | Self::Other(error) => Some(&**error),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_clone_says_the_same_and_has_the_same_source() {
-        for error in [
-            TransportError::Timeout,
-            TransportError::network("reset"),
-            TransportError::other(std::io::Error::other("certificate")),
-        ] {
-            let clone = error.clone();
-            assert_eq!(clone.to_string(), error.to_string());
-            assert_eq!(
-                clone.source().map(ToString::to_string),
-                error.source().map(ToString::to_string)
-            );
         }
     }
 }

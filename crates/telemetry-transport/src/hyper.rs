@@ -1,4 +1,4 @@
-//! The asynchronous transport, over hyper.
+//! The asynchronous transport over hyper.
 
 use std::{
     collections::VecDeque,
@@ -11,9 +11,12 @@ use bytes::Bytes;
 use http::{Uri, Version, uri::PathAndQuery};
 use http_body_util::{BodyExt, Full};
 use hyper_util::{
-    client::legacy::{
-        Client,
-        connect::{Connect, HttpConnector, proxy::Tunnel},
+    client::{
+        legacy::{
+            Client,
+            connect::{Connect, HttpConnector, proxy::Tunnel},
+        },
+        proxy::matcher::{Intercept, Matcher},
     },
     rt::{TokioExecutor, TokioTimer},
 };
@@ -23,128 +26,126 @@ use tokio::{
 };
 
 use self::{
-    bounded::Bounded, error::transport_error, proxy::Environment, resolver::Resolver, tls::Secured,
+    connect_timeout::ConnectTimeout, error::transport_error, resolver::Resolver, tls::TlsConnector,
 };
 use crate::{
     AsyncTransport, MAX_RESPONSE_BYTES, Request, Response, ResponseFuture, Timeout, TransportError,
-    is_loopback, proxy::Exempt,
+    proxy::{self, Proxies},
 };
 #[cfg(feature = "rustls")]
 use crate::{RootCertificateError, roots::Roots};
 
-mod bounded;
+mod connect_timeout;
 mod error;
-mod proxy;
 mod resolver;
 #[cfg_attr(not(feature = "rustls"), path = "hyper/no_tls.rs")]
 mod tls;
 
-#[cfg(test)]
-pub(crate) use self::proxy::parse as parse_proxy;
+/// How long an idle connection is kept.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// How long a connection is kept for the next request.
-const IDLE: Duration = Duration::from_secs(15);
-
-/// A head that is not complete when so much of it has come is too long.
+/// Buffer for the head of a response. A longer head is an error.
 const MAX_HEAD_BYTES: usize = 64 * 1024;
 
-/// For how many runtimes connections are kept, those that asked last.
+/// Number of runtimes for which connections are kept, the most recent ones.
 const MAX_RUNTIMES: usize = 4;
 
 type Body = Full<Bytes>;
-type Direct = Secured<HttpConnector<Resolver>>;
-/// TLS to the proxy, if it wants it, and within the tunnel TLS to the server.
-type Tunnelled = Secured<Tunnel<Direct>>;
+type DirectConnector = ConnectTimeout<TlsConnector<HttpConnector<Resolver>>>;
+/// TLS to the server, inside a tunnel, inside an optional TLS connection to the proxy.
+type TunnelConnector = ConnectTimeout<TlsConnector<Tunnel<TlsConnector<HttpConnector<Resolver>>>>>;
 
-/// Sends over HTTP/1.1 with [hyper](https://docs.rs/hyper), on a [tokio](https://docs.rs/tokio)
-/// runtime.
+/// An asynchronous transport over [hyper](https://docs.rs/hyper), for
+/// [tokio](https://docs.rs/tokio) runtimes with I/O and time enabled.
 ///
-/// - Connections are kept alive, for 15 seconds, and used again. A request for which the kept
-///   connection turns out closed before a byte was written goes over another one; what may have been
-///   written is never sent twice.
-/// - Redirects are not followed, and any status is an answer. A head of more than 100
-///   headers, or much more than 64 KiB, is an error.
-/// - TLS (feature `rustls`) is rustls with the ring provider, named here, so a program that has
-///   another provider or none as its default is not affected, nor is this; the roots are Mozilla's,
-///   compiled in, or those of `with_root_certificates`. Without the feature, `https` is an error.
-/// - A proxy is taken from `ALL_PROXY`, `HTTPS_PROXY` or `HTTP_PROXY`, the first that names an
-///   `http` or `https` proxy, or their lower-case names, unless `NO_PROXY` names the host; read once,
-///   when the transport is made. The proxy tunnels (`CONNECT`), for `http` too. If there are only
-///   others, such as SOCKS, requests are errors rather than sent past the proxy. Loopback is never
-///   reached through a proxy: it would be the proxy's own, and the key would travel in the open.
+/// - Sends HTTP/1.1. Connections are kept alive for 15 seconds and reused. A request goes to a second
+///   connection only if the first was found closed before any byte was written.
+/// - Resolves hosts on threads of its own, at most four at a time. Connecting takes at most
+///   10 seconds, even if the request allows more.
+/// - Does not follow redirects. Every status is a response. A head of more than 100 headers or
+///   about 64 KiB is an error.
+/// - With the feature `rustls`, TLS uses the ring provider, independent of the process-wide default.
+///   Without the feature, `https` is an error.
+/// - Takes a proxy from the environment, see [Proxies](crate#proxies).
+/// - Its log contains neither headers nor bodies, at any level.
 ///
-/// The runtime must have I/O and time enabled, as `#[tokio::main]` has; tokio panics if it has not.
-/// Where there is no runtime, requests are errors. Connections live on the runtime that made them;
-/// another one has its own, and those of the four that asked last are kept. Names are looked up on
-/// threads beside the runtime's, four at the most, since a look-up that hangs would hold up the end of
-/// the runtime. Making a connection takes 10 seconds at the most, also when the request allows more.
+/// Without a runtime, requests are errors; tokio panics on a runtime without I/O or time. Connections
+/// belong to the runtime that made them. They are kept for the four most recent runtimes.
 ///
 /// A clone shares the connections.
 #[derive(Clone)]
 pub struct HyperTransport {
-    parts: Result<Arc<Parts>, TransportError>,
-    /// A connection is driven by the runtime that made it, which may stand still while another one
-    /// asks.
+    settings: Arc<Settings>,
+    /// By runtime. A connection is driven by the runtime that made it, which may not be running when
+    /// another one sends a request.
     clients: Arc<Mutex<VecDeque<(Id, Clients)>>>,
 }
 
-/// What clients are made of.
-struct Parts {
-    environment: Environment,
+struct Settings {
+    proxies: Proxies<Intercept>,
     resolver: Resolver,
     tls: tls::Config,
 }
 
 impl HyperTransport {
-    /// Makes a transport. Opens no connection yet, starts nothing and needs no runtime yet.
+    /// Creates a transport that trusts Mozilla's root certificates.
+    ///
+    /// Reads the proxy variables. Opens no connection, and needs no runtime yet.
     #[must_use]
     pub fn new() -> Self {
-        let environment = proxy::environment(crate::proxy::variable);
-        Self::with(environment, tls::config())
+        Self::with(Proxies::from_env(parse_proxy), tls::config())
     }
 
-    /// As [`new`](Self::new), for a server with a certificate of a private authority: trusts the
-    /// authorities of `certificates` and no others, Mozilla's neither.
+    /// Creates a transport that trusts `certificates` instead of Mozilla's root certificates.
     ///
-    /// `certificates` are as many as there are, as PEM, or one as DER: of an authority, or of a server
-    /// that has signed its own and does not call itself an authority. To trust others as well, put them
-    /// into the same PEM. A proxy that is reached over `https` must be one of theirs, too.
+    /// See [Root certificates](crate#root-certificates) for the accepted formats.
     ///
     /// ```no_run
     /// use telemetry_transport::HyperTransport;
     ///
-    /// let ours = std::fs::read("/etc/ssl/our-authority.pem")?;
-    /// let transport = HyperTransport::with_root_certificates(&ours)?;
+    /// let pem = std::fs::read("/etc/ssl/private-authority.pem")?;
+    /// let transport = HyperTransport::with_root_certificates(&pem)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
     /// # Errors
     ///
-    /// There is no certificate, or one that cannot be used.
+    /// `certificates` contains no certificate or an invalid one.
     #[cfg(feature = "rustls")]
     pub fn with_root_certificates(certificates: &[u8]) -> Result<Self, RootCertificateError> {
         let roots = Roots::read(certificates)?.store()?;
-        let environment = proxy::environment(crate::proxy::variable);
-        Ok(Self::with(environment, tls::config_trusting(roots)))
+        Ok(Self::with(Proxies::from_env(parse_proxy), tls::config_trusting(roots)))
     }
 
-    fn with(environment: Environment, tls: Result<tls::Config, TransportError>) -> Self {
-        let resolver = Resolver::new();
-        let parts = tls.map(|tls| Arc::new(Parts { environment, resolver, tls }));
-        Self { parts, clients: Arc::default() }
+    fn with(proxies: Proxies<Intercept>, tls: tls::Config) -> Self {
+        let settings = Settings { proxies, resolver: Resolver::new(), tls };
+        Self { settings: Arc::new(settings), clients: Arc::default() }
     }
 
-    /// The clients of a runtime.
-    fn clients(&self, runtime: Id) -> Result<Clients, TransportError> {
-        let parts = self.parts.as_ref().map_err(Clone::clone)?;
+    fn clients(&self, runtime: Id) -> Clients {
         let mut all = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, clients)) = all.iter().find(|(id, _)| *id == runtime) {
-            return Ok(clients.clone());
+            return clients.clone();
         }
-        let clients = Clients::new(parts);
+        let clients = Clients::new(&self.settings);
         all.truncate(MAX_RUNTIMES - 1);
         all.push_front((runtime, clients.clone()));
-        Ok(clients)
+        clients
+    }
+}
+
+#[cfg(test)]
+impl HyperTransport {
+    pub(crate) fn with_variables(
+        variable: impl Fn(&str) -> Option<String>,
+        roots: Option<&[u8]>,
+    ) -> Self {
+        let tls = match roots {
+            #[cfg(feature = "rustls")]
+            Some(roots) => tls::config_trusting(Roots::read(roots).unwrap().store().unwrap()),
+            _ => tls::config(),
+        };
+        Self::with(Proxies::read(variable, parse_proxy), tls)
     }
 }
 
@@ -158,8 +159,8 @@ impl AsyncTransport for HyperTransport {
     fn send(&self, request: Request) -> ResponseFuture<'_> {
         Box::pin(async move {
             let runtime = Handle::try_current().map_err(TransportError::other)?;
-            check(request.uri())?;
-            let clients = self.clients(runtime.id())?;
+            check_scheme(request.uri())?;
+            let clients = self.clients(runtime.id());
             time::timeout(Timeout::of(&request), clients.send(request))
                 .await
                 .unwrap_or(Err(TransportError::Timeout))
@@ -169,77 +170,88 @@ impl AsyncTransport for HyperTransport {
 
 impl fmt::Debug for HyperTransport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Not the parts: the proxy's password is among them.
+        // Without the settings, which contain the proxy's password.
         f.debug_struct("HyperTransport").finish_non_exhaustive()
     }
 }
 
+/// The clients of one runtime.
 #[derive(Clone)]
 struct Clients {
-    direct: Client<Bounded<Direct>, Body>,
-    proxied: Option<Proxied>,
-}
-
-#[derive(Clone)]
-struct Proxied {
-    client: Result<Client<Bounded<Tunnelled>, Body>, TransportError>,
-    exempt: Exempt,
+    direct: Client<DirectConnector, Body>,
+    proxied: Proxies<Client<TunnelConnector, Body>>,
 }
 
 impl Clients {
-    fn new(Parts { environment, resolver, tls }: &Parts) -> Self {
+    fn new(Settings { proxies, resolver, tls }: &Settings) -> Self {
         let mut http = HttpConnector::new_with_resolver(resolver.clone());
         http.enforce_http(false);
         http.set_nodelay(true);
-        // For all addresses of a name together: each gets its share.
+        // Shared among the addresses of a host, so that an unreachable one leaves time for the next.
         http.set_connect_timeout(Some(Timeout::DEFAULT));
-        let direct = tls::secured(http, tls);
-        let proxied = environment.proxy.as_ref().map(|proxy| Proxied {
-            client: proxy.as_ref().map_err(Clone::clone).map(|proxy| {
-                let mut tunnel = Tunnel::new(proxy.uri().clone(), direct.clone());
-                if let Some(credentials) = proxy.basic_auth() {
-                    tunnel = tunnel.with_auth(credentials.clone());
-                }
-                client(Bounded(tls::secured(tunnel, tls)))
-            }),
-            exempt: environment.exempt.clone(),
+        let connector = tls::connector(http, tls);
+        let proxied = proxies.map(|proxy| {
+            let mut tunnel = Tunnel::new(proxy.uri().clone(), connector.clone());
+            if let Some(credentials) = proxy.basic_auth() {
+                tunnel = tunnel.with_auth(credentials.clone());
+            }
+            client(tls::connector(tunnel, tls))
         });
-        Self { direct: client(Bounded(direct)), proxied }
+        Self { direct: client(connector), proxied }
     }
 
     async fn send(&self, mut request: Request) -> Result<Response, TransportError> {
         *request.version_mut() = Version::HTTP_11;
-        let host = request.uri().host().unwrap_or_default();
-        match &self.proxied {
-            Some(proxied) if !is_loopback(host) && !proxied.exempt.contains(host) => {
-                let client = proxied.client.as_ref().map_err(Clone::clone)?;
+        match self.proxied.route(request.uri().host().unwrap_or_default())? {
+            Some(client) => {
                 *request.uri_mut() = with_port(request.uri())?;
                 exchange(client, request).await
             }
-            _ => exchange(&self.direct, request).await,
+            None => exchange(&self.direct, request).await,
         }
     }
 }
 
-fn client<C: Connect + Clone>(connector: C) -> Client<C, Body> {
+fn client<C>(connector: C) -> Client<ConnectTimeout<C>, Body>
+where
+    ConnectTimeout<C>: Connect + Clone,
+{
     Client::builder(TokioExecutor::new())
-        .pool_idle_timeout(IDLE)
+        .pool_idle_timeout(IDLE_TIMEOUT)
         .pool_timer(TokioTimer::new())
         .http1_max_buf_size(MAX_HEAD_BYTES)
-        .build(connector)
+        .build(ConnectTimeout(connector))
 }
 
-fn check(uri: &Uri) -> Result<(), TransportError> {
+async fn exchange<C>(client: &Client<C, Body>, request: Request) -> Result<Response, TransportError>
+where
+    C: Connect + Clone + Send + Sync + 'static,
+{
+    let response = client.request(request.map(Full::from)).await;
+    let (parts, mut body) = response.map_err(|error| transport_error(&error))?.into_parts();
+    let mut bytes = Vec::new();
+    while bytes.len() < MAX_RESPONSE_BYTES
+        && let Some(frame) = body.frame().await
+    {
+        if let Ok(data) = frame.map_err(|error| transport_error(&error))?.into_data() {
+            let left = MAX_RESPONSE_BYTES - bytes.len();
+            bytes.extend_from_slice(&data[..data.len().min(left)]);
+        }
+    }
+    Ok(Response::from_parts(parts, bytes))
+}
+
+fn check_scheme(uri: &Uri) -> Result<(), TransportError> {
     match uri.scheme_str() {
-        Some("https") if !tls::AVAILABLE => Err(TransportError::other(
-            "https needs the feature `rustls` of the crate telemetry-transport",
+        Some("https") if cfg!(not(feature = "rustls")) => Err(TransportError::other(
+            "https requires the feature `rustls` of the crate telemetry-transport",
         )),
         Some("http" | "https") if uri.host().is_some_and(|host| !host.is_empty()) => Ok(()),
-        _ => Err(TransportError::other("the address is not http:// or https:// with a host")),
+        _ => Err(TransportError::other("invalid URL, expected http:// or https:// and a host")),
     }
 }
 
-/// A tunnel takes 443 for the port of any address that names none.
+/// Adds the default port of `http`, since [`Tunnel`] defaults to 443 for every scheme.
 fn with_port(uri: &Uri) -> Result<Uri, TransportError> {
     if uri.port().is_some() || uri.scheme_str() != Some("http") {
         return Ok(uri.clone());
@@ -253,26 +265,31 @@ fn with_port(uri: &Uri) -> Result<Uri, TransportError> {
         .map_err(TransportError::other)
 }
 
-async fn exchange<C>(client: &Client<C, Body>, request: Request) -> Result<Response, TransportError>
-where
-    C: Connect + Clone + Send + Sync + 'static,
-{
-    let answer = client.request(request.map(Full::from)).await;
-    let (parts, mut body) = answer.map_err(|error| transport_error(&error))?.into_parts();
-    let mut bytes = Vec::new();
-    while bytes.len() < MAX_RESPONSE_BYTES
-        && let Some(frame) = body.frame().await
-    {
-        if let Ok(data) = frame.map_err(|error| transport_error(&error))?.into_data() {
-            let left = MAX_RESPONSE_BYTES - bytes.len();
-            bytes.extend_from_slice(&data[..data.len().min(left)]);
-        }
-    }
-    Ok(Response::from_parts(parts, bytes))
+pub(crate) fn parse_proxy(value: &str) -> Option<Intercept> {
+    // `Matcher` would end the credentials at the first `@`, which may be part of the password.
+    let value = match value.rsplit_once('@') {
+        Some((credentials, host)) => format!("{}@{host}", credentials.replace('@', "%40")),
+        None => value.to_owned(),
+    };
+    let matcher = Matcher::builder().all(value).build();
+    let proxy = matcher.intercept(&Uri::from_static("http://any"))?;
+    proxy::is_supported(proxy.uri()).then_some(proxy)
 }
 
 #[cfg(test)]
-#[path = "../tests/common/mod.rs"]
-mod common;
-#[cfg(test)]
-mod tests;
+mod tests {
+    use super::*;
+
+    #[test]
+    fn url_through_a_tunnel_has_the_default_port_of_http() {
+        for (url, expected) in [
+            ("http://host", "http://host:80/"),
+            ("http://host/a?b", "http://host:80/a?b"),
+            ("http://[fd00::1]/a", "http://[fd00::1]:80/a"),
+            ("http://host:81/a", "http://host:81/a"),
+            ("https://host/a", "https://host/a"),
+        ] {
+            assert_eq!(with_port(&url.parse().unwrap()).unwrap(), expected);
+        }
+    }
+}

@@ -1,9 +1,6 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-#[cfg(test)]
-extern crate self as telemetry_transport;
-
 mod blocking;
 mod error;
 #[cfg(feature = "hyper")]
@@ -17,8 +14,12 @@ mod roots;
 #[cfg(feature = "ureq")]
 mod ureq;
 
+#[cfg(test)]
+mod tests;
+
 pub use blocking::Transport;
 pub use error::TransportError;
+pub use http;
 pub use nonblocking::{AsyncTransport, ResponseFuture};
 pub use request::{MAX_RESPONSE_BYTES, Request, Response, Timeout, is_loopback};
 
@@ -28,9 +29,3 @@ pub use self::hyper::HyperTransport;
 pub use self::roots::RootCertificateError;
 #[cfg(feature = "ureq")]
 pub use self::ureq::UreqTransport;
-
-/// The crate whose types requests and answers are. In a module, so that a glob import does not hide
-/// one's own.
-pub mod reexport {
-    pub use http;
-}

@@ -1,16 +1,19 @@
-//! The seam for an asynchronous runtime.
+//! The trait of asynchronous transports.
 
 use std::pin::Pin;
 
 use crate::{Request, Response, TransportError};
 
-/// The answer to come.
+/// The future of [`AsyncTransport::send`].
 pub type ResponseFuture<'a> =
     Pin<Box<dyn Future<Output = Result<Response, TransportError>> + Send + 'a>>;
 
-/// Carries one request to the server without holding up a thread.
+/// Sends one request to the server without blocking a thread.
 ///
-/// Owes what [`Transport`](crate::Transport) owes. Implemented for closures that return a future:
+/// The requirements are those of [`Transport`](crate::Transport#implementing). In addition, dropping
+/// the future must cancel the request. A transport that needs a certain runtime should document it.
+///
+/// Implemented for closures that return a future:
 ///
 /// ```
 /// use telemetry_transport::{AsyncTransport, Request, TransportError};
@@ -24,7 +27,7 @@ pub type ResponseFuture<'a> =
 /// accepts(transport);
 /// ```
 ///
-/// A transport that is shared goes into a closure:
+/// Wrap a shared or boxed transport in a closure:
 ///
 /// ```
 /// # use std::sync::Arc;
@@ -36,25 +39,23 @@ pub type ResponseFuture<'a> =
 /// }
 /// # }
 /// ```
-///
-/// Dropping the future gives up the request. The runtime is the implementation's own affair: a
-/// transport that needs one must say which.
 #[diagnostic::on_unimplemented(
-    note = "what is shared or boxed goes into a closure, as the documentation of the trait shows"
+    note = "wrap a shared or boxed transport in a closure, as shown in the documentation of the trait"
 )]
 pub trait AsyncTransport: Send + Sync {
-    /// Sends the request and returns the answer.
+    /// Sends a request and returns the response.
     ///
     /// # Errors
     ///
-    /// There is no answer; [`TransportError`] says which variant means what.
+    /// There is no complete response. [Mapping errors](TransportError#mapping-errors) explains the
+    /// variants.
     fn send(&self, request: Request) -> ResponseFuture<'_>;
 }
 
-impl<F, A> AsyncTransport for F
+impl<F, R> AsyncTransport for F
 where
-    F: Fn(Request) -> A + Send + Sync,
-    A: Future<Output = Result<Response, TransportError>> + Send + 'static,
+    F: Fn(Request) -> R + Send + Sync,
+    R: Future<Output = Result<Response, TransportError>> + Send + 'static,
 {
     fn send(&self, request: Request) -> ResponseFuture<'_> {
         Box::pin(self(request))

@@ -1,71 +1,97 @@
-//! The proxies that the environment names, for every transport the same.
+//! Proxy selection from the environment, the same for every transport.
 
 use std::env;
 
-use crate::TransportError;
+use http::Uri;
 
+use crate::{TransportError, is_loopback};
+
+/// In order of precedence.
 const PROXY: [&str; 6] =
     ["ALL_PROXY", "all_proxy", "HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"];
 
 const NO_PROXY: [&str; 2] = ["NO_PROXY", "no_proxy"];
 
-/// A variable of the environment, whatever it contains: a proxy whose name cannot be read is there
-/// all the same.
-pub(crate) fn variable(name: &str) -> Option<String> {
-    env::var_os(name).map(|value| value.to_string_lossy().into_owned())
+/// The proxy for each host. `P` is a proxy, or a client that connects through it.
+#[derive(Clone, Debug)]
+pub(crate) struct Proxies<P> {
+    /// An error if the environment names unsupported proxies only.
+    proxy: Option<Result<P, TransportError>>,
+    no_proxy: NoProxy,
 }
 
-/// What the environment says of proxies; `P` is a proxy that the transport can use.
-pub(crate) struct Environment<P> {
-    /// Where requests go, if not straight to the server. An error if they must not go there either.
-    pub(crate) proxy: Option<Result<P, TransportError>>,
-    pub(crate) exempt: Exempt,
-}
+impl<P> Proxies<P> {
+    /// Reads the process environment. `parse` returns `None` for an unsupported proxy.
+    pub(crate) fn from_env(parse: impl Fn(&str) -> Option<P>) -> Self {
+        // Lossy, since a proxy with an unreadable name is still configured: it must not be bypassed.
+        let variable = |name: &str| Some(env::var_os(name)?.to_string_lossy().into_owned());
+        Self::read(variable, parse)
+    }
 
-impl<P> Environment<P> {
-    /// Takes the first proxy that `parse` can make something of.
     pub(crate) fn read(
         variable: impl Fn(&str) -> Option<String>,
         parse: impl Fn(&str) -> Option<P>,
     ) -> Self {
-        let mut unusable = None;
-        let mut usable = None;
+        let mut proxy = None;
         for name in PROXY {
-            let value = variable(name).filter(|value| !value.is_empty());
-            match value.map(|value| parse(&value)) {
-                Some(Some(proxy)) => {
-                    usable = Some(Ok(proxy));
-                    break;
-                }
-                // The value may hold a password.
-                Some(None) if unusable.is_none() => unusable = Some(Err(unsupported(name))),
-                _ => (),
+            let Some(value) = variable(name).filter(|value| !value.is_empty()) else { continue };
+            if let Some(supported) = parse(&value) {
+                proxy = Some(Ok(supported));
+                break;
             }
+            // Without the value, which may contain a password.
+            proxy = proxy.or_else(|| Some(Err(unsupported(name))));
         }
-        let exempt = NO_PROXY.into_iter().find_map(variable).unwrap_or_default();
-        Self { proxy: usable.or(unusable), exempt: Exempt::parse(&exempt) }
+        let no_proxy = NO_PROXY.into_iter().find_map(variable).unwrap_or_default();
+        Self { proxy, no_proxy: NoProxy::parse(&no_proxy) }
+    }
+
+    /// The proxy for `host`, `None` to connect directly.
+    ///
+    /// # Errors
+    ///
+    /// `host` needs a proxy, and none of the configured ones is supported.
+    pub(crate) fn route(&self, host: &str) -> Result<Option<&P>, TransportError> {
+        match &self.proxy {
+            Some(proxy) if !is_loopback(host) && !self.no_proxy.contains(host) => {
+                proxy.as_ref().map(Some).map_err(Clone::clone)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    pub(crate) fn map<Q>(&self, f: impl FnOnce(&P) -> Q) -> Proxies<Q> {
+        let proxy = self.proxy.as_ref().map(|proxy| proxy.as_ref().map(f).map_err(Clone::clone));
+        Proxies { proxy, no_proxy: self.no_proxy.clone() }
     }
 }
 
-fn unsupported(name: &str) -> TransportError {
-    let kinds = if cfg!(feature = "rustls") { "http and https proxies" } else { "http proxies" };
+/// Whether a transport can connect through the proxy with this URL.
+pub(crate) fn is_supported(proxy: &Uri) -> bool {
+    let scheme = proxy.scheme_str();
+    scheme == Some("http") || (scheme == Some("https") && cfg!(feature = "rustls"))
+}
+
+fn unsupported(variable: &str) -> TransportError {
+    let kinds = if cfg!(feature = "rustls") { "http or https" } else { "http" };
     TransportError::other(format!(
-        "the proxy in the environment variable {name} cannot be used, only {kinds} can; \
-         change it, or name the server in NO_PROXY"
+        "unsupported proxy in the environment variable {variable}: expected an {kinds} proxy; change \
+         the variable, or add the server to NO_PROXY"
     ))
 }
 
-/// The hosts that are reached without the proxy.
+/// Hosts to connect to without a proxy.
 #[derive(Clone, Debug)]
-pub(crate) struct Exempt(Vec<String>);
+struct NoProxy(Vec<String>);
 
-impl Exempt {
-    /// Takes host names, `.suffix`, `*suffix`, `prefix.`, `prefix*` and `*`, separated by commas.
+impl NoProxy {
+    /// Parses a comma-separated list of `host`, `.suffix`, `*suffix`, `prefix.`, `prefix*` and `*`.
     fn parse(list: &str) -> Self {
         Self(list.split(',').map(|entry| entry.trim().to_ascii_lowercase()).collect())
     }
 
-    pub(crate) fn contains(&self, host: &str) -> bool {
+    /// Compares without regard to case.
+    fn contains(&self, host: &str) -> bool {
         let host = host.to_ascii_lowercase();
         self.0.iter().any(|entry| {
             if let Some(suffix) = entry.strip_prefix('*') {
@@ -85,13 +111,11 @@ impl Exempt {
 
 #[cfg(test)]
 mod tests {
-    use std::cell::RefCell;
-
     use proptest::{collection::vec, prelude::*};
 
     use super::*;
 
-    /// What may stand in a variable: a proxy, nearly one, or anything.
+    /// The value of a proxy variable: a proxy, an invalid one, or anything.
     fn value() -> impl Strategy<Value = String> {
         prop_oneof![
             2 => "(http|https|socks4|socks5|ftp|HTTP)://(user:hunter2@)?[a-z0-9.-]{1,8}(:[0-9]{0,6})?/?",
@@ -101,79 +125,94 @@ mod tests {
         ]
     }
 
-    /// Panics if a request could go past a proxy that the environment names.
-    fn check<P>(values: &[String], parse: impl Fn(&str) -> Option<P>) {
-        let asked = RefCell::new(Vec::new());
+    /// A request must not bypass a proxy, not even one that is invalid or unsupported.
+    fn check_not_bypassed<P>(values: &[String], parse: impl Fn(&str) -> Option<P>) {
         let variable = |name: &str| {
             let index = PROXY.iter().position(|known| *known == name)?;
             Some(values[index].clone())
         };
-        let environment = Environment::read(variable, |value| {
-            asked.borrow_mut().push(value.to_owned());
-            parse(value)
-        });
-        let named: Vec<usize> = (0..PROXY.len()).filter(|&it| !values[it].is_empty()).collect();
-        let usable = named.iter().position(|&it| parse(&values[it]).is_some());
-        // In order, and none after the one that is taken.
-        let tried = &named[..usable.map_or(named.len(), |index| index + 1)];
-        let tried: Vec<&String> = tried.iter().map(|&it| &values[it]).collect();
-        assert_eq!(asked.borrow().iter().collect::<Vec<_>>(), tried);
-        match environment.proxy {
-            None => assert!(named.is_empty(), "{values:?}"),
-            Some(Ok(_)) => assert!(usable.is_some(), "{values:?}"),
-            Some(Err(error)) => {
-                assert!(usable.is_none(), "{values:?}");
-                let name = PROXY[named[0]];
-                assert_eq!(error.to_string(), unsupported(name).to_string());
+        let proxies = Proxies::read(variable, &parse);
+        let mut named = values.iter().filter(|value| !value.is_empty());
+        match proxies.route("example.com") {
+            Ok(None) => assert_eq!(named.next(), None),
+            Ok(Some(_)) => assert!(named.any(|value| parse(value).is_some()), "{values:?}"),
+            Err(error) => {
+                assert!(named.all(|value| parse(value).is_none()), "{values:?}");
+                assert!(!error.to_string().contains("hunter2"), "{error}");
             }
         }
+        assert!(matches!(proxies.route("localhost"), Ok(None)));
     }
 
     proptest! {
         #[test]
-        fn no_environment_sends_a_request_past_its_proxy(values in vec(value(), PROXY.len())) {
+        fn configured_proxy_is_never_bypassed(values in vec(value(), PROXY.len())) {
             #[cfg(feature = "hyper")]
-            check(&values, crate::hyper::parse_proxy);
+            check_not_bypassed(&values, crate::hyper::parse_proxy);
             #[cfg(feature = "ureq")]
-            check(&values, crate::ureq::parse_proxy);
-        }
-
-        #[test]
-        fn any_list_of_exempt_hosts_can_be_read(list: String, host: String) {
-            let exempt = Exempt::parse(&list);
-            let is_listed = list.split(',').any(|entry| entry.trim().eq_ignore_ascii_case(&host));
-            let is_pattern = host.starts_with(['.', '*']) || host.ends_with(['.', '*']);
-            prop_assert!(exempt.contains(&host) || !is_listed || is_pattern);
-            let all = list + ",*";
-            prop_assert!(Exempt::parse(&all).contains(&host));
+            check_not_bypassed(&values, crate::ureq::parse_proxy);
         }
     }
 
     #[cfg(all(feature = "hyper", feature = "ureq"))]
     proptest! {
         #[test]
-        fn both_transports_can_use_the_same_proxies(
+        fn both_transports_support_the_same_proxies(
             proxy in "(http|https|socks4|socks5|ftp)://(user:p@ss@)?[a-z][a-z0-9]{0,8}(\\.[a-z]{1,3})?(:[1-9][0-9]{0,3})?/?",
         ) {
             let by_hyper = crate::hyper::parse_proxy(&proxy).is_some();
             prop_assert_eq!(by_hyper, crate::ureq::parse_proxy(&proxy).is_some());
         }
+    }
 
+    #[cfg(feature = "ureq")]
+    proptest! {
         #[test]
-        fn the_same_hosts_are_exempt_as_with_ureq(
+        fn no_proxy_matches_like_in_ureq(
             entry in "[*.]?[a-c]{0,2}(\\.[a-c]{1,2})?[*.]?",
             host in "[a-c]{1,2}(\\.[a-c]{1,2}){0,2}",
         ) {
             let proxy = ureq::Proxy::builder(ureq::ProxyProtocol::Http).no_proxy(&entry);
-            let uri = http::Uri::try_from(format!("http://{host}/")).unwrap();
-            let expected = proxy.build().unwrap().is_no_proxy(&uri);
-            prop_assert_eq!(Exempt::parse(&entry).contains(&host), expected, "{} {}", entry, host);
+            let url = Uri::try_from(format!("http://{host}/")).unwrap();
+            let expected = proxy.build().unwrap().is_no_proxy(&url);
+            prop_assert_eq!(NoProxy::parse(&entry).contains(&host), expected, "{} {}", entry, host);
         }
     }
 
+    fn route(variables: &[(&str, &str)], host: &str) -> Result<Option<Uri>, TransportError> {
+        let variable = |name: &str| {
+            variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+        };
+        let parse = |value: &str| value.parse().ok().filter(is_supported);
+        Proxies::read(variable, parse).route(host).map(Option::<&Uri>::cloned)
+    }
+
     #[test]
-    fn exempt_hosts_are_those_that_ureq_would_exempt() {
-        let cases = [
+    fn first_supported_proxy_is_used() {
+        for (variables, expected) in [
+            (&[][..], None),
+            (&[("REQUEST_METHOD", "GET"), ("ALL_PROXY", "")], None),
+            (&[("ALL_PROXY", "http://a:1"), ("HTTPS_PROXY", "http://b:2")], Some("http://a:1/")),
+            (&[("all_proxy", "http://a:1"), ("HTTPS_PROXY", "http://b:2")], Some("http://a:1/")),
+            (&[("HTTP_PROXY", "http://a:1"), ("https_proxy", "http://b:2")], Some("http://b:2/")),
+            (&[("ALL_PROXY", "socks5://a:1"), ("HTTP_PROXY", "http://b:2")], Some("http://b:2/")),
+            (&[("ALL_PROXY", "not a proxy"), ("HTTP_PROXY", "http://b:2")], Some("http://b:2/")),
+            (&[("ALL_PROXY", "http://a:1"), ("NO_PROXY", "other")], Some("http://a:1/")),
+            (&[("ALL_PROXY", "http://a:1"), ("no_proxy", "other, host")], None),
+            (&[("ALL_PROXY", "socks4://a:1"), ("NO_PROXY", "host")], None),
+        ] {
+            let proxy = route(variables, "host").unwrap().map(|proxy| proxy.to_string());
+            assert_eq!(proxy.as_deref(), expected, "{variables:?}");
+        }
+        let error = route(&[("HTTP_PROXY", "a b"), ("http_proxy", "ftp://a:1")], "host");
+        assert!(error.unwrap_err().to_string().contains("environment variable HTTP_PROXY:"));
+        let https = route(&[("HTTP_PROXY", "https://a:1")], "host");
+        assert_eq!(https.is_ok(), cfg!(feature = "rustls"));
+    }
+
+    #[test]
+    fn no_proxy_matches_hosts_prefixes_and_suffixes() {
+        for (entry, host, expected) in [
             ("example.com", "Example.com", true),
             ("Example.com", "a.example.com", false),
             (".example.com", "a.example.COM", true),
@@ -185,16 +224,9 @@ mod tests {
             ("10.0.", "10.0.0.1", true),
             ("*", "anything", true),
             ("", "anything", false),
-        ];
-        for (entry, host, expected) in cases {
+        ] {
             let list = format!("other, {entry}");
-            assert_eq!(Exempt::parse(&list).contains(host), expected, "{entry} {host}");
-            #[cfg(feature = "ureq")]
-            {
-                let proxy = ureq::Proxy::builder(ureq::ProxyProtocol::Http).no_proxy(entry);
-                let uri = http::Uri::try_from(format!("http://{host}/")).unwrap();
-                assert_eq!(proxy.build().unwrap().is_no_proxy(&uri), expected, "{entry} {host}");
-            }
+            assert_eq!(NoProxy::parse(&list).contains(host), expected, "{entry} {host}");
         }
     }
 }

@@ -1,23 +1,22 @@
-//! What goes in and what comes out.
+//! Requests and responses.
 
 use std::{net::IpAddr, time::Duration};
 
-/// A request with its whole body. Its [`Timeout`] is among its extensions.
+/// A request with its whole body. The extensions may contain a [`Timeout`].
 pub type Request = http::Request<Vec<u8>>;
 
-/// An answer with its whole body, or the first [`MAX_RESPONSE_BYTES`] of it.
+/// A response with its whole body, or the first [`MAX_RESPONSE_BYTES`] of it.
 pub type Response = http::Response<Vec<u8>>;
 
-/// The most bytes of an answer's body that a transport keeps: 1 MiB.
+/// Size limit of a response body in bytes: 1 MiB.
 ///
-/// What is longer is cut off there and is an answer all the same: its status counts. The rest is
-/// not read.
+/// A transport truncates a longer body, without an error and without reading the rest.
 pub const MAX_RESPONSE_BYTES: usize = 1 << 20;
 
-/// How long an exchange may take, from the name look-up to the last byte of the answer.
+/// Timeout of an exchange, from resolving the host to the last byte of the response.
 ///
 /// ```
-/// use std::{net::IpAddr, time::Duration};
+/// use std::time::Duration;
 /// use telemetry_transport::{Request, Timeout};
 ///
 /// let mut request = Request::default();
@@ -29,17 +28,21 @@ pub const MAX_RESPONSE_BYTES: usize = 1 << 20;
 pub struct Timeout(pub Duration);
 
 impl Timeout {
-    /// What a request without a time-out of its own gets: the guide's 10 seconds.
+    /// The timeout of a request without this extension: 10 seconds, as in the Python SDK's guide.
     pub const DEFAULT: Duration = Duration::from_secs(10);
 
-    /// The time-out of a request.
+    /// The timeout of a request. Can be as long as [`Duration::MAX`].
     #[must_use]
     pub fn of<B>(request: &http::Request<B>) -> Duration {
         request.extensions().get().map_or(Self::DEFAULT, |Self(timeout)| *timeout)
     }
 }
 
-/// Whether a host is this machine: `localhost`, or a loopback address, with or without brackets.
+/// Returns whether the host of a URL is this machine: `localhost`, or a loopback address with or
+/// without brackets.
+///
+/// A transport must connect to such a host directly. The client sends the API key to it over plain
+/// `http`, and a proxy would receive the key, and resolve the name to itself. No name is resolved here.
 ///
 /// ```
 /// use telemetry_transport::is_loopback;

@@ -1,4 +1,4 @@
-//! Whom TLS trusts, where that is not Mozilla's list.
+//! Custom TLS root certificates.
 
 use std::{error::Error, fmt};
 
@@ -10,42 +10,25 @@ use rustls::{
     },
 };
 
-/// Certificates of authorities: at least one, and all can be used.
+/// Root certificates, not empty and all valid.
 #[derive(Clone, Debug)]
 pub(crate) struct Roots(Vec<CertificateDer<'static>>);
 
-/// The root certificates that were given cannot be used. Says which, and why.
+/// Invalid root certificates. The message names the certificate and the reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RootCertificateError {
     message: String,
 }
 
 impl Roots {
-    /// Reads PEM with any number of certificates, or the DER of one.
+    /// Parses any number of PEM certificates, or one DER certificate.
     pub(crate) fn read(bytes: &[u8]) -> Result<Self, RootCertificateError> {
-        let certificates: Vec<_> = if count(bytes, b"-----BEGIN ") > 0 {
-            let certificates = CertificateDer::pem_slice_iter(bytes).collect::<Result<Vec<_>, _>>();
-            let certificates = certificates.map_err(|error| RootCertificateError::pem(&error))?;
-            // One that does not begin a line is passed over without a word: after a byte order mark, or
-            // after a file that ended without a line break.
-            let (read, all) = (certificates.len(), count(bytes, b"-----BEGIN CERTIFICATE-----"));
-            if read < all {
-                return Err(RootCertificateError::new(format!(
-                    "of {all} sections, {read} can be read: expected each \
-                     -----BEGIN CERTIFICATE----- at the beginning of a line"
-                )));
-            }
-            certificates
+        let is_pem = count(bytes, b"-----BEGIN ") > 0;
+        let roots = Self(if is_pem {
+            read_pem(bytes)?
         } else {
             vec![CertificateDer::from(bytes.to_vec())]
-        };
-        let roots = Self(certificates);
-        if roots.0.is_empty() {
-            return Err(RootCertificateError::new(
-                "there is no certificate among the PEM sections: expected one that begins with \
-                 -----BEGIN CERTIFICATE-----",
-            ));
-        }
+        });
         roots.store().map(|_| roots)
     }
 
@@ -60,8 +43,7 @@ impl Roots {
             store.add(certificate.clone()).map_err(|error| {
                 let (number, all) = (index + 1, self.0.len());
                 RootCertificateError::new(format!(
-                    "certificate {number} of {all} cannot be used: expected X.509, as PEM or DER: \
-                     {error}"
+                    "certificate {number} of {all}: expected X.509, as PEM or DER: {error}"
                 ))
             })?;
         }
@@ -69,7 +51,26 @@ impl Roots {
     }
 }
 
-/// How often it occurs.
+fn read_pem(bytes: &[u8]) -> Result<Vec<CertificateDer<'static>>, RootCertificateError> {
+    let certificates = CertificateDer::pem_slice_iter(bytes)
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| RootCertificateError::pem(&error))?;
+    // The parser ignores a section that does not start a line: after a byte order mark, or after a
+    // file that was concatenated without its final line break.
+    let (read, all) = (certificates.len(), count(bytes, b"-----BEGIN CERTIFICATE-----"));
+    if read < all {
+        return Err(RootCertificateError::new(format!(
+            "only {read} of {all} sections start at the beginning of a line"
+        )));
+    }
+    if certificates.is_empty() {
+        return Err(RootCertificateError::new(
+            "no PEM section that starts with -----BEGIN CERTIFICATE-----",
+        ));
+    }
+    Ok(certificates)
+}
+
 fn count(bytes: &[u8], marker: &[u8]) -> usize {
     bytes.windows(marker.len()).filter(|window| *window == marker).count()
 }
@@ -79,20 +80,20 @@ impl RootCertificateError {
         Self { message: message.into() }
     }
 
+    /// Without the text of the PEM, which may contain a private key.
     fn pem(error: &pem::Error) -> Self {
-        let found = match error {
-            pem::Error::MissingSectionEnd { .. } => "a section without its line -----END …-----",
-            pem::Error::IllegalSectionStart { .. } => "a line that begins a section and is no PEM",
-            pem::Error::Base64Decode(_) => "a section that is no base64",
-            _ => "something else",
-        };
-        Self::new(format!("the PEM cannot be read: found {found}"))
+        Self::new(match error {
+            pem::Error::MissingSectionEnd { .. } => "PEM section without -----END …-----",
+            pem::Error::IllegalSectionStart { .. } => "malformed start of a PEM section",
+            pem::Error::Base64Decode(_) => "PEM section with invalid base64",
+            _ => "invalid PEM",
+        })
     }
 }
 
 impl fmt::Display for RootCertificateError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the root certificates cannot be used: {}", self.message)
+        write!(f, "invalid root certificates: {}", self.message)
     }
 }
 
@@ -102,63 +103,52 @@ impl Error for RootCertificateError {}
 mod tests {
     use super::*;
 
-    fn pem(der: &[u8]) -> String {
-        let lines = base64(der);
-        format!("-----BEGIN CERTIFICATE-----\n{lines}-----END CERTIFICATE-----\n")
-    }
+    /// A valid certificate.
+    const PEM: &str = "\
+-----BEGIN CERTIFICATE-----
+MIIBkDCCATWgAwIBAgIUDEZRwcKUJikZ71qPlZBkSYfBNvkwCgYIKoZIzj0EAwIw
+HDEaMBgGA1UEAwwRdGVsZW1ldHJ5LmludmFsaWQwIBcNMjYxMTI2MTkwMTI5WhgP
+MjEyNjExMDIxOTAxMjlaMBwxGjAYBgNVBAMMEXRlbGVtZXRyeS5pbnZhbGlkMFkw
+EwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEiZDlhmm6+xpmdMhR/sQ0uf4YD+z1Iqqb
+DKxVvZ0hX7AG+tFsNC1wpuW+NFSltOwvMvLVHdSAlSonLGyRpkFXL6NTMFEwHQYD
+VR0OBBYEFL5znn96gWtCjVp1tW9Zekv40TxbMB8GA1UdIwQYMBaAFL5znn96gWtC
+jVp1tW9Zekv40TxbMA8GA1UdEwEB/wQFMAMBAf8wCgYIKoZIzj0EAwIDSQAwRgIh
+AOG7ldKLHxW4GY5WAFxoopgigejquKs5+u+PCa4kuXktAiEA2aukyqYs367+6yIq
+IYgSUcMh87UHcY2cwCwQG1lQm6A=
+-----END CERTIFICATE-----
+";
 
-    /// Base64 in lines of 64.
-    fn base64(der: &[u8]) -> String {
-        const ALPHABET: &[u8; 64] =
-            b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-        let mut text = String::new();
-        for (index, three) in der.chunks(3).enumerate() {
-            let bytes = [0, 1, 2].map(|place| three.get(place).copied().unwrap_or(0));
-            let number = u32::from_be_bytes([0, bytes[0], bytes[1], bytes[2]]);
-            for place in 0..4 {
-                let digit = ALPHABET[(number >> (18 - 6 * place) & 63) as usize] as char;
-                text.push(if place <= three.len() { digit } else { '=' });
-            }
-            if index % 16 == 15 {
-                text.push('\n');
-            }
-        }
-        text + "\n"
-    }
-
-    fn certificate() -> Vec<u8> {
-        let made = rcgen::generate_simple_self_signed(["telemetry.invalid".to_owned()]).unwrap();
-        made.cert.der().to_vec()
+    fn der() -> Vec<u8> {
+        CertificateDer::from_pem_slice(PEM.as_bytes()).unwrap().to_vec()
     }
 
     #[test]
-    fn one_in_der_and_any_number_in_pem_are_read() {
-        let (one, other) = (certificate(), certificate());
-        assert_eq!(Roots::read(&one).unwrap().store().unwrap().len(), 1);
+    fn der_and_pem_certificates_are_read() {
         let key = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n";
-        let text = format!("# ours\n{}\r\n{key}{}", pem(&one), pem(&other));
-        let roots = Roots::read(text.as_bytes()).unwrap();
-        let read: Vec<&[u8]> = roots.0.iter().map(AsRef::as_ref).collect();
-        assert_eq!(read, [one, other]);
+        let several = format!("# a comment\n{PEM}\r\n{key}{PEM}");
+        for (bytes, expected) in [(&der()[..], 1), (PEM.as_bytes(), 1), (several.as_bytes(), 2)] {
+            let roots = Roots::read(bytes).unwrap();
+            assert_eq!(roots.0, vec![der().into(); expected]);
+        }
     }
 
     #[test]
-    fn what_cannot_be_used_is_named() {
-        let good = pem(&certificate());
+    fn invalid_certificates_are_rejected_with_the_reason() {
         let key = "-----BEGIN PRIVATE KEY-----\nc2VjcmV0\n-----END PRIVATE KEY-----\n";
+        let no_certificate = "-----BEGIN CERTIFICATE-----\nbm9uZQ==\n-----END CERTIFICATE-----\n";
         for (bad, reason) in [
-            ("", "certificate 1 of 1 cannot be used: expected X.509, as PEM or DER: "),
-            ("/etc/ssl/our-ca.pem", "certificate 1 of 1 cannot be used"),
-            (key, "there is no certificate among the PEM sections"),
-            (&good.replace("-----END CERTIFICATE-----", ""), "without its line -----END"),
-            (&good.replace("\nMII", "\n!!!"), "no base64"),
-            (&format!("{good}{}", pem(b"none")), "certificate 2 of 2 cannot be used"),
-            (&format!("{}{good}", good.trim_end()), "of 2 sections, 1 can be read"),
-            (&format!("\u{feff}{good}{good}"), "of 2 sections, 1 can be read"),
-            (&format!("\u{feff}{good}"), "of 1 sections, 0 can be read"),
+            ("", "certificate 1 of 1: expected X.509, as PEM or DER: "),
+            ("/etc/ssl/our-ca.pem", "certificate 1 of 1"),
+            (key, "no PEM section"),
+            (&PEM.replace("-----END CERTIFICATE-----", ""), "without -----END"),
+            (&PEM.replace("\nMII", "\n!!!"), "invalid base64"),
+            (&format!("{PEM}{no_certificate}"), "certificate 2 of 2"),
+            (&format!("{}{PEM}", PEM.trim_end()), "only 1 of 2 sections"),
+            (&format!("\u{feff}{PEM}{PEM}"), "only 1 of 2 sections"),
+            (&format!("\u{feff}{PEM}"), "only 0 of 1 sections"),
         ] {
             let error = Roots::read(bad.as_bytes()).unwrap_err().to_string();
-            assert!(error.starts_with("the root certificates cannot be used: "), "{error}");
+            assert!(error.starts_with("invalid root certificates: "), "{error}");
             assert!(error.contains(reason), "{bad}: {error}");
             assert!(!error.contains("c2VjcmV0"), "{error}");
         }

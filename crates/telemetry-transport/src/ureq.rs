@@ -1,4 +1,4 @@
-//! The blocking transport, over ureq.
+//! The blocking transport over ureq.
 
 use std::{
     io::{self, Read},
@@ -6,113 +6,105 @@ use std::{
 };
 
 #[cfg(feature = "rustls")]
-use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
-use ureq::{
-    Agent, Proxy, ProxyProtocol,
-    config::ConfigBuilder,
-    typestate::AgentScope,
-    unversioned::{
-        resolver::{DefaultResolver, Resolver},
-        transport::Connector,
-    },
-};
+use ureq::tls::{Certificate, RootCerts, TlsConfig};
+use ureq::{Agent, Proxy, config::ConfigBuilder, typestate::AgentScope};
 
-use self::{
-    lookup::{Connecting, Later},
-    veil::{Unveiling, Veil},
-};
 use crate::{
-    MAX_RESPONSE_BYTES, Request, Response, Timeout, Transport, TransportError, is_loopback,
-    proxy::{Environment, Exempt, variable},
+    MAX_RESPONSE_BYTES, Request, Response, Timeout, Transport, TransportError,
+    proxy::{self, Proxies},
 };
 #[cfg(feature = "rustls")]
 use crate::{RootCertificateError, roots::Roots};
 
-mod lookup;
-mod veil;
+/// Longest timeout. ureq adds it to the current time, which must not overflow.
+const MAX_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
-/// What ureq can add to a clock.
-const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
-
-/// Sends over HTTP/1.1 with [ureq](https://docs.rs/ureq), on the calling thread.
+/// A blocking transport over [ureq](https://docs.rs/ureq).
 ///
-/// - Connections are kept alive and used again. A name is looked up for each connection, on a
-///   short-lived thread, to keep the time-out; an address needs no look-up and no thread.
-/// - Redirects are not followed, and any status is an answer.
-/// - TLS (feature `rustls`) is rustls with the ring provider, named here, so a program that has
-///   another provider or none as its default is not affected, nor is this; the roots are Mozilla's,
-///   compiled in, or those of `with_root_certificates`. Without the feature, `https` is an error.
-/// - What ureq logs, through the crate `log`, does not hold the `Authorization` header of requests. At
-///   level TRACE it holds all the rest of them, all answers, and a proxy's password.
-/// - A proxy is taken from `ALL_PROXY`, `HTTPS_PROXY` or `HTTP_PROXY`, the first that names an
-///   `http` or `https` proxy, or their lower-case names, unless `NO_PROXY` names the host; read once,
-///   when the transport is made. The proxy tunnels (`CONNECT`), for `http` too. If there are only
-///   others, such as SOCKS, requests are errors rather than sent past the proxy. Loopback is never
-///   reached through a proxy: it would be the proxy's own, and the key would travel in the open.
+/// - Sends HTTP/1.1 on the calling thread. Connections are kept alive and reused.
+/// - Resolves the host for each request, also if it is an IP address, on a short-lived thread: ureq
+///   does so for every request with a timeout. It panics if the system refuses the thread.
+/// - Does not follow redirects. Every status is a response.
+/// - With the feature `rustls`, TLS uses the [process-wide default crypto provider][default] if the
+///   program has installed one, ring otherwise. Never installs one. Without the feature, `https` is
+///   an error.
+/// - Takes a proxy from the environment, see [Proxies](crate#proxies).
 ///
 /// A clone shares the connections.
+///
+/// # Logging
+///
+/// ureq logs through the [`log`](https://docs.rs/log) crate. **At level `TRACE` it logs whole requests
+/// and responses, including the `Authorization` header with the API key and the password of a proxy.**
+/// The target is `ureq_proto::util`. At `DEBUG` and above, it logs the URL and a few harmless headers
+/// only. A program that enables `TRACE` globally should silence it, for example with the filter
+/// `trace,ureq=debug,ureq_proto=debug`.
+///
+/// [default]: https://docs.rs/rustls/0.23/rustls/crypto/struct.CryptoProvider.html#method.install_default
 #[derive(Clone, Debug)]
 pub struct UreqTransport {
-    agent: Agent,
-    /// Why nothing may be sent but to hosts that need no proxy.
-    unusable_proxy: Option<TransportError>,
-    exempt: Exempt,
+    direct: Agent,
+    proxied: Proxies<Agent>,
 }
 
 impl UreqTransport {
-    /// Makes a transport. Opens no connection yet and starts no thread.
+    /// Creates a transport that trusts Mozilla's root certificates.
+    ///
+    /// Reads the proxy variables. Opens no connection and starts no thread.
     #[must_use]
     pub fn new() -> Self {
-        Self::with(Environment::read(variable, parse_proxy), mozilla())
+        Self::with(Proxies::from_env(parse_proxy), Agent::config_builder)
     }
 
-    /// As [`new`](Self::new), for a server with a certificate of a private authority: trusts the
-    /// authorities of `certificates` and no others, Mozilla's neither.
+    /// Creates a transport that trusts `certificates` instead of Mozilla's root certificates.
     ///
-    /// `certificates` are as many as there are, as PEM, or one as DER: of an authority, or of a server
-    /// that has signed its own and does not call itself an authority. To trust others as well, put them
-    /// into the same PEM. A proxy that is reached over `https` must be one of theirs, too.
+    /// See [Root certificates](crate#root-certificates) for the accepted formats.
     ///
     /// ```no_run
     /// use telemetry_transport::UreqTransport;
     ///
-    /// let ours = std::fs::read("/etc/ssl/our-authority.pem")?;
-    /// let transport = UreqTransport::with_root_certificates(&ours)?;
+    /// let pem = std::fs::read("/etc/ssl/private-authority.pem")?;
+    /// let transport = UreqTransport::with_root_certificates(&pem)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
     /// # Errors
     ///
-    /// There is no certificate, or one that cannot be used.
+    /// `certificates` contains no certificate or an invalid one.
     #[cfg(feature = "rustls")]
     pub fn with_root_certificates(certificates: &[u8]) -> Result<Self, RootCertificateError> {
         let roots = Roots::read(certificates)?;
-        let roots = roots.iter().map(|root| Certificate::from_der(root).to_owned());
-        Ok(Self::with(Environment::read(variable, parse_proxy), trusting(RootCerts::from(roots))))
+        Ok(Self::with(Proxies::from_env(parse_proxy), config_trusting(&roots)))
     }
 
-    fn with(environment: Environment<Proxy>, config: ConfigBuilder<AgentScope>) -> Self {
-        Self::with_names(environment, config, DefaultResolver::default())
-    }
-
-    fn with_names(
-        environment: Environment<Proxy>,
-        config: ConfigBuilder<AgentScope>,
-        names: impl Resolver,
-    ) -> Self {
-        let (proxy, unusable_proxy) = match environment.proxy {
-            Some(Ok(proxy)) => (Some(proxy), None),
-            Some(Err(error)) => (None, Some(error)),
-            None => (None, None),
+    fn with(proxies: Proxies<Proxy>, config: impl Fn() -> ConfigBuilder<AgentScope>) -> Self {
+        let agent = |proxy| {
+            config()
+                // Also when `None`: the default is ureq's own reading of the environment.
+                .proxy(proxy)
+                .http_status_as_error(false)
+                .max_redirects(0)
+                .max_redirects_will_error(false)
+                .build()
+                .new_agent()
         };
-        let config = config
-            .proxy(proxy)
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .max_redirects_will_error(false);
-        let connector = Connecting::new(names).chain(Unveiling);
-        let agent = Agent::with_parts(config.build(), connector, Later);
-        Self { agent, unusable_proxy, exempt: environment.exempt }
+        // Two agents, since ureq pools no connection of a request that overrides the agent's proxy.
+        Self { direct: agent(None), proxied: proxies.map(|proxy| agent(Some(proxy.clone()))) }
+    }
+}
+
+#[cfg(test)]
+impl UreqTransport {
+    pub(crate) fn with_variables(
+        variable: impl Fn(&str) -> Option<String>,
+        roots: Option<&[u8]>,
+    ) -> Self {
+        let proxies = Proxies::read(variable, parse_proxy);
+        match roots {
+            #[cfg(feature = "rustls")]
+            Some(roots) => Self::with(proxies, config_trusting(&Roots::read(roots).unwrap())),
+            _ => Self::with(proxies, Agent::config_builder),
+        }
     }
 }
 
@@ -123,20 +115,12 @@ impl Default for UreqTransport {
 }
 
 impl Transport for UreqTransport {
-    fn send(&self, mut request: Request) -> Result<Response, TransportError> {
-        let timeout = Timeout::of(&request).min(LONGEST);
+    fn send(&self, request: Request) -> Result<Response, TransportError> {
+        let timeout = Timeout::of(&request).min(MAX_TIMEOUT);
         let host = request.uri().host().unwrap_or_default();
-        let direct = is_loopback(host) || self.exempt.contains(host);
-        if let Some(error) = self.unusable_proxy.as_ref().filter(|_| !direct) {
-            return Err(error.clone());
-        }
-        let _veil = Veil::over(&mut request);
-        let mut config = self.agent.configure_request(request).timeout_global(Some(timeout));
-        if direct {
-            config = config.proxy(None);
-        }
-        let request = config.build();
-        let (parts, mut body) = self.agent.run(request).map_err(transport_error)?.into_parts();
+        let agent = self.proxied.route(host)?.unwrap_or(&self.direct);
+        let request = agent.configure_request(request).timeout_global(Some(timeout)).build();
+        let (parts, mut body) = agent.run(request).map_err(transport_error)?.into_parts();
         let mut bytes = Vec::new();
         body.as_reader()
             .take(MAX_RESPONSE_BYTES as u64)
@@ -146,34 +130,16 @@ impl Transport for UreqTransport {
     }
 }
 
-/// Trusts Mozilla's roots, where there is TLS.
-fn mozilla() -> ConfigBuilder<AgentScope> {
-    #[cfg(feature = "rustls")]
-    return trusting(RootCerts::WebPki);
-    #[cfg(not(feature = "rustls"))]
-    Agent::config_builder()
-}
-
 #[cfg(feature = "rustls")]
-fn trusting(roots: RootCerts) -> ConfigBuilder<AgentScope> {
-    let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
-    let tls = TlsConfig::builder()
-        .provider(TlsProvider::Rustls)
-        .unversioned_rustls_crypto_provider(provider)
-        .root_certs(roots);
-    Agent::config_builder().tls_config(tls.build())
+fn config_trusting(roots: &Roots) -> impl Fn() -> ConfigBuilder<AgentScope> + use<> {
+    let certificates = roots.iter().map(|root| Certificate::from_der(root).to_owned());
+    let tls = TlsConfig::builder().root_certs(RootCerts::from(certificates)).build();
+    move || Agent::config_builder().tls_config(tls.clone())
 }
 
 pub(crate) fn parse_proxy(value: &str) -> Option<Proxy> {
-    let proxy = Proxy::new(value).ok()?;
-    // ureq would send past any other, and only warn.
-    let is_https = matches!(proxy.protocol(), ProxyProtocol::Https);
-    let is_usable = if is_https {
-        cfg!(feature = "rustls")
-    } else {
-        matches!(proxy.protocol(), ProxyProtocol::Http)
-    };
-    is_usable.then_some(proxy)
+    // ureq would only warn about an unsupported proxy, and connect without it.
+    Proxy::new(value).ok().filter(|proxy| proxy::is_supported(proxy.uri()))
 }
 
 fn transport_error(error: ureq::Error) -> TransportError {
@@ -181,7 +147,7 @@ fn transport_error(error: ureq::Error) -> TransportError {
     match error {
         Error::Timeout(_) => TransportError::Timeout,
         Error::Io(error) if error.kind() == io::ErrorKind::TimedOut => TransportError::Timeout,
-        // How rustls reports what it refuses in a handshake.
+        // rustls reports a failed handshake this way, for example an invalid certificate.
         Error::Io(error) if error.kind() == io::ErrorKind::InvalidData => {
             TransportError::other(error)
         }
@@ -192,50 +158,5 @@ fn transport_error(error: ureq::Error) -> TransportError {
         | Error::Protocol(_)
         | Error::LargeResponseHeader(..) => TransportError::network(error),
         error => TransportError::other(error),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn with(environment: Environment<Proxy>) -> UreqTransport {
-        UreqTransport::with(environment, mozilla())
-    }
-
-    fn transport(name: &str, value: &str, exempt: &str) -> UreqTransport {
-        let variable = |asked: &str| match asked {
-            "NO_PROXY" => Some(exempt.to_owned()),
-            asked => (asked == name).then(|| value.to_owned()),
-        };
-        with(Environment::read(variable, parse_proxy))
-    }
-
-    /// Where nobody listens, by a name that is not taken for loopback.
-    fn request() -> Request {
-        let request = http::Request::post("http://0.0.0.0:1/");
-        request.header("authorization", "Bearer key").body(Vec::new()).unwrap()
-    }
-
-    #[test]
-    fn no_request_goes_past_a_proxy_that_cannot_be_used() {
-        for proxy in ["socks5://user:hunter2@127.0.0.1:1", "socks4://127.0.0.1:1", "not a proxy"] {
-            let transport = transport("ALL_PROXY", proxy, "");
-            let error = transport.send(request()).unwrap_err();
-            assert!(matches!(error, TransportError::Other(_)), "{error:?}");
-            let text = format!("{error} {transport:?}");
-            assert!(text.contains("ALL_PROXY cannot be used"), "{text}");
-            assert!(!text.contains("hunter2"), "{text}");
-        }
-    }
-
-    #[test]
-    fn an_exempt_host_needs_no_proxy() {
-        for proxy in ["socks5://127.0.0.1:1", "http://127.0.0.1:2"] {
-            let transport = transport("http_proxy", proxy, "0.0.0.0");
-            let error = transport.send(request()).unwrap_err();
-            assert!(matches!(error, TransportError::Network(_)), "{error:?}");
-        }
-        assert!(with(Environment::read(|_| None, parse_proxy)).unusable_proxy.is_none());
     }
 }

@@ -1,20 +1,14 @@
-//! No TLS, without the feature `rustls`.
+//! Connectors without TLS, in place of `tls.rs` without the feature `rustls`.
 
-use crate::TransportError;
-
-pub(super) const AVAILABLE: bool = false;
-
-/// There is nothing to configure.
 #[derive(Debug)]
 pub(super) struct Config;
 
-/// The connector itself.
-pub(super) type Secured<C> = C;
+pub(super) type TlsConnector<C> = C;
 
-pub(super) fn config() -> Result<Config, TransportError> {
-    Ok(Config)
+pub(super) const fn config() -> Config {
+    Config
 }
 
-pub(super) fn secured<C>(connector: C, _: &Config) -> Secured<C> {
-    connector
+pub(super) fn connector<C>(inner: C, _: &Config) -> TlsConnector<C> {
+    inner
 }

@@ -1,4 +1,4 @@
-//! Looking names up on threads of our own.
+//! Host name resolution on dedicated threads.
 
 use std::{
     future::Future,
@@ -14,21 +14,23 @@ use hyper_util::client::legacy::connect::dns::Name;
 use tokio::sync::{Semaphore, oneshot};
 use tower_service::Service;
 
-/// How many look-ups may hang at the same time; others wait for their turn.
-const MAX_LOOK_UPS: usize = 4;
+/// Number of simultaneous lookups. Further ones wait.
+const MAX_LOOKUPS: usize = 4;
 
-/// A look-up that hangs must not hold up the end of the runtime, which waits for its own threads for
-/// blocking work.
+/// Resolves each host on a thread of its own.
+//
+// tokio's blocking threads would delay the shutdown of the runtime, which waits for them, until a
+// hanging lookup ends.
 #[derive(Clone, Debug)]
 pub(super) struct Resolver {
-    turns: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
 }
 
 type Addresses = vec::IntoIter<SocketAddr>;
 
 impl Resolver {
     pub(super) fn new() -> Self {
-        Self { turns: Arc::new(Semaphore::new(MAX_LOOK_UPS)) }
+        Self { permits: Arc::new(Semaphore::new(MAX_LOOKUPS)) }
     }
 }
 
@@ -42,15 +44,14 @@ impl Service<Name> for Resolver {
     }
 
     fn call(&mut self, name: Name) -> Self::Future {
-        let turns = Arc::clone(&self.turns);
+        let permits = Arc::clone(&self.permits);
         Box::pin(async move {
-            let turn = turns.acquire_owned().await.map_err(io::Error::other)?;
+            let permit = permits.acquire_owned().await.map_err(io::Error::other)?;
             let (sender, receiver) = oneshot::channel();
-            let named = thread::Builder::new().name("telemetry-lookup".into());
-            named.spawn(move || {
-                // Nobody may wait for it any more.
+            thread::Builder::new().name("telemetry-lookup".into()).spawn(move || {
+                // The receiver may be gone: the request timed out or was cancelled.
                 drop(sender.send((name.as_str(), 0).to_socket_addrs()));
-                drop(turn);
+                drop(permit);
             })?;
             receiver.await.map_err(io::Error::other)?
         })
@@ -64,17 +65,16 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn look_ups_wait_for_their_turn() {
+    async fn lookup_waits_for_a_permit_and_returns_it() {
         let mut resolver = Resolver::new();
-        let turns = Arc::clone(&resolver.turns);
-        let hanging = turns.acquire_many(MAX_LOOK_UPS as u32).await.unwrap();
-        let mut look_up = pin!(resolver.call("localhost".parse().unwrap()));
+        let permits = Arc::clone(&resolver.permits);
+        let hanging = permits.acquire_many(MAX_LOOKUPS as u32).await.unwrap();
+        let mut lookup = pin!(resolver.call("localhost".parse().unwrap()));
         let mut cx = Context::from_waker(Waker::noop());
-        assert!(look_up.as_mut().poll(&mut cx).is_pending());
+        assert!(lookup.as_mut().poll(&mut cx).is_pending());
         drop(hanging);
-        assert!(look_up.await.unwrap().all(|address| address.ip().is_loopback()));
-        // The thread gives its turn back when it ends.
-        let all = turns.acquire_many(MAX_LOOK_UPS as u32).await;
+        assert!(lookup.await.unwrap().all(|address| address.ip().is_loopback()));
+        let all = permits.acquire_many(MAX_LOOKUPS as u32).await;
         assert!(all.is_ok());
     }
 }

@@ -1,39 +1,35 @@
-//! TLS, with the feature `rustls`.
+//! Connectors with TLS.
 
 use std::sync::Arc;
 
 use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder};
 use rustls::{ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier, crypto::ring};
 
-use crate::TransportError;
-
-pub(super) const AVAILABLE: bool = true;
-
 pub(super) type Config = ClientConfig;
 
-/// A connector that speaks TLS where the address says `https`.
-pub(super) type Secured<C> = HttpsConnector<C>;
+/// Adds TLS to a connector, for `https` only.
+pub(super) type TlsConnector<C> = HttpsConnector<C>;
 
-/// Mozilla's roots, and nothing of the process's defaults.
-pub(super) fn config() -> Result<Config, TransportError> {
-    Ok(builder()?.with_webpki_roots().with_no_client_auth())
+/// Trusts Mozilla's root certificates.
+pub(super) fn config() -> Config {
+    builder().with_webpki_roots().with_no_client_auth()
 }
 
-/// These roots alone.
-pub(super) fn config_trusting(roots: RootCertStore) -> Result<Config, TransportError> {
-    Ok(builder()?.with_root_certificates(roots).with_no_client_auth())
+pub(super) fn config_trusting(roots: RootCertStore) -> Config {
+    builder().with_root_certificates(roots).with_no_client_auth()
 }
 
-fn builder() -> Result<ConfigBuilder<ClientConfig, WantsVerifier>, TransportError> {
+/// Names the provider, since rustls panics if it has to choose among several or none.
+fn builder() -> ConfigBuilder<ClientConfig, WantsVerifier> {
     ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
-        .map_err(TransportError::other)
+        .expect("ring supports the default protocol versions")
 }
 
-pub(super) fn secured<C>(connector: C, config: &Config) -> Secured<C> {
+pub(super) fn connector<C>(inner: C, config: &Config) -> TlsConnector<C> {
     HttpsConnectorBuilder::new()
         .with_tls_config(config.clone())
         .https_or_http()
         .enable_http1()
-        .wrap_connector(connector)
+        .wrap_connector(inner)
 }

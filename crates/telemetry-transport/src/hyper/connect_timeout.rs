@@ -1,4 +1,4 @@
-//! Connections that are made in time, or not at all.
+//! A connector with a timeout.
 
 use std::{
     error::Error,
@@ -14,14 +14,17 @@ use tower_service::Service;
 
 use crate::Timeout;
 
-/// Bounds all that it takes to make a connection: look-up, tunnel and TLS. The time-out of a request
-/// does not, when the request goes over another connection that has become free meanwhile.
+/// Limits connecting, which includes resolving the host, the tunnel and TLS, to
+/// [`Timeout::DEFAULT`].
+//
+// The timeout of the request is not enough: hyper-util keeps connecting in the background if the
+// request was sent over another connection that became idle in the meantime.
 #[derive(Clone, Debug)]
-pub(super) struct Bounded<C>(pub(super) C);
+pub(super) struct ConnectTimeout<C>(pub(super) C);
 
 type BoxError = Box<dyn Error + Send + Sync>;
 
-impl<C> Service<Uri> for Bounded<C>
+impl<C> Service<Uri> for ConnectTimeout<C>
 where
     C: Service<Uri>,
     C::Error: Into<BoxError>,
@@ -51,9 +54,9 @@ mod tests {
     use super::*;
 
     #[derive(Clone)]
-    struct Silent;
+    struct Never;
 
-    impl Service<Uri> for Silent {
+    impl Service<Uri> for Never {
         type Response = ();
         type Error = io::Error;
         type Future = future::Pending<io::Result<()>>;
@@ -68,8 +71,8 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_does_not_get_ready_ends() {
-        let error = Bounded(Silent).call(Uri::from_static("http://any")).await.unwrap_err();
+    async fn pending_connection_times_out() {
+        let error = ConnectTimeout(Never).call(Uri::from_static("http://any")).await.unwrap_err();
         let kind = error.downcast_ref().map(io::Error::kind);
         assert_eq!(kind, Some(io::ErrorKind::TimedOut));
     }

@@ -1,0 +1,176 @@
+//! Requests, responses and errors.
+
+use std::{
+    io::{Read, Write},
+    time::Duration,
+};
+
+use super::{
+    New, SHORT, for_each_transport, post, post_within,
+    server::{accept_all, connect, read_request, respond, server},
+};
+use crate::{MAX_RESPONSE_BYTES, TransportError};
+
+for_each_transport! {
+    requests_arrive_unchanged_over_one_connection
+    every_status_is_a_response_and_redirects_are_not_followed
+    endless_body_is_truncated_and_its_connection_closed
+    endless_head_is_a_network_error
+    incomplete_response_is_a_network_error
+    missing_response_is_a_timeout
+    request_that_may_have_arrived_is_not_sent_again
+    unreachable_server_is_a_network_error
+    unusable_url_is_a_permanent_error
+    longest_timeout_is_accepted
+}
+
+fn requests_arrive_unchanged_over_one_connection(new: New) {
+    let (url, server) = server(1, |mut stream| accept_all(&mut stream));
+    let transport = new(&[], None);
+    for _ in 0..3 {
+        let response = transport.send(post(&url)).unwrap();
+        assert_eq!((response.status().as_u16(), response.body().as_slice()), (200, &b"done"[..]));
+        assert_eq!(response.headers()["x-one"], "1");
+    }
+    drop(transport);
+    let requests = server.join().unwrap().remove(0);
+    assert_eq!(requests.len(), 3);
+    for request in requests {
+        assert!(request.starts_with("post /v1 http/1.1\r\n"), "{request}");
+        assert!(request.contains("\r\nauthorization: bearer key\r\n"), "{request}");
+        assert!(request.ends_with("\r\n\r\n{\"events\":[]}"), "{request}");
+    }
+}
+
+fn every_status_is_a_response_and_redirects_are_not_followed(new: New) {
+    for status in [
+        "204 No Content",
+        "307 Temporary Redirect\r\nlocation: /elsewhere",
+        "400 Bad Request",
+        "503 Service Unavailable",
+    ] {
+        let (url, server) = server(2, move |mut stream| {
+            let request = read_request(&mut stream);
+            // The close delimits the response, so that a second request needs another connection.
+            let _ = write!(stream.get_mut(), "HTTP/1.1 {status}\r\nconnection: close\r\n\r\n");
+            request.is_some()
+        });
+        let response = new(&[], None).send(post(&url)).unwrap();
+        assert_eq!(response.status().as_str(), &status[..3]);
+        connect(&url);
+        assert_eq!(server.join().unwrap(), [true, false], "{status}: one request");
+    }
+}
+
+fn endless_body_is_truncated_and_its_connection_closed(new: New) {
+    for head in ["", "content-length: 99999999\r\n"] {
+        let (url, server) = server(2, move |mut stream| {
+            read_request(&mut stream);
+            write!(stream.get_mut(), "HTTP/1.1 200 OK\r\n{head}\r\n").unwrap();
+            // Ends when the client closes the connection.
+            while stream.get_mut().write_all(&[b'x'; 4096]).is_ok() {}
+        });
+        let transport = new(&[], None);
+        for _ in 0..2 {
+            let response = transport.send(post(&url)).unwrap();
+            assert_eq!(response.body().len(), MAX_RESPONSE_BYTES);
+        }
+        server.join().unwrap();
+    }
+}
+
+fn endless_head_is_a_network_error(new: New) {
+    for part in ["x-many: 1\r\n", "a value without an end"] {
+        let (url, server) = server(1, move |mut stream| {
+            read_request(&mut stream);
+            stream.get_mut().write_all(b"HTTP/1.1 200 OK\r\nx-long: ").unwrap();
+            while stream.get_mut().write_all(part.as_bytes()).is_ok() {}
+        });
+        let error = new(&[], None).send(post(&url)).unwrap_err();
+        assert!(matches!(error, TransportError::Network(_)), "{part}: {error:?}");
+        server.join().unwrap();
+    }
+}
+
+fn incomplete_response_is_a_network_error(new: New) {
+    for part in [
+        "",
+        "HTTP/1.1 200 OK\r\nconte",
+        "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n1234",
+        "??\r\n\r\n",
+    ] {
+        let (url, server) = server(1, move |mut stream| {
+            read_request(&mut stream);
+            stream.get_mut().write_all(part.as_bytes()).unwrap();
+        });
+        let error = new(&[], None).send(post(&url)).unwrap_err();
+        assert!(matches!(error, TransportError::Network(_)), "{part}: {error:?}");
+        server.join().unwrap();
+    }
+}
+
+fn missing_response_is_a_timeout(new: New) {
+    let https = if cfg!(feature = "rustls") { "https:" } else { "http:" };
+    for (scheme, part) in
+        [("http:", ""), ("http:", "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n1"), (https, "")]
+    {
+        let (url, server) = server(1, move |mut stream| {
+            read_request(&mut stream);
+            let _ = stream.get_mut().write_all(part.as_bytes());
+            let _ = stream.read_to_end(&mut Vec::new());
+        });
+        let request = post_within(SHORT, &url.replace("http:", scheme));
+        let error = new(&[], None).send(request).unwrap_err();
+        assert!(matches!(error, TransportError::Timeout), "{scheme} {part}: {error:?}");
+        server.join().unwrap();
+    }
+}
+
+fn request_that_may_have_arrived_is_not_sent_again(new: New) {
+    let (url, server) = server(2, |mut stream| {
+        let first = read_request(&mut stream).is_some();
+        respond(&mut stream, "200 OK", "");
+        let second = first && read_request(&mut stream).is_some();
+        (first, second)
+    });
+    let transport = new(&[], None);
+    assert!(transport.send(post(&url)).is_ok());
+    let error = transport.send(post(&url)).unwrap_err();
+    assert!(matches!(error, TransportError::Network(_)), "{error:?}");
+    connect(&url);
+    assert_eq!(server.join().unwrap(), [(true, true), (false, false)]);
+}
+
+fn unreachable_server_is_a_network_error(new: New) {
+    let (closed, server) = server(0, |_| ());
+    server.join().unwrap();
+    // Too long for DNS, so that no query leaves the machine.
+    let unknown = format!("http://{}/", "a".repeat(64));
+    for (url, reason) in [(closed, "refused"), (unknown, "")] {
+        let error = new(&[], None).send(post(&url)).unwrap_err();
+        assert!(matches!(error, TransportError::Network(_)), "{url}: {error:?}");
+        assert!(error.to_string().to_lowercase().contains(reason), "{error}");
+    }
+}
+
+fn unusable_url_is_a_permanent_error(new: New) {
+    // Not a TLS server. Without the feature `rustls`, no connection is made.
+    let (url, server) = server(1, |mut stream| {
+        let _ = stream.get_mut().write_all(b"this is not TLS at all\r\n");
+        let _ = stream.read(&mut [0; 1024]);
+    });
+    let transport = new(&[], None);
+    for url in [&url.replace("http:", "https:"), "ftp://127.0.0.1/v1", "/v1"] {
+        let error = transport.send(post(url)).unwrap_err();
+        assert!(matches!(error, TransportError::Other(_)), "{url}: {error:?}");
+        assert!(!format!("{error} {error:?}").contains("Bearer"), "{error:?}");
+    }
+    connect(&url);
+    server.join().unwrap();
+}
+
+fn longest_timeout_is_accepted(new: New) {
+    let (url, server) = server(1, |mut stream| accept_all(&mut stream));
+    assert!(new(&[], None).send(post_within(Duration::MAX, &url)).is_ok());
+    server.join().unwrap();
+}

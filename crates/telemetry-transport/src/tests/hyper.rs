@@ -1,0 +1,211 @@
+//! Runtimes, connections and limits of `HyperTransport`.
+
+use std::{
+    io::Read,
+    sync::{Arc, Barrier, Mutex, mpsc},
+    task::{Context, Poll, Waker},
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    runtime::{Builder, Runtime},
+    sync::oneshot,
+    task::{spawn_blocking, yield_now},
+    time,
+};
+
+use super::{
+    lookup, post,
+    server::{accept_all, connect, read_request, respond, server},
+};
+use crate::{AsyncTransport, HyperTransport, Transport, TransportError};
+
+pub(super) fn on_current_thread(
+    variables: &[(&str, &str)],
+    roots: Option<&[u8]>,
+) -> Box<dyn Transport> {
+    let transport = HyperTransport::with_variables(lookup(variables), roots);
+    blocking(transport, runtime(&mut Builder::new_current_thread()))
+}
+
+pub(super) fn on_multi_thread(
+    variables: &[(&str, &str)],
+    roots: Option<&[u8]>,
+) -> Box<dyn Transport> {
+    let transport = HyperTransport::with_variables(lookup(variables), roots);
+    blocking(transport, runtime(Builder::new_multi_thread().worker_threads(1)))
+}
+
+fn runtime(builder: &mut Builder) -> Runtime {
+    builder.enable_all().build().unwrap()
+}
+
+/// Sends on `runtime`, which runs until the transport is dropped.
+fn blocking(transport: HyperTransport, runtime: Runtime) -> Box<dyn Transport> {
+    let handle = runtime.handle().clone();
+    let (alive, dropped) = oneshot::channel::<()>();
+    thread::spawn(move || runtime.block_on(dropped));
+    Box::new(move |request| {
+        assert!(!alive.is_closed(), "the runtime is running");
+        let (sender, receiver) = mpsc::channel();
+        let transport = transport.clone();
+        handle.spawn(async move { sender.send(transport.send(request).await) });
+        receiver.recv().unwrap()
+    })
+}
+
+/// Responds to the requests of a connection, and returns their number.
+fn count_all(mut stream: std::io::BufReader<std::net::TcpStream>) -> usize {
+    accept_all(&mut stream).len()
+}
+
+/// Waits for a server without blocking the runtime, which drives the connections of the client.
+async fn join<T: Send + 'static>(server: JoinHandle<Vec<T>>) -> Vec<T> {
+    spawn_blocking(|| server.join().unwrap()).await.unwrap()
+}
+
+#[test]
+fn without_a_runtime_sending_is_an_error() {
+    let transport = HyperTransport::default();
+    let mut response = transport.send(post("http://127.0.0.1:9/v1"));
+    let polled = response.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    assert!(matches!(polled, Poll::Ready(Err(TransportError::Other(_)))), "{polled:?}");
+}
+
+#[tokio::test]
+async fn host_that_no_certificate_can_name_is_a_permanent_error() {
+    let url = if cfg!(feature = "rustls") { "https://-/v1" } else { "https://host/v1" };
+    let error = HyperTransport::new().send(post(url)).await.unwrap_err();
+    assert!(matches!(error, TransportError::Other(_)), "{error:?}");
+}
+
+#[test]
+fn each_runtime_has_its_own_connections() {
+    let (url, server) = server(2, count_all);
+    let transport = HyperTransport::new();
+    for _ in 0..2 {
+        let runtime = runtime(&mut Builder::new_current_thread());
+        for _ in 0..2 {
+            assert!(runtime.block_on(transport.send(post(&url))).is_ok());
+        }
+    }
+    assert_eq!(server.join().unwrap(), [2, 2]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clones_share_connections() {
+    let (url, server) = server(1, count_all);
+    let transport = HyperTransport::new();
+    for clone in [transport.clone(), transport.clone(), transport] {
+        let request = post(&url);
+        tokio::spawn(async move { clone.send(request).await.unwrap() }).await.unwrap();
+    }
+    assert_eq!(join(server).await, [3]);
+}
+
+#[tokio::test]
+async fn requests_are_sent_simultaneously() {
+    let transport = HyperTransport::new();
+    let barrier = Arc::new(Barrier::new(2));
+    let [first, second] = [Arc::clone(&barrier), barrier].map(|barrier| {
+        server(1, move |mut stream| {
+            read_request(&mut stream);
+            barrier.wait();
+            respond(&mut stream, "200 OK", "");
+        })
+    });
+    let (first, second) =
+        tokio::join!(transport.send(post(&first.0)), transport.send(post(&second.0)));
+    assert!(first.is_ok() && second.is_ok());
+}
+
+#[tokio::test]
+async fn dropped_future_closes_its_connection() {
+    let (arrived, arrival) = oneshot::channel();
+    let arrived = Mutex::new(Some(arrived));
+    let (url, server) = server(1, move |mut stream| {
+        read_request(&mut stream);
+        arrived.lock().unwrap().take().unwrap().send(()).unwrap();
+        stream.read_to_end(&mut Vec::new()).is_ok()
+    });
+    // Kept, since dropping the last clone would close the connection as well.
+    let transport = HyperTransport::new();
+    let clone = transport.clone();
+    let sending = tokio::spawn(async move { clone.send(post(&url)).await });
+    arrival.await.unwrap();
+    sending.abort();
+    assert!(sending.await.unwrap_err().is_cancelled());
+    assert_eq!(join(server).await, [true]);
+    drop(transport);
+}
+
+#[tokio::test]
+async fn idle_connection_that_was_closed_is_not_reused() {
+    let (url, server) = server(3, |mut stream| {
+        let request = read_request(&mut stream);
+        respond(&mut stream, "200 OK", "");
+        request.is_some()
+    });
+    let transport = HyperTransport::new();
+    assert!(transport.send(post(&url)).await.is_ok());
+    // The server closes this connection after the first one, so both have been noticed here.
+    let address = url.trim_start_matches("http://").trim_end_matches("/v1");
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.shutdown().await.unwrap();
+    stream.read_to_end(&mut Vec::new()).await.unwrap();
+    yield_now().await;
+    assert!(transport.send(post(&url)).await.is_ok());
+    assert_eq!(join(server).await, [true, false, true]);
+}
+
+#[tokio::test]
+async fn connection_is_kept_for_15_seconds() {
+    let (url, server) = server(2, count_all);
+    let transport = HyperTransport::new();
+    for pause in [0, 5, 16] {
+        time::pause();
+        time::advance(Duration::from_secs(pause)).await;
+        time::resume();
+        assert!(transport.send(post(&url)).await.is_ok());
+    }
+    drop(transport);
+    connect(&url);
+    assert_eq!(join(server).await, [2, 1]);
+}
+
+#[tokio::test]
+async fn response_head_is_limited_in_bytes_and_headers() {
+    for (headers, length, is_accepted) in
+        [(99, 9, true), (100, 9, false), (3, 20 << 10, true), (9, 20 << 10, false)]
+    {
+        let (url, server) = server(1, move |mut stream| {
+            read_request(&mut stream);
+            let header = format!("\r\nx-one: {}", "1".repeat(length));
+            // `respond` adds the content length.
+            respond(&mut stream, &format!("200 OK{}", header.repeat(headers)), "");
+        });
+        let result = HyperTransport::new().send(post(&url)).await;
+        assert_eq!(result.is_ok(), is_accepted, "{headers} headers of {length} bytes");
+        join(server).await;
+    }
+}
+
+#[test]
+fn host_is_resolved_while_the_blocking_threads_are_busy() {
+    let (url, server) = server(1, count_all);
+    let url = url.replace("127.0.0.1", "localhost");
+    let runtime = runtime(Builder::new_multi_thread().worker_threads(1).max_blocking_threads(1));
+    let (release, released) = mpsc::channel::<()>();
+    runtime.block_on(async {
+        let blocking = spawn_blocking(move || released.recv());
+        let transport = HyperTransport::new();
+        assert_eq!(transport.send(post(&url)).await.unwrap().status(), 200);
+        drop((transport, release));
+        blocking.await.unwrap().unwrap_err();
+    });
+    drop(runtime);
+    assert_eq!(server.join().unwrap(), [1]);
+}

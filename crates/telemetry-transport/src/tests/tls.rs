@@ -1,0 +1,155 @@
+//! Certificates of servers and proxies.
+
+use std::{
+    io::{BufReader, Read, Write},
+    sync::Arc,
+};
+
+use rustls::{
+    ServerConfig, ServerConnection, StreamOwned,
+    crypto::{CryptoProvider, ring},
+    pki_types::PrivatePkcs8KeyDer,
+};
+
+use super::{
+    New, for_each_transport, post,
+    proxies::{URL, tunnel},
+    server::{accept_all, server},
+};
+use crate::TransportError;
+
+for_each_transport! {
+    trusted_server_receives_requests_over_one_connection_and_http_1
+    untrusted_server_receives_nothing
+    proxy_tunnels_tls_over_http_and_https
+}
+
+/// A TLS server with a self-signed certificate. Prefers HTTP/2.
+#[derive(Clone)]
+struct Identity {
+    config: Arc<ServerConfig>,
+    certificate: Vec<u8>,
+}
+
+impl Identity {
+    fn new(hosts: &[&str]) -> Self {
+        let hosts: Vec<String> = hosts.iter().map(ToString::to_string).collect();
+        let made = rcgen::generate_simple_self_signed(hosts).unwrap();
+        let certificate = made.cert.der().clone();
+        let key = PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
+        let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.clone()], key.into())
+            .unwrap();
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        Self { config: Arc::new(config), certificate: certificate.to_vec() }
+    }
+
+    fn accept<S: Read + Write>(&self, stream: BufReader<S>) -> TlsStream<S> {
+        let connection = ServerConnection::new(Arc::clone(&self.config)).unwrap();
+        // Nothing is buffered: the client speaks first, after it was accepted.
+        BufReader::new(StreamOwned::new(connection, stream.into_inner()))
+    }
+}
+
+type TlsStream<S> = BufReader<StreamOwned<ServerConnection, S>>;
+
+fn trusted_server_receives_requests_over_one_connection_and_http_1(new: New) {
+    let identity = Identity::new(&["127.0.0.1"]);
+    let certificate = identity.certificate.clone();
+    let (url, server) = server(1, move |stream| {
+        let mut stream = identity.accept(stream);
+        let requests = accept_all(&mut stream);
+        (requests, stream.get_ref().conn.alpn_protocol().map(<[u8]>::to_vec))
+    });
+    let transport = new(&[], Some(&certificate));
+    for _ in 0..2 {
+        let response = transport.send(post(&url.replace("http:", "https:"))).unwrap();
+        assert_eq!(response.body(), b"done");
+    }
+    drop(transport);
+    let (requests, protocol) = server.join().unwrap().remove(0);
+    assert_eq!((requests.len(), protocol), (2, None));
+    assert!(CryptoProvider::get_default().is_none(), "none is installed");
+    assert!(requests[0].contains("\r\nauthorization: bearer key\r\n"), "{requests:?}");
+}
+
+#[cfg(feature = "ureq")]
+#[test]
+fn ureq_uses_the_default_provider_of_the_process() {
+    const SUITE: rustls::CipherSuite = rustls::CipherSuite::TLS13_CHACHA20_POLY1305_SHA256;
+    const CHILD: &str = "TELEMETRY_TRANSPORT_TEST_CHILD";
+    // In a process of its own, so that the other tests have no default provider.
+    if std::env::var_os(CHILD).is_none() {
+        let child = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", std::thread::current().name().unwrap()])
+            .env(CHILD, "1")
+            .output()
+            .unwrap();
+        return assert!(child.status.success(), "{}", String::from_utf8_lossy(&child.stdout));
+    }
+    let mut provider = ring::default_provider();
+    provider.cipher_suites.retain(|suite| suite.suite() == SUITE);
+    provider.install_default().unwrap();
+
+    let identity = Identity::new(&["127.0.0.1"]);
+    let certificate = identity.certificate.clone();
+    let (url, server) = server(1, move |stream| {
+        let mut stream = identity.accept(stream);
+        accept_all(&mut stream);
+        stream.get_ref().conn.negotiated_cipher_suite().unwrap().suite()
+    });
+    let transport = super::ureq(&[], Some(&certificate));
+    assert!(transport.send(post(&url.replace("http:", "https:"))).is_ok());
+    drop(transport);
+    assert_eq!(server.join().unwrap(), [SUITE]);
+}
+
+fn untrusted_server_receives_nothing(new: New) {
+    let other = Identity::new(&["127.0.0.1"]).certificate;
+    let identity = Identity::new(&["127.0.0.1"]);
+    let misnamed = Identity::new(&["telemetry.invalid"]);
+    let certificate = misnamed.certificate.clone();
+    for (identity, roots, reason) in [
+        (identity.clone(), None, "UnknownIssuer"),
+        (identity, Some(&*other), "BadSignature"),
+        (misnamed, Some(&*certificate), "certificate not valid for name"),
+    ] {
+        let (url, server) = server(1, move |stream| {
+            let mut received = Vec::new();
+            let is_rejected = identity.accept(stream).read_to_end(&mut received).is_err();
+            (is_rejected, received)
+        });
+        let error = new(&[], roots).send(post(&url.replace("http:", "https:"))).unwrap_err();
+        assert!(matches!(error, TransportError::Other(_)), "{error:?}");
+        assert!(error.to_string().contains(reason), "{error}");
+        assert_eq!(server.join().unwrap(), [(true, Vec::new())]);
+    }
+}
+
+fn proxy_tunnels_tls_over_http_and_https(new: New) {
+    for scheme in ["http:", "https:"] {
+        let identity = Identity::new(&["127.0.0.1", "telemetry.invalid"]);
+        let certificate = identity.certificate.clone();
+        let (proxy, server) = server(1, move |stream| {
+            let mut requests = Vec::new();
+            let connect = if scheme == "http:" {
+                tunnel(stream, |stream| requests = accept_all(&mut identity.accept(stream)))
+            } else {
+                let stream = identity.accept(stream);
+                tunnel(stream, |stream| requests = accept_all(&mut identity.accept(stream)))
+            };
+            (connect, requests)
+        });
+        let proxy = proxy.replace("http:", scheme);
+        let transport = new(&[("HTTPS_PROXY", &proxy)], Some(&certificate));
+        assert!(transport.send(post(&URL.replace("http:", "https:"))).is_ok());
+        drop(transport);
+        let (connect, requests) = server.join().unwrap().remove(0);
+        assert!(connect.starts_with("connect telemetry.invalid:443 http/1.1\r\n"), "{connect}");
+        assert!(!connect.contains("bearer"), "{connect}");
+        assert!(requests[0].contains("\r\nauthorization: bearer key\r\n"), "{requests:?}");
+    }
+}
