@@ -67,11 +67,11 @@ fn each_answer_makes_a_notice() {
     assert_eq!(notices, [Notice::Deferred { events: 3, cause: Cause::Timeout, until }]);
 
     let (notices, until) = asked(Err(TransportError::network("reset")));
-    let cause = Cause::Network("no answer: reset".into());
+    let cause = Cause::Network("network error: reset".into());
     assert_eq!(notices, [Notice::Deferred { events: 3, cause, until }]);
 
     let (notices, until) = asked(Err(TransportError::other("the certificate is refused")));
-    let cause = Cause::Other("the request cannot be sent: the certificate is refused".into());
+    let cause = Cause::Other("cannot send the request: the certificate is refused".into());
     assert_eq!(notices, [Notice::Refused { cause, until }]);
 
     let (notices, until) = asked(Ok(status(403)));

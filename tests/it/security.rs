@@ -1,5 +1,5 @@
-//! The key goes to the server, in the header of a report, and nowhere else. `docs/security.md` says
-//! what is defended, and by which test it is shown.
+//! The key goes to the server, in the header of a report, and nowhere else, except for ureq's
+//! log at TRACE: the guarantees of `docs/security.md`.
 
 mod authority;
 mod captured;

@@ -41,7 +41,7 @@ mod resolver;
 #[cfg_attr(not(feature = "rustls"), path = "hyper/no_tls.rs")]
 mod tls;
 
-/// How long an idle connection is kept.
+/// Age at which an idle connection is closed.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Buffer for the head of a response. A longer head is an error.
@@ -60,7 +60,7 @@ type TunnelConnector = ConnectTimeout<TlsConnector<Tunnel<TlsConnector<HttpConne
 ///
 /// - Sends HTTP/1.1. Connections are kept alive for 15 seconds and reused. A request goes to a second
 ///   connection only if the first was found closed before any byte was written.
-/// - Resolves hosts on threads of its own, at most four at a time. Connecting takes at most
+/// - Resolves hosts on dedicated threads, at most four at a time. Connecting takes at most
 ///   10 seconds, even if the request allows more.
 /// - Does not follow redirects. Every status is a response. A head of more than 100 headers or
 ///   about 64 KiB is an error.

@@ -66,7 +66,7 @@ impl<P> Proxies<P> {
     }
 }
 
-/// Whether a transport can connect through the proxy with this URL.
+/// Returns whether a transport can connect through the proxy with this URL.
 pub(crate) fn is_supported(proxy: &Uri) -> bool {
     let scheme = proxy.scheme_str();
     scheme == Some("http") || (scheme == Some("https") && cfg!(feature = "rustls"))

@@ -234,7 +234,7 @@ fn without_a_runtime_predictions_fail_in_time() {
     let client = AsyncTelemetryClient::with_transport(config, silent);
     let query = PredictionQuery::new(TaskType::Testing, "m", Provider::Ollama, Complexity::Low);
     let error = returned(move || block_on(async { client.predict(&query).await })).unwrap_err();
-    assert_eq!(error.to_string(), "no predictions: no complete answer in time");
+    assert_eq!(error.to_string(), "no predictions: timeout: no complete response");
 }
 
 #[test]

@@ -35,7 +35,7 @@ fn source(error: DynError<'_>) -> Option<DynError<'_>> {
     }
 }
 
-/// Whether the same request would fail again.
+/// Returns whether the same request would fail again.
 fn is_permanent_cause(cause: DynError<'_>) -> bool {
     let is_permanent = cause.downcast_ref().is_some_and(hyper::Error::is_user);
     #[cfg(feature = "rustls")]

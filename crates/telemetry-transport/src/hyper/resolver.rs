@@ -17,7 +17,7 @@ use tower_service::Service;
 /// Number of simultaneous lookups. Further ones wait.
 const MAX_LOOKUPS: usize = 4;
 
-/// Resolves each host on a thread of its own.
+/// Resolves each host on a new thread.
 //
 // tokio's blocking threads would delay the shutdown of the runtime, which waits for them, until a
 // hanging lookup ends.
