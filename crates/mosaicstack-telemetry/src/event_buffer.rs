@@ -141,7 +141,7 @@ impl EventBuffer {
 
     /// The number of events, counted from the first, that have left the queue.
     pub(crate) fn acknowledged(&self) -> u64 {
-        self.queue.as_ref().map_or(0, EvictingQueue::settled)
+        self.queue.as_ref().map_or(0, EvictingQueue::acknowledged)
     }
 
     pub(crate) fn stats(&self) -> Stats {

@@ -1,17 +1,15 @@
-//! What a reader has in hand.
+//! Batches of items.
 
 use std::{fmt, mem, ops::Deref};
 
 use crate::{queue::Shared, sync::Arc};
 
-/// The oldest items of a queue, in order, on loan: never empty.
+/// The oldest items of a queue, in order. Never empty.
 ///
-/// Its items count in the bound of the queue and are the first that pushes evict. Then
-///
-/// - [`commit`](Self::commit) makes them leave the queue for good, or
-/// - [`release`](Self::release) puts them back to where they were, and returns those that have been
-///   evicted meanwhile. Dropping the batch does the same and drops those.
-#[must_use = "a batch that is dropped goes back into the queue"]
+/// The items are in flight: they count towards the capacity, and are the next to be evicted by pushes.
+/// [`commit`](Self::commit) removes them from the queue. [`release`](Self::release) returns them to
+/// it, as does dropping the batch.
+#[must_use = "dropping a batch returns its items to the queue"]
 pub struct Batch<T> {
     shared: Arc<Shared<T>>,
     items: Vec<T>,
@@ -29,9 +27,10 @@ impl<T> Batch<T> {
         items
     }
 
-    /// Puts the items back; returns those that have been evicted meanwhile, in order.
+    /// Returns the items to their positions in the queue, except for those evicted while the batch was
+    /// in flight. Returns the evicted ones, in order.
     ///
-    /// May wait for pushes that are under way; never the other way round.
+    /// May wait for concurrent pushes to complete.
     pub fn release(mut self) -> Vec<T> {
         self.shared.restore(mem::take(&mut self.items))
     }
@@ -47,6 +46,7 @@ impl<T> Deref for Batch<T> {
 
 impl<T> Drop for Batch<T> {
     fn drop(&mut self) {
+        // Empty after `commit` and `release`, which end the batch.
         if !self.items.is_empty() {
             self.shared.restore(mem::take(&mut self.items));
         }

@@ -1,31 +1,29 @@
-//! Places for items, owned by whoever holds their handle.
+//! Storage of the items.
 //!
-//! A place is filled before its handle is published and emptied after its handle was won, so the
-//! queue itself moves single words only. Free places form a Treiber stack; its head carries a tag
-//! that changes with every acquisition, so that a place which was taken and given back in between
-//! is not mistaken for untouched.
+//! The ring moves single words: handles of cells. A cell is filled before its handle is published in the
+//! ring, and emptied after its handle was taken from there, so only the owner of the handle accesses it.
 //!
-//! On a full queue each push frees one place and fills one, so each thread keeps the last one that
-//! it freed at hand, and the stack is left alone.
+//! Free cells form a Treiber stack. On a full queue each push frees one cell and fills one, so
+//! each thread caches the last cell it freed, without touching the stack.
 
 use std::fmt;
 
-use crate::sync::{Apart, AtomicU32, AtomicU64, Mutex, Ordering, lock_owned};
+use crate::sync::{AtomicU32, AtomicU64, CachePadded, Mutex, Ordering, lock_uncontended};
 
-/// How many places can be at hand, and are then not on the stack.
-pub(crate) const AT_HAND: usize = if cfg!(loom) { 1 } else { 8 };
+/// Number of cached free cells. They are not on the stack.
+pub(crate) const CACHE_SIZE: usize = if cfg!(loom) { 1 } else { 8 };
 
-/// The exclusive right to a place.
+/// Exclusive access to a cell.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Handle(u32);
 
 impl Handle {
-    /// The handle as a number above 0.
+    /// Encodes the handle as a number above 0.
     pub(crate) const fn word(&self) -> u32 {
         self.0 + 1
     }
 
-    /// Inverse of [`word`](Self::word); 0 is no handle.
+    /// Inverse of [`word`](Self::word). 0 is no handle.
     pub(crate) const fn from_word(word: u32) -> Option<Self> {
         match word {
             0 => None,
@@ -36,60 +34,62 @@ impl Handle {
 
 pub(crate) struct Cells<T> {
     cells: Box<[Cell<T>]>,
-    /// Tag in the upper half, the word of the topmost free handle in the lower; 0 when none is.
-    free: Apart<AtomicU64>,
-    /// The word of the handle that the threads with this number have at hand; 0 when none is.
-    at_hand: [Apart<AtomicU32>; AT_HAND],
+    /// Top of the stack: a tag in the upper half, the word of a handle or 0 in the lower half.
+    //
+    // The tag prevents ABA: it changes with each `pop`, so a cell that was popped and pushed again in
+    // between is not mistaken for an unchanged top, whose `next` would be outdated.
+    free: CachePadded<AtomicU64>,
+    /// Words of the cached handles, or 0. Each thread uses one of them.
+    cache: [CachePadded<AtomicU32>; CACHE_SIZE],
 }
 
 struct Cell<T> {
     item: Mutex<Option<T>>,
-    /// The word of the free handle below this one.
+    /// Word of the next free cell of the stack.
     next: AtomicU32,
 }
 
 impl<T> Cells<T> {
     pub(crate) fn new(count: u32) -> Self {
-        let cell = |below| Cell { item: Mutex::new(None), next: AtomicU32::new(below) };
+        let cell = |next| Cell { item: Mutex::new(None), next: AtomicU32::new(next) };
         Self {
             cells: (0..count).map(cell).collect(),
-            free: Apart(AtomicU64::new(count.into())),
-            at_hand: std::array::from_fn(|_| Apart(AtomicU32::new(0))),
+            free: CachePadded(AtomicU64::new(count.into())),
+            cache: std::array::from_fn(|_| CachePadded(AtomicU32::new(0))),
         }
     }
 
-    /// Puts `item` into a free place; hands it back if there is none, but for those at hand for
-    /// other threads, perhaps.
+    /// Moves `item` to a free cell. Returns it if there is none.
     pub(crate) fn put(&self, item: T) -> Result<Handle, T> {
-        let at_hand = &self.at_hand[thread_number()].0;
-        let Some(handle) = grab(at_hand).or_else(|| self.pop()).or_else(|| self.grab_any()) else {
+        let cached = || take_cached(&self.cache[cache_index()].0);
+        let Some(handle) = cached().or_else(|| self.pop()).or_else(|| self.steal()) else {
             return Err(item);
         };
-        *lock_owned(&self.cell(&handle).item) = Some(item);
+        *lock_uncontended(&self.cell(&handle).item) = Some(item);
         Ok(handle)
     }
 
-    /// Takes the item out of its place and frees the place.
+    /// Moves the item out of its cell, and frees the cell.
     pub(crate) fn take(&self, handle: Handle) -> Option<T> {
-        let item = lock_owned(&self.cell(&handle).item).take();
-        let at_hand = &self.at_hand[thread_number()].0;
-        if let Some(displaced) = Handle::from_word(at_hand.swap(handle.word(), Ordering::AcqRel)) {
+        let item = lock_uncontended(&self.cell(&handle).item).take();
+        let cached = &self.cache[cache_index()].0;
+        if let Some(displaced) = Handle::from_word(cached.swap(handle.word(), Ordering::AcqRel)) {
             self.push(displaced);
         }
         item
     }
 
-    fn grab_any(&self) -> Option<Handle> {
-        self.at_hand.iter().find_map(|at_hand| grab(&at_hand.0))
+    /// Takes a cell cached by any thread.
+    fn steal(&self) -> Option<Handle> {
+        self.cache.iter().find_map(|cached| take_cached(&cached.0))
     }
 
     fn pop(&self) -> Option<Handle> {
         let mut head = self.free.0.load(Ordering::Acquire);
         loop {
             let handle = Handle::from_word(low(head))?;
-            let below = self.cell(&handle).next.load(Ordering::Relaxed);
-            let rest = pack(high(head).wrapping_add(1), below);
-            match self.swap_head(head, rest) {
+            let next = self.cell(&handle).next.load(Ordering::Relaxed);
+            match self.swap_head(head, pack(high(head).wrapping_add(1), next)) {
                 Ok(_) => return Some(handle),
                 Err(changed) => head = changed,
             }
@@ -116,28 +116,28 @@ impl<T> Cells<T> {
     }
 }
 
-fn grab(at_hand: &AtomicU32) -> Option<Handle> {
-    // Most often there is one for the thread itself, and none for a stranger: look before writing.
-    if at_hand.load(Ordering::Relaxed) == 0 {
+fn take_cached(cached: &AtomicU32) -> Option<Handle> {
+    // Read before writing, to leave the cache line shared if the slot is empty.
+    if cached.load(Ordering::Relaxed) == 0 {
         return None;
     }
-    Handle::from_word(at_hand.swap(0, Ordering::AcqRel))
+    Handle::from_word(cached.swap(0, Ordering::AcqRel))
 }
 
-/// Which place at hand is the calling thread's; several threads may have the same.
+/// Index of the calling thread's cached cell. Threads may share one.
 #[cfg(not(loom))]
-fn thread_number() -> usize {
+fn cache_index() -> usize {
     use std::sync::atomic::AtomicUsize;
 
     static THREADS: AtomicUsize = AtomicUsize::new(0);
     thread_local! {
-        static NUMBER: usize = THREADS.fetch_add(1, Ordering::Relaxed) % AT_HAND;
+        static INDEX: usize = THREADS.fetch_add(1, Ordering::Relaxed) % CACHE_SIZE;
     }
-    NUMBER.with(|number| *number)
+    INDEX.with(|index| *index)
 }
 
 #[cfg(loom)]
-const fn thread_number() -> usize {
+const fn cache_index() -> usize {
     0
 }
 
@@ -151,7 +151,7 @@ pub(crate) const fn pack(high: u32, low: u32) -> u64 {
     (high as u64) << 32 | low as u64
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "the half is meant")]
+#[expect(clippy::cast_possible_truncation, reason = "returns the lower half")]
 pub(crate) const fn low(word: u64) -> u32 {
     word as u32
 }
@@ -165,7 +165,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn places_are_reused() {
+    fn freed_cells_are_reused() {
         let cells = Cells::new(2);
         let (a, b) = (cells.put('a').unwrap(), cells.put('b').unwrap());
         assert_eq!(cells.put('c'), Err('c'));

@@ -1,23 +1,23 @@
-//! The queue: a ring for the order, cells for the items, one reader at a time.
+//! The queue.
 
 use std::fmt;
 
 use crate::{
     Batch,
-    cells::{AT_HAND, Cells},
+    cells::{CACHE_SIZE, Cells},
     ring::{Ring, Taken},
     sync::{Arc, AtomicBool, AtomicU64, AtomicUsize, Ordering, yield_now},
 };
 
-/// How many pushes can be under way at once. loom has three threads, and looks at every place.
-const PUSHES_AT_ONCE: u32 = if cfg!(loom) { 4 } else { 256 };
+/// Number of concurrent pushes for which there are cells. Few under loom, which models each cell and runs
+/// three threads.
+const MAX_CONCURRENT_PUSHES: u32 = if cfg!(loom) { 4 } else { 256 };
 
-/// A bounded FIFO that makes room by evicting its oldest item.
+/// A bounded, lock-free FIFO queue that evicts its oldest item when it is full.
 ///
-/// Any number of threads push; readers take turns. An item that was pushed is handed out exactly
-/// once: by the push that evicts it, or by its batch. A clone is another handle to the same queue.
+/// Any number of threads can push. One batch at a time can be read. A clone refers to the same queue.
 ///
-/// See the [crate documentation](crate) for the guarantees.
+/// See the [crate documentation](crate) for an example and the guarantees.
 pub struct EvictingQueue<T> {
     shared: Arc<Shared<T>>,
 }
@@ -25,52 +25,47 @@ pub struct EvictingQueue<T> {
 pub(crate) struct Shared<T> {
     ring: Ring,
     cells: Cells<T>,
-    /// Whether a batch is out, or being taken. Whoever sets it owns the fields below.
-    reading: AtomicBool,
-    /// The sequence number after the last one that was taken or passed over.
-    taken: AtomicU64,
-    /// The sequence number of the first item of the batch; `taken` when there is none.
-    first: AtomicU64,
-    /// The length of the batch.
-    out: AtomicUsize,
+    /// Lock of the consumer, set while a batch is in flight. Its owner alone writes the fields below.
+    is_reading: AtomicBool,
+    /// Sequence number after the last item that was taken or found evicted.
+    next: AtomicU64,
+    /// Sequence number of the first item in flight, `next` if there is none.
+    first_in_flight: AtomicU64,
+    in_flight: AtomicUsize,
 }
 
 impl<T> EvictingQueue<T> {
     /// The largest capacity.
     pub const MAX_CAPACITY: usize = 1 << 24;
 
-    /// Makes a queue for `capacity` items, at least 1 and at most
-    /// [`MAX_CAPACITY`](Self::MAX_CAPACITY); other numbers become the nearest of these.
+    /// Creates a queue for `capacity` items, clamped to 1 and [`MAX_CAPACITY`](Self::MAX_CAPACITY).
     ///
-    /// All memory is taken here: `size_of::<T>()` and about 24 bytes for each place and for 264
-    /// more.
+    /// Allocates all memory: about `size_of::<T>() + 24` bytes for each of `capacity + 264` cells.
     #[must_use]
     pub fn new(capacity: usize) -> Self {
-        Self::with_spare(capacity, PUSHES_AT_ONCE)
+        Self::with_spare_cells(capacity, MAX_CONCURRENT_PUSHES)
     }
 
-    fn with_spare(capacity: usize, spare: u32) -> Self {
-        #[expect(clippy::cast_possible_truncation, reason = "below 2^24")]
+    fn with_spare_cells(capacity: usize, spare: u32) -> Self {
+        #[expect(clippy::cast_possible_truncation, reason = "at most 2^24")]
         let capacity = capacity.clamp(1, Self::MAX_CAPACITY) as u32;
         Self {
             shared: Arc::new(Shared {
                 ring: Ring::new(capacity),
-                cells: Cells::new(capacity + spare + AT_HAND as u32),
-                reading: AtomicBool::new(false),
-                taken: AtomicU64::new(0),
-                first: AtomicU64::new(0),
-                out: AtomicUsize::new(0),
+                cells: Cells::new(capacity + spare + CACHE_SIZE as u32),
+                is_reading: AtomicBool::new(false),
+                next: AtomicU64::new(0),
+                first_in_flight: AtomicU64::new(0),
+                in_flight: AtomicUsize::new(0),
             }),
         }
     }
 
-    /// Appends `item`. Returns the oldest item if it had to leave for it.
+    /// Appends `item`. Returns the oldest item if it was evicted.
     ///
-    /// Returns `None` also when the oldest item is in a batch: then
-    /// [`Batch::release`] hands it back. Allocates nothing and waits for nothing: not for a reader,
-    /// and not for a thread that is preempted in the middle of a push. If 256 other pushes are under
-    /// way at the same time, `item` itself may be handed back.
-    #[must_use = "what is evicted is handed back, to be counted or dropped"]
+    /// Returns `None` if the evicted item is in flight: [`Batch::release`] returns it. Returns `item`
+    /// itself if 256 other pushes are in progress.
+    #[must_use = "contains the evicted item"]
     pub fn push(&self, item: T) -> Option<T> {
         let Shared { ring, cells, .. } = &*self.shared;
         match cells.put(item) {
@@ -79,78 +74,95 @@ impl<T> EvictingQueue<T> {
         }
     }
 
-    /// Lends out up to `max` of the oldest items, in order.
+    /// Takes up to `max` of the oldest items, in order. They are in flight until the batch is committed,
+    /// released or dropped.
     ///
-    /// `None` if there are none, or if another batch is out.
+    /// Returns `None` if the queue is empty, if another batch is in flight, or if `max` is 0.
     pub fn peek_batch(&self, max: usize) -> Option<Batch<T>> {
         if max == 0 || !self.shared.start_reading() {
             return None;
         }
         let items = self.shared.take(max);
         if items.is_empty() {
-            self.shared.reading.store(false, Ordering::Release);
+            self.shared.is_reading.store(false, Ordering::Release);
             return None;
         }
         Some(Batch::new(Arc::clone(&self.shared), items))
     }
 
-    /// How many items there are, with those of a batch that is out.
+    /// The number of items, including those in flight.
     ///
-    /// Exact while no other call is under way. Can exceed the capacity by the items of a batch that
-    /// have been evicted and not yet handed back.
+    /// Approximate during concurrent calls. Exceeds the capacity by the number of items that were
+    /// evicted in flight, until [`Batch::release`] returns them.
     #[must_use]
     pub fn len(&self) -> usize {
-        let Shared { ring, taken, out, .. } = &*self.shared;
+        let Shared { ring, next, in_flight, .. } = &*self.shared;
         let tail = ring.tail();
-        let queued = tail.saturating_sub(taken.load(Ordering::Acquire)).min(ring.capacity());
-        usize::try_from(queued).unwrap_or(usize::MAX) + out.load(Ordering::Acquire)
+        let queued = tail.saturating_sub(next.load(Ordering::Acquire)).min(ring.capacity());
+        usize::try_from(queued).unwrap_or(usize::MAX) + in_flight.load(Ordering::Acquire)
     }
 
-    /// Whether there are no items, in the queue or in a batch that is out.
+    /// Returns whether [`len`](Self::len) is 0.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// How many items it can hold.
+    /// The largest number of items.
     #[must_use]
     pub fn capacity(&self) -> usize {
         usize::try_from(self.shared.ring.capacity()).unwrap_or(usize::MAX)
     }
 
-    /// How many items have been pushed, ever.
+    /// The number of items ever pushed, which is the sequence number of the next one, counted from 0.
     #[must_use]
     pub fn pushed(&self) -> u64 {
         self.shared.ring.tail()
     }
 
-    /// How many of those, from the first one on, have left: by a commit or by eviction.
+    /// The sequence number below which all items have left the queue, by commit or eviction.
     ///
-    /// With [`pushed`](Self::pushed) this tells when all that was there at some moment is gone. An
-    /// item in a batch that is out has not left, and while a batch is taken out the answer may be
-    /// too low, never too high.
+    /// To wait until the items queued at some point have been processed or evicted, remember
+    /// [`pushed`](Self::pushed) and compare:
+    ///
+    /// ```
+    /// # use telemetry_queue::EvictingQueue;
+    /// let queue = EvictingQueue::new(8);
+    /// assert_eq!(queue.push("a"), None);
+    /// let target = queue.pushed();
+    /// assert_eq!(queue.push("b"), None);
+    ///
+    /// let batch = queue.peek_batch(1).unwrap();
+    /// assert!(queue.acknowledged() < target); // in flight
+    /// batch.commit();
+    /// assert!(queue.acknowledged() >= target);
+    /// ```
+    ///
+    /// Items in flight have not left. During a concurrent call to [`peek_batch`](Self::peek_batch), the
+    /// result may be too low, never too high.
     #[must_use]
-    pub fn settled(&self) -> u64 {
-        let Shared { ring, first, reading, .. } = &*self.shared;
-        // In this order: whoever sees a push that evicted what a reader has taken sees the reader.
+    pub fn acknowledged(&self) -> u64 {
+        let Shared { ring, first_in_flight, is_reading, .. } = &*self.shared;
+        // The tail is read before `is_reading`: a push that took the place of an item in flight came after
+        // the consumer locked, so a thread that sees that push also sees the lock.
         let evicted = ring.tail().saturating_sub(ring.capacity());
-        let is_out = reading.load(Ordering::Acquire);
-        let first = first.load(Ordering::Acquire);
-        if is_out { first } else { first.max(evicted) }
+        let is_reading = is_reading.load(Ordering::Acquire);
+        let first = first_in_flight.load(Ordering::Acquire);
+        if is_reading { first } else { first.max(evicted) }
     }
 }
 
 impl<T> Shared<T> {
     fn start_reading(&self) -> bool {
-        self.reading.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed).is_ok()
+        self.is_reading.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed).is_ok()
     }
 
-    /// Takes up to `max` successive items. Called by the owner of `reading` alone.
+    /// Takes up to `max` consecutive items. The caller owns `is_reading`.
     fn take(&self, max: usize) -> Vec<T> {
         let oldest = || self.ring.tail().saturating_sub(self.ring.capacity());
-        let mut next = self.taken.load(Ordering::Relaxed).max(oldest());
-        let waiting = self.ring.tail().saturating_sub(next).min(self.ring.capacity());
-        let max = max.min(usize::try_from(waiting).unwrap_or(max));
+        let mut next = self.next.load(Ordering::Relaxed).max(oldest());
+        let queued = self.ring.tail().saturating_sub(next).min(self.ring.capacity());
+        let max = max.min(usize::try_from(queued).unwrap_or(max));
         let mut items = Vec::with_capacity(max);
         while items.len() < max {
             match self.ring.take(next) {
@@ -158,34 +170,35 @@ impl<T> Shared<T> {
                     items.extend(self.cells.take(handle));
                     next += 1;
                 }
-                // Pushes have overtaken the reader before it had anything.
+                // Pushes have overtaken the consumer: continue with the item that is the oldest now.
                 Taken::Evicted if items.is_empty() => next = oldest().max(next + 1),
+                // The batch ends here, since its items must be consecutive.
                 Taken::Evicted | Taken::NotPushed => break,
             }
         }
-        self.out.store(items.len(), Ordering::Release);
-        self.first.store(next - items.len() as u64, Ordering::Release);
-        self.taken.store(next, Ordering::Release);
+        self.in_flight.store(items.len(), Ordering::Release);
+        self.first_in_flight.store(next - items.len() as u64, Ordering::Release);
+        self.next.store(next, Ordering::Release);
         items
     }
 
-    /// Ends the loan of a batch: its items are gone.
+    /// Ends a batch. Its items are gone.
     pub(crate) fn commit(&self) {
-        self.first.store(self.taken.load(Ordering::Relaxed), Ordering::Release);
-        self.out.store(0, Ordering::Release);
-        self.reading.store(false, Ordering::Release);
+        self.first_in_flight.store(self.next.load(Ordering::Relaxed), Ordering::Release);
+        self.in_flight.store(0, Ordering::Release);
+        self.is_reading.store(false, Ordering::Release);
     }
 
-    /// Ends the loan of a batch: its items are where they were, or evicted.
+    /// Ends a batch. Puts its items back, and returns the evicted ones.
     pub(crate) fn restore(&self, items: Vec<T>) -> Vec<T> {
-        let first = self.first.load(Ordering::Relaxed);
+        let first = self.first_in_flight.load(Ordering::Relaxed);
         let mut evicted = Vec::new();
         for (s, item) in (first..).zip(items) {
             evicted.extend(self.restore_one(s, item));
         }
-        self.taken.store(first, Ordering::Release);
-        self.out.store(0, Ordering::Release);
-        self.reading.store(false, Ordering::Release);
+        self.next.store(first, Ordering::Release);
+        self.in_flight.store(0, Ordering::Release);
+        self.is_reading.store(false, Ordering::Release);
         evicted
     }
 
@@ -193,8 +206,8 @@ impl<T> Shared<T> {
         let handle = loop {
             match self.cells.put(item) {
                 Ok(handle) => break handle,
-                // Each place is in the hand of a push, and soon free.
-                Err(back) => item = back,
+                // All spare cells belong to pushes in progress, which free one each.
+                Err(returned) => item = returned,
             }
             yield_now();
         };
@@ -222,18 +235,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn without_a_free_place_the_item_is_handed_back() {
-        let queue = EvictingQueue::with_spare(2, 0);
-        let hands: Vec<_> = (0..AT_HAND).map(|_| queue.shared.cells.put(0).unwrap()).collect();
+    fn push_without_a_free_cell_returns_its_item() {
+        let queue = EvictingQueue::with_spare_cells(2, 0);
+        let held: Vec<_> = (0..CACHE_SIZE).map(|_| queue.shared.cells.put(0).unwrap()).collect();
         assert_eq!([queue.push(1), queue.push(2), queue.push(3)], [None, None, Some(3)]);
         assert_eq!(queue.peek_batch(9).unwrap().commit(), [1, 2]);
         assert_eq!(queue.push(4), None);
-        assert_eq!(hands.len(), AT_HAND);
+        assert_eq!(held.len(), CACHE_SIZE);
     }
 
     #[test]
-    fn capacities_are_brought_into_range() {
-        assert_eq!(EvictingQueue::<u8>::new(0).capacity(), 1);
-        assert_eq!(EvictingQueue::<u8>::new(7).capacity(), 7);
+    fn capacity_is_at_least_one() {
+        for (capacity, expected) in [(0, 1), (7, 7)] {
+            assert_eq!(EvictingQueue::<u8>::new(capacity).capacity(), expected);
+        }
     }
 }

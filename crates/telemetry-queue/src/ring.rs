@@ -1,40 +1,42 @@
-//! The order of the queue: a ring of words, one for each place in it.
+//! Order of the items: a ring of words.
 //!
-//! Every push has a sequence number `s`, given by the tail, and lands in slot `s % capacity`. A
-//! slot goes through these states, each a single word, so every step is one compare-and-swap and
-//! whoever is preempted between two steps holds up nobody:
+//! Each push has a sequence number `s` and lands in slot `s % capacity`. A slot is one word: a
+//! sequence number and the handle of a cell, if any. It goes through these states:
 //!
 //! ```text
-//! vacant(s) --push--> full(s) --push s + capacity, which evicts s--> full(s + capacity)
+//! vacant(s) --push--> full(s) --push s + capacity, evicts s--> full(s + capacity)
 //!                      |  ^
 //!            take      v  |  restore
 //!                  vacant(s + capacity) --push s + capacity--> full(s + capacity)
 //! ```
 //!
-//! The bound and the order of eviction need no bookkeeping: the only item that a push can meet is
-//! the one `capacity` pushes before it, which is the oldest. The tail is a hint: it moves after its
-//! slot was filled, by whoever sees that first. Words carry the lower half of the sequence number;
-//! mistaking one for another would take a thread that sleeps between reading and swapping a word
-//! while exactly a multiple of 2^32 pushes pass.
+//! Each transition is a single compare-and-swap, so a thread that is preempted between two of them
+//! blocks no other. Bound and order of eviction follow: a push can only replace the item `capacity`
+//! pushes before it, which is the oldest.
+//!
+//! Words hold the lower half of the sequence number. A thread would mistake one for another only if
+//! exactly a multiple of 2^32 pushes happened between its load and its compare-and-swap.
 
 use crate::{
     cells::{Handle, high, low, pack},
-    sync::{Apart, AtomicU64, Ordering},
+    sync::{AtomicU64, CachePadded, Ordering},
 };
 
 #[derive(Debug)]
 pub(crate) struct Ring {
     slots: Box<[AtomicU64]>,
-    tail: Apart<AtomicU64>,
+    /// Number of pushes, as a hint: it may lag behind the slots, never lead. The pusher that fills a
+    /// slot advances it, or another thread that finds the slot filled.
+    tail: CachePadded<AtomicU64>,
 }
 
-/// What a reader found at a sequence number.
+/// Result of [`Ring::take`].
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Taken {
     Item(Handle),
-    /// A later push has its place.
+    /// A later push has replaced the item.
     Evicted,
-    /// It was not pushed yet.
+    /// No item with this sequence number has been pushed yet.
     NotPushed,
 }
 
@@ -42,7 +44,7 @@ impl Ring {
     pub(crate) fn new(capacity: u32) -> Self {
         Self {
             slots: (0..capacity).map(|s| AtomicU64::new(vacant(s.into()))).collect(),
-            tail: Apart(AtomicU64::new(0)),
+            tail: CachePadded(AtomicU64::new(0)),
         }
     }
 
@@ -50,12 +52,12 @@ impl Ring {
         self.slots.len() as u64
     }
 
-    /// How many pushes there have been. At least those that have returned.
+    /// Number of pushes. Includes at least the completed ones.
     pub(crate) fn tail(&self) -> u64 {
         self.tail.0.load(Ordering::Acquire)
     }
 
-    /// Appends, and returns what had to leave for it.
+    /// Appends an item, and returns the evicted one.
     pub(crate) fn push(&self, handle: &Handle) -> Option<Handle> {
         let mut tail = self.tail();
         loop {
@@ -63,7 +65,7 @@ impl Ring {
             let current = slot.load(Ordering::Acquire);
             let evicted = item_of(current, tail.wrapping_sub(self.capacity()));
             if evicted.is_none() && current != vacant(tail) {
-                // Another push filled this slot, or the tail has moved on since.
+                // The slot has been filled by another push: the tail was outdated.
                 tail = self.advance(tail);
             } else if swap(slot, current, full(tail, handle)) {
                 self.advance(tail);
@@ -72,7 +74,7 @@ impl Ring {
         }
     }
 
-    /// Moves the tail past a slot that has been filled; returns where it is then.
+    /// Advances the tail past a filled slot. Returns the new tail.
     fn advance(&self, tail: u64) -> u64 {
         match self.tail.0.compare_exchange(tail, tail + 1, Ordering::AcqRel, Ordering::Acquire) {
             Ok(_) => tail + 1,
@@ -80,7 +82,7 @@ impl Ring {
         }
     }
 
-    /// Takes the item with that number out. Its slot stays its own until a push evicts it.
+    /// Takes the item with sequence number `s`, and keeps its slot for [`restore`](Self::restore).
     pub(crate) fn take(&self, s: u64) -> Taken {
         let slot = self.slot(s);
         let next = s + self.capacity();
@@ -97,13 +99,13 @@ impl Ring {
         }
     }
 
-    /// Puts back what was taken; false if it has been evicted meanwhile.
+    /// Puts back a taken item. Returns `false` if a later push has taken its slot: it is evicted.
     pub(crate) fn restore(&self, s: u64, handle: &Handle) -> bool {
         swap(self.slot(s), vacant(s + self.capacity()), full(s, handle))
     }
 
     fn slot(&self, s: u64) -> &AtomicU64 {
-        #[expect(clippy::cast_possible_truncation, reason = "below the number of slots")]
+        #[expect(clippy::cast_possible_truncation, reason = "less than the number of slots")]
         &self.slots[(s % self.capacity()) as usize]
     }
 }
@@ -124,7 +126,7 @@ const fn sequence(s: u64) -> u32 {
     low(s)
 }
 
-/// The item with the number `s`, if that is what the slot has.
+/// The handle in a word with sequence number `s`.
 fn item_of(word: u64, s: u64) -> Option<Handle> {
     if high(word) == sequence(s) { Handle::from_word(low(word)) } else { None }
 }

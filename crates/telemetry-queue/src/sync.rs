@@ -1,4 +1,4 @@
-//! The one place that knows whether loom is checking.
+//! Synchronization primitives of the standard library, or of loom with `--cfg loom`.
 
 #[cfg(loom)]
 pub(crate) use loom::{
@@ -17,17 +17,19 @@ pub(crate) use std::{
     thread::yield_now,
 };
 
-/// Locks a mutex that only its one owner of the moment ever locks.
-pub(crate) fn lock_owned<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // loom then fails the test if the lock is ever found taken.
+/// Locks an uncontended mutex.
+pub(crate) fn lock_uncontended<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Under loom, fail if the mutex is contended in any interleaving.
     #[cfg(loom)]
-    return mutex.try_lock().expect("two owners of one cell");
-    // Nothing that runs under the lock can panic, so there is nothing to recover from.
+    return mutex.try_lock().expect("a cell has two owners");
+    // The state cannot be inconsistent: no code that can panic runs under the lock.
     #[cfg(not(loom))]
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-/// Keeps what many threads write apart from what lies beside it.
+/// Aligns a value to 128 bytes, to keep it off the cache lines of its neighbors.
+//
+// Two lines of 64 bytes, since recent x86-64 processors prefetch pairs of lines.
 #[derive(Debug)]
 #[repr(align(128))]
-pub(crate) struct Apart<T>(pub(crate) T);
+pub(crate) struct CachePadded<T>(pub(crate) T);

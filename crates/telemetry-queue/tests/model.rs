@@ -1,4 +1,4 @@
-//! Every sequence of calls does what the same calls do to a `VecDeque`.
+//! Compares sequences of calls with a model, a `VecDeque`.
 #![cfg(not(loom))]
 
 use std::collections::VecDeque;
@@ -25,13 +25,13 @@ fn call() -> impl Strategy<Value = Call> {
     ]
 }
 
-/// The queue as one would write it without threads: a batch is a prefix of all items.
+/// A single-threaded queue. Items in flight are a prefix of `items`.
 struct Model {
     capacity: usize,
     items: VecDeque<u32>,
-    out: usize,
-    first_out: Option<u64>,
-    evicted_out: Vec<u32>,
+    in_flight: usize,
+    first_in_flight: Option<u64>,
+    evicted_in_flight: Vec<u32>,
     pushed: u64,
 }
 
@@ -43,50 +43,50 @@ impl Model {
             return None;
         }
         let evicted = self.items.pop_front();
-        if self.out == 0 {
+        if self.in_flight == 0 {
             return evicted;
         }
-        self.out -= 1;
-        self.evicted_out.extend(evicted);
+        self.in_flight -= 1;
+        self.evicted_in_flight.extend(evicted);
         None
     }
 
-    fn end_loan(&mut self, keep: bool) -> Vec<u32> {
-        let mut gone = std::mem::take(&mut self.evicted_out);
+    fn end_batch(&mut self, keep: bool) -> Vec<u32> {
+        let mut returned = std::mem::take(&mut self.evicted_in_flight);
         if !keep {
-            gone.extend(self.items.drain(..self.out));
+            returned.extend(self.items.drain(..self.in_flight));
         }
-        self.out = 0;
-        self.first_out = None;
-        gone
+        self.in_flight = 0;
+        self.first_in_flight = None;
+        returned
     }
 
-    fn held(&self) -> usize {
-        self.items.len() + self.evicted_out.len()
+    fn len(&self) -> usize {
+        self.items.len() + self.evicted_in_flight.len()
     }
 
-    fn settled(&self) -> u64 {
-        self.first_out.unwrap_or_else(|| self.pushed - self.held() as u64)
+    fn acknowledged(&self) -> u64 {
+        self.first_in_flight.unwrap_or_else(|| self.pushed - self.len() as u64)
     }
 }
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        // Miri is slow.
+        // Fewer under Miri, which is slow.
         cases: if cfg!(miri) { 20 } else { 2_000 },
         failure_persistence: None,
         ..ProptestConfig::default()
     })]
 
     #[test]
-    fn it_behaves_like_the_model(capacity in 1..6usize, calls in vec(call(), 0..80)) {
+    fn queue_behaves_like_the_model(capacity in 1..6usize, calls in vec(call(), 0..80)) {
         let queue = EvictingQueue::new(capacity);
         let mut model = Model {
             capacity,
             items: VecDeque::new(),
-            out: 0,
-            first_out: None,
-            evicted_out: Vec::new(),
+            in_flight: 0,
+            first_in_flight: None,
+            evicted_in_flight: Vec::new(),
             pushed: 0,
         };
         let mut batch: Option<Batch<u32>> = None;
@@ -101,28 +101,28 @@ proptest! {
                     } else {
                         let peeked = peeked.expect("there are items");
                         prop_assert!(peeked.iter().eq(model.items.range(..expected)));
-                        model.first_out = Some(model.settled());
-                        model.out = expected;
+                        model.first_in_flight = Some(model.acknowledged());
+                        model.in_flight = expected;
                         batch = Some(peeked);
                     }
                 }
                 Call::Commit => if let Some(batch) = batch.take() {
-                    prop_assert_eq!(batch.commit(), model.end_loan(false));
+                    prop_assert_eq!(batch.commit(), model.end_batch(false));
                 },
                 Call::Release => if let Some(batch) = batch.take() {
-                    prop_assert_eq!(batch.release(), model.end_loan(true));
+                    prop_assert_eq!(batch.release(), model.end_batch(true));
                 },
                 Call::Drop => if batch.take().is_some() {
-                    model.end_loan(true);
+                    model.end_batch(true);
                 },
             }
-            prop_assert_eq!(queue.len(), model.held());
-            prop_assert_eq!(queue.is_empty(), model.held() == 0);
+            prop_assert_eq!(queue.len(), model.len());
+            prop_assert_eq!(queue.is_empty(), model.len() == 0);
             prop_assert_eq!(queue.pushed(), model.pushed);
-            prop_assert_eq!(queue.settled(), model.settled());
+            prop_assert_eq!(queue.acknowledged(), model.acknowledged());
         }
         drop(batch);
-        model.end_loan(true);
+        model.end_batch(true);
         let rest = queue.peek_batch(usize::MAX).map(Batch::commit).unwrap_or_default();
         prop_assert!(rest.iter().eq(&model.items));
     }
