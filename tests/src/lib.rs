@@ -79,3 +79,9 @@ pub fn events(body: &[u8]) -> Vec<TaskCompletionEvent> {
 pub fn status(status: u16) -> Response {
     http::Response::builder().status(status).body(Vec::new()).expect("a status")
 }
+
+/// Whether tests should run at full length, as `cargo xtask verify` asks for.
+#[must_use]
+pub fn long_tests() -> bool {
+    std::env::var_os("TELEMETRY_LONG_TESTS").is_some()
+}

@@ -1,0 +1,293 @@
+//! Forked children that inherit a client: calls return at once, and only the parent sends.
+
+use std::{
+    fmt, mem,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::pin,
+    process,
+    sync::atomic::{AtomicBool, Ordering},
+    task::{Context, Poll, Waker},
+    thread,
+    time::Duration,
+};
+
+use fork::Fork;
+use mosaicstack_telemetry::{
+    AsyncTelemetryClient, Outcome, PredictionError, Request, Response, TelemetryClient,
+    TelemetryHandle, TransportError,
+};
+use telemetry_tests::{long_tests, track};
+use tokio::runtime::Runtime;
+
+use crate::{
+    Case, case,
+    support::{
+        FOREVER, abort_on_hang, all_delivered, all_pending, current_thread, multi_thread, now,
+        query,
+    },
+};
+
+/// Upper bound of a call in a child.
+const LIMIT: Duration = Duration::from_millis(100);
+
+/// Exit code of a child in which a call was slower than [`LIMIT`].
+const LATE: i32 = 75;
+
+pub(crate) fn cases() -> Vec<Case> {
+    vec![
+        case("forked_child_of_an_idle_client_sends_nothing", |server| {
+            let mut client = Some(server.client(3));
+            let ends: [fn(_); 4] = [stop, drop, mem::forget, |_| process::exit(0)];
+            for end in ends {
+                in_child(|calls| blocking(take(&mut client), calls, end));
+            }
+            all_delivered(&take(&mut client).stop());
+        })
+        .delivers(3),
+        case("forked_child_of_a_sending_client_sends_nothing", |server| {
+            let mut client = Some(server.sending_client());
+            for end in [stop, drop] {
+                in_child(|calls| blocking(take(&mut client), calls, end));
+            }
+            all_pending(&take(&mut client).stop());
+        })
+        .silent(),
+        case("forked_grandchild_sends_nothing", |server| {
+            let mut client = Some(server.client(3));
+            in_child(|calls| {
+                in_child(|calls| blocking(take(&mut client), calls, stop));
+                blocking(take(&mut client), calls, stop);
+            });
+            all_delivered(&take(&mut client).stop());
+        })
+        .delivers(3),
+        case("forked_child_that_returns_from_main_sends_nothing", |server| {
+            let client = server.client(3);
+            match fork::fork().expect("it can be forked") {
+                Fork::Child => return,
+                Fork::Parent(pid) => assert_eq!(fork::waitpid(pid).expect("a child"), 0),
+            }
+            all_delivered(&client.stop());
+        })
+        .delivers(3),
+        case("forked_child_beside_busy_threads_returns", |server| {
+            let read = |handle: &TelemetryHandle| drop(handle.prediction(&query()));
+            for (work, end) in [(track_one as fn(&_), stop as fn(_)), (read, drop)] {
+                let client = server.client(0);
+                client.predict(&query()).expect("the server answers");
+                let (handle, mut client) = (client.handle(), Some(client));
+                beside_threads(&handle, work, || {
+                    in_child(|calls| blocking(take(&mut client), calls, end));
+                });
+                take(&mut client).flush(FOREVER).expect("the server accepts");
+                let stats = handle.stats();
+                assert!(stats.is_balanced() && stats.pending == 0, "{stats:?}");
+            }
+        })
+        .delivers(None),
+        case("forked_child_after_a_stop_cannot_ask", |server| {
+            let client = server.client(3);
+            let (handle, predictor) = (client.handle(), client.predictor());
+            all_delivered(&client.stop());
+            in_child(|calls| {
+                calls.time("track", || track(&handle, 1));
+                calls.time("predict", || forked(predictor.predict(&query())));
+            });
+            predictor.predict(&query()).expect("the server answers");
+        })
+        .delivers(3),
+        // Ids of parent and child differ, although both begin with a copy of one generator's state.
+        case("forked_child_with_its_own_clients_delivers_with_its_own_ids", |server| {
+            let client = server.client(3);
+            in_child(|_| {
+                all_delivered(&server.client(30).stop());
+                let runtime = multi_thread();
+                let own = runtime.block_on(async { server.async_client(30) });
+                all_delivered(&runtime.block_on(own.stop()));
+            });
+            track(&client.handle(), 30);
+            all_delivered(&client.stop());
+        })
+        .delivers(93),
+        case("forked_child_of_an_idle_async_client_sends_nothing", |server| {
+            for runtime in [current_thread(), multi_thread()] {
+                let mut client = Some(runtime.block_on(async { server.async_client(3) }));
+                in_child(|calls| on_tokio(take(&mut client), &runtime, calls));
+                all_delivered(&runtime.block_on(take(&mut client).stop()));
+            }
+        })
+        .delivers(6),
+        case("forked_child_within_a_runtime_sends_nothing", |server| {
+            for runtime in [current_thread(), multi_thread()] {
+                all_pending(&runtime.block_on(async {
+                    let mut client = Some(server.sending_async_client().await);
+                    in_child(|calls| on_tokio(take(&mut client), &runtime, calls));
+                    take(&mut client).stop().await
+                }));
+            }
+        })
+        .silent(),
+        case("forked_child_beside_a_busy_runtime_returns", |server| {
+            let runtime = multi_thread();
+            let client = runtime.block_on(async { server.async_client(0) });
+            let (handle, mut client) = (client.handle(), Some(client));
+            beside_threads(&handle, track_one, || {
+                in_child(|calls| on_tokio(take(&mut client), &runtime, calls));
+            });
+            let stats = runtime.block_on(take(&mut client).stop());
+            assert!(stats.is_balanced(), "{stats:?}");
+        })
+        .delivers(None),
+        case("client_started_by_a_daemon_delivers", |server| {
+            // The process that the parent waits for ends here.
+            let daemon = fork::daemon(false, false).expect("it can be forked");
+            assert!(matches!(daemon, Fork::Child));
+            abort_on_hang();
+            all_delivered(&server.client(3).stop());
+        })
+        .delivers(3),
+        case("clients_with_closed_standard_streams_deliver", |server| {
+            fork::close_fd().expect("they can be closed");
+            all_delivered(&server.client(3).stop());
+            let runtime = current_thread();
+            let client = runtime.block_on(async { server.async_client(4) });
+            all_delivered(&runtime.block_on(client.stop()));
+            let boom = |_: Request| -> Result<Response, TransportError> { panic!("boom") };
+            let client = TelemetryClient::with_transport(server.brief(), boom);
+            track(&client.handle(), 3);
+            let stats = client.stop();
+            assert!(stats.panics > 0 && stats.is_balanced(), "{stats:?}");
+        })
+        .delivers(7),
+    ]
+}
+
+/// The calls of a child that were slower than [`LIMIT`].
+#[derive(Default)]
+struct Calls(Vec<(&'static str, Duration)>);
+
+impl Calls {
+    fn time<T>(&mut self, name: &'static str, call: impl FnOnce() -> T) -> T {
+        let start = now();
+        let result = call();
+        let took = start.elapsed();
+        if took >= LIMIT {
+            self.0.push((name, took));
+        }
+        result
+    }
+}
+
+/// Forks, calls `child` in the child, and waits until it has ended. If a call was slow, repeats it in
+/// another child: the machine may have been busy.
+fn in_child(mut child: impl FnMut(&mut Calls)) {
+    let mut run = |is_last: bool| match fork::fork().expect("it can be forked") {
+        Fork::Child => {
+            abort_on_hang();
+            let mut calls = Calls::default();
+            // A panic has printed its message, which the parent's parent finds.
+            let is_done = catch_unwind(AssertUnwindSafe(|| child(&mut calls))).is_ok();
+            if is_last && !calls.0.is_empty() {
+                eprintln!("slower than {LIMIT:?}, for the second time: {:?}", calls.0);
+            }
+            process::exit(if !is_done {
+                1
+            } else if calls.0.is_empty() {
+                0
+            } else {
+                LATE
+            })
+        }
+        // The exit code is in the second byte of the status.
+        Fork::Parent(pid) => fork::waitpid(pid).expect("it is a child"),
+    };
+    let mut status = run(false);
+    if status == LATE << 8 {
+        status = run(true);
+    }
+    assert_eq!(status, 0, "the child failed");
+}
+
+/// Moves the client out in the child; that of the parent stays where it is.
+fn take<T>(client: &mut Option<T>) -> T {
+    client.take().expect("each process takes it once")
+}
+
+fn stop(client: TelemetryClient) {
+    let before = client.stats();
+    let stats = client.stop();
+    assert_eq!(
+        (stats.requests, stats.delivered, stats.pending),
+        (before.requests, before.delivered, before.pending),
+        "a child sends nothing"
+    );
+}
+
+fn forked<T: fmt::Debug>(result: Result<T, PredictionError>) {
+    let error = result.expect_err("a child cannot ask");
+    assert!(matches!(error, PredictionError::Forked), "{error}");
+}
+
+fn track_one(handle: &TelemetryHandle) {
+    track(handle, 1);
+}
+
+/// Forks repeatedly while other threads `work`.
+fn beside_threads(handle: &TelemetryHandle, work: fn(&TelemetryHandle), mut fork: impl FnMut()) {
+    /// Ends the threads even if a fork fails.
+    struct End<'a>(&'a AtomicBool);
+    impl Drop for End<'_> {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let _end = End(&is_over);
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    work(handle);
+                }
+            });
+        }
+        (0..if long_tests() { 200 } else { 10 }).for_each(|_| fork());
+    });
+}
+
+fn calls_of_a_handle(handle: &TelemetryHandle, calls: &mut Calls) {
+    let tracked = handle.stats().tracked;
+    calls.time("build", || handle.event().build());
+    // More than a batch, which would wake the worker.
+    calls.time("track", || track(handle, 150));
+    calls.time("begin", || handle.begin(handle.event()).finish(Outcome::Success));
+    calls.time("stats", || assert_eq!(handle.stats().tracked, tracked + 151));
+    calls.time("prediction", || handle.prediction(&query()));
+    calls.time("cached_prediction", || handle.cached_prediction(&query()));
+}
+
+fn blocking(client: TelemetryClient, calls: &mut Calls, end: fn(TelemetryClient)) {
+    calls_of_a_handle(&client.handle(), calls);
+    calls.time("flush", || client.flush(FOREVER).expect_err("there is no worker"));
+    calls.time("refresh_predictions", || forked(client.refresh_predictions(&[query()])));
+    calls.time("predict", || forked(client.predict(&query())));
+    calls.time("predict_all", || forked(client.predict_all(&[query()])));
+    calls.time("end", || end(client));
+}
+
+/// The runtime's threads are in the parent, so each future has to be ready when it is first polled.
+fn on_tokio(client: AsyncTelemetryClient, runtime: &Runtime, calls: &mut Calls) {
+    fn ready<T>(future: impl Future<Output = T>) -> T {
+        match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(value) => value,
+            Poll::Pending => panic!("it waits"),
+        }
+    }
+    let _entered = runtime.enter();
+    calls_of_a_handle(&client.handle(), calls);
+    calls.time("flush", || ready(client.flush(FOREVER)).expect_err("there is no worker"));
+    calls.time("refresh_predictions", || forked(ready(client.refresh_predictions(&[query()]))));
+    calls.time("predict", || forked(ready(client.predict(&query()))));
+    calls.time("predict_all", || forked(ready(client.predict_all(&[query()]))));
+    calls.time("stop", || ready(client.stop()));
+}

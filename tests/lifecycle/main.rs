@@ -1,0 +1,118 @@
+//! Whole-process behavior of the clients. Each case runs on the main thread of its own process, with
+//! its own collector; the parent checks how the process ends, its standard error, and how many events
+//! arrive. `cargo test --test lifecycle FILTER` runs some of them.
+
+mod ends;
+#[cfg(unix)]
+mod forks;
+mod ownership;
+mod repetition;
+mod runtimes;
+mod support;
+
+use std::{
+    env,
+    process::{Command, ExitCode, Stdio},
+    time::Duration,
+};
+
+use libtest_mimic::{Arguments, Failed, Trial};
+use telemetry_collector::{Answer, Collector};
+
+use self::support::{Resources, Server};
+
+/// Names the case that this process is to run; the parent has none.
+const CASE: &str = "TELEMETRY_LIFECYCLE_CASE";
+/// The URL of its server.
+const SERVER: &str = "TELEMETRY_LIFECYCLE_SERVER";
+
+/// Time after which the events of a daemon have arrived.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+struct Case {
+    name: String,
+    run: Box<dyn Fn(&Server) + Send + Sync>,
+    /// Whether the server leaves requests unanswered.
+    is_silent: bool,
+    /// How the process ends, as `ExitStatus` displays it.
+    ends: &'static str,
+    /// How many events arrive; `None` if that depends on timing.
+    delivers: Option<u64>,
+    /// A part of standard error, which is empty otherwise: the clients never print.
+    prints: Option<&'static str>,
+    /// Whether a client is meant to be alive at the end.
+    leaks: bool,
+}
+
+/// Returns from `main`, delivers and prints nothing, leaves no thread and no descriptor.
+fn case(name: impl Into<String>, run: impl Fn(&Server) + Send + Sync + 'static) -> Case {
+    let (name, run, ends) = (name.into(), Box::new(run), "exit status: 0");
+    Case { name, run, is_silent: false, ends, delivers: Some(0), prints: None, leaks: false }
+}
+
+impl Case {
+    fn delivers(self, count: impl Into<Option<u64>>) -> Self {
+        Self { delivers: count.into(), ..self }
+    }
+
+    fn silent(self) -> Self {
+        Self { is_silent: true, ..self }
+    }
+
+    /// Runs the case in this process.
+    fn run_here(&self, server: &Server) {
+        support::abort_on_hang();
+        // The first runtime of a process opens descriptors for signals that stay open.
+        drop(support::current_thread());
+        let before = Resources::now();
+        (self.run)(server);
+        if !self.leaks {
+            before.wait_until_restored();
+        }
+    }
+
+    /// Runs the case in a child process.
+    fn check(&self) -> Result<(), Failed> {
+        let collector = Collector::start()?;
+        if self.is_silent {
+            collector.script(vec![Answer::never(); 100]);
+        }
+        let mut child = Command::new(env::current_exe()?);
+        child.env(CASE, &self.name).env(SERVER, collector.url()).env_remove("RUST_BACKTRACE");
+        let output = child.stdin(Stdio::null()).stdout(Stdio::null()).output()?;
+        // Windows has codes where Unix has statuses.
+        let ends = output.status.to_string().replace("code", "status");
+        let printed = String::from_utf8(output.stderr)?;
+        if !ends.starts_with(self.ends) {
+            return Err(format!("{ends}, expected {}:\n{printed}", self.ends).into());
+        }
+        if !self.prints.map_or(printed.is_empty(), |part| printed.contains(part)) {
+            return Err(format!("expected {:?} on stderr, found:\n{printed}", self.prints).into());
+        }
+        let expected = self.delivers.unwrap_or_default();
+        collector.wait_for(PATIENCE, |totals| totals.accepted >= expected);
+        let totals = collector.stop();
+        let is_exact = self.delivers.is_none() || totals.accepted == expected;
+        if !is_exact || totals.duplicates + totals.rejected > 0 {
+            return Err(format!("expected {:?} events, found {totals:?}", self.delivers).into());
+        }
+        Ok(())
+    }
+}
+
+fn main() -> ExitCode {
+    let mut cases: Vec<Case> =
+        [repetition::cases(), ends::cases(), ownership::cases(), runtimes::cases()]
+            .into_iter()
+            .flatten()
+            .collect();
+    #[cfg(unix)]
+    cases.extend(forks::cases());
+    if let (Ok(name), Ok(url)) = (env::var(CASE), env::var(SERVER)) {
+        let case = cases.iter().find(|case| case.name == name);
+        case.expect("the parent names a case").run_here(&Server(url));
+        return ExitCode::SUCCESS;
+    }
+    let trial = |case: Case| Trial::test(case.name.clone(), move || case.check());
+    libtest_mimic::run(&Arguments::from_args(), cases.into_iter().map(trial).collect()).exit_code()
+}

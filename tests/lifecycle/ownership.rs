@@ -1,0 +1,147 @@
+//! Guards in thread-locals, guards after panics, and clients that their own transport owns.
+
+use std::{
+    cell::RefCell,
+    panic,
+    sync::{Arc, Mutex, mpsc},
+    thread,
+};
+
+use mosaicstack_telemetry::{
+    AsyncTelemetryClient, Outcome, Request, Response, TaskGuard, TelemetryClient, TelemetryHandle,
+    TransportError,
+};
+use telemetry_tests::{status, track};
+
+use crate::{
+    Case, case,
+    support::{FOREVER, Server, all_delivered, current_thread, drained, elsewhere, multi_thread},
+};
+
+thread_local! {
+    static GUARD: RefCell<Option<TaskGuard>> = const { RefCell::new(None) };
+    static REPORTS: RefCell<Option<Reports>> = const { RefCell::new(None) };
+}
+
+/// Tracks when it is dropped.
+struct Reports(TelemetryHandle);
+
+impl Drop for Reports {
+    fn drop(&mut self) {
+        track(&self.0, 1);
+        self.0.begin(self.0.event()).finish(Outcome::Success);
+    }
+}
+
+pub(crate) fn cases() -> Vec<Case> {
+    vec![
+        case("thread_local_guard_reports_when_its_thread_ends", |server| {
+            let client = server.client(0);
+            report_at_the_end(&client.handle());
+            all_delivered(&client.stop());
+            let runtime = multi_thread();
+            let client = runtime.block_on(async { server.async_client(0) });
+            report_at_the_end(&client.handle());
+            all_delivered(&elsewhere(client.stop()));
+        })
+        .delivers(8),
+        case("events_tracked_after_main_are_dropped", |server| {
+            let client = server.client(1);
+            REPORTS.with(|kept| *kept.borrow_mut() = Some(Reports(client.handle())));
+            all_delivered(&client.stop());
+        })
+        .delivers(1),
+        case("guard_reports_after_a_panic_while_it_records", |server| {
+            struct Panics;
+            impl From<Panics> for String {
+                fn from(_: Panics) -> Self {
+                    panic::resume_unwind(Box::new("boom"))
+                }
+            }
+            let client = server.client(0);
+            let handle = client.handle();
+            let panics = thread::spawn(move || {
+                let mut task = handle.begin(handle.event());
+                task.record(|event| event.model(Panics));
+            });
+            panics.join().expect_err("it panics");
+            all_delivered(&client.stop());
+        })
+        .delivers(1),
+        case("async_client_and_guard_dropped_by_a_task_that_panics_drain", |server| {
+            let (server, runtime) = (server.clone(), multi_thread());
+            let (handles, handle) = mpsc::channel();
+            let panics = runtime.spawn(async move {
+                let client = server.async_client(0);
+                let _task = client.begin(client.event());
+                drop(handles.send(client.handle()));
+                panic::resume_unwind(Box::new("boom"));
+            });
+            runtime.block_on(panics).expect_err("it panics");
+            let handle = handle.recv_timeout(FOREVER).expect("it was sent");
+            runtime.block_on(drained(&handle));
+            all_delivered(&handle.stats());
+        })
+        .delivers(1),
+        case("client_owned_by_its_transport_does_not_wait_for_itself", |server| {
+            let ends: [fn(TelemetryClient); 3] = [
+                drop,
+                |client| assert!(client.stop().is_balanced()),
+                |client| {
+                    client.flush(FOREVER).expect_err("its own attempt is not over");
+                },
+            ];
+            ends.into_iter().for_each(|end| ended_by_its_transport(server, end));
+        }),
+        case("async_client_dropped_by_its_transport_drains", |server| {
+            let own = Arc::new(Mutex::new(None::<AsyncTelemetryClient>));
+            let dropped = Arc::clone(&own);
+            let transport = move |_: Request| {
+                drop(dropped.lock().expect("not poisoned").take());
+                async { Ok::<Response, TransportError>(status(200)) }
+            };
+            let runtime = current_thread();
+            let client = runtime.block_on(async {
+                AsyncTelemetryClient::with_transport(server.brief(), transport)
+            });
+            let handle = client.handle();
+            *own.lock().expect("not poisoned") = Some(client);
+            track(&handle, 100);
+            runtime.block_on(drained(&handle));
+            assert!(own.lock().expect("not poisoned").is_none());
+        }),
+    ]
+}
+
+/// Tracks four events on a thread, three of them from destructors of thread-locals.
+fn report_at_the_end(handle: &TelemetryHandle) {
+    let handle = handle.clone();
+    let thread = thread::spawn(move || {
+        // Destructors run in reverse order, so these run after those of the builder's thread-locals.
+        REPORTS.with(|kept| *kept.borrow_mut() = Some(Reports(handle.clone())));
+        GUARD.with(|kept| *kept.borrow_mut() = Some(handle.begin(handle.event())));
+        track(&handle, 1);
+    });
+    thread.join().expect("no panic");
+}
+
+/// Passes the client to its own transport, which calls `end`; waits until that has returned.
+fn ended_by_its_transport(server: &Server, end: fn(TelemetryClient)) {
+    let (clients, client) = mpsc::channel::<TelemetryClient>();
+    let (ended, ends) = mpsc::channel();
+    let client = Mutex::new(client);
+    let transport = move |_: Request| {
+        // Fails from the second request on: the sender is gone.
+        if let Ok(client) = client.lock().expect("not poisoned").recv_timeout(FOREVER) {
+            end(client);
+            let _ = ended.send(());
+        }
+        Ok(status(200))
+    };
+    let config = server.config().build().expect("a configuration");
+    let client = TelemetryClient::with_transport(config, transport);
+    track(&client.handle(), 100);
+    clients.send(client).expect("the transport receives it");
+    drop(clients);
+    ends.recv_timeout(FOREVER).expect("the transport returns");
+}

@@ -1,0 +1,84 @@
+//! Many clients one after another: no thread, descriptor, task or memory stays behind.
+
+use std::fs;
+
+use mosaicstack_telemetry::{AsyncTelemetryClient, TelemetryClient};
+use telemetry_tests::{long_tests, track};
+use tokio::{runtime::Runtime, task};
+
+use crate::{
+    Case, case,
+    support::{Resources, Server, all_delivered, built, current_thread, multi_thread},
+};
+
+/// Clients of each case; the long tests run three times as many.
+const LIVES: u64 = 1_000;
+
+/// Clients before memory is measured: until then the allocator grows its arenas.
+const WARM_UP: u64 = 200;
+
+/// Memory that may be gained, in KiB. A leak of one client's state would be there a thousand times.
+const SLACK: u64 = 8 * 1024;
+
+type Life = fn(&Server, &Runtime);
+type Start = fn() -> Runtime;
+
+pub(crate) fn cases() -> Vec<Case> {
+    let lives: [(&str, Start, Life); 5] = [
+        ("many_clients_stopped_leave_nothing", current_thread, |server, _| {
+            let client = TelemetryClient::start(built(server.config().on_notice(|_| {})));
+            track(&client.handle(), 1);
+            all_delivered(&client.stop());
+        }),
+        ("many_clients_dropped_leave_nothing", current_thread, |server, _| {
+            drop(server.client(1));
+        }),
+        ("many_async_clients_stopped_leave_nothing", multi_thread, |server, runtime| {
+            runtime.block_on(async {
+                let config = built(server.config().on_notice(|_| {}));
+                let client = AsyncTelemetryClient::start(config);
+                track(&client.handle(), 1);
+                all_delivered(&client.stop().await);
+            });
+        }),
+        ("many_async_clients_dropped_leave_nothing", current_thread, |server, runtime| {
+            runtime.block_on(async { drop(server.async_client(1)) });
+        }),
+        ("many_idle_clients_leave_nothing", current_thread, |server, runtime| {
+            drop(server.client(0));
+            runtime.block_on(async { drop(server.async_client(0)) });
+        }),
+    ];
+    let case = |(name, runtime, life): (&str, Start, Life)| {
+        case(name, move |server| repeat(&runtime(), |runtime| life(server, runtime))).delivers(None)
+    };
+    lives.map(case).into()
+}
+
+fn repeat(runtime: &Runtime, life: impl Fn(&Runtime)) {
+    let before = Resources::now();
+    let live = |lives| {
+        for _ in 0..lives {
+            life(runtime);
+            // The tasks of the client and of its connection end.
+            runtime.block_on(async {
+                while runtime.metrics().num_alive_tasks() > 0 {
+                    task::yield_now().await;
+                }
+            });
+        }
+        before.wait_until_restored();
+    };
+    live(WARM_UP);
+    let warm = resident();
+    live(if long_tests() { 3 * LIVES } else { LIVES });
+    let gained = resident().saturating_sub(warm);
+    assert!(gained < SLACK, "{gained} KiB gained, from {warm} KiB");
+}
+
+/// Resident memory of this process in KiB; 0 on systems other than Linux.
+fn resident() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or_default()
+}
