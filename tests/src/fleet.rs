@@ -1,11 +1,8 @@
-//! Many clients and one server through an outage, in virtual time.
+//! A simulation in virtual time: many clients, and one server that fails for an hour.
 //!
-//! Each client is a real [`Submitter`]; server, network and clock are not. All that is random comes
+//! Each client is a real [`Submitter`]; server, network and clock are simulated. All randomness comes
 //! from one seed, in whole numbers, so a run is the same on every machine.
 
-mod bounds;
-mod page;
-mod plot;
 mod report;
 mod server;
 mod traffic;
@@ -26,41 +23,35 @@ use mosaicstack_telemetry::{
 };
 use uuid::Uuid;
 
-pub use self::{
-    page::Page,
-    report::{Load, Report},
-};
-use self::{
-    server::Server,
-    traffic::{Random, Traffic},
-};
+pub use self::report::{Load, Report};
+use self::{server::Server, traffic::Traffic};
+use crate::{random::Random, simulation::instant};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
-
-/// Within this time the clients start, if they do not all start at once.
+/// The period in which the clients start, unless they start at once.
 const STARTS: Duration = Duration::from_secs(30 * 60);
-/// When the outage begins, since the first start.
+/// When the outage begins, from the first start.
 const FROM: Duration = Duration::from_secs(60 * 60);
 /// When it ends.
 const UNTIL: Duration = Duration::from_secs(2 * 60 * 60);
-/// When the simulation does.
+/// When the simulation ends.
 const END: Duration = Duration::from_secs(3 * 60 * 60);
 
-/// The time on the calendar when the first client starts.
+/// The wall clock at the first start.
 const WALL: Duration = Duration::from_secs(1_767_225_600);
 
-/// Clients with the default configuration, and an hour that goes wrong.
+/// Clients with the default configuration, and the outage that they meet.
 #[derive(Clone, Copy, Debug)]
 #[expect(clippy::exhaustive_structs, reason = "made by tests")]
 pub struct Fleet {
-    /// How many.
+    /// The number of clients.
     pub clients: u32,
     /// When they start.
     pub launch: Launch,
-    /// What is wrong in that hour.
+    /// The failure of the server.
     pub outage: Outage,
-    /// Decides all that is random.
+    /// The seed of all randomness.
     pub seed: u64,
 }
 
@@ -68,28 +59,28 @@ pub struct Fleet {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_enums, reason = "made by tests")]
 pub enum Launch {
-    /// At random, within half an hour.
+    /// At random within half an hour.
     Spread,
-    /// All at the same moment, as after a deployment.
+    /// At the same moment, as after a deployment.
     AtOnce,
 }
 
-/// What a server does during an outage.
+/// The behavior of a server during an outage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_enums, reason = "made by tests")]
 pub enum Outage {
     /// It answers 503.
     Busy,
-    /// It answers 503 with a `Retry-After` of so many seconds.
+    /// It answers 503 with a `Retry-After` of that many seconds.
     BusyFor(Duration),
-    /// It answers 503 with the date when the outage ends: the same moment for all.
+    /// It answers 503 with a `Retry-After` of the date when the outage ends.
     BusyUntilItEnds,
     /// It refuses connections.
     Refused,
-    /// It takes requests and does not answer them.
+    /// It never answers.
     Silent,
-    /// It answers 503; before and after, it answers 429 with a `Retry-After` of 30 s to what is
-    /// more than a request a second for each 500 clients.
+    /// It answers 503. Before and after, it answers 429 with a `Retry-After` of 30 s to all requests
+    /// above one a second for each 500 clients.
     Overload,
 }
 
@@ -97,20 +88,20 @@ struct Client {
     handle: TelemetryHandle,
     submitter: Submitter,
     traffic: Traffic,
-    /// How many events it has tracked; their ids are their numbers.
+    /// The number of events it has tracked, which is the id of the last one.
     tracked: u64,
-    /// What it had tracked when the outage ended, if not all of that had been taken.
+    /// `tracked` at the end of the outage, until all of that is delivered.
     backlog: Option<u64>,
-    /// Whether the server has taken something since.
+    /// Whether the server has accepted a batch since then.
     is_back: bool,
-    under_way: Option<(Delivery, Result<Response, TransportError>)>,
+    in_flight: Option<(Delivery, Result<Response, TransportError>)>,
     wakes_at: Duration,
 }
 
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Entry {
     at: Duration,
-    /// No two are the same.
+    /// Unique, so that the order of entries is total.
     number: u64,
     client: u32,
     what: What,
@@ -129,7 +120,7 @@ struct Run {
     config: TelemetryConfig,
     zero: Instant,
     now: Duration,
-    /// None until they start.
+    /// `None` until the client starts.
     clients: Vec<Option<Client>>,
     server: Server,
     agenda: BinaryHeap<Reverse<Entry>>,
@@ -144,19 +135,19 @@ impl Fleet {
     ///
     /// # Panics
     ///
-    /// A submitter is done though nobody closed it.
+    /// A submitter is done although it was never closed.
     #[must_use]
     pub fn run(&self) -> Report {
         let config = crate::config("https://example.com").interval_jitter(true).build();
         let config = config.expect("a configuration");
         let mut random = Random(self.seed);
-        // What the policy promises, for waits that are shortened as much as they may be.
+        // The shortest interval that jitter allows.
         let window = config.submit_interval() * 9 / 10;
         let dice = Random(random.next());
-        let server = Server::new(self.outage, self.clients, (FROM, UNTIL), window, dice);
+        let server = Server::new(self.outage, self.clients, window, dice);
         let mut run = Run {
             config,
-            zero: an_instant(),
+            zero: instant(),
             now: Duration::ZERO,
             clients: (0..self.clients).map(|_| None).collect(),
             server,
@@ -177,11 +168,6 @@ impl Fleet {
         run.go();
         run.finish()
     }
-}
-
-#[expect(clippy::disallowed_methods, reason = "an instant can only be had from the clock")]
-fn an_instant() -> Instant {
-    Instant::now()
 }
 
 impl Run {
@@ -220,7 +206,7 @@ impl Run {
             tracked: 0,
             backlog: None,
             is_back: false,
-            under_way: None,
+            in_flight: None,
             wakes_at: Duration::ZERO,
         });
         self.plan(first, id, What::Task);
@@ -253,15 +239,15 @@ impl Run {
 
     fn poll(&mut self, id: u32) {
         let client = self.clients[id as usize].as_mut().expect("it has started");
-        if client.under_way.is_some() {
+        if client.in_flight.is_some() {
             return;
         }
         match client.submitter.poll(self.zero + self.now) {
             Action::Send(request, delivery) => {
                 let numbers = delivery.events().map(|event| event.event_id.as_u64_pair().1);
                 let timeout = Timeout::of(&request);
-                let (takes, result) = self.server.take(self.now, id, numbers, timeout);
-                client.under_way = Some((delivery, result));
+                let (takes, result) = self.server.handle(self.now, id, numbers, timeout);
+                client.in_flight = Some((delivery, result));
                 self.plan(self.now + takes, id, What::Answer);
             }
             Action::Wait(until) => {
@@ -271,23 +257,23 @@ impl Run {
                     self.plan(until, id, What::Wake);
                 }
             }
-            Action::Done => unreachable!("nobody closed it"),
+            Action::Done => unreachable!("it was never closed"),
         }
     }
 
     fn answer(&mut self, id: u32) {
         let client = self.clients[id as usize].as_mut().expect("it has started");
-        let (delivery, result) = client.under_way.take().expect("it is answered once");
-        let is_taken = result.as_ref().is_ok_and(|answer| answer.status().is_success());
+        let (delivery, result) = client.in_flight.take().expect("it is answered once");
+        let is_accepted = result.as_ref().is_ok_and(|answer| answer.status().is_success());
         client.submitter.complete(self.zero + self.now, delivery, result);
         if let Some(backlog) = client.backlog
-            && is_taken
+            && is_accepted
         {
             let after = self.now - UNTIL;
             if !std::mem::replace(&mut client.is_back, true) {
                 self.report.first.push(after);
             }
-            if self.server.seen(id).last >= backlog {
+            if self.server.last(id) >= backlog {
                 client.backlog = None;
                 self.report.drained.push(after);
             }
@@ -305,14 +291,13 @@ impl Run {
     fn finish(self) -> Report {
         let Self { mut report, server, .. } = self;
         for client in self.clients.into_iter().flatten() {
-            if let Some((delivery, result)) = client.under_way
+            if let Some((delivery, result)) = client.in_flight
                 && result.is_ok_and(|answer| answer.status().is_success())
             {
                 report.unanswered += delivery.len() as u64;
             }
             report.add(client.handle.stats(), client.tracked);
         }
-        report.close(server);
-        report
+        report.close(server)
     }
 }

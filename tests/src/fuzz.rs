@@ -1,30 +1,28 @@
-//! Whatever a server, a file or the environment can send: targets for a fuzzer.
+//! Fuzz targets for everything that a server, a file or the environment can send.
 //!
-//! A target is a function of any bytes that panics where a property does not hold. The fuzzer of
-//! `tests/fuzz` calls it, and so does `tests/it/fuzz.rs`, with the inputs in `tests/fuzz/corpus` and
-//! changes of them.
+//! A target is a function of any bytes that panics where a property does not hold. libFuzzer calls it
+//! in `tests/fuzz`, and `tests/it/fuzz.rs` with the inputs in `tests/fuzz/corpus` and mutations of them.
 
 mod answer;
 mod answers;
 mod delivery;
 mod documents;
-mod effort;
 mod environment;
-mod faults;
-mod mask;
+mod errors;
 mod mutation;
 mod predictions;
+mod redaction;
 mod retry_after;
-mod secret;
 
-use std::{fs, io, path::PathBuf, time::Instant};
+use std::{cell::Cell, fs, io, path::PathBuf, time::Duration};
 
 pub use self::mutation::{Mutator, places};
+use crate::KEY;
 
-/// Something that reads what others have written.
+/// A fuzz target.
 #[derive(Clone, Copy, Debug)]
 pub struct Target {
-    /// The name, which its folder in the corpus has too.
+    /// Its name, and that of its folder in the corpus.
     pub name: &'static str,
     /// Panics if a property does not hold for the input.
     pub check: fn(&[u8]),
@@ -37,9 +35,9 @@ pub const TARGETS: [Target; 9] = [
     Target { name: "delivery", check: delivery::check },
     Target { name: "environment", check: environment::check },
     Target { name: "event", check: documents::event },
-    Target { name: "mask", check: mask::check },
     Target { name: "predictions-request", check: predictions::request },
     Target { name: "predictions-response", check: predictions::response },
+    Target { name: "redaction", check: redaction::check },
     Target { name: "retry-after", check: retry_after::check },
 ];
 
@@ -50,30 +48,64 @@ impl Target {
         TARGETS.into_iter().find(|target| target.name == name)
     }
 
-    /// Its inputs in the repository, by their names.
+    /// Its inputs in the repository, by file name.
     ///
     /// # Errors
     ///
-    /// They cannot be read.
+    /// A file cannot be read.
     pub fn corpus(self) -> io::Result<Vec<(String, Vec<u8>)>> {
-        let mut inputs = Vec::new();
-        for entry in fs::read_dir(folder().join(self.name))? {
+        let entries = fs::read_dir(folder().join(self.name))?;
+        let read = |entry: io::Result<fs::DirEntry>| {
             let entry = entry?;
-            let name = entry.file_name().to_string_lossy().into_owned();
-            inputs.push((name, fs::read(entry.path())?));
-        }
-        inputs.sort();
-        Ok(inputs)
+            Ok((entry.file_name().to_string_lossy().into_owned(), fs::read(entry.path())?))
+        };
+        entries.map(read).collect()
     }
 }
 
-/// Where each target's inputs are, in a folder of its name.
+/// The corpus: a folder for each target.
 #[must_use]
 pub fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus")
 }
 
-#[expect(clippy::disallowed_methods, reason = "an instant can only be had from the clock")]
-fn now() -> Instant {
-    Instant::now()
+/// The longest time that a `Retry-After` holds.
+const LONGEST: Duration = Duration::from_secs(60 * 60);
+
+/// Returns the result of `read`, which parses `length` bytes in at most `parts` parts.
+///
+/// # Panics
+///
+/// It allocates out of proportion. The most expensive byte is an item in a long list of invalid ones:
+/// each has its message. A part may lack all of its keys.
+fn in_proportion<T>(length: usize, parts: usize, read: impl FnOnce() -> T) -> T {
+    const IN_ALL: u64 = 256;
+    const AT_ONCE: u64 = 64;
+    const BASE: u64 = 64 * 1024;
+    const PART: u64 = 16 * 1024;
+
+    let (read, result) = (Cell::new(Some(read)), Cell::new(None));
+    let info = allocation_counter::measure(|| result.set(read.take().map(|read| read())));
+    let (length, base) = (length as u64, BASE + PART * parts as u64);
+    let (in_all, at_once) = (info.bytes_total, info.bytes_max);
+    assert!(in_all <= IN_ALL * length + base, "{in_all} bytes allocated for {length}");
+    assert!(at_once <= AT_ONCE * length + base, "{at_once} bytes held for {length}");
+    result.take().expect("it was read")
+}
+
+/// The input as text, with the API key in place of `{key}`, and in capitals of `{KEY}`.
+fn with_key(input: &[u8]) -> String {
+    let text = String::from_utf8_lossy(input);
+    text.replace("{key}", KEY).replace("{KEY}", &KEY.to_ascii_uppercase())
+}
+
+/// Panics if `text` could contain a useful part of the key.
+fn assert_no_key(text: &str) {
+    assert!(longest_run(text) < 32, "it may contain the key: {text}");
+}
+
+/// The length of the longest run of hexadecimal digits.
+fn longest_run(text: &str) -> usize {
+    let runs = text.split(|c: char| !c.is_ascii_hexdigit());
+    runs.map(str::len).max().unwrap_or_default()
 }

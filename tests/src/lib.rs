@@ -17,6 +17,7 @@ pub mod fleet;
 pub mod fuzz;
 pub mod lifecycle;
 mod log;
+mod random;
 mod remote;
 mod simulation;
 

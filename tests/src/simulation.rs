@@ -61,9 +61,8 @@ impl Simulation {
     }
 
     /// The same with another seed.
-    #[expect(clippy::disallowed_methods, reason = "an instant can only be had from the clock")]
     pub fn seeded(config: &TelemetryConfig, seed: u64) -> Self {
-        let now = Instant::now();
+        let now = instant();
         let woken = Arc::<AtomicUsize>::default();
         let wake = {
             let woken = Arc::clone(&woken);
@@ -155,4 +154,10 @@ impl fmt::Debug for Simulation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Simulation").field("now", &self.now).finish_non_exhaustive()
     }
+}
+
+/// The zero of a virtual clock.
+#[expect(clippy::disallowed_methods, reason = "an instant can only be had from the clock")]
+pub(crate) fn instant() -> Instant {
+    Instant::now()
 }

@@ -1,44 +1,53 @@
-//! What a run has shown.
+//! The figures of a run, and their bounds.
 
-use std::{ops::Range, time::Duration};
+use std::{fmt, ops::Range, time::Duration};
 
 use mosaicstack_telemetry::Stats;
 
-use super::{END, FROM, Fleet, MINUTE, STARTS, UNTIL, server::Server};
+use super::{END, FROM, Fleet, Launch, MINUTE, Outage, SECOND, STARTS, UNTIL, server::Server};
 
-/// What became of a fleet.
+/// One attempt and three retries.
+const ATTEMPTS: u32 = 4;
+/// Shortest wait between two flush cycles: nine tenths of the interval.
+const CYCLE: Duration = Duration::from_secs(270);
+/// Batches of a full queue, which are sent one after another.
+const BACKLOG: u32 = 10;
+/// Largest share of the clients that recover within the same ten seconds, in percent.
+const AT_ONCE: usize = 20;
+
+/// The figures of one run.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Report {
-    /// Of which fleet.
+    /// The fleet of the run.
     pub fleet: Fleet,
-    /// Requests that the server saw, by second.
+    /// Requests by second.
     pub seconds: Vec<u32>,
-    /// How many clients had events when the outage ended.
+    /// Clients that had events pending when the outage ended.
     pub backlogged: usize,
-    /// When each of them was successful for the first time, since the end of the outage; sorted.
+    /// When each of them was successful for the first time, from the end of the outage; sorted.
     pub first: Vec<Duration>,
-    /// When each had delivered all of that, sorted.
+    /// When each had delivered its backlog; sorted.
     pub drained: Vec<Duration>,
-    /// The books of all clients.
+    /// The sum of all clients' counters.
     pub stats: Stats,
-    /// Whether each client's books balance, and name the events that it tracked.
+    /// Whether each client's counters balance and match the events that it tracked.
     pub is_balanced: bool,
-    /// Events that the server took.
+    /// Events that the server accepted.
     pub accepted: u64,
-    /// Those of them whose client was still waiting for the answer when the simulation ended.
+    /// Accepted events whose answer was under way when the simulation ended.
     pub unanswered: u64,
-    /// Events that it took twice, or out of order.
+    /// Events that the server accepted twice, or out of order.
     pub again: u64,
     /// Answers with a `Retry-After`.
     pub asked_to_wait: u64,
-    /// Requests before the time that such an answer named.
+    /// Requests before the time of a `Retry-After`.
     pub early: u64,
     /// The most requests of one client within nine tenths of its interval, during the outage.
     pub busiest: usize,
 }
 
-/// The requests of a stretch of time.
+/// The requests of a period.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Load {
@@ -69,30 +78,26 @@ impl Report {
         }
     }
 
+    /// Adds a client's counters.
     pub(super) fn add(&mut self, client: Stats, tracked: u64) {
         self.is_balanced &= client.is_balanced() && client.tracked == tracked;
-        let Stats { tracked, delivered, rejected, evicted, pending, requests, retried, .. } =
-            &mut self.stats;
-        *tracked += client.tracked;
-        *delivered += client.delivered;
-        *rejected += client.rejected;
-        *evicted += client.evicted;
-        *pending += client.pending;
-        *requests += client.requests;
-        *retried += client.retried;
-        self.stats.dropped.closed += client.dropped.total();
+        let sum = &mut self.stats;
+        sum.tracked += client.tracked;
+        sum.delivered += client.delivered;
+        sum.rejected += client.rejected;
+        sum.evicted += client.evicted;
+        sum.pending += client.pending;
+        sum.requests += client.requests;
+        sum.retried += client.retried;
+        sum.dropped.closed += client.dropped.total();
     }
 
-    pub(super) fn close(&mut self, server: Server) {
+    /// Adds the server's counts.
+    pub(super) fn close(mut self, server: Server) -> Self {
         self.first.sort_unstable();
         self.drained.sort_unstable();
-        self.accepted = server.accepted;
-        self.again = server.again;
-        self.asked_to_wait = server.asked_to_wait;
-        self.early = server.early;
-        self.busiest = server.busiest;
-        self.seconds = server.seconds;
-        self.seconds.resize(index(END), 0);
+        let Server { seconds, accepted, again, asked_to_wait, early, busiest, .. } = server;
+        Self { seconds, accepted, again, asked_to_wait, early, busiest, ..self }
     }
 
     /// The half hour before the outage, when all clients have started.
@@ -114,34 +119,116 @@ impl Report {
     }
 
     fn load(&self, time: Range<Duration>) -> Load {
-        let seconds = &self.seconds[index(time.start)..index(time.end)];
+        let seconds = &self.seconds[time.start.as_secs() as usize..time.end.as_secs() as usize];
         let total = seconds.iter().copied().map(u64::from).sum::<u64>();
         let minutes = seconds.len() as u64 / MINUTE.as_secs();
         let peak = seconds.iter().copied().max().unwrap_or(0);
         Load { total, a_minute: (total + minutes / 2) / minutes, peak }
     }
 
-    /// Requests by minute.
-    #[must_use]
-    pub fn minutes(&self) -> Vec<u32> {
-        self.seconds.chunks(index(MINUTE)).map(|minute| minute.iter().sum()).collect()
-    }
-
-    /// Within what time after the outage so many percent of the clients with a backlog had their
-    /// first success; none if they had not.
+    /// The time after the outage within which this percentage of the clients with a backlog had
+    /// their first success; `None` if they had not.
     #[must_use]
     pub fn back(&self, percent: usize) -> Option<Duration> {
         let count = (self.backlogged * percent).div_ceil(100);
         self.first.get(count.checked_sub(1)?).copied()
     }
 
-    /// When the last of the backlog was delivered, after the outage; none if some of it was not.
+    /// The time after the outage at which the last of the backlog was delivered; `None` if some of
+    /// it was not.
     #[must_use]
     pub fn done(&self) -> Option<Duration> {
         self.drained.get(self.backlogged.checked_sub(1)?).copied()
     }
+
+    /// The guarantees that the run broke.
+    ///
+    /// Each client sends at its own time, so requests come at random. The busiest second of an hour
+    /// has hardly more than the mean and six times its root, of a Poisson distribution. In addition,
+    /// two services may send a full queue each.
+    #[must_use]
+    pub fn violations(&self) -> Vec<String> {
+        let Self { stats, accepted, again, early, busiest, .. } = *self;
+        let (crowd, all) = (self.crowd(), self.backlogged);
+        let (earliest, latest) = self.half_is_back();
+        let half = self.back(50);
+        let counted = stats.delivered + self.unanswered;
+        let rules = [
+            (self.is_balanced && stats.is_balanced(), format!("unbalanced counters: {stats}")),
+            (accepted == counted, format!("accepted {accepted}, counted {counted}")),
+            (again == 0, format!("{again} events twice or out of order")),
+            (early == 0, format!("{early} requests before Retry-After")),
+            (busiest <= ATTEMPTS as usize, format!("{busiest} requests of a client in a cycle")),
+            self.peak("before", self.before(), self.usual_wait()),
+            self.peak("during", self.during(), CYCLE / ATTEMPTS),
+            self.peak("after", self.after(), self.usual_wait()),
+            (all > 0, "no client has a backlog".into()),
+            (
+                crowd * 100 <= all * AT_ONCE + 500,
+                format!("{crowd} of {all} clients are back within the same ten seconds"),
+            ),
+            (
+                half.is_some_and(|at| (earliest..=latest).contains(&at)),
+                format!("half the clients are back after {half:?}"),
+            ),
+            (self.done().is_some(), "some of the backlog is left".into()),
+        ];
+        let broken = rules.into_iter().filter(|(holds, _)| !holds);
+        broken.map(|(_, rule)| format!("{:?}: {rule}", self.fleet)).collect()
+    }
+
+    /// Bounds the requests of a second, if each client makes one in `wait`.
+    fn peak(&self, when: &str, load: Load, wait: Duration) -> (bool, String) {
+        let mean = f64::from(self.fleet.clients) / wait.as_secs_f64();
+        let most = (mean + 6.0 * mean.sqrt()).ceil() as u32 + 2 * BACKLOG;
+        let peak = load.peak;
+        (peak <= most, format!("{peak} requests in a second {when}, expected at most {most}"))
+    }
+
+    /// Mean time between two requests of a client while the server accepts: a cycle, or a part of it
+    /// where the server asks to come again.
+    fn usual_wait(&self) -> Duration {
+        match self.fleet.outage {
+            Outage::BusyFor(_) | Outage::Overload => CYCLE / ATTEMPTS,
+            _ => CYCLE,
+        }
+    }
+
+    /// The most clients that were back within the same ten seconds.
+    fn crowd(&self) -> usize {
+        let until = |first: &Duration| self.first.partition_point(|at| *at < *first + 10 * SECOND);
+        (0..).zip(&self.first).map(|(index, first)| until(first) - index).max().unwrap_or(0)
+    }
+
+    /// When half of the clients should be back: without `Retry-After` after about half an interval;
+    /// with it, half of them are waiting for that; an overloaded server makes them wait.
+    fn half_is_back(&self) -> (Duration, Duration) {
+        match self.fleet.outage {
+            Outage::BusyFor(wait) => (wait / 2, wait * 2),
+            Outage::Overload => (MINUTE, 8 * MINUTE),
+            _ => (100 * SECOND, 200 * SECOND),
+        }
+    }
 }
 
-fn index(time: Duration) -> usize {
-    usize::try_from(time.as_secs()).unwrap_or(usize::MAX)
+/// A row of the table of `cargo xtask outage`.
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Fleet { clients, launch, outage, .. } = self.fleet;
+        let start = if launch == Launch::Spread { "spread" } else { "at once" };
+        let outage = format!("{outage:?}");
+        let [before, during, after] = [self.before(), self.during(), self.after()];
+        let time = |time: Option<Duration>| {
+            let seconds = time.map(|time| time.as_millis().div_ceil(1_000));
+            seconds.map_or_else(|| "never".into(), |it| format!("{}:{:02}", it / 60, it % 60))
+        };
+        write!(f, "{clients:>7} {start:<7} {outage:<15}")?;
+        write!(f, " {:>6} {:>6} {:>6}", before.a_minute, during.a_minute, after.a_minute)?;
+        write!(f, " {:>5} {:>5} {:>5}", before.peak, during.peak, after.peak)?;
+        for percent in [50, 95, 100] {
+            write!(f, " {:>6}", time(self.back(percent)))?;
+        }
+        let Stats { evicted, tracked, .. } = self.stats;
+        write!(f, " {:>6} {evicted:>8} {tracked:>8}", time(self.done()))
+    }
 }

@@ -1,55 +1,32 @@
-//! How often the clients of a fleet have something to report.
+//! The times at which the clients of a fleet report a task.
 
 use std::{sync::LazyLock, time::Duration};
 
 use serde::Deserialize;
 
-/// The runs that the tour of the façade reports.
+use crate::random::Random;
+
+/// Recorded agent runs of the façade's `tour` example.
 const RUNS: &str =
     include_str!("../../../crates/mosaicstack-telemetry/examples/data/swe-bench-pro-runs.jsonl");
 
-/// What the data do not tell: how long the model takes for a call.
+/// Assumed duration of a model call, which the recordings lack.
 const CALL: Duration = Duration::from_secs(4);
 
-/// The longest pause of a person between two tasks.
+/// Longest pause of a person between two tasks.
 const PAUSE: Duration = Duration::from_secs(600);
 
-/// The longest time between two tasks of a service.
+/// Longest time between two tasks of a service.
 const BUSY: Duration = Duration::from_secs(6);
 
-/// Of so many clients, one is a service.
+/// One client of this many is a service.
 const SERVICES: u32 = 100;
 
-/// Sebastiano Vigna's SplitMix64. Whole numbers alone, so that each machine has the same ones.
-#[derive(Clone, Debug)]
-pub(super) struct Random(pub(super) u64);
-
-/// The tasks of one client, one after the other.
+/// The tasks of one client.
 #[derive(Debug)]
 pub(super) struct Traffic {
     random: Random,
     is_service: bool,
-}
-
-impl Random {
-    pub(super) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        mixed ^ (mixed >> 31)
-    }
-
-    /// A number below `end`.
-    pub(super) fn below(&mut self, end: u64) -> u64 {
-        // That the first numbers are a trifle likelier is no matter here.
-        self.next() % end.max(1)
-    }
-
-    /// A time below `end`, in whole microseconds.
-    pub(super) fn within(&mut self, end: Duration) -> Duration {
-        let end = u64::try_from(end.as_micros()).unwrap_or(u64::MAX);
-        Duration::from_micros(self.below(end))
-    }
 }
 
 impl Traffic {
@@ -62,25 +39,19 @@ impl Traffic {
         if self.is_service {
             return self.random.within(BUSY);
         }
-        let tasks = &*TASKS;
-        let task = self.random.below(tasks.len() as u64);
-        let task = usize::try_from(task).map_or(CALL, |index| tasks[index]);
-        task + self.random.within(PAUSE)
+        *self.random.item(&TASKS) + self.random.within(PAUSE)
     }
 }
 
-/// How long each of the runs took.
+/// The durations of the recorded runs.
 static TASKS: LazyLock<Vec<Duration>> = LazyLock::new(|| {
     #[derive(Deserialize)]
     struct Run {
         api_calls: u32,
         tool_seconds: f64,
     }
-    let runs = RUNS.lines().map(|line| serde_json::from_str(line).expect("a run"));
-    runs.map(|Run { api_calls, tool_seconds }| {
-        api_calls * CALL + Duration::from_secs_f64(tool_seconds)
-    })
-    .collect()
+    let runs = RUNS.lines().map(|line| serde_json::from_str::<Run>(line).expect("a run"));
+    runs.map(|run| run.api_calls * CALL + Duration::from_secs_f64(run.tool_seconds)).collect()
 });
 
 #[cfg(test)]
@@ -88,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn people_report_some_tasks_an_hour_and_services_a_thousand() {
+    fn people_report_few_tasks_an_hour_and_services_a_thousand() {
         for (client, expected) in [(0, 3.5..5.5), (99, 1100.0..1300.0)] {
             let mut traffic = Traffic::new(client, Random(7));
             let tasks = 10_000;

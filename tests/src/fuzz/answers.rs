@@ -1,4 +1,4 @@
-//! What a server answers to a client's question for predictions.
+//! Answers to a request for predictions.
 
 use std::{
     collections::HashMap,
@@ -15,49 +15,51 @@ use mosaicstack_telemetry::{
 
 use serde_json::json;
 
-use super::{answer, documents::has_large_count, effort, predictions::check_response, secret};
+use super::{
+    LONGEST, answer, assert_no_key, documents::has_large_count, in_proportion,
+    predictions::check_response, with_key,
+};
 use crate::{Simulation, config};
 
-/// The longest that the server can ask for.
-const LONGEST: Duration = Duration::from_secs(60 * 60);
-
-/// The longest message of an error.
+/// Longest message of an error, in characters.
 const MAX_MESSAGE: usize = 300;
 
 type Answers = HashMap<PredictionQuery, Arc<PredictionResponse>>;
 
-/// Two queries are asked, and this is the answer.
+/// The input is the answer to two queries.
 pub(super) fn check(input: &[u8]) {
-    let answer = answer::one(&secret::planted(input));
+    let answer = answer::one(&with_key(input));
     let config = config("https://example.com").build().expect("a configuration");
     let simulation = Simulation::new(&config);
     let (handle, now) = (&simulation.handle, simulation.instant());
-    let queries = queries();
+    let queries = ["one", "two"].map(|model| {
+        PredictionQuery::new(TaskType::Testing, model, Provider::Anthropic, Complexity::Low)
+    });
+    let queries = queries.to_vec();
 
     let mut lookup = handle.prediction_lookup(queries.clone());
     let inquiry = match poll(&mut lookup, now) {
         Next::Asks(inquiry) => inquiry,
-        Next::Done(result) => panic!("nobody was asked: {result:?}"),
+        Next::Done(result) => panic!("no request: {result:?}"),
     };
     let length = answer.as_ref().map_or(0, |answer| answer.body().len());
     let given = answer.clone();
-    effort::in_proportion(length, 2, || {
+    in_proportion(length, 2, || {
         lookup.complete(now, SystemTime::UNIX_EPOCH, inquiry, given);
     });
     let Next::Done(result) = poll(&mut lookup, now) else { panic!("it asks again") };
     match &result {
         Ok(answers) => check_answers(handle, &queries, answers),
-        Err(error) => check_error(error),
+        // A transport's own text is passed on.
+        Err(PredictionError::Transport(_)) => {}
+        Err(error) => {
+            let message = error.to_string();
+            assert!(message.chars().count() <= MAX_MESSAGE, "{message}");
+            assert_no_key(&message);
+        }
     }
     check_strict(&queries, &answer, result.as_ref().ok());
     check_again(handle, &queries, now, &result);
-}
-
-fn queries() -> Vec<PredictionQuery> {
-    let query = |model| {
-        PredictionQuery::new(TaskType::Testing, model, Provider::Anthropic, Complexity::Low)
-    };
-    ["one", "two"].map(query).into()
 }
 
 enum Next {
@@ -69,11 +71,11 @@ fn poll(lookup: &mut PredictionLookup, now: Instant) -> Next {
     match lookup.poll(now, &mut Context::from_waker(Waker::noop())) {
         LookupAction::Send(_, inquiry) => Next::Asks(inquiry),
         LookupAction::Done(result) => Next::Done(result),
-        LookupAction::Wait(_) => panic!("there is nobody to wait for"),
+        LookupAction::Wait(_) => panic!("no other lookup is under way"),
     }
 }
 
-/// All is answered, can be calculated with, and comes back from the cache.
+/// All queries are answered, the numbers are usable, and the cache returns the same.
 fn check_answers(handle: &TelemetryHandle, queries: &[PredictionQuery], answers: &Answers) {
     assert_eq!(answers.len(), queries.len());
     for query in queries {
@@ -90,16 +92,7 @@ fn check_answers(handle: &TelemetryHandle, queries: &[PredictionQuery], answers:
     }
 }
 
-fn check_error(error: &PredictionError) {
-    let message = error.to_string();
-    // A transport's own words are the transport's.
-    if !matches!(error, PredictionError::Transport(_)) {
-        assert!(message.chars().count() <= MAX_MESSAGE, "{message}");
-        secret::check(&message);
-    }
-}
-
-/// What the strict validation takes, the client understands, and in the same way.
+/// The client reads an answer that the strict validation accepts, and reads it the same.
 fn check_strict(
     queries: &[PredictionQuery],
     answer: &Result<Response, TransportError>,
@@ -116,7 +109,7 @@ fn check_strict(
     }
 }
 
-/// What is known is not asked for again, and nobody is asked who wants a pause.
+/// A second lookup does not ask for cached answers, and keeps the pause of a busy server.
 fn check_again(
     handle: &TelemetryHandle,
     queries: &[PredictionQuery],

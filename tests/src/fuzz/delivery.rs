@@ -1,30 +1,29 @@
-//! What a server answers to batches of events.
+//! Answers to batches of events.
 
 use std::time::Duration;
 
 use mosaicstack_telemetry::{Delivery, DeliveryOutcome, Response, Stats, TransportError};
 use uuid::Uuid;
 
-use super::{answer, effort, secret};
+use super::{LONGEST, answer, assert_no_key, in_proportion, with_key};
 use crate::{Log, Next, Simulation, config};
 
-/// How many events there are to deliver.
+/// Events to deliver.
 const EVENTS: u64 = 5;
 
-/// The most answers that are read of an input; then all is well.
+/// Answers of the input that are given; later requests succeed.
 const MAX_ANSWERS: usize = 12;
 
-/// The longest that the server can ask for.
-const LONGEST: Duration = Duration::from_secs(60 * 60);
-
-/// More steps than it takes, whatever is answered.
+/// Upper bound of the steps, whatever the answers are.
 const MAX_STEPS: usize = 200;
 
-/// The longest line of the log, and how many a request may cause.
+/// Longest line of the log.
 const MAX_LINE: usize = 600;
+
+/// Most lines for each request.
 const MAX_LINES: usize = 10;
 
-/// Events are sent, and these are the answers.
+/// The input is the answers to batches.
 pub(super) fn check(input: &[u8]) {
     let log = Log::new();
     let config = config("https://example.com").build().expect("a configuration");
@@ -35,15 +34,16 @@ pub(super) fn check(input: &[u8]) {
         simulation.handle.track(event);
     }
     simulation.submitter.flush(simulation.instant());
-    let mut answers = answer::all(input).take(MAX_ANSWERS);
-    // No request may be sent before.
-    let mut gate = Duration::ZERO;
+    let text = with_key(input);
+    let mut answers = answer::all(&text).take(MAX_ANSWERS);
+    let mut not_before = Duration::ZERO;
     for _ in 0..MAX_STEPS {
         match simulation.step() {
             Next::Sent(delivery) => {
-                assert!(simulation.now() >= gate, "sent at {:?}, not {gate:?}", simulation.now());
+                let now = simulation.now();
+                assert!(now >= not_before, "sent at {now:?}, not {not_before:?}");
                 let answer = answers.next().unwrap_or_else(|| Ok(Response::default()));
-                gate = simulation.now() + complete(&mut simulation, delivery, answer);
+                not_before = now + complete(&mut simulation, delivery, answer);
             }
             Next::Waits(until) if simulation.handle.stats().pending > 0 => {
                 let wait = until.saturating_sub(simulation.now());
@@ -56,10 +56,15 @@ pub(super) fn check(input: &[u8]) {
     let stats = simulation.handle.stats();
     assert_eq!((stats.delivered + stats.rejected, stats.pending), (EVENTS, 0), "{stats}");
     assert_eq!(stats.requests, simulation.sent.len() as u64);
-    check_log(&log.lines(""), simulation.sent.len());
+    let lines = log.lines("");
+    assert!(lines.len() <= MAX_LINES * simulation.sent.len(), "{} lines", lines.len());
+    for line in lines {
+        assert!(line.chars().count() <= MAX_LINE, "{line}");
+        assert_no_key(&line);
+    }
 }
 
-/// Books an answer, and returns for how long nothing may be sent.
+/// Completes a delivery; returns the time for which no request may be sent.
 fn complete(
     simulation: &mut Simulation,
     delivery: Delivery,
@@ -67,7 +72,7 @@ fn complete(
 ) -> Duration {
     let (sent, before) = (delivery.len() as u64, simulation.handle.stats());
     let length = answer.as_ref().map_or(0, |answer| answer.body().len());
-    let verdict = effort::in_proportion(length, 1, || simulation.complete(delivery, answer));
+    let verdict = in_proportion(length, 1, || simulation.complete(delivery, answer));
     let after = simulation.handle.stats();
     assert!(after.is_balanced(), "{after:?}");
     let settled = |stats: Stats| stats.delivered + stats.rejected;
@@ -81,13 +86,5 @@ fn complete(
     match verdict {
         DeliveryOutcome::Retry { retry_after: Some(wait) } => wait.min(LONGEST),
         _ => Duration::ZERO,
-    }
-}
-
-fn check_log(lines: &[String], requests: usize) {
-    assert!(lines.len() <= MAX_LINES * requests, "{} lines", lines.len());
-    for line in lines {
-        assert!(line.chars().count() <= MAX_LINE, "{line}");
-        secret::check(line);
     }
 }

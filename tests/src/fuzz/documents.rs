@@ -2,39 +2,39 @@
 
 use std::{collections::BTreeSet, fmt::Debug};
 
-use mosaicstack_telemetry::{EventBatch, TaskCompletionEvent, ValidationErrors};
+use mosaicstack_telemetry::{EventBatch, Faults, TaskCompletionEvent};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Value, json, value::RawValue};
 
-use super::{effort, faults};
+use super::{errors, in_proportion};
 
-/// One event, read strictly and leniently.
+/// One event, parsed strictly and leniently.
 pub(super) fn event(input: &[u8]) {
-    let strict = effort::in_proportion(input.len(), 1, || TaskCompletionEvent::from_json(input));
+    let strict = in_proportion(input.len(), 1, || TaskCompletionEvent::from_json(input));
     match &strict {
         Ok(event) => {
             assert_eq!(event.validate(), Ok(()));
             check_written(event, TaskCompletionEvent::from_json);
         }
-        Err(found) => faults::check(input, found),
+        Err(found) => errors::check(input, found),
     }
-    let lenient = effort::in_proportion(input.len(), 1, || serde_json::from_slice(input));
+    let lenient = in_proportion(input.len(), 1, || serde_json::from_slice(input));
     check_lenient(input, &strict, lenient.as_ref().ok());
     if let Ok(event) = &lenient {
-        check_judged_alike(event);
+        check_validated_alike(event);
         let mut by_hand = Vec::new();
         event.write_json(&mut by_hand);
         assert_eq!(serde_json::to_vec(event).ok(), Some(by_hand));
     }
 }
 
-/// A batch: each event is judged as it would be alone.
+/// A batch: each event is validated as it would be alone.
 pub(super) fn batch(input: &[u8]) {
     let parts = EventBatch::MAX_EVENTS;
-    let events = effort::in_proportion(input.len(), parts, || EventBatch::from_json(input));
+    let events = in_proportion(input.len(), parts, || EventBatch::from_json(input));
     let events = match events {
         Ok(events) => events,
-        Err(found) => return faults::check(input, &found),
+        Err(found) => return errors::check(input, &found),
     };
     assert!(events.len() <= EventBatch::MAX_EVENTS);
     let items = items(input);
@@ -44,7 +44,7 @@ pub(super) fn batch(input: &[u8]) {
         match (event, alone) {
             (Ok(event), Ok(alone)) => assert_eq!(*event, alone),
             (Err(found), Err(alone)) => {
-                faults::check(input, found);
+                errors::check(input, found);
                 check_moved(found, &alone, index);
             }
             (event, alone) => panic!("in the batch {event:?}, alone {alone:?}"),
@@ -60,20 +60,21 @@ pub(super) fn batch(input: &[u8]) {
     }
 }
 
-/// Panics unless a value that was read strictly is written, and read again, as the same.
+/// Panics unless a strictly parsed value survives a round trip.
 pub(super) fn check_written<T: Serialize + DeserializeOwned + PartialEq + Debug>(
     value: &T,
-    strict: impl Fn(&[u8]) -> Result<T, ValidationErrors>,
+    strict: impl Fn(&[u8]) -> Result<T, Faults>,
 ) {
     let written = serde_json::to_vec(value).expect("it is JSON");
     assert_eq!(strict(&written).as_ref(), Ok(value));
     assert_eq!(serde_json::from_slice::<T>(&written).ok().as_ref(), Some(value));
 }
 
-/// Panics unless what is accepted strictly is accepted leniently, as the same.
+/// Panics unless the lenient parser returns the same for a strictly valid document, and survives a
+/// round trip.
 pub(super) fn check_lenient<T: Serialize + DeserializeOwned + PartialEq + Debug>(
     input: &[u8],
-    strict: &Result<T, ValidationErrors>,
+    strict: &Result<T, Faults>,
     lenient: Option<&T>,
 ) {
     if let Ok(strict) = strict {
@@ -89,8 +90,8 @@ pub(super) fn check_lenient<T: Serialize + DeserializeOwned + PartialEq + Debug>
     }
 }
 
-/// Whether there is a count that a float cannot hold, which is read leniently only if it is not
-/// written as one.
+/// Whether there is a count that no float holds exactly, which the lenient parser refuses if it is
+/// written as a float.
 pub(super) fn has_large_count(value: &Value) -> bool {
     match value {
         Value::Number(number) => number.as_u64().is_some_and(|count| count >= 1 << 53),
@@ -100,25 +101,24 @@ pub(super) fn has_large_count(value: &Value) -> bool {
     }
 }
 
-/// A value that was read leniently, and its JSON, are at fault in the same places.
-fn check_judged_alike(event: &TaskCompletionEvent) {
-    let places = |found: Result<(), ValidationErrors>| match found {
+/// A leniently parsed value and its JSON have validation errors in the same places.
+fn check_validated_alike(event: &TaskCompletionEvent) {
+    let places = |found: Result<(), Faults>| match found {
         Ok(()) => BTreeSet::new(),
         Err(found) => found.iter().map(|fault| fault.pointer.clone()).collect::<BTreeSet<_>>(),
     };
     let written = serde_json::to_vec(event).expect("an event is JSON");
     let by_json = TaskCompletionEvent::from_json(&written);
     let by_value = event.validate();
-    let is_cut =
-        |found: Option<&ValidationErrors>| found.is_some_and(|it| it.len() > it.iter().count());
+    let is_cut = |found: Option<&Faults>| found.is_some_and(|it| it.len() > it.iter().count());
     if is_cut(by_value.as_ref().err()) || is_cut(by_json.as_ref().err()) {
         return;
     }
     assert_eq!(places(by_value), places(by_json.map(drop)));
 }
 
-/// The same faults, but for where the event is.
-fn check_moved(found: &ValidationErrors, alone: &ValidationErrors, index: usize) {
+/// The same errors, below the pointer of the event.
+fn check_moved(found: &Faults, alone: &Faults, index: usize) {
     assert_eq!((found.len(), found.event_id()), (alone.len(), alone.event_id()));
     for (found, alone) in found.iter().zip(alone) {
         assert_eq!(found.pointer, format!("/events/{index}{}", alone.pointer));

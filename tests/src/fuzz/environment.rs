@@ -1,13 +1,13 @@
-//! What the environment says to the configuration.
+//! Configuration from environment variables.
 
 use mosaicstack_telemetry::{
-    Action, ConfigError, ServerUrl, Start, TelemetryConfig, TelemetryConfigBuilder, TelemetryHandle,
+    Action, ConfigError, ServerUrl, TelemetryConfig, TelemetryConfigBuilder,
 };
 
-use super::{now, secret};
-use crate::{INSTANCE, track};
+use super::{assert_no_key, with_key};
+use crate::{INSTANCE, Simulation, track};
 
-/// Each variable and its parameter.
+/// The variables and their parameters.
 const VARIABLES: [(&str, &str); 4] = [
     ("MOSAIC_TELEMETRY_SERVER_URL", "server_url"),
     ("MOSAIC_TELEMETRY_API_KEY", "api_key"),
@@ -15,22 +15,21 @@ const VARIABLES: [(&str, &str); 4] = [
     ("MOSAIC_TELEMETRY_ENABLED", "enabled"),
 ];
 
-/// What messages have in them, whatever the values are.
+/// Examples that messages contain whatever the values are.
 const EXAMPLES: [&str; 2] =
     ["a1b2c3d4-e5f6-4a7b-8c9d-0e1f2a3b4c5d", "https://tel-api.mosaicstack.dev"];
 
-/// The longest message: what it repeats is cut at 200 characters, and its own words, with the name of a
-/// variable, have fewer.
+/// Longest message: 200 characters of a value, and fewer of its own.
 const MAX_MESSAGE: usize = 2 * 200;
 
-/// A text shorter than this tells nothing, and could be in a message by chance.
+/// A shorter key could be in a message by chance.
 const SHORTEST_SECRET: usize = 16;
 
 type Values<'a> = [Option<&'a str>; 4];
 
-/// The four variables, a line each; one without a line is not set.
+/// The input is the four variables, a line each; a variable without a line is unset.
 pub(super) fn check(input: &[u8]) {
-    let input = secret::planted(input);
+    let input = with_key(input);
     let mut lines = input.split('\n');
     let values: Values<'_> = VARIABLES.map(|_| lines.next());
     for allow_plain_http in [false, true] {
@@ -40,7 +39,7 @@ pub(super) fn check(input: &[u8]) {
 
 fn check_values(values: Values<'_>, allow_plain_http: bool) {
     let builder = builder(values).allow_plain_http(allow_plain_http);
-    secret::check(&format!("{builder:?}"));
+    assert_no_key(&format!("{builder:?}"));
     let built = builder.clone().build();
     let is_enabled = built.as_ref().is_ok_and(TelemetryConfig::is_enabled);
     assert_eq!(builder.build_or_disabled().is_enabled(), is_enabled);
@@ -63,7 +62,7 @@ fn builder(values: Values<'_>) -> TelemetryConfigBuilder {
     })
 }
 
-/// Each fault once, in a few words, and no secret among them.
+/// One short issue for each parameter, and no secret in any.
 fn check_error(error: &ConfigError, values: Values<'_>) {
     for (index, fault) in error.issues().iter().enumerate() {
         assert!(fault.message.chars().count() <= MAX_MESSAGE, "{fault}");
@@ -71,14 +70,14 @@ fn check_error(error: &ConfigError, values: Values<'_>) {
         assert!(error.issues()[..index].iter().all(|it| it.parameter != fault.parameter));
     }
     let message = error.to_string();
-    secret::check(&message);
+    assert_no_key(&message);
     let key = values[1].map(str::trim).filter(|key| key.len() >= SHORTEST_SECRET);
     let words = EXAMPLES.into_iter().chain(VARIABLES.map(|(variable, _)| variable));
     let message = words.fold(message, |it, word| it.replace(word, ""));
     assert!(key.is_none_or(|key| !holds(&message, key)), "{message}");
 }
 
-/// What is wrong with one value is named, whatever else is wrong.
+/// The issues of one value are independent of the other values.
 fn check_all_at_once(
     built: &Result<TelemetryConfig, ConfigError>,
     values: Values<'_>,
@@ -97,11 +96,12 @@ fn check_all_at_once(
         return;
     }
     let is_faulty = alone.each_ref().map(Result::is_err);
-    // The key is in the URL, though each may be right by itself.
-    let is_told = !is_faulty[0] && !is_faulty[1];
-    let is_told = is_told && values[0].zip(values[1]).is_some_and(|(url, key)| holds(url, key));
+    // Each is valid alone, but the URL contains the key.
+    let is_exposed = !is_faulty[0] && !is_faulty[1];
+    let is_exposed =
+        is_exposed && values[0].zip(values[1]).is_some_and(|(url, key)| holds(url, key));
     let faulty = VARIABLES.iter().zip(is_faulty);
-    let faulty = faulty.enumerate().filter(|(index, (_, it))| *it || (is_told && *index == 0));
+    let faulty = faulty.enumerate().filter(|(index, (_, it))| *it || (is_exposed && *index == 0));
     let mut expected: Vec<&str> = faulty.map(|(_, ((_, parameter), _))| *parameter).collect();
     let found = built.as_ref().err().map(ConfigError::issues).unwrap_or_default();
     let mut found: Vec<&str> = found.iter().map(|fault| fault.parameter).collect();
@@ -110,18 +110,18 @@ fn check_all_at_once(
     assert_eq!(found, expected);
 }
 
-/// Whether the key is in the URL, in capitals or not.
+/// Whether the URL contains the key, in any case.
 fn holds(url: &str, key: &str) -> bool {
     url.to_ascii_lowercase().contains(&key.trim().to_ascii_lowercase())
 }
 
-/// A key that is not in the URL.
+/// A key that the URL does not contain.
 fn key_outside(url: &str) -> String {
     let mut keys = (0_u64..).map(|number| format!("{number:064x}"));
-    keys.find(|key| !holds(url, key)).expect("there are more keys than a URL has characters")
+    keys.find(|key| !holds(url, key)).expect("a URL has fewer substrings than there are keys")
 }
 
-/// The URL says where to go and nothing else, and is read again as the same.
+/// The URL has no query, fragment or user, and parses again to the same.
 fn check_url(url: &ServerUrl, allow_plain_http: bool) {
     let text = url.as_str();
     let is_plain = text.starts_with("http://");
@@ -137,18 +137,18 @@ fn check_url(url: &ServerUrl, allow_plain_http: bool) {
     }
     let key = key_outside(text);
     let again = builder([Some(text), Some(&key), Some(INSTANCE), None]);
-    let again = again.allow_plain_http(allow_plain_http).build().expect("it was taken before");
+    let again = again.allow_plain_http(allow_plain_http).build().expect("it was accepted before");
     assert_eq!(again.server_url(), Some(url));
 }
 
-/// A request goes below the URL, with the key where it belongs.
+/// A request goes below the URL, with the key in its header only.
 fn check_request(config: &TelemetryConfig, url: &ServerUrl, key: &str) {
-    let now = now();
-    let start = Start { now, wall: std::time::SystemTime::UNIX_EPOCH, seed: 7 };
-    let (handle, mut submitter) = TelemetryHandle::with_submitter(config, start, || ());
-    track(&handle, 1);
-    submitter.flush(now);
-    let Action::Send(request, _delivery) = submitter.poll(now) else { panic!("nothing is sent") };
+    let mut simulation = Simulation::new(config);
+    track(&simulation.handle, 1);
+    simulation.submitter.flush(simulation.instant());
+    let Action::Send(request, _delivery) = simulation.submitter.poll(simulation.instant()) else {
+        panic!("nothing is sent")
+    };
     assert_eq!(request.uri().to_string(), format!("{url}/v1/events/batch"));
     assert_eq!(request.headers()["authorization"], format!("Bearer {key}"));
     assert!(!format!("{request:?}").contains(key));

@@ -1,4 +1,4 @@
-//! The bodies of predictions: what is asked, and what is answered.
+//! Requests for predictions and their answers, as documents.
 
 use mosaicstack_telemetry::{
     Estimate, PredictionData, PredictionRequest, PredictionResponse, PredictionResults,
@@ -9,32 +9,32 @@ use serde_json::value::RawValue;
 
 use super::{
     documents::{check_lenient, check_written},
-    effort, faults,
+    errors, in_proportion,
 };
 
-/// How many parts a body may have.
+/// Most parts of a body.
 const PARTS: usize = PredictionRequest::MAX_QUERIES;
 
-/// A request, as a server reads it.
+/// A request, as a server parses it.
 pub(super) fn request(input: &[u8]) {
-    let strict = effort::in_proportion(input.len(), PARTS, || PredictionRequest::from_json(input));
+    let strict = in_proportion(input.len(), PARTS, || PredictionRequest::from_json(input));
     match &strict {
         Ok(request) => {
             assert!(request.queries.len() <= PARTS);
             check_written(request, PredictionRequest::from_json);
         }
-        Err(found) => faults::check(input, found),
+        Err(found) => errors::check(input, found),
     }
-    let lenient = effort::in_proportion(input.len(), PARTS, || serde_json::from_slice(input));
+    let lenient = in_proportion(input.len(), PARTS, || serde_json::from_slice(input));
     check_lenient(input, &strict, lenient.as_ref().ok());
 }
 
-/// An answer, as the tests of a server read it.
+/// An answer, as the tests of a server validate it.
 pub(super) fn response(input: &[u8]) {
-    let strict = effort::in_proportion(input.len(), PARTS, || PredictionResults::from_json(input));
+    let strict = in_proportion(input.len(), PARTS, || PredictionResults::from_json(input));
     let results = match strict {
         Ok(results) => results,
-        Err(found) => return faults::check(input, &found),
+        Err(found) => return errors::check(input, &found),
     };
     assert!(results.results.len() <= PARTS);
     let written = serde_json::to_vec(&results).expect("results are JSON");
@@ -49,7 +49,7 @@ pub(super) fn response(input: &[u8]) {
     }
 }
 
-/// Panics unless an application can calculate with the answer.
+/// Panics unless all numbers of the answer are finite, ordered and in range.
 pub(super) fn check_response(response: &PredictionResponse) {
     let Some(data) = &response.prediction else { return };
     let tokens = [data.input_tokens, data.output_tokens];

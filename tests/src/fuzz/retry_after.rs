@@ -1,20 +1,17 @@
-//! How long a server wants to be left alone.
+//! `Retry-After` and `Date`.
 
 use std::time::{Duration, SystemTime};
 
 use http::{HeaderValue, header};
 use mosaicstack_telemetry::{Action, DeliveryOutcome, Response, Start, TelemetryHandle};
 
-use super::now;
-use crate::{config, status};
+use super::LONGEST;
+use crate::{config, simulation::instant, status};
 
-/// The longest that the server can ask for.
-const LONGEST: Duration = Duration::from_secs(60 * 60);
-
-/// What the spread adds to the first wait: less than one and a half of the first back-off.
+/// Upper bound of the random part of the first wait: one and a half of the first back-off.
 const SPREAD: Duration = Duration::from_millis(750);
 
-/// `Retry-After`, `Date`, and the seconds on the client's calendar: a line each.
+/// The input is `Retry-After`, `Date`, and the seconds of the client's wall clock: a line each.
 pub(super) fn check(input: &[u8]) {
     let mut lines = input.split(|&byte| byte == b'\n');
     let value = lines.next().unwrap_or_default();
@@ -24,18 +21,22 @@ pub(super) fn check(input: &[u8]) {
 
     let asked = asked(value, date, wall);
     check_number(value, asked);
-    // A number says how long, and a server's two dates do.
+    // A number is a duration, and so is the difference of the server's two dates.
     let is_measured = is_number(value) || date.is_some_and(|date| is_date(date, wall));
     if is_measured {
         let later = wall + Duration::from_secs(86_400);
-        assert_eq!(self::asked(value, date, later), asked, "the client's calendar does not count");
+        assert_eq!(
+            self::asked(value, date, later),
+            asked,
+            "the client's wall clock does not count"
+        );
     }
 }
 
-/// What the client takes the answer for, which is then kept to.
+/// The `Retry-After` that the client reads from the answer. Panics unless the client then keeps it.
 fn asked(value: &[u8], date: Option<&[u8]>, wall: SystemTime) -> Option<Duration> {
     let config = config("https://example.com").build().expect("a configuration");
-    let now = now();
+    let now = instant();
     let start = Start { now, wall, seed: value.len() as u64 };
     let (handle, mut submitter) = TelemetryHandle::with_submitter(&config, start, || ());
     handle.track(handle.event().build());
@@ -48,13 +49,13 @@ fn asked(value: &[u8], date: Option<&[u8]>, wall: SystemTime) -> Option<Duration
     let (wait, asked) = (until - now, retry_after.unwrap_or_default().min(LONGEST));
     assert!(wait >= asked, "{wait:?} instead of {asked:?}");
     assert!(wait <= asked + SPREAD.max(asked / 10), "{wait:?} instead of {asked:?}");
-    // Whatever else the application wants.
+    // A flush does not shorten the wait.
     submitter.flush(now);
     let almost = now + asked.saturating_sub(Duration::from_nanos(1));
     if !asked.is_zero() {
-        assert!(matches!(submitter.poll(almost), Action::Wait(_)), "the gate is open too early");
+        assert!(matches!(submitter.poll(almost), Action::Wait(_)), "sent too early");
     }
-    assert!(matches!(submitter.poll(until), Action::Send(..)), "the gate never opens");
+    assert!(matches!(submitter.poll(until), Action::Send(..)), "never sent again");
     retry_after
 }
 
@@ -68,13 +69,13 @@ fn busy(value: &[u8], date: Option<&[u8]>) -> Response {
     response
 }
 
-/// Panics unless a number of seconds is taken for that, and what begins like none is not.
+/// Panics unless a number is read as seconds, and a text that begins like no date as nothing.
 fn check_number(value: &[u8], asked: Option<Duration>) {
     let text = String::from_utf8_lossy(value);
     let text = text.trim();
     if is_number(value) {
         let digits = text.trim_start_matches('0');
-        // Longer ones are more than there are.
+        // Longer numbers saturate.
         let seconds = if digits.is_empty() { 0 } else { digits.parse().unwrap_or(u64::MAX) };
         assert_eq!(asked, Some(Duration::from_secs(seconds)), "{text}");
     } else if !text.starts_with(|first: char| first.is_ascii_alphabetic()) {
@@ -84,13 +85,12 @@ fn check_number(value: &[u8], asked: Option<Duration>) {
 
 fn is_number(value: &[u8]) -> bool {
     let text = value.trim_ascii();
-    // What is no header is not sent.
     HeaderValue::from_bytes(value).is_ok()
         && !text.is_empty()
         && text.iter().all(u8::is_ascii_digit)
 }
 
-/// Whether the client can read the date: as a wish, it asks for something.
+/// Whether the client can read the date: as a `Retry-After`, it asks for something.
 fn is_date(date: &[u8], wall: SystemTime) -> bool {
     !is_number(date) && asked(date, None, wall).is_some()
 }
