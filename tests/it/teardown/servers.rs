@@ -6,12 +6,12 @@ use telemetry_collector::{Answer, Fault};
 
 use crate::blocking::{ABSENT, collector};
 
-/// A server's URL, and what keeps it alive.
+/// A server's URL, and the value that keeps it alive.
 pub(super) type Server = (String, Box<dyn Any + Send>);
 
 pub(super) type Start = fn() -> Server;
 
-/// Each kind of server, and how to start it.
+/// Each kind of server, with the function that starts it.
 pub(super) const SERVERS: [(&str, Start); 15] = [
     ("healthy", || scripted(Answer::normal())),
     ("slow", || scripted(Answer::normal().delay(Duration::from_millis(33)))),
@@ -32,7 +32,7 @@ pub(super) const SERVERS: [(&str, Start); 15] = [
     ("closing", || scripted(Answer::close())),
 ];
 
-/// A collector that gives the same answer to all.
+/// A collector with the same answer to all requests.
 fn scripted(answer: Answer) -> Server {
     faulty(answer.into())
 }
@@ -43,13 +43,13 @@ fn faulty(fault: Fault) -> Server {
     (collector.url().to_owned(), Box::new(collector))
 }
 
-/// A server that says nothing, not even how it would like to encrypt.
+/// A server that never answers the TLS handshake.
 fn silent_in_the_handshake() -> Server {
     let (url, alive) = faulty(Fault::delay_before_reading(Duration::from_secs(3600)));
     (url.replace("http://", "https://"), alive)
 }
 
-/// A port on which nobody listens, and that no collector can be given.
+/// A port without a listener, which no collector is given.
 fn absent() -> Server {
     (ABSENT.to_owned(), Box::new(()))
 }
