@@ -1,5 +1,4 @@
-//! A client that takes its orders from standard input: the other end of
-//! [`telemetry_tests::Remote`]. It ends when the orders do.
+//! A client that takes orders from standard input: the other end of [`telemetry_tests::Remote`].
 
 use std::{
     collections::BTreeMap,
@@ -23,23 +22,16 @@ fn main() {
     let settings = env::args().nth(1).expect("settings as the only argument");
     let settings: Settings = serde_json::from_str(&settings).expect("settings");
     let attempts = Attempts::default();
-    let mut client = Some(Client::start(&settings, &attempts));
-    let handle = client.as_ref().map(Client::handle).expect("it was started");
-    let (mut tracked, mut paced) = (0, None);
+    let client = Client::start(&settings, &attempts);
+    let mut tracker = Tracker { handle: client.handle(), tracked: 0, pace: None };
+    let mut client = Some(client);
     for order in io::stdin().lock().lines() {
         let order = serde_json::from_str(&order.expect("text")).expect("an order");
         let start = now();
         let mut stats = None;
         let is_done = match order {
-            Order::Track(count) => {
-                track(&handle, &mut tracked, count);
-                true
-            }
-            Order::Pace(per_second, time) => {
-                let pace = paced.get_or_insert_with(|| Pace::begin(tracked));
-                pace.go_on(&handle, &mut tracked, per_second, time);
-                true
-            }
+            Order::Track(count) => tracker.track(count),
+            Order::Pace(per_second, time) => tracker.pace(per_second, time),
             Order::Flush(deadline) => client.as_ref().is_some_and(|it| it.flush(deadline)),
             Order::Predict => client.as_ref().is_some_and(Client::predict),
             Order::Stop => {
@@ -48,95 +40,86 @@ fn main() {
             }
         };
         let took = start.elapsed();
-        let report = attempts.report(is_done, took, &stats.unwrap_or_else(|| handle.stats()));
-        let report = serde_json::to_string(&report).expect("a report is JSON");
-        writeln!(io::stdout(), "{report}").expect("somebody reads reports");
+        let stats = stats.unwrap_or_else(|| tracker.handle.stats());
+        let report = serde_json::to_string(&attempts.report(is_done, took, &stats));
+        writeln!(io::stdout(), "{}", report.expect("a report is JSON")).expect("a reader");
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "what is measured and paced is real time")]
+#[expect(clippy::disallowed_methods, reason = "real time is measured and paced")]
 fn now() -> Instant {
     Instant::now()
 }
 
-fn track(handle: &TelemetryHandle, tracked: &mut u64, count: u64) {
-    for _ in 0..count {
-        *tracked += 1;
-        let event = handle.event().event_id(Uuid::from_u128((*tracked).into()));
-        let event = event.model("claude-sonnet-4-5-20250929").language("rust");
-        handle.track(event.build());
-    }
+struct Tracker {
+    handle: TelemetryHandle,
+    tracked: u64,
+    /// The start of the first paced order, the events before it, and the time ordered in all. One
+    /// clock for all orders, or each would lose a little.
+    pace: Option<(Instant, u64, Duration)>,
 }
 
-/// What the events are paced by: one clock for all orders, or each would lose a little.
-struct Pace {
-    start: Instant,
-    /// How many events there were before.
-    first: u64,
-    /// For how long it has been ordered, in all.
-    time: Duration,
-}
-
-impl Pace {
-    fn begin(first: u64) -> Self {
-        Self { start: now(), first, time: Duration::ZERO }
+impl Tracker {
+    fn track(&mut self, count: u64) -> bool {
+        for _ in 0..count {
+            self.tracked += 1;
+            let event = self.handle.event().event_id(Uuid::from_u128(self.tracked.into()));
+            let event = event.model("claude-sonnet-4-5-20250929").language("rust");
+            self.handle.track(event.build());
+        }
+        true
     }
 
-    /// In portions, each as large as the time that has passed wants it.
-    fn go_on(
-        &mut self,
-        handle: &TelemetryHandle,
-        tracked: &mut u64,
-        per_second: u64,
-        time: Duration,
-    ) {
-        self.time += time;
+    /// Tracks as many events at a time as the time that has passed asks for.
+    fn pace(&mut self, per_second: u64, time: Duration) -> bool {
+        let (start, first, before) =
+            self.pace.unwrap_or_else(|| (now(), self.tracked, Duration::ZERO));
+        let end = before + time;
+        self.pace = Some((start, first, end));
         loop {
-            let passed = self.start.elapsed().min(self.time);
-            let due = u128::from(per_second) * passed.as_millis() / 1_000;
-            let due = self.first + u64::try_from(due).unwrap_or(u64::MAX);
-            track(handle, tracked, due.saturating_sub(*tracked));
-            if passed == self.time {
-                return;
+            let passed = start.elapsed().min(end);
+            let due = first + per_second * passed.as_millis() as u64 / 1_000;
+            self.track(due.saturating_sub(self.tracked));
+            if passed == end {
+                return true;
             }
             thread::park_timeout(Duration::from_millis(10));
         }
     }
 }
 
-/// What came of the requests.
+/// Results of the requests: the longest one, and the failures.
 #[derive(Clone, Default)]
-struct Attempts(Arc<Mutex<Made>>);
-
-#[derive(Default)]
-struct Made {
-    longest: Duration,
-    failures: BTreeMap<String, u64>,
-}
+struct Attempts(Arc<Mutex<(Duration, BTreeMap<String, u64>)>>);
 
 impl Attempts {
-    fn made(&self, start: Instant, result: &Result<Response, TransportError>) {
-        let failure = match result {
+    fn add(
+        &self,
+        start: Instant,
+        result: Result<Response, TransportError>,
+    ) -> Result<Response, TransportError> {
+        let failure = match &result {
             Ok(response) if response.status().is_success() => None,
             Ok(response) => Some(response.status().as_u16().to_string()),
             Err(TransportError::Timeout) => Some("timeout".into()),
             Err(TransportError::Network(_)) => Some("network".into()),
             Err(_) => Some("other".into()),
         };
-        let mut made = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        made.longest = made.longest.max(start.elapsed());
+        let mut attempts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        attempts.0 = attempts.0.max(start.elapsed());
         if let Some(failure) = failure {
-            *made.failures.entry(failure).or_default() += 1;
+            *attempts.1.entry(failure).or_default() += 1;
         }
+        result
     }
 
     fn report(&self, is_done: bool, took: Duration, stats: &Stats) -> Report {
-        let mut made = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut attempts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         Report {
             is_done,
             took,
-            longest: std::mem::take(&mut made.longest),
-            failures: made.failures.clone(),
+            longest: std::mem::take(&mut attempts.0),
+            failures: attempts.1.clone(),
             tracked: stats.tracked,
             delivered: stats.delivered,
             rejected: stats.rejected,
@@ -157,33 +140,22 @@ enum Client {
 impl Client {
     fn start(settings: &Settings, attempts: &Attempts) -> Self {
         let (config, attempts) = (settings.config(), attempts.clone());
-        match settings.kind {
-            Kind::Blocking => {
-                let ureq = UreqTransport::new();
-                Self::Blocking(TelemetryClient::with_transport(config, move |request: Request| {
-                    let start = now();
-                    let result = ureq.send(request);
-                    attempts.made(start, &result);
-                    result
-                }))
-            }
-            Kind::Tokio => {
-                let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build();
-                let runtime = runtime.expect("a runtime");
-                let hyper = Arc::new(HyperTransport::new());
-                let transport = move |request: Request| {
-                    let (hyper, attempts) = (Arc::clone(&hyper), attempts.clone());
-                    async move {
-                        let start = now();
-                        let result = hyper.send(request).await;
-                        attempts.made(start, &result);
-                        result
-                    }
-                };
-                let start = async { AsyncTelemetryClient::with_transport(config, transport) };
-                Self::Tokio(runtime.block_on(start), runtime)
-            }
+        if settings.kind == Kind::Blocking {
+            let ureq = UreqTransport::new();
+            let transport = move |request: Request| attempts.add(now(), ureq.send(request));
+            return Self::Blocking(TelemetryClient::with_transport(config, transport));
         }
+        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build();
+        let (runtime, hyper) = (runtime.expect("a runtime"), Arc::new(HyperTransport::new()));
+        let transport = move |request: Request| {
+            let (hyper, attempts) = (Arc::clone(&hyper), attempts.clone());
+            async move {
+                let start = now();
+                attempts.add(start, hyper.send(request).await)
+            }
+        };
+        let start = async { AsyncTelemetryClient::with_transport(config, transport) };
+        Self::Tokio(runtime.block_on(start), runtime)
     }
 
     fn handle(&self) -> TelemetryHandle {
@@ -202,15 +174,13 @@ impl Client {
 
     fn predict(&self) -> bool {
         let model = "claude-haiku-4-5-20251001";
-        let query =
-            PredictionQuery::new(TaskType::Testing, model, Provider::Anthropic, Complexity::Low);
-        let queries = [query];
+        let queries =
+            [PredictionQuery::new(TaskType::Testing, model, Provider::Anthropic, Complexity::Low)];
         match self {
-            Self::Blocking(client) => client.refresh_predictions(&queries).is_ok(),
-            Self::Tokio(client, runtime) => {
-                runtime.block_on(client.refresh_predictions(&queries)).is_ok()
-            }
+            Self::Blocking(client) => client.refresh_predictions(&queries),
+            Self::Tokio(client, runtime) => runtime.block_on(client.refresh_predictions(&queries)),
         }
+        .is_ok()
     }
 
     fn stop(self) -> Stats {

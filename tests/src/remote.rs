@@ -1,4 +1,4 @@
-//! A client in a process of its own, so that its memory is its own, and what is ordered of it.
+//! A client in its own process, so that its memory can be measured, and the orders that it follows.
 
 use std::{
     collections::BTreeMap,
@@ -26,51 +26,43 @@ impl Kind {
     pub const ALL: [Self; 2] = [Self::Blocking, Self::Tokio];
 }
 
-/// How the client is to be.
+/// Configuration of the client.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[expect(clippy::exhaustive_structs, reason = "made by tests")]
+#[expect(missing_docs, reason = "parameters of the configuration")]
 pub struct Settings {
-    /// Which client.
     pub kind: Kind,
-    /// Of the server.
-    pub url: String,
-    /// `max_queue_size`.
-    pub places: usize,
-    /// How long a request may take.
+    pub server_url: String,
+    pub max_queue_size: usize,
     pub request_timeout: Duration,
-    /// How often a request is tried again in a cycle.
     pub max_retries: u32,
-    /// How soon a request is tried again.
-    pub initial_backoff: Duration,
-    /// How often events are sent.
     pub submit_interval: Duration,
 }
 
 impl Settings {
-    /// A client that makes one attempt a flush, and none on its own but with a full batch.
+    /// A client that makes one attempt for each flush, and otherwise sends full batches only.
     #[must_use]
-    pub fn new(kind: Kind, url: &str) -> Self {
+    pub fn new(kind: Kind, server_url: &str) -> Self {
         Self {
             kind,
-            url: url.into(),
-            places: 1_000,
+            server_url: server_url.into(),
+            max_queue_size: 1_000,
             request_timeout: Duration::from_secs(10),
             max_retries: 0,
-            initial_backoff: Duration::from_millis(1),
             submit_interval: Duration::from_secs(300),
         }
     }
 
-    /// The configuration that these are.
+    /// The configuration with these settings.
     ///
     /// # Panics
     ///
-    /// There is none such.
+    /// The settings are invalid.
     #[must_use]
     pub fn config(&self) -> TelemetryConfig {
-        let Self { max_retries, initial_backoff, .. } = *self;
-        let config = crate::config(&self.url)
-            .max_queue_size(self.places)
+        let (max_retries, initial_backoff) = (self.max_retries, Duration::from_millis(1));
+        let config = crate::config(&self.server_url)
+            .max_queue_size(self.max_queue_size)
             .request_timeout(self.request_timeout)
             .submit_interval(self.submit_interval)
             .retry_policy(RetryPolicy { max_retries, initial_backoff, ..RetryPolicy::default() })
@@ -79,63 +71,54 @@ impl Settings {
     }
 }
 
-/// What the client is to do next; it reports when it has been done.
+/// A call of the client; it reports when the call is over.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 #[expect(clippy::exhaustive_enums, reason = "made by tests")]
 pub enum Order {
-    /// Record so many events. The id of the first is 1, that of the next 2, and so on.
+    /// Tracks this many events, whose ids count from 1.
     Track(u64),
-    /// Record so many events a second, for so long after the end of the last such order. None
-    /// that records comes in between.
+    /// Tracks this many events a second, for this long after the end of the previous such order,
+    /// with no other `Track` in between.
     Pace(u64, Duration),
-    /// Flush with this deadline; done if all was delivered.
+    /// Flushes with this deadline; done if all events were delivered.
     Flush(Duration),
-    /// Ask for predictions; done if there were some.
+    /// Asks for predictions; done if there were some.
     Predict,
-    /// Stop.
+    /// Stops the client.
     Stop,
 }
 
-/// What a client says of itself.
+/// The result of an order.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[expect(clippy::exhaustive_structs, reason = "made by the client")]
+#[expect(missing_docs, reason = "the last fields are those of `Stats`")]
 pub struct Report {
-    /// The order could be carried out.
+    /// Whether the order succeeded.
     pub is_done: bool,
     /// How long it took.
     pub took: Duration,
-    /// How long the longest request took since the last report.
+    /// The longest request since the previous report.
     pub longest: Duration,
-    /// What came of the requests that did not succeed, and how often.
+    /// How often requests failed, by status or kind of error.
     pub failures: BTreeMap<String, u64>,
-    /// As in [`Stats`](mosaicstack_telemetry::Stats), and so on.
     pub tracked: u64,
-    #[expect(missing_docs, reason = "as above")]
     pub delivered: u64,
-    #[expect(missing_docs, reason = "as above")]
     pub rejected: u64,
-    #[expect(missing_docs, reason = "as above")]
     pub evicted: u64,
-    #[expect(missing_docs, reason = "as above")]
     pub pending: u64,
-    #[expect(missing_docs, reason = "as above")]
     pub requests: u64,
-    #[expect(missing_docs, reason = "as above")]
     pub panics: u64,
-    /// Whether the books close.
     pub is_balanced: bool,
 }
 
-/// What a process takes of the machine.
+/// Resources of a process.
 #[derive(Clone, Copy, Debug, Default)]
 #[expect(clippy::exhaustive_structs, reason = "made here")]
 pub struct Sizes {
-    /// Its resident memory, in KiB.
+    /// Resident memory, in KiB.
     pub resident: u64,
-    /// The most that this has been, in KiB.
+    /// Peak of it, in KiB.
     pub peak: u64,
-    /// The time that processors have spent on it.
-    pub processor: Duration,
 }
 
 /// A client in another process, which ends when this is dropped.
@@ -163,79 +146,43 @@ impl Remote {
         Self { process, orders, reports }
     }
 
-    /// Gives an order and waits until it is carried out.
+    /// Gives an order and waits for the report.
     ///
     /// # Panics
     ///
     /// The process has ended.
     pub fn order(&mut self, order: Order) -> Report {
-        self.begin(order);
-        self.report()
-    }
-
-    /// Gives an order. Its report is to be waited for before the next.
-    ///
-    /// # Panics
-    ///
-    /// The process has ended.
-    pub fn begin(&mut self, order: Order) {
         let order = serde_json::to_string(&order).expect("an order is JSON");
         writeln!(self.orders, "{order}").expect("the process reads orders");
-    }
-
-    /// Waits for a report.
-    ///
-    /// # Panics
-    ///
-    /// The process has ended.
-    pub fn report(&mut self) -> Report {
         let mut report = String::new();
         self.reports.read_line(&mut report).expect("the process reports");
-        serde_json::from_str(&report).expect("a report; what went wrong is above")
+        serde_json::from_str(&report).expect("a report; its error is printed above")
     }
 
-    /// The process's number, with which [`Sizes::of`] can be had.
+    /// The resources of the process; `None` without `/proc`.
     #[must_use]
-    pub fn id(&self) -> u32 {
-        self.process.id()
+    pub fn sizes(&self) -> Option<Sizes> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.process.id())).ok()?;
+        let kib = |key: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(key))?;
+            line.split_ascii_whitespace().next()?.parse().ok()
+        };
+        Some(Sizes { resident: kib("VmRSS:")?, peak: kib("VmHWM:")? })
+    }
+
+    /// Resets the peak to the present size.
+    ///
+    /// # Errors
+    ///
+    /// There is no `/proc`.
+    pub fn reset_peak(&self) -> io::Result<()> {
+        fs::write(format!("/proc/{}/clear_refs", self.process.id()), "5")
     }
 }
 
 impl Drop for Remote {
     fn drop(&mut self) {
-        // Not asked for its end: it may be stuck.
         let _ = self.process.kill();
         let _ = self.process.wait();
-    }
-}
-
-impl Sizes {
-    /// Those of the process with this number; none where there is no `/proc`.
-    #[must_use]
-    pub fn of(process: u32) -> Option<Self> {
-        let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
-        let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
-        let kib = |key: &str| {
-            let line = status.lines().find_map(|line| line.strip_prefix(key))?;
-            line.split_ascii_whitespace().next()?.parse().ok()
-        };
-        // Behind the name, which may have spaces: user and system time are the 12th and 13th.
-        let (_, fields) = stat.rsplit_once(')')?;
-        let times = fields.split_ascii_whitespace().skip(11).take(2);
-        let ticks: u64 = times.filter_map(|field| field.parse::<u64>().ok()).sum();
-        Some(Self {
-            resident: kib("VmRSS:")?,
-            peak: kib("VmHWM:")?,
-            processor: Duration::from_millis(10 * ticks),
-        })
-    }
-
-    /// Has the peak begin anew.
-    ///
-    /// # Errors
-    ///
-    /// It cannot, where there is no `/proc`.
-    pub fn forget_peak(process: u32) -> io::Result<()> {
-        fs::write(format!("/proc/{process}/clear_refs"), "5")
     }
 }

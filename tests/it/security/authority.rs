@@ -1,4 +1,4 @@
-//! Certificates, good and bad, and servers that show them.
+//! Valid and invalid certificates, and servers that use them.
 
 use std::{net::TcpStream, sync::Arc};
 
@@ -12,16 +12,16 @@ use rustls::{
 
 use super::{forms::base64, servers::Stream};
 
-/// An authority that is nobody's but ours.
+/// A private certificate authority.
 pub(crate) struct Authority(CertifiedIssuer<'static, KeyPair>);
 
-/// What a server shows.
+/// The certificate and key of a server.
 pub(crate) struct Identity {
     tls: Arc<ServerConfig>,
     pub(crate) der: Vec<u8>,
 }
 
-/// The years from whose beginning, and to whose beginning, a certificate is valid.
+/// Validity of a certificate, from the first to the second January 1.
 pub(crate) type Years = (i32, i32);
 
 pub(crate) const NOW: Years = (2000, 4000);
@@ -43,15 +43,14 @@ impl Authority {
         format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", base64(self.der()))
     }
 
-    /// A server whose certificate this authority has signed.
+    /// A server with a certificate of this authority.
     pub(crate) fn identity(&self, host: &str, years: Years) -> Identity {
         let key = key();
         let certificate = params(host, years).signed_by(&key, &self.0).expect("a certificate");
         Identity::new(&certificate, &key)
     }
 
-    /// A server that shows the authority's own certificate, as one does that was made with a few
-    /// words of a command line.
+    /// A server that uses the certificate of an authority, as `openssl req -x509` makes it.
     pub(crate) fn as_a_server(host: &str) -> Identity {
         let (mut params, key) = (params(host, NOW), key());
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -60,7 +59,7 @@ impl Authority {
 }
 
 impl Identity {
-    /// A server that has signed its certificate itself.
+    /// A server with a self-signed certificate.
     pub(crate) fn self_signed(host: &str, years: Years) -> Self {
         let key = key();
         Self::new(&params(host, years).self_signed(&key).expect("a certificate"), &key)
@@ -73,7 +72,7 @@ impl Identity {
             .expect("ring has ciphers")
             .with_no_client_auth()
             .with_single_cert(vec![certificate.der().clone()], private.into())
-            .expect("the key is the certificate's");
+            .expect("the key matches the certificate");
         Self { tls: Arc::new(tls), der: certificate.der().to_vec() }
     }
 

@@ -1,4 +1,4 @@
-//! Both clients, over both transports, and all that an application could print of them.
+//! Both clients with both transports, and everything that an application could print of them.
 
 use std::{
     future::Future,
@@ -10,7 +10,7 @@ use mosaicstack_telemetry::{
     PredictionQuery, Provider, Request, Stats, TaskType, TelemetryClient, TelemetryConfigBuilder,
     Transport, UreqTransport,
 };
-use telemetry_tests::{evidence, track};
+use telemetry_tests::{long_tests, track};
 use tokio::{
     runtime::{Builder, Runtime},
     task,
@@ -35,13 +35,13 @@ impl Way {
     const ALL: [Self; 4] =
         [Self::ThreadsAndUreq, Self::TokioAndHyper, Self::ThreadsAndHyper, Self::TokioAndUreq];
 
-    /// Each client and each transport once; all four pairs in a thorough run.
+    /// Each client and each transport once; the long tests run all four pairs.
     pub(crate) fn some() -> &'static [Self] {
-        &Self::ALL[..evidence::scale(2, 4)]
+        if long_tests() { &Self::ALL } else { &Self::ALL[..2] }
     }
 }
 
-/// The two transports; clones of one are the same.
+/// Both transports.
 #[derive(Clone)]
 pub(crate) struct Transports {
     pub(crate) ureq: UreqTransport,
@@ -61,11 +61,11 @@ impl Transports {
     }
 }
 
-/// What came of a client's life.
+/// The output of a client.
 pub(crate) struct Life {
-    /// All that it shows: `Debug` and `Display` of it, its parts, its errors and its notices.
+    /// `Debug` and `Display` of the client, its parts, errors and notifications.
     pub(crate) shown: String,
-    /// The notices, as text.
+    /// The notifications, as text.
     pub(crate) notices: String,
     pub(crate) stats: Stats,
 }
@@ -79,9 +79,9 @@ pub(crate) fn live(way: Way, config: TelemetryConfigBuilder, with: &Transports) 
             let runtime = runtime();
             on_threads(config, move |request: Request| {
                 let hyper = hyper.clone();
-                let (tell, told) = mpsc::channel();
-                runtime.spawn(async move { tell.send(hyper.send(request).await) });
-                told.recv().expect("an answer")
+                let (sender, receiver) = mpsc::channel();
+                runtime.spawn(async move { sender.send(hyper.send(request).await) });
+                receiver.recv().expect("an answer")
             })
         }
         Way::TokioAndUreq => {

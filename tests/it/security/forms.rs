@@ -1,10 +1,10 @@
-//! The forms in which the key could appear.
+//! Search for the API key in every form in which it could appear.
 
 use std::{collections::BTreeSet, error::Error, fmt::Debug, iter};
 
 use telemetry_tests::KEY;
 
-/// So many characters in a row are no accident.
+/// Characters in a row that do not match by chance.
 const PIECE: usize = 8;
 
 /// Base64, in one line.
@@ -20,22 +20,21 @@ pub(crate) fn base64(bytes: &[u8]) -> String {
     bytes.chunks(3).flat_map(digits).collect()
 }
 
-/// The forms of which a piece is searched for: as it is, as the digits of its bytes, as base64 at each
-/// of the three offsets, and backwards.
+/// The key as it is, as hexadecimal and decimal bytes, as base64 at each of three offsets, and reversed.
 fn forms() -> Vec<String> {
     let key = KEY.to_lowercase();
     let bytes: String = key.bytes().map(|byte| format!("{byte:02x}")).collect();
     let decimal: String = key.bytes().map(|byte| format!("{byte},")).collect();
     let shifted = (0..3).map(|shift| {
         let text = base64(&[&vec![b' '; shift][..], key.as_bytes()].concat()).to_lowercase();
-        // Without what its neighbours decide.
+        // Without the digits that depend on the bytes before and after.
         text[4..text.len() - 4].to_owned()
     });
     let backwards = key.chars().rev().collect();
     shifted.chain([key.clone(), bytes, decimal, backwards]).collect()
 }
 
-/// Looks through texts for a key in any form, and counts them.
+/// The pieces of all forms, and counts of the searched texts.
 #[derive(Debug)]
 pub(crate) struct Search {
     pieces: BTreeSet<String>,
@@ -53,7 +52,7 @@ impl Search {
         Self { pieces: pieces.collect(), texts: 0, characters: 0 }
     }
 
-    /// The piece of the key that a text has in it, also if it stands in groups.
+    /// The piece of the key that the text contains, with or without white space in it.
     pub(crate) fn find(&mut self, text: &str) -> Option<String> {
         self.texts += 1;
         self.characters += text.len();
@@ -62,7 +61,7 @@ impl Search {
         self.pieces.iter().find(|piece| text.contains(*piece)).cloned()
     }
 
-    /// Fails if a text has a piece of the key in it.
+    /// Fails if the text contains a piece of the key.
     #[track_caller]
     pub(crate) fn must_not_find(&mut self, place: &str, text: &str) {
         let found = self.find(text);
@@ -70,7 +69,7 @@ impl Search {
     }
 }
 
-/// An error as everyone could print it, its causes included.
+/// All printed forms of an error and its sources.
 pub(crate) fn everything(error: &(dyn Error + 'static)) -> String {
     let causes = iter::successors(Some(error), |error| (*error).source());
     causes.map(|error| format!("{error}\n{error:?}\n{error:#?}\n")).collect()
@@ -81,7 +80,7 @@ pub(crate) fn debugged(value: &impl Debug) -> String {
 }
 
 #[test]
-fn the_search_finds_the_key_in_every_form() {
+fn search_finds_the_key_in_every_form() {
     let dump: String = KEY.bytes().map(|byte| format!("{byte:02x} ")).collect();
     for text in [
         format!("Bearer {KEY}"),

@@ -1,8 +1,8 @@
-//! Servers that write down every byte that they receive.
+//! Loopback servers that record every byte they receive.
 
 use std::{
-    io::{BufRead, BufReader, Read, Write},
-    net::{SocketAddr, TcpListener, TcpStream},
+    io::{self, BufRead, BufReader, Read, Write},
+    net::{Shutdown, SocketAddr, TcpListener, TcpStream},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -10,27 +10,27 @@ use std::{
     thread,
 };
 
-/// What a server is to its thread: how a connection is spoken on, and what is written down.
+/// A connection, plain or encrypted.
 pub(crate) trait Stream: Read + Write + Send {}
 impl<S: Read + Write + Send> Stream for S {}
 
-/// A server on loopback, with a thread for each connection. It ends when it is dropped.
+/// Requests, each with head and body, and connections that sent none.
+pub(crate) type Received = Arc<Mutex<Vec<String>>>;
+
+/// A server with a thread for each connection. It ends when it is dropped.
 pub(crate) struct Server {
     address: SocketAddr,
     received: Received,
     is_over: Arc<AtomicBool>,
 }
 
-/// Requests, each with its head and its body; and what was no request.
-pub(crate) type Received = Arc<Mutex<Vec<String>>>;
-
 impl Server {
-    /// Answers each request with what `answer` makes of its text.
+    /// Answers each request with the result of `answer`.
     pub(crate) fn answering(answer: impl Fn(&str) -> Vec<u8> + Send + Sync + 'static) -> Self {
         Self::start(|stream| Box::new(stream), answer)
     }
 
-    /// As [`answering`](Self::answering), over what `accept` makes of a connection.
+    /// The same, over connections that `accept` has wrapped.
     pub(crate) fn start(
         accept: impl Fn(TcpStream) -> Box<dyn Stream> + Send + Sync + 'static,
         answer: impl Fn(&str) -> Vec<u8> + Send + Sync + 'static,
@@ -42,9 +42,8 @@ impl Server {
     pub(crate) fn speaking(speak: impl Fn(TcpStream, &Received) + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("loopback can be bound");
         let address = listener.local_addr().expect("it is bound");
-        let (received, is_over) = (Received::default(), Arc::new(AtomicBool::new(false)));
-        let server = Self { address, received, is_over };
-        let (received, is_over) = (Arc::clone(&server.received), Arc::clone(&server.is_over));
+        let (received, is_over) = (Received::default(), Arc::<AtomicBool>::default());
+        let server = Self { address, received: received.clone(), is_over: is_over.clone() };
         let speak = Arc::new(speak);
         thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
@@ -66,7 +65,6 @@ impl Server {
         self.address.port()
     }
 
-    /// What it has received so far.
     pub(crate) fn received(&self) -> Vec<String> {
         self.received.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -75,11 +73,12 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.is_over.store(true, Ordering::Release);
+        // Wakes the listener.
         drop(TcpStream::connect(self.address));
     }
 }
 
-/// Reads and answers requests until the client goes or the answer says `connection: close`.
+/// Answers requests until the client closes, or the answer says `connection: close`.
 fn converse(stream: Box<dyn Stream>, received: &Received, answer: &impl Fn(&str) -> Vec<u8>) {
     let mut stream = BufReader::new(stream);
     while let Some(request) = request(&mut stream, received) {
@@ -92,21 +91,15 @@ fn converse(stream: Box<dyn Stream>, received: &Received, answer: &impl Fn(&str)
     }
 }
 
-/// Reads a request and writes it down; if it ends before its end, what there is of it.
+/// Reads a request and records it; an incomplete one is recorded but not returned.
 pub(crate) fn request(stream: &mut impl BufRead, received: &Received) -> Option<String> {
     let mut head = Vec::new();
-    let is_whole = loop {
-        match stream.read_until(b'\n', &mut head) {
-            Ok(1..) if head.ends_with(b"\r\n\r\n") => break true,
-            Ok(1..) => {}
-            _ => break false,
-        }
-    };
+    while !head.ends_with(b"\r\n\r\n") && matches!(stream.read_until(b'\n', &mut head), Ok(1..)) {}
     let mut text = String::from_utf8_lossy(&head).into_owned();
     let lines = text.to_ascii_lowercase();
     let length = lines.lines().find_map(|line| line.strip_prefix("content-length: "));
     let mut body = vec![0; length.and_then(|length| length.parse().ok()).unwrap_or(0)];
-    let is_whole = is_whole && stream.read_exact(&mut body).is_ok();
+    let is_whole = head.ends_with(b"\r\n\r\n") && stream.read_exact(&mut body).is_ok();
     text.push_str(&String::from_utf8_lossy(&body));
     if !text.is_empty() {
         received.lock().unwrap_or_else(PoisonError::into_inner).push(text.clone());
@@ -114,7 +107,36 @@ pub(crate) fn request(stream: &mut impl BufRead, received: &Received) -> Option<
     is_whole.then_some(text)
 }
 
-/// An answer with this status line and these headers, each ending its line, and this body.
+/// Copies in both directions until one side closes, or `forwards` returns false for the bytes that the
+/// client sends.
+pub(crate) fn relay(
+    mut client: impl Read,
+    mut back: TcpStream,
+    server: SocketAddr,
+    forwards: impl Fn(&[u8]) -> bool,
+) -> io::Result<()> {
+    let mut server = TcpStream::connect(server)?;
+    let (mut from, closing) = (server.try_clone()?, back.try_clone()?);
+    let returning = thread::spawn(move || {
+        let _ = io::copy(&mut from, &mut back);
+        let _ = back.shutdown(Shutdown::Both);
+    });
+    let mut bytes = [0; 65_536];
+    loop {
+        let length = client.read(&mut bytes)?;
+        if length == 0 || !forwards(&bytes[..length]) {
+            break;
+        }
+        server.write_all(&bytes[..length])?;
+    }
+    for stream in [closing, server] {
+        let _ = stream.shutdown(Shutdown::Both);
+    }
+    let _ = returning.join();
+    Ok(())
+}
+
+/// An answer with this status line and headers, which CRLF separates, and this body.
 pub(crate) fn answer(head: &str, body: impl AsRef<[u8]>) -> Vec<u8> {
     let body = body.as_ref();
     let head = format!("HTTP/1.1 {head}\r\ncontent-length: {}\r\n\r\n", body.len());
