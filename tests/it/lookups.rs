@@ -1,8 +1,9 @@
-//! Looking predictions up, in virtual time: who asks, who waits, and what they are told.
+//! Prediction lookups in virtual time: which one sends a request, which ones wait for it.
 
-mod freshness;
+mod cache;
 
 use std::{
+    collections::HashSet,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -23,19 +24,52 @@ const SECOND: Duration = Duration::from_secs(1);
 
 const WALL: SystemTime = SystemTime::UNIX_EPOCH;
 
-const PREDICTION: &str = r#"{
+const PREDICTION: &str = r#"{"prediction": {
     "input_tokens": {"p10": 1, "p25": 2, "median": 3, "p75": 4, "p90": 5},
     "output_tokens": {"p10": 1, "p25": 2, "median": 3, "p75": 4, "p90": 5},
     "cost_usd_micros": {"median": 7}, "duration_ms": {"median": 9}
-}"#;
+}}"#;
 
-fn simulation() -> Simulation {
-    with(|config| config)
+/// A handle, a point in time, and the lookups of both kinds.
+struct Lookups {
+    simulation: Simulation,
+    now: Instant,
 }
 
-fn with(change: impl FnOnce(TelemetryConfigBuilder) -> TelemetryConfigBuilder) -> Simulation {
-    let config = config("https://example.com").prediction_cache_ttl(60 * SECOND);
-    Simulation::new(&change(config).build().expect("a configuration"))
+impl Lookups {
+    fn new() -> Self {
+        Self::with(|config| config)
+    }
+
+    fn with(change: impl FnOnce(TelemetryConfigBuilder) -> TelemetryConfigBuilder) -> Self {
+        let config = config("https://example.com").prediction_cache_ttl(60 * SECOND);
+        Self::of(&change(config).build().expect("a valid configuration"))
+    }
+
+    fn of(config: &TelemetryConfig) -> Self {
+        let simulation = Simulation::new(config);
+        let now = simulation.instant();
+        Self { simulation, now }
+    }
+
+    fn lookup(&self, queries: &[PredictionQuery]) -> PredictionLookup {
+        self.simulation.handle.prediction_lookup(queries.iter().cloned())
+    }
+
+    fn refresh(&self, queries: &[PredictionQuery]) -> PredictionLookup {
+        self.simulation.handle.prediction_refresh(queries.iter().cloned())
+    }
+
+    /// Takes a new lookup to the end with this reply.
+    fn complete(
+        &self,
+        mut lookup: PredictionLookup,
+        reply: impl FnOnce(&Request) -> Result<Response, TransportError>,
+    ) -> Result<usize, PredictionError> {
+        let (request, pending) = sends(&mut lookup, self.now);
+        lookup.complete(self.now, WALL, pending, reply(&request));
+        done(&mut lookup, self.now)
+    }
 }
 
 fn queries(count: usize) -> Vec<PredictionQuery> {
@@ -51,13 +85,12 @@ fn asked(request: &Request) -> Vec<PredictionQuery> {
     body.queries
 }
 
-/// An answer with data to each query of the request.
+/// A prediction for each query of the request.
 fn answer(request: &Request) -> Result<Response, TransportError> {
-    answer_each(&vec![format!("{{\"prediction\": {PREDICTION}}}"); asked(request).len()])
+    answer_each(&vec![PREDICTION; asked(request).len()])
 }
 
-fn answer_each<T: AsRef<str>>(answers: &[T]) -> Result<Response, TransportError> {
-    let answers: Vec<&str> = answers.iter().map(AsRef::as_ref).collect();
+fn answer_each(answers: &[&str]) -> Result<Response, TransportError> {
     Ok(Response::new(format!("[{}]", answers.join(",")).into()))
 }
 
@@ -65,238 +98,241 @@ fn poll(lookup: &mut PredictionLookup, now: Instant) -> LookupAction {
     lookup.poll(now, &mut Context::from_waker(Waker::noop()))
 }
 
-/// The request of a lookup that has one to send.
+#[track_caller]
 fn sends(lookup: &mut PredictionLookup, now: Instant) -> (Request, Inquiry) {
     match poll(lookup, now) {
-        LookupAction::Send(request, inquiry) => (request, inquiry),
-        other => panic!("{other:?}"),
+        LookupAction::Send(request, pending) => (request, pending),
+        other => panic!("no request but {other:?}"),
     }
 }
 
-/// Sees that a lookup has a request to send.
+#[track_caller]
 fn asks(lookup: &mut PredictionLookup, now: Instant) {
     drop(sends(lookup, now));
 }
 
+#[track_caller]
 fn waits(lookup: &mut PredictionLookup, now: Instant) -> Instant {
     match poll(lookup, now) {
         LookupAction::Wait(until) => until,
-        other => panic!("{other:?}"),
+        other => panic!("no wait but {other:?}"),
     }
 }
 
-/// How many queries a lookup has found the answers to.
+/// The number of answers.
+#[track_caller]
 fn done(lookup: &mut PredictionLookup, now: Instant) -> Result<usize, PredictionError> {
     match poll(lookup, now) {
         LookupAction::Done(result) => result.map(|answers| answers.len()),
-        other => panic!("{other:?}"),
+        other => panic!("no result but {other:?}"),
     }
 }
 
 #[test]
-fn what_one_asks_another_waits_for() {
-    let simulation = simulation();
-    let (handle, now) = (&simulation.handle, simulation.instant());
+fn lookups_and_refreshes_of_a_pending_query_share_its_answer() {
+    let all = Lookups::new();
     let query = queries(1);
-    let mut first = handle.prediction_lookup(query.clone());
-    let (request, inquiry) = sends(&mut first, now);
-    let mut others: Vec<_> = (0..10)
-        .flat_map(|_| {
-            [handle.prediction_lookup(query.clone()), handle.prediction_refresh(query.clone())]
-        })
-        .collect();
+    let mut first = all.lookup(&query);
+    let (request, pending) = sends(&mut first, all.now);
+    let mut others: Vec<_> =
+        (0..10).flat_map(|_| [all.lookup(&query), all.refresh(&query)]).collect();
     for other in &mut others {
-        assert_eq!(waits(other, now), now + 10 * SECOND, "as long as a request may take");
+        assert_eq!(waits(other, all.now), all.now + 10 * SECOND, "the request timeout");
     }
-    first.complete(now, WALL, inquiry, answer(&request));
+    first.complete(all.now, WALL, pending, answer(&request));
     for lookup in others.iter_mut().chain([&mut first]) {
-        assert_eq!(done(lookup, now).unwrap(), 1);
+        assert_eq!(done(lookup, all.now).unwrap(), 1);
     }
 }
 
 #[test]
-fn waiting_lookups_are_woken() {
+fn waiting_lookup_is_woken_by_the_answer_and_by_a_dropped_request() {
     struct Count(AtomicUsize);
     impl Wake for Count {
         fn wake(self: Arc<Self>) {
             self.0.fetch_add(1, Ordering::Relaxed);
         }
     }
-    let simulation = simulation();
-    let (handle, now) = (&simulation.handle, simulation.instant());
-    let count = Arc::new(Count(AtomicUsize::new(0)));
-    let waker = Waker::from(Arc::clone(&count));
-    let mut first = handle.prediction_lookup(queries(1));
-    let (request, inquiry) = sends(&mut first, now);
-    let mut other = handle.prediction_lookup(queries(1));
-    assert!(matches!(other.poll(now, &mut Context::from_waker(&waker)), LookupAction::Wait(_)));
-    first.complete(now, WALL, inquiry, answer(&request));
-    assert_eq!(count.0.load(Ordering::Relaxed), 1);
-
-    let mut first = handle.prediction_refresh(queries(1));
-    let (_, inquiry) = sends(&mut first, now);
-    let mut other = handle.prediction_refresh(queries(1));
-    assert!(matches!(other.poll(now, &mut Context::from_waker(&waker)), LookupAction::Wait(_)));
-    drop(inquiry);
-    assert_eq!(count.0.load(Ordering::Relaxed), 2);
-}
-
-#[test]
-fn a_failure_is_everyones() {
-    let simulation = simulation();
-    let (handle, now) = (&simulation.handle, simulation.instant());
-    let mut first = handle.prediction_lookup(queries(1));
-    let (_, inquiry) = sends(&mut first, now);
-    let mut other = handle.prediction_lookup(queries(1));
-    waits(&mut other, now);
-    first.complete(now, WALL, inquiry, Ok(status(500)));
-    for lookup in [&mut first, &mut other] {
-        assert!(matches!(done(lookup, now), Err(PredictionError::Refused(500))));
+    for is_answered in [true, false] {
+        let all = Lookups::new();
+        let count = Arc::new(Count(AtomicUsize::new(0)));
+        let waker = Waker::from(Arc::clone(&count));
+        let mut first = all.lookup(&queries(1));
+        let (request, pending) = sends(&mut first, all.now);
+        let mut other = all.lookup(&queries(1));
+        let action = other.poll(all.now, &mut Context::from_waker(&waker));
+        assert!(matches!(action, LookupAction::Wait(_)));
+        if is_answered {
+            first.complete(all.now, WALL, pending, answer(&request));
+        } else {
+            drop(pending);
+        }
+        assert_eq!(count.0.load(Ordering::Relaxed), 1);
     }
-    asks(&mut handle.prediction_lookup(queries(1)), now);
 }
 
 #[test]
-fn what_could_not_be_read_fails_only_those_who_asked_for_it() {
-    let simulation = simulation();
-    let (handle, now) = (&simulation.handle, simulation.instant());
+fn shared_lookup_fails_with_the_request_and_the_next_one_asks_again() {
+    let all = Lookups::new();
+    let mut first = all.lookup(&queries(1));
+    let (_, pending) = sends(&mut first, all.now);
+    let mut other = all.lookup(&queries(1));
+    waits(&mut other, all.now);
+    first.complete(all.now, WALL, pending, Ok(status(500)));
+    for lookup in [&mut first, &mut other] {
+        assert!(matches!(done(lookup, all.now), Err(PredictionError::Refused(500))));
+    }
+    asks(&mut all.lookup(&queries(1)), all.now);
+}
+
+#[test]
+fn unreadable_answer_fails_only_the_lookups_of_its_query() {
+    let all = Lookups::new();
     let two = queries(2);
-    let mut both = handle.prediction_lookup(two.clone());
-    let (_, inquiry) = sends(&mut both, now);
-    let mut good = handle.prediction_lookup(two[..1].to_vec());
-    let mut bad = handle.prediction_lookup(two[1..].to_vec());
-    waits(&mut good, now);
-    waits(&mut bad, now);
-    both.complete(now, WALL, inquiry, answer_each(&["{\"prediction\":null}", "7"]));
-    assert_eq!(done(&mut good, now).unwrap(), 1);
+    let mut both = all.lookup(&two);
+    let (_, pending) = sends(&mut both, all.now);
+    let (mut good, mut bad) = (all.lookup(&two[..1]), all.lookup(&two[1..]));
+    waits(&mut good, all.now);
+    waits(&mut bad, all.now);
+    both.complete(all.now, WALL, pending, answer_each(&["{\"prediction\":null}", "7"]));
+    assert_eq!(done(&mut good, all.now).unwrap(), 1);
     for lookup in [&mut both, &mut bad] {
-        let error = done(lookup, now).unwrap_err().to_string();
+        let error = done(lookup, all.now).unwrap_err().to_string();
         assert_eq!(error, "no predictions: 1 of 2 answers are not readable");
     }
 }
 
 #[test]
-fn when_the_one_who_asks_gives_up_another_asks() {
-    let simulation = simulation();
-    let (handle, now) = (&simulation.handle, simulation.instant());
-    let mut first = handle.prediction_lookup(queries(3));
-    let (_, inquiry) = sends(&mut first, now);
-    let mut others = [handle.prediction_lookup(queries(1)), handle.prediction_lookup(queries(3))];
+fn dropped_request_is_taken_over_by_the_waiting_lookups() {
+    let all = Lookups::new();
+    let mut first = all.lookup(&queries(3));
+    let (_, pending) = sends(&mut first, all.now);
+    let mut others = [all.lookup(&queries(1)), all.lookup(&queries(3))];
     for other in &mut others {
-        waits(other, now);
+        waits(other, all.now);
     }
-    drop((inquiry, first));
-    let (request, inquiry) = sends(&mut others[0], now);
+    drop((pending, first));
+    let (request, pending) = sends(&mut others[0], all.now);
     assert_eq!(asked(&request), queries(1));
-    let (rest, other_inquiry) = sends(&mut others[1], now);
-    assert_eq!(asked(&rest), queries(3)[1..], "the first one is under way again");
-    others[0].complete(now, WALL, inquiry, answer(&request));
-    assert_eq!(done(&mut others[0], now).unwrap(), 1);
-    others[1].complete(now, WALL, other_inquiry, answer(&rest));
-    assert_eq!(done(&mut others[1], now).unwrap(), 3);
+    let (rest, other_pending) = sends(&mut others[1], all.now);
+    assert_eq!(asked(&rest), queries(3)[1..], "the first query is pending again");
+    others[0].complete(all.now, WALL, pending, answer(&request));
+    assert_eq!(done(&mut others[0], all.now).unwrap(), 1);
+    others[1].complete(all.now, WALL, other_pending, answer(&rest));
+    assert_eq!(done(&mut others[1], all.now).unwrap(), 3);
 }
 
 #[test]
-fn one_who_stands_still_holds_up_nobody_after_that() {
-    let simulation = with(|config| config.request_timeout(3 * SECOND));
-    let (handle, now) = (&simulation.handle, simulation.instant());
-    let mut first = handle.prediction_lookup(queries(1));
-    let (request, inquiry) = sends(&mut first, now);
-    waits(&mut handle.prediction_lookup(queries(1)), now + 2 * SECOND);
-    let later = now + 3 * SECOND;
-    let mut other = handle.prediction_lookup(queries(1));
-    let (_, others_inquiry) = sends(&mut other, later);
-    // The first one's end is not the other's.
-    first.complete(later, WALL, inquiry, answer(&request));
-    waits(&mut handle.prediction_refresh(queries(1)), later);
-    other.complete(later, WALL, others_inquiry, answer(&request));
-    asks(&mut handle.prediction_refresh(queries(1)), later);
+fn query_pending_for_longer_than_the_request_timeout_is_asked_again() {
+    let all = Lookups::with(|config| config.request_timeout(3 * SECOND));
+    let mut first = all.lookup(&queries(1));
+    let (request, pending) = sends(&mut first, all.now);
+    waits(&mut all.lookup(&queries(1)), all.now + 2 * SECOND);
+    let later = all.now + 3 * SECOND;
+    let mut other = all.lookup(&queries(1));
+    let (_, other_pending) = sends(&mut other, later);
+    // The end of the first request does not end the other one.
+    first.complete(later, WALL, pending, answer(&request));
+    waits(&mut all.refresh(&queries(1)), later);
+    other.complete(later, WALL, other_pending, answer(&request));
+    asks(&mut all.refresh(&queries(1)), later);
 }
 
 #[test]
-fn nobody_waits_longer_for_another_than_for_an_answer_of_his_own() {
-    let simulation = with(|config| config.request_timeout(3 * SECOND));
-    let (handle, now) = (&simulation.handle, simulation.instant());
-    let mut first = handle.prediction_lookup(queries(1));
-    let _under_way = sends(&mut first, now);
-    let mut other = handle.prediction_lookup(queries(1));
-    let until = waits(&mut other, now);
-    assert_eq!(until, now + 3 * SECOND);
-    assert_eq!(waits(&mut other, now + 2 * SECOND), until);
+fn shared_lookup_times_out_after_the_request_timeout() {
+    let all = Lookups::with(|config| config.request_timeout(3 * SECOND));
+    let mut first = all.lookup(&queries(1));
+    let _pending = sends(&mut first, all.now);
+    let mut other = all.lookup(&queries(1));
+    let until = waits(&mut other, all.now);
+    assert_eq!(until, all.now + 3 * SECOND);
+    assert_eq!(waits(&mut other, all.now + 2 * SECOND), until);
     let error = done(&mut other, until).unwrap_err();
     assert!(matches!(error, PredictionError::Transport(TransportError::Timeout)), "{error:?}");
 }
 
 #[test]
-fn queries_are_asked_fifty_at_a_time_and_each_once() {
-    let simulation = simulation();
-    let (handle, now) = (&simulation.handle, simulation.instant());
-    let mut twice = queries(120);
-    twice.extend(queries(120));
-    let mut lookup = handle.prediction_refresh(twice);
-    let mut sizes = Vec::new();
-    let answers = loop {
-        match poll(&mut lookup, now) {
-            LookupAction::Send(request, inquiry) => {
-                sizes.push(asked(&request).len());
-                lookup.complete(now, WALL, inquiry, answer(&request));
+fn distinct_queries_are_sent_fifty_at_a_time_until_one_request_fails() {
+    for failing in [None, Some(1)] {
+        let all = Lookups::new();
+        let twice = [queries(120), queries(120)].concat();
+        let mut lookup = all.refresh(&twice);
+        let mut sizes = Vec::new();
+        let result = loop {
+            match poll(&mut lookup, all.now) {
+                LookupAction::Send(request, pending) => {
+                    let fails = failing == Some(sizes.len());
+                    let reply = if fails { Ok(status(503)) } else { answer(&request) };
+                    sizes.push(asked(&request).len());
+                    lookup.complete(all.now, WALL, pending, reply);
+                }
+                LookupAction::Wait(_) => panic!("no other lookup is pending"),
+                LookupAction::Done(result) => break result.map(|answers| answers.len()),
             }
-            LookupAction::Wait(_) => panic!("nobody else asks"),
-            LookupAction::Done(answers) => break answers.unwrap(),
+        };
+        let cached = queries(120).iter().filter(|it| is_cached(&all, it)).count();
+        match failing {
+            None => assert_eq!((&*sizes, result.unwrap(), cached), (&[50, 50, 20][..], 120, 120)),
+            Some(_) => {
+                assert_eq!((&*sizes, cached), (&[50, 50][..], 50));
+                assert!(matches!(result, Err(PredictionError::Refused(503))));
+            }
         }
-    };
-    assert_eq!((sizes, answers.len()), (vec![50, 50, 20], 120));
-    assert_eq!(done(&mut handle.prediction_refresh([]), now).unwrap(), 0);
+    }
+    let all = Lookups::new();
+    assert_eq!(done(&mut all.refresh(&[]), all.now).unwrap(), 0);
+}
+
+fn is_cached(all: &Lookups, query: &PredictionQuery) -> bool {
+    matches!(poll(&mut all.lookup(std::slice::from_ref(query)), all.now), LookupAction::Done(Ok(_)))
 }
 
 #[test]
-fn without_a_server_there_is_nobody_to_ask() {
+fn disabled_telemetry_and_dry_run_send_no_request() {
     let dry_run = config("https://example.com").dry_run(true).build().unwrap();
     for config in [TelemetryConfig::disabled(), dry_run] {
-        let simulation = Simulation::new(&config);
-        let (handle, now) = (&simulation.handle, simulation.instant());
-        assert_eq!(done(&mut handle.prediction_lookup(queries(1)), now).unwrap(), 0);
-        assert_eq!(done(&mut handle.prediction_refresh(queries(1)), now).unwrap(), 0);
+        let all = Lookups::of(&config);
+        assert_eq!(done(&mut all.lookup(&queries(1)), all.now).unwrap(), 0);
+        assert_eq!(done(&mut all.refresh(&queries(1)), all.now).unwrap(), 0);
     }
 }
 
 proptest! {
-    /// Some lookups of overlapping queries, carried on, answered and given up in any order.
+    /// Lookups of overlapping queries, polled, answered and dropped in any order.
     #[test]
-    fn no_query_is_under_way_twice_and_every_lookup_ends(
+    fn concurrent_lookups_never_send_a_pending_query_and_all_end(
         wants in prop::collection::vec(prop::collection::vec(0_usize..12, 0..8), 1..8),
         steps in prop::collection::vec((0_usize..8, 0_u8..4), 0..60),
         seconds in 0_u64..80,
     ) {
-        let simulation = simulation();
-        let (handle, mut now) = (&simulation.handle, simulation.instant());
-        let all = queries(12);
-        let mut lookups: Vec<_> = wants
-            .iter()
-            .map(|wanted| {
-                let lookup = handle.prediction_lookup(wanted.iter().map(|&index| all[index].clone()));
-                (Some(lookup), None::<(Request, Inquiry, Instant)>)
-            })
-            .collect();
-        // Then all the rest, answered, until nothing is left.
+        let (all, known) = (Lookups::new(), queries(12));
+        let mut now = all.now;
+        let lookup = |wanted: &Vec<usize>| {
+            let wanted: Vec<_> = wanted.iter().map(|&index| known[index].clone()).collect();
+            (Some(all.lookup(&wanted)), None::<(Request, Inquiry, Instant)>)
+        };
+        let mut lookups: Vec<_> = wants.iter().map(lookup).collect();
+        // Afterwards each request is answered, until no lookup is left.
         let rest = (0..1_000).map(|step| (step % 8, 3));
-        for (index, what) in steps.into_iter().chain(rest) {
+        for (index, step) in steps.into_iter().chain(rest) {
             let index = index % lookups.len();
-            let (lookup, under_way) = &mut lookups[index];
-            match (lookup.as_mut(), under_way.take(), what) {
+            let (lookup, in_flight) = &mut lookups[index];
+            match (lookup.as_mut(), in_flight.take(), step) {
                 (None, ..) => {}
-                (Some(_), Some(given_up), 0) => drop(given_up),
-                (Some(lookup), Some((_, inquiry, _)), 1) => {
-                    lookup.complete(now, WALL, inquiry, Err(TransportError::Timeout));
+                (Some(_), Some(dropped), 0) => drop(dropped),
+                (Some(lookup), Some((_, pending, _)), 1) => {
+                    lookup.complete(now, WALL, pending, Err(TransportError::Timeout));
                 }
-                (Some(lookup), Some((request, inquiry, _)), _) => {
-                    lookup.complete(now, WALL, inquiry, answer(&request));
+                (Some(lookup), Some((request, pending, _)), _) => {
+                    lookup.complete(now, WALL, pending, answer(&request));
                 }
                 (Some(lookup), None, _) => match poll(lookup, now) {
-                    LookupAction::Send(request, inquiry) => *under_way = Some((request, inquiry, now)),
+                    LookupAction::Send(request, pending) => {
+                        *in_flight = Some((request, pending, now));
+                    }
                     LookupAction::Wait(until) => prop_assert!(until > now),
                     LookupAction::Done(result) => {
-                        let wanted: std::collections::HashSet<_> = wants[index].iter().collect();
+                        let wanted: HashSet<_> = wants[index].iter().collect();
                         let found = result.map(|answers| answers.len());
                         prop_assert!(matches!(found, Ok(found) if found == wanted.len())
                             || matches!(found, Err(PredictionError::Transport(_))));
@@ -304,21 +340,16 @@ proptest! {
                     }
                 },
             }
-            let mut under_way = Vec::new();
-            for (request, _, sent) in lookups.iter().filter_map(|(_, it)| it.as_ref()) {
-                // What takes longer than a request may is asked again.
-                if now < *sent + 10 * SECOND {
-                    under_way.extend(asked(request));
-                }
-            }
-            let count = under_way.len();
-            under_way.sort();
-            under_way.dedup();
-            prop_assert_eq!(under_way.len(), count, "asked twice");
-            if what == 2 {
+            // A request beyond its timeout may be repeated.
+            let in_flight = lookups.iter().filter_map(|(_, it)| it.as_ref());
+            let in_time = in_flight.filter(|(.., sent)| now < *sent + 10 * SECOND);
+            let pending: Vec<_> = in_time.flat_map(|(request, ..)| asked(request)).collect();
+            let distinct: HashSet<_> = pending.iter().collect();
+            prop_assert_eq!(distinct.len(), pending.len(), "asked twice");
+            if step == 2 {
                 now += Duration::from_secs(seconds) / 60;
             }
         }
-        prop_assert!(lookups.iter().all(|(lookup, _)| lookup.is_none()), "it has not ended");
+        prop_assert!(lookups.iter().all(|(lookup, _)| lookup.is_none()), "a lookup has not ended");
     }
 }

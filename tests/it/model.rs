@@ -1,94 +1,61 @@
-//! The core in virtual time, beside a model of it: whatever happens, they agree after each step.
+//! The submitter in virtual time beside a reference model: they agree after each step.
 
-mod answers;
-mod books;
-mod found;
-mod retry_after;
-mod schedule;
+mod driver;
+mod reference;
+mod replies;
 mod steps;
-mod trace;
-mod world;
 
-use std::cell::RefCell;
-
-use proptest::{
-    prelude::*,
-    test_runner::{RngSeed, TestCaseResult, TestError, TestRunner},
-};
-use telemetry_tests::evidence;
-use uuid::Uuid;
+use proptest::{prelude::*, test_runner::TestRunner};
+use telemetry_tests::long_tests;
 
 use self::{
+    driver::Driver,
+    replies::{Reply, RetryAfter},
     steps::{Settings, Step},
-    trace::Counts,
-    world::World,
 };
 
-/// Tries so many cases; returns the seed that they came from. A case fails by a panic.
-fn try_cases<S: Strategy>(
-    cases: u32,
-    strategy: &S,
-    test: impl Fn(S::Value) -> TestCaseResult,
-) -> u64 {
-    let config = ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() };
-    let seed = match config.rng_seed {
-        RngSeed::Fixed(seed) => seed,
-        RngSeed::Random => Uuid::new_v4().as_u64_pair().0,
-    };
-    let config = ProptestConfig { rng_seed: RngSeed::Fixed(seed), ..config };
-    match TestRunner::new(config).run(strategy, test) {
-        Ok(()) => seed,
-        Err(TestError::Fail(reason, case)) => {
-            panic!("{reason}\nPROPTEST_RNG_SEED={seed} repeats it; the smallest case:\n{case:?}")
-        }
-        Err(error) => panic!("{error}\nPROPTEST_RNG_SEED={seed} repeats it"),
-    }
-}
-
-/// Takes the steps, and then ends well: with a last drain, or without.
-fn run(settings: &Settings, steps: &[Step], closes: bool) -> Counts {
-    let mut world = World::new(settings);
-    steps.iter().for_each(|step| world.take(step));
-    world.end(closes)
+/// Takes the steps, then drains the queue: by a shutdown, or without one.
+fn run(settings: &Settings, steps: &[Step], closes: bool) {
+    let mut driver = Driver::new(settings);
+    steps.iter().for_each(|step| driver.take(step));
+    driver.finish(closes);
 }
 
 #[test]
-fn whatever_happens_the_core_does_what_its_model_does() {
-    let totals = RefCell::new(Counts::default());
+fn submitter_in_random_schedules_agrees_with_reference_model() {
+    let cases = if long_tests() { 30_000 } else { 100 };
+    let config = ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() };
     let strategy = (steps::settings(), steps::steps(), any::<bool>());
-    let seed = try_cases(evidence::scale(100, 30_000), &strategy, |(settings, steps, closes)| {
-        totals.borrow_mut().add(&run(&settings, &steps, closes));
+    let result = TestRunner::new(config).run(&strategy, |(settings, steps, closes)| {
+        run(&settings, &steps, closes);
         Ok(())
     });
-    let it = totals.into_inner();
-    evidence::tried(
-        "R3",
-        format_args!(
-            "{} schedules of {} steps with {} panics: {} events, of them {} delivered, {} rejected, \
-             {} evicted; seed {seed}",
-            it.schedules, it.steps, it.panics, it.events, it.delivered, it.rejected, it.evicted
-        ),
-    );
-    evidence::tried(
-        "R4",
-        format_args!(
-            "{} requests with {} events, after {} failures, {} batches at fault, {} refusals and {} \
-             evictions",
-            it.requests, it.sent, it.failures, it.faults, it.refusals, it.evicted
-        ),
-    );
-    evidence::tried(
-        "R7",
-        format_args!(
-            "{} ambiguous answers, {} events sent again after one, and none after another",
-            it.ambiguous, it.again
-        ),
-    );
-    evidence::tried(
-        "R8",
-        format_args!(
-            "{} pauses asked for, {} polls in them, {} last drains",
-            it.pauses, it.polls_in_pauses, it.drains
-        ),
-    );
+    result.unwrap_or_else(|failure| panic!("{failure}"));
+}
+
+/// A small queue; everything else as by default.
+fn small_queue() -> Settings {
+    let config = telemetry_tests::config("https://example.com").max_queue_size(20).batch_size(5);
+    Settings { config: config.build().expect("a valid configuration"), seed: 7, wall: 0 }
+}
+
+// Regressions that random schedules found.
+
+#[test]
+fn poll_with_request_in_flight_does_not_end_last_drain() {
+    let steps = [
+        Step::Track(6),
+        Step::Close(250),
+        Step::Poll,
+        Step::Poll,
+        Step::Reply(Reply::Status(503, RetryAfter::Seconds(0))),
+    ];
+    run(&small_queue(), &steps, false);
+}
+
+#[test]
+fn poll_with_request_in_flight_does_not_postpone_its_events() {
+    let (poll, second) = (Step::Poll, Step::Advance(1_000));
+    let steps = [Step::Track(5), poll.clone(), second, poll.clone(), Step::DropDelivery, poll];
+    run(&small_queue(), &steps, false);
 }

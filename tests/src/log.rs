@@ -1,4 +1,4 @@
-//! A place where the log of a test lands.
+//! Log subscribers for tests: one that collects, one that panics.
 
 use std::{
     io, panic,
@@ -15,7 +15,7 @@ use tracing::{
 };
 use tracing_subscriber::fmt::MakeWriter;
 
-/// Everything that is logged on this thread while it exists, at every level.
+/// Collects what this thread logs, at every level, while it exists.
 #[derive(Debug)]
 pub struct Log {
     text: Text,
@@ -23,33 +23,21 @@ pub struct Log {
 }
 
 #[derive(Clone, Debug, Default)]
-struct Text {
-    written: Arc<Mutex<Vec<u8>>>,
-    panics: bool,
-}
+struct Text(Arc<Mutex<Vec<u8>>>);
 
 impl Log {
     /// Begins to collect.
     #[must_use]
     pub fn new() -> Self {
-        Self::into_text(Text::default())
-    }
-
-    /// Panics at whatever is logged on this thread while it exists.
-    #[must_use]
-    pub fn that_panics() -> Self {
-        Self::into_text(Text { panics: true, ..Text::default() })
-    }
-
-    fn into_text(text: Text) -> Self {
         keep_callsites_on();
+        let text = Text::default();
         Self { _guard: tracing::subscriber::set_default(text.clone().into_subscriber()), text }
     }
 
-    /// What has been logged with that level or word in it, a line each.
+    /// Lines that contain this level or word.
     #[must_use]
     pub fn lines(&self, word: &str) -> Vec<String> {
-        let text = self.text.written.lock().unwrap_or_else(PoisonError::into_inner);
+        let text = self.text.0.lock().unwrap_or_else(PoisonError::into_inner);
         let text = String::from_utf8_lossy(&text);
         text.lines().filter(|line| line.contains(word)).map(|line| line.trim().into()).collect()
     }
@@ -72,7 +60,26 @@ impl Text {
     }
 }
 
-/// What listens to the log of this thread while it exists, and panics when it is lit.
+impl io::Write for Text {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Text {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}
+
+/// Log subscriber of this thread that counts lines while it exists, and panics at one of them.
 #[derive(Debug)]
 pub struct Fuse {
     state: Arc<FuseState>,
@@ -81,32 +88,27 @@ pub struct Fuse {
 
 #[derive(Debug, Default)]
 struct FuseState {
-    /// How many lines are left; 0 if it is not lit.
+    /// Lines up to the panic; 0: no panic.
     left: AtomicUsize,
     heard: AtomicUsize,
 }
 
 impl Fuse {
-    /// Listens, and does nothing yet.
+    /// Begins to count.
     #[must_use]
     pub fn new() -> Self {
         keep_callsites_on();
         let state = Arc::<FuseState>::default();
-        let guard = tracing::subscriber::set_default(FuseListener(Arc::clone(&state)));
+        let guard = tracing::subscriber::set_default(FuseSubscriber(Arc::clone(&state)));
         Self { state, _guard: guard }
     }
 
-    /// From now on, it panics at the line with that number, from 1 on, and then no more.
+    /// Panics once, at the line with that number from now on (the first is 1); `None`: at none.
     pub fn light(&self, line: Option<usize>) {
         self.state.left.store(line.unwrap_or(0), Ordering::Relaxed);
     }
 
-    /// From now on, it does not panic.
-    pub fn put_out(&self) {
-        self.light(None);
-    }
-
-    /// How many lines have been logged.
+    /// Number of lines so far.
     #[must_use]
     pub fn heard(&self) -> usize {
         self.state.heard.load(Ordering::Relaxed)
@@ -119,9 +121,9 @@ impl Default for Fuse {
     }
 }
 
-struct FuseListener(Arc<FuseState>);
+struct FuseSubscriber(Arc<FuseState>);
 
-impl Subscriber for FuseListener {
+impl Subscriber for FuseSubscriber {
     fn enabled(&self, _: &Metadata<'_>) -> bool {
         true
     }
@@ -139,8 +141,8 @@ impl Subscriber for FuseListener {
         let burn = |left: usize| left.checked_sub(1);
         let left = self.0.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, burn);
         if left == Ok(1) {
-            // Without the message that a panic prints.
-            panic::resume_unwind(Box::new("whoever listens to the log is in trouble"));
+            // Bypasses the panic hook: no message on stderr.
+            panic::resume_unwind(Box::new("a log subscriber panics"));
         }
     }
 
@@ -149,32 +151,11 @@ impl Subscriber for FuseListener {
     fn exit(&self, _: &Id) {}
 }
 
-/// Makes sure that no thread turns a line of the log off for all others.
-///
-/// Of fewer than two subscribers, `tracing` asks the one of the thread that comes first to a line. If
-/// that thread has none, the line is off, also for a [`Log`] on another thread.
+/// Keeps a thread without subscriber from turning a callsite off for all threads.
 pub(crate) fn keep_callsites_on() {
+    // With fewer than two subscribers, `tracing` caches the answer of the first thread that reaches
+    // a callsite.
     static LISTENING: LazyLock<[Dispatch; 2]> =
         LazyLock::new(|| [(); 2].map(|()| Dispatch::new(Text::default().into_subscriber())));
     LazyLock::force(&LISTENING);
-}
-
-impl io::Write for Text {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        assert!(!self.panics, "whoever listens to the log is in trouble");
-        self.written.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'a> MakeWriter<'a> for Text {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        self.clone()
-    }
 }

@@ -1,4 +1,4 @@
-//! What a schedule is made of, and how one is made at random.
+//! Random configurations and schedules.
 
 use std::time::Duration;
 
@@ -6,92 +6,37 @@ use mosaicstack_telemetry::{RetryPolicy, TelemetryConfig};
 use proptest::{collection::vec, prelude::*, sample::select};
 use telemetry_tests::config;
 
-use super::answers::{Answer, answer};
+use super::replies::{Reply, reply};
 
-pub(super) const SECOND: u64 = 1_000;
+const SECOND: u64 = 1_000;
 const DAY: u64 = 24 * 60 * 60 * SECOND;
 
-/// A configuration and a start. Times are in milliseconds, but for `wall`.
 #[derive(Clone, Debug)]
 pub(super) struct Settings {
-    pub(super) places: usize,
-    pub(super) batch: usize,
-    pub(super) interval: u64,
-    pub(super) timeout: u64,
-    pub(super) retries: u32,
-    pub(super) first_delay: u64,
-    pub(super) longest_delay: u64,
-    pub(super) longest_pause: u64,
-    pub(super) early_flush: bool,
-    pub(super) dry_run: bool,
+    pub(super) config: TelemetryConfig,
+    /// Seed of the jitter.
     pub(super) seed: u64,
-    /// The calendar at the start, in seconds since 1970.
-    pub(super) wall: u64,
+    /// Wall clock at the start, in seconds since 1970.
+    pub(super) wall: i64,
 }
 
-impl Default for Settings {
-    /// As a client is by default, but for a small queue.
-    fn default() -> Self {
-        Self {
-            places: 20,
-            batch: 5,
-            interval: 300 * SECOND,
-            timeout: 10 * SECOND,
-            retries: 3,
-            first_delay: SECOND / 2,
-            longest_delay: 30 * SECOND,
-            longest_pause: 3_600 * SECOND,
-            early_flush: true,
-            dry_run: false,
-            seed: 7,
-            wall: 0,
-        }
-    }
-}
-
-impl Settings {
-    pub(super) fn config(&self) -> TelemetryConfig {
-        let policy = RetryPolicy {
-            max_retries: self.retries,
-            initial_backoff: Duration::from_millis(self.first_delay),
-            max_backoff: Duration::from_millis(self.longest_delay),
-            max_retry_after: Duration::from_millis(self.longest_pause),
-        };
-        config("https://example.com")
-            .max_queue_size(self.places)
-            .batch_size(self.batch)
-            .submit_interval(Duration::from_millis(self.interval))
-            .request_timeout(Duration::from_millis(self.timeout))
-            .retry_policy(policy)
-            .early_flush(self.early_flush)
-            .dry_run(self.dry_run)
-            .build()
-            .expect("a configuration")
-    }
-}
-
-/// What happens next. Times are in milliseconds.
+/// One step of a schedule. Times are in milliseconds.
 #[derive(Clone, Debug)]
 pub(super) enum Step {
-    /// The application tracks so many events.
     Track(usize),
-    /// Time passes.
     Advance(u64),
-    /// Time passes until the driver was told to come back.
+    /// Time passes as long as the submitter asked to wait.
     Sleep,
-    /// The driver asks what to do, also if it is told something it does not wait for.
-    Poll(Fuse),
-    /// The request that is under way ends.
-    Answer(Answer, Fuse),
-    /// The delivery that is under way is dropped, as when the driver panics.
-    GiveUp,
+    /// The driver polls, also where nothing is due.
+    Poll,
+    /// The request in flight ends.
+    Reply(Reply),
+    /// The delivery in flight is dropped, as by a driver that panics.
+    DropDelivery,
     Flush,
-    /// The last drain has to be over so much later.
+    /// Shutdown within this time.
     Close(u64),
 }
-
-/// At which line of the log its subscriber panics, if it does.
-pub(super) type Fuse = Option<usize>;
 
 pub(super) fn settings() -> impl Strategy<Value = Settings> {
     let sizes = (
@@ -101,37 +46,42 @@ pub(super) fn settings() -> impl Strategy<Value = Settings> {
     let times = (
         prop_oneof![4 => Just(300 * SECOND), 1 => 1..20_u64, 1 => Just(DAY)],
         select(vec![1, 10 * SECOND, DAY]),
+    );
+    let policy = (
+        prop_oneof![2 => Just(3), 3 => 0..3_u32, 1 => 0..=100_u32],
         prop_oneof![3 => Just(SECOND / 2), 1 => Just(0), 1 => 1..100 * SECOND],
         prop_oneof![3 => Just(30 * SECOND), 1 => Just(0), 1 => 1..100 * SECOND],
         prop_oneof![3 => Just(3_600 * SECOND), 1 => Just(0), 1 => 1..10 * DAY],
     );
-    let others = (
-        prop_oneof![2 => Just(3), 3 => 0..3_u32, 1 => 0..=100_u32],
-        prop::bool::weighted(0.8),
-        prop::bool::weighted(0.1),
-        any::<u64>(),
-        // Up to the year 9000: what is written as a date has four digits for it.
-        prop_oneof![Just(1_763_800_000), 0..220_000_000_000_u64],
-    );
-    (sizes, times, others).prop_map(|(sizes, times, others)| {
-        let (places, batch) = sizes;
-        let (interval, timeout, first_delay, longest_delay, longest_pause) = times;
-        let (retries, early_flush, dry_run, seed, wall) = others;
-        Settings {
-            places,
-            batch,
-            interval,
-            timeout,
-            retries,
-            first_delay,
-            longest_delay,
-            longest_pause,
-            early_flush,
-            dry_run,
-            seed,
-            wall,
-        }
-    })
+    let switches = (prop::bool::weighted(0.8), prop::bool::weighted(0.1));
+    // Also before 1970 and after 9999, which HTTP dates cannot express.
+    let wall = prop_oneof![
+        2 => Just(1_763_800_000),
+        2 => 0..220_000_000_000_i64,
+        1 => -1_000_000_000..0_i64,
+        1 => Just(1 << 60),
+    ];
+    (sizes, times, policy, switches, any::<u64>(), wall).prop_map(
+        |(sizes, times, policy, switches, seed, wall)| {
+            let (max_retries, initial_backoff, max_backoff, max_retry_after) = policy;
+            let ms = Duration::from_millis;
+            let policy = RetryPolicy {
+                max_retries,
+                initial_backoff: ms(initial_backoff),
+                max_backoff: ms(max_backoff),
+                max_retry_after: ms(max_retry_after),
+            };
+            let config = config("https://example.com")
+                .max_queue_size(sizes.0)
+                .batch_size(sizes.1)
+                .submit_interval(ms(times.0))
+                .request_timeout(ms(times.1))
+                .retry_policy(policy)
+                .early_flush(switches.0)
+                .dry_run(switches.1);
+            Settings { config: config.build().expect("a valid configuration"), seed, wall }
+        },
+    )
 }
 
 pub(super) fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -143,19 +93,15 @@ fn step() -> impl Strategy<Value = Step> {
         30 => prop_oneof![6 => 0..12_usize, 6 => Just(1), 1 => 50..120_usize].prop_map(Step::Track),
         10 => span().prop_map(Step::Advance),
         25 => Just(Step::Sleep),
-        40 => fuse().prop_map(Step::Poll),
-        40 => (answer(), fuse()).prop_map(|(answer, fuse)| Step::Answer(answer, fuse)),
-        3 => Just(Step::GiveUp),
+        40 => Just(Step::Poll),
+        40 => reply().prop_map(Step::Reply),
+        3 => Just(Step::DropDelivery),
         5 => Just(Step::Flush),
         1 => span().prop_map(Step::Close),
     ]
 }
 
-fn fuse() -> impl Strategy<Value = Fuse> {
-    prop_oneof![5 => Just(None), 1 => (1..4_usize).prop_map(Some)]
-}
-
-/// From nothing to years, as when the machine was asleep.
+/// From nothing to years, as after a suspend.
 fn span() -> impl Strategy<Value = u64> {
     prop_oneof![
         Just(0),

@@ -1,28 +1,33 @@
-//! When events are sent, as long as all is well.
+//! Interval and full batches, without failures.
 
 use super::*;
 
 #[test]
-fn events_wait_for_the_interval() {
-    let mut simulation = simulation();
+fn less_than_a_batch_waits_for_the_interval() {
+    let config = config("https://example.com").request_timeout(3 * SECOND).build().unwrap();
+    let mut simulation = Simulation::new(&config);
     let tracked = track(&simulation.handle, 3);
     simulation.run_until(INTERVAL - SECOND, accept);
     assert!(simulation.sent.is_empty());
-    simulation.run_until(INTERVAL, accept);
-    assert_eq!(times(&simulation), [INTERVAL]);
+    simulation.run_until(10 * INTERVAL, accept);
+    assert_eq!(times(&simulation), [INTERVAL], "an empty queue sends nothing");
     assert_eq!(ids(&simulation), tracked);
+    assert_eq!(simulation.sent[0].timeout, 3 * SECOND);
     assert_eq!(simulation.woken(), 0);
     let stats = simulation.handle.stats();
     assert_eq!((stats.delivered, stats.pending, stats.requests), (3, 0, 1));
+    track(&simulation.handle, 1);
+    simulation.run_until(11 * INTERVAL, accept);
+    assert_eq!(times(&simulation), [INTERVAL, 11 * INTERVAL]);
 }
 
 #[test]
-fn the_interval_is_shortened_at_random_unless_it_is_to_be_exact() {
+fn interval_with_jitter_is_shortened_by_up_to_a_tenth() {
     let config = config("https://example.com").interval_jitter(true).build().unwrap();
     let mut simulation = Simulation::new(&config);
     let handle = simulation.handle.clone();
     track(&handle, 1);
-    // Every other cycle is given up: the wait after it is one like the others.
+    // The wait after a cycle that gave up has the same jitter.
     let mut refused = false;
     simulation.run_until(50 * INTERVAL, |_| {
         track(&handle, 1);
@@ -38,17 +43,7 @@ fn the_interval_is_shortened_at_random_unless_it_is_to_be_exact() {
 }
 
 #[test]
-fn an_empty_queue_sends_nothing() {
-    let mut simulation = simulation();
-    simulation.run_until(10 * INTERVAL, accept);
-    assert!(simulation.sent.is_empty());
-    track(&simulation.handle, 1);
-    simulation.run_until(11 * INTERVAL, accept);
-    assert_eq!(times(&simulation), [11 * INTERVAL]);
-}
-
-#[test]
-fn a_cycle_sends_all_that_was_queued_when_it_began_and_no_more() {
+fn cycle_sends_what_was_queued_when_it_began() {
     let config = config("https://example.com").early_flush(false).build().unwrap();
     let mut simulation = Simulation::new(&config);
     let handle = simulation.handle.clone();
@@ -57,71 +52,45 @@ fn a_cycle_sends_all_that_was_queued_when_it_began_and_no_more() {
         track(&handle, 1);
         Ok(status(200))
     });
-    // What was tracked meanwhile fills up the last batch; the rest waits.
+    // Later events fill up the last batch; the rest waits.
     assert_eq!(sizes(&simulation), [100, 100, 52]);
     assert_eq!(ids(&simulation)[..250], tracked);
     assert_eq!(simulation.handle.stats().pending, 1);
 }
 
 #[test]
-fn a_full_batch_does_not_wait() {
+fn full_batch_wakes_the_driver_once_and_is_sent_at_once() {
     let mut simulation = simulation();
     track(&simulation.handle, 99);
     simulation.run_until(SECOND, accept);
     assert!(simulation.sent.is_empty());
-    assert_eq!(simulation.woken(), 0);
-    track(&simulation.handle, 1);
-    assert_eq!(simulation.woken(), 1);
-    track(&simulation.handle, 50);
-    assert_eq!(simulation.woken(), 1, "woken once until it looks");
+    for (tracked, woken) in [(0, 0), (1, 1), (50, 1)] {
+        track(&simulation.handle, tracked);
+        assert_eq!(simulation.woken(), woken, "after {tracked} more");
+    }
     simulation.run_until(SECOND, accept);
     assert_eq!(times(&simulation), [SECOND, SECOND]);
     assert_eq!(sizes(&simulation), [100, 50]);
+    track(&simulation.handle, 100);
+    assert_eq!(simulation.woken(), 2);
 }
 
 #[test]
-fn the_driver_is_woken_for_each_full_batch() {
-    let mut simulation = simulation();
-    for batch in 1..=3 {
-        track(&simulation.handle, 100);
-        assert_eq!(simulation.woken(), batch);
-        simulation.run_until(SECOND, accept);
+fn early_flush_is_configurable_and_fits_small_queues() {
+    let cases = [(10, true, 10, &[10][..]), (1_000, false, 500, &[])];
+    for (max_queue_size, early_flush, count, expected) in cases {
+        let config = config("https://example.com").max_queue_size(max_queue_size);
+        let mut simulation = Simulation::new(&config.early_flush(early_flush).build().unwrap());
+        track(&simulation.handle, count);
+        assert_eq!(simulation.woken(), usize::from(early_flush));
+        simulation.run_until(INTERVAL - SECOND, accept);
+        assert_eq!(sizes(&simulation), expected);
+        assert_eq!(simulation.handle.stats().evicted, 0);
     }
-    assert_eq!(sizes(&simulation), [100, 100, 100]);
 }
 
 #[test]
-fn a_queue_smaller_than_a_batch_is_flushed_when_it_is_full() {
-    let config = config("https://example.com").max_queue_size(10).build().unwrap();
-    let mut simulation = Simulation::new(&config);
-    track(&simulation.handle, 10);
-    assert_eq!(simulation.woken(), 1);
-    simulation.run_until(SECOND, accept);
-    assert_eq!(sizes(&simulation), [10]);
-    assert_eq!(simulation.handle.stats().evicted, 0);
-}
-
-#[test]
-fn a_full_batch_waits_if_that_is_configured() {
-    let config = config("https://example.com").early_flush(false).build().unwrap();
-    let mut simulation = Simulation::new(&config);
-    track(&simulation.handle, 500);
-    assert_eq!(simulation.woken(), 0);
-    simulation.run_until(INTERVAL - SECOND, accept);
-    assert!(simulation.sent.is_empty());
-}
-
-#[test]
-fn requests_have_the_configured_time_out() {
-    let config = config("https://example.com").request_timeout(3 * SECOND).build().unwrap();
-    let mut simulation = Simulation::new(&config);
-    track(&simulation.handle, 1);
-    simulation.run_until(INTERVAL, accept);
-    assert_eq!(simulation.sent[0].timeout, 3 * SECOND);
-}
-
-#[test]
-fn a_dry_run_logs_and_sends_nothing() {
+fn dry_run_logs_batches_and_sends_nothing() {
     let log = Log::new();
     let config = config("https://tel-api.mosaicstack.dev").dry_run(true).build().unwrap();
     let mut simulation = Simulation::new(&config);
@@ -139,7 +108,7 @@ fn a_dry_run_logs_and_sends_nothing() {
 }
 
 #[test]
-fn disabled_telemetry_counts_and_drops() {
+fn disabled_telemetry_counts_and_drops_events() {
     let mut simulation = Simulation::new(&TelemetryConfig::disabled());
     track(&simulation.handle, 3);
     assert!(matches!(simulation.step(), Next::Done));

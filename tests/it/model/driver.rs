@@ -1,0 +1,223 @@
+//! Takes steps with the submitter and with its model, and compares them.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use mosaicstack_telemetry::{Delivery, Verdict};
+use telemetry_tests::{Next, Simulation};
+use uuid::Uuid;
+
+use super::{
+    reference::{Expected, Reference},
+    replies::{Receipt, Reply},
+    steps::{Settings, Step},
+};
+
+pub(super) struct Driver {
+    settings: Settings,
+    simulation: Simulation,
+    reference: Reference,
+    wall: SystemTime,
+    delivery: Option<Delivery>,
+    /// Result of the last poll; `None` if the driver has to poll again.
+    polled: Option<Expected>,
+    /// Wake-ups before the last poll.
+    woken: usize,
+    /// Id and JSON of each queued event.
+    events: Vec<(Uuid, String)>,
+    rules: Rules,
+}
+
+/// State of the rules that hold whatever the schedule, checked without the model.
+#[derive(Debug, Default)]
+struct Rules {
+    /// Nothing is sent before: the server asked for it, or the backoff.
+    quiet_until: Duration,
+    /// Consecutive transient failures.
+    failures: u32,
+    /// Number of the first event that the server has not acknowledged.
+    unacknowledged: u64,
+}
+
+impl Driver {
+    pub(super) fn new(settings: &Settings) -> Self {
+        let since = Duration::from_secs(settings.wall.unsigned_abs());
+        let wall = if settings.wall < 0 { UNIX_EPOCH - since } else { UNIX_EPOCH + since };
+        Self {
+            simulation: Simulation::starting_at(&settings.config, settings.seed, wall),
+            reference: Reference::new(&settings.config),
+            settings: settings.clone(),
+            wall,
+            delivery: None,
+            polled: None,
+            woken: 0,
+            events: Vec::new(),
+            rules: Rules::default(),
+        }
+    }
+
+    pub(super) fn take(&mut self, step: &Step) {
+        let ms = Duration::from_millis;
+        match step {
+            Step::Track(count) => self.track(*count),
+            Step::Advance(by) => self.advance(ms(*by)),
+            Step::Sleep => {
+                if let Some(Expected::Wait(until)) = self.polled {
+                    self.advance(until.saturating_sub(self.simulation.now()));
+                }
+            }
+            Step::Poll => self.poll(),
+            Step::Reply(reply) => self.complete(reply),
+            Step::DropDelivery => {
+                if self.delivery.take().is_some() {
+                    self.reference.put_back();
+                    self.polled = None;
+                }
+            }
+            Step::Flush => {
+                self.simulation.flush();
+                self.reference.flush(self.simulation.now());
+                self.polled = None;
+            }
+            Step::Close(within) => self.close(ms(*within)),
+        }
+        let stats = self.simulation.handle.stats();
+        assert_eq!(stats, self.reference.stats(), "{:?}", self.reference);
+        assert!(stats.is_balanced(), "{stats:?}");
+    }
+
+    fn track(&mut self, count: usize) {
+        let handle = &self.simulation.handle;
+        for _ in 0..count {
+            let event = handle.event().build();
+            let written = (event.event_id, serde_json::to_string(&event).expect("plain data"));
+            handle.track(event);
+            if self.reference.track() {
+                self.events.push(written);
+            }
+        }
+        let waits = self.delivery.is_none() && matches!(self.polled, Some(Expected::Wait(_)));
+        if waits && self.reference.flushes_early(self.simulation.now()) {
+            assert!(self.simulation.woken() > self.woken, "a full batch does not wake the driver");
+        }
+    }
+
+    fn advance(&mut self, by: Duration) {
+        // A delay is visible only before it is over.
+        if self.reference.is_unresolved() {
+            self.poll();
+        }
+        self.simulation.advance(by);
+    }
+
+    fn poll(&mut self) {
+        self.woken = self.simulation.woken();
+        let was_done = self.polled == Some(Expected::Done);
+        let now = self.simulation.now();
+        let actual = match self.simulation.step() {
+            Next::Sent(delivery) => {
+                let timeout = self.simulation.sent.last().expect("recorded by `step`").timeout;
+                let count = delivery.len();
+                self.delivery = Some(delivery);
+                Expected::Send(count, timeout)
+            }
+            Next::Waits(until) => Expected::Wait(until),
+            Next::Done => Expected::Done,
+        };
+        let expected = self.reference.poll(now, actual);
+        assert_eq!(actual, expected, "at {now:?}: {:?}", self.reference);
+        assert!(!was_done || actual == Expected::Done, "{actual:?} after the end");
+        match actual {
+            Expected::Send(_, timeout) => self.check_request(now, timeout),
+            Expected::Wait(until) => assert!(until > now, "a busy loop"),
+            Expected::Done => assert!(self.reference.deadline.is_some(), "ends without a shutdown"),
+        }
+        self.polled = Some(actual);
+    }
+
+    fn check_request(&mut self, now: Duration, timeout: Duration) {
+        let (config, rules) = (&self.settings.config, &self.rules);
+        let numbers = &self.reference.in_flight;
+        let events = numbers.iter().map(|&number| &*self.events[number as usize].1);
+        let events: Vec<&str> = events.collect();
+        let body = format!("{{\"events\":[{}]}}", events.join(","));
+        let sent = self.simulation.sent.last().expect("a request");
+        assert_eq!(String::from_utf8_lossy(&sent.body), body, "the same bytes each time");
+        assert!(numbers.windows(2).all(|pair| pair[0] + 1 == pair[1]), "gap in {numbers:?}");
+        assert!(numbers[0] >= rules.unacknowledged, "{numbers:?} after {rules:?}");
+        assert!(numbers.len() <= config.batch_size());
+        assert!(now >= rules.quiet_until, "sent at {now:?} in a pause: {rules:?}");
+        assert!(rules.failures <= config.retry_policy().max_retries, "{rules:?}");
+        assert!(!timeout.is_zero() && timeout <= config.request_timeout());
+        assert!(self.reference.deadline.is_none_or(|deadline| now + timeout <= deadline));
+    }
+
+    fn complete(&mut self, reply: &Reply) {
+        let Some(delivery) = self.delivery.take() else { return };
+        let (now, wall) = (self.simulation.now(), self.wall + self.simulation.now());
+        let numbers = self.reference.in_flight.clone();
+        let ids: Vec<Uuid> = numbers.iter().map(|&it| self.events[it as usize].0).collect();
+        assert!(delivery.events().map(|event| event.event_id).eq(ids.iter().copied()));
+        let actual = self.simulation.complete(delivery, reply.result(&ids, wall));
+        let outcome = reply.outcome(wall, actual);
+        assert_eq!(actual, outcome, "{reply:?}");
+        self.reference.complete(now, outcome, reply.rejected(numbers.len()));
+        self.polled = None;
+
+        let policy = self.settings.config.retry_policy();
+        let failures = std::mem::take(&mut self.rules.failures);
+        match outcome {
+            Verdict::Transient { retry_after } => {
+                let asked = retry_after.map(|asked| asked.min(policy.max_retry_after));
+                let is_last = failures == policy.max_retries;
+                let backoff = policy.initial_backoff.min(policy.max_backoff) / 2;
+                let least = if is_last { Duration::ZERO } else { backoff };
+                self.rules.quiet_until = now + asked.unwrap_or(least);
+                self.rules.failures = if is_last { 0 } else { failures + 1 };
+            }
+            Verdict::BatchAtFault if numbers.len() > 1 => {}
+            Verdict::Accepted | Verdict::BatchAtFault => {
+                self.rules.unacknowledged = numbers[numbers.len() - 1] + 1;
+            }
+            _ => {}
+        }
+    }
+
+    fn close(&mut self, within: Duration) {
+        if self.reference.deadline.is_none() {
+            (self.rules.quiet_until, self.rules.failures) = (Duration::ZERO, 0);
+        }
+        self.simulation.close(within);
+        let now = self.simulation.now();
+        self.reference.close(now, now + within);
+        self.polled = None;
+    }
+
+    /// From now on the server takes everything: what is pending is delivered, and soon.
+    pub(super) fn finish(mut self, closes: bool) {
+        self.take(&Step::DropDelivery);
+        let (config, was_open) = (self.settings.config.clone(), self.reference.deadline.is_none());
+        if was_open && closes {
+            self.close(config.request_timeout());
+        }
+        let is_closed = !was_open || closes;
+        let (start, pending) = (self.simulation.now(), self.reference.pending());
+        let mut polls = 0;
+        while self.polled != Some(Expected::Done) && (is_closed || self.reference.pending() > 0) {
+            self.take(&Step::Poll);
+            self.take(&Step::Reply(Reply::Accepted(200, Receipt::Text(""))));
+            if is_closed || self.reference.pending() > 0 {
+                self.take(&Step::Sleep);
+            }
+            polls += 1;
+            assert!(polls <= 2 * pending + 8, "no progress");
+        }
+        if was_open {
+            assert_eq!(self.reference.pending(), 0);
+            let policy = config.retry_policy();
+            let most = policy.max_retry_after * 11 / 10 + policy.max_backoff * 3 / 2;
+            let most = if closes { Duration::ZERO } else { most + config.submit_interval() };
+            let waited = self.simulation.now() - start;
+            assert!(waited <= most, "{waited:?}");
+        }
+    }
+}

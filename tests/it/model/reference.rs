@@ -1,0 +1,321 @@
+//! Reference model: events as numbers in a deque, and the documented rules of the submitter.
+
+use std::{collections::VecDeque, mem, time::Duration};
+
+use mosaicstack_telemetry::{Health, Stats, TelemetryConfig, Verdict};
+
+/// Expected state of a submitter. Times count from the start.
+#[derive(Debug)]
+pub(super) struct Reference {
+    config: TelemetryConfig,
+    stats: Stats,
+    /// Number of events queued so far: the number of the next one.
+    queued: u64,
+    waiting: VecDeque<u64>,
+    pub(super) in_flight: Vec<u64>,
+    /// End of the interval, or the next request of the running cycle.
+    due: Duration,
+    not_before: NotBefore,
+    /// Retries of the batch in this cycle.
+    retries: u32,
+    /// The cycle gave up: full batches wait for the next one.
+    gave_up: bool,
+    /// Events before this number belong to the cycle.
+    cycle_end: u64,
+    pub(super) deadline: Option<Duration>,
+    /// Bisection: events for each request, and events of the suspected batch that are left.
+    limit: usize,
+    suspects: usize,
+}
+
+/// Time before which nothing is sent.
+#[derive(Clone, Copy, Debug)]
+enum NotBefore {
+    At(Duration),
+    /// Jittered: the next poll shows the exact time.
+    Between(Duration, Duration),
+}
+
+/// Expected result of a poll.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Expected {
+    /// A request with so many events and this timeout.
+    Send(usize, Duration),
+    Wait(Duration),
+    Done,
+}
+
+impl Reference {
+    pub(super) fn new(config: &TelemetryConfig) -> Self {
+        Self {
+            stats: Stats::default(),
+            queued: 0,
+            waiting: VecDeque::new(),
+            in_flight: Vec::new(),
+            due: config.submit_interval(),
+            not_before: NotBefore::At(Duration::ZERO),
+            retries: 0,
+            gave_up: false,
+            cycle_end: 0,
+            deadline: None,
+            limit: config.batch_size(),
+            suspects: 0,
+            config: config.clone(),
+        }
+    }
+
+    /// Expected counters.
+    pub(super) fn stats(&self) -> Stats {
+        let mut stats = self.stats;
+        stats.pending = self.pending() as u64;
+        stats
+    }
+
+    pub(super) fn pending(&self) -> usize {
+        self.waiting.len() + self.in_flight.len()
+    }
+
+    /// Returns whether the event is queued.
+    pub(super) fn track(&mut self) -> bool {
+        self.stats.tracked += 1;
+        if self.deadline.is_some() {
+            self.stats.dropped.closed += 1;
+            return false;
+        }
+        self.waiting.push_back(self.queued);
+        self.queued += 1;
+        // Events in flight keep their places until the result is known.
+        while self.waiting.front().is_some_and(|&number| number < self.oldest_place()) {
+            self.waiting.pop_front();
+            self.stats.evicted += 1;
+        }
+        true
+    }
+
+    /// `actual` resolves a jittered delay; it must lie within the bounds.
+    pub(super) fn poll(&mut self, now: Duration, actual: Expected) -> Expected {
+        self.resolve(now, actual);
+        if !self.in_flight.is_empty() {
+            let expires = now + self.config.request_timeout();
+            let until = self.deadline.map_or(expires, |deadline| deadline.min(expires));
+            return if until > now { Expected::Wait(until) } else { Expected::Done };
+        }
+        if self.deadline.is_some_and(|deadline| now >= deadline || self.next() >= deadline) {
+            return Expected::Done;
+        }
+        if self.flushes_early(now) {
+            self.start_cycle(now);
+        }
+        if now < self.next() {
+            return Expected::Wait(self.next());
+        }
+        if self.cycle_end <= self.acknowledged() {
+            self.start_cycle(now);
+        }
+        if self.config.is_dry_run() {
+            self.stats.dropped.dry_run += self.waiting.len() as u64;
+            self.waiting.clear();
+        } else if !self.waiting.is_empty() {
+            let count = self.limit.min(self.waiting.len());
+            self.in_flight.extend(self.waiting.drain(..count));
+            self.stats.requests += 1;
+            self.not_before = NotBefore::At(now + self.backoff(0));
+            let timeout = self.config.request_timeout();
+            let left = self.deadline.map_or(timeout, |deadline| deadline - now);
+            return Expected::Send(count, left.min(timeout));
+        }
+        if self.deadline.is_some() && self.pending() == 0 {
+            return Expected::Done;
+        }
+        self.wait_for_interval(now);
+        Expected::Wait(self.deadline.map_or(self.due, |deadline| deadline.min(self.due)))
+    }
+
+    pub(super) fn complete(&mut self, now: Duration, outcome: Verdict, rejected: usize) {
+        let count = self.in_flight.len();
+        self.stats.health = match outcome {
+            Verdict::Accepted | Verdict::BatchAtFault => Health::Good,
+            Verdict::Transient { .. } => Health::Retrying,
+            _ => Health::Refused,
+        };
+        match outcome {
+            Verdict::Accepted => {
+                self.bisect_accepted(count);
+                self.acknowledge(now, rejected);
+            }
+            Verdict::BatchAtFault if count == 1 => {
+                (self.limit, self.suspects) = (1, 0);
+                self.acknowledge(now, 1);
+            }
+            Verdict::BatchAtFault => {
+                (self.limit, self.suspects) = (count.div_ceil(2), count);
+                self.stats.retried += 1;
+                self.put_back();
+                self.reset_backoff();
+                self.due = now;
+            }
+            Verdict::Transient { retry_after } => {
+                self.stats.retried += 1;
+                self.put_back();
+                self.back_off(now, retry_after);
+            }
+            _ => {
+                self.put_back();
+                self.not_before = NotBefore::At(Duration::ZERO);
+                self.give_up(now);
+            }
+        }
+    }
+
+    pub(super) fn flush(&mut self, now: Duration) {
+        if self.deadline.is_none() {
+            self.start_cycle(now);
+        }
+    }
+
+    pub(super) fn close(&mut self, now: Duration, deadline: Duration) {
+        if let Some(first) = &mut self.deadline {
+            *first = deadline.min(*first);
+            return;
+        }
+        self.deadline = Some(deadline);
+        self.reset_backoff();
+        self.start_cycle(now);
+        self.cycle_end = u64::MAX;
+    }
+
+    /// Events in flight go back to their places; those whose places are taken are evicted.
+    pub(super) fn put_back(&mut self) {
+        for number in mem::take(&mut self.in_flight).into_iter().rev() {
+            if number < self.oldest_place() {
+                self.stats.evicted += 1;
+            } else {
+                self.waiting.push_front(number);
+            }
+        }
+    }
+
+    /// Whether a driver that waits has to be woken for a full batch.
+    pub(super) fn flushes_early(&self, now: Duration) -> bool {
+        let full = self.config.batch_size().min(self.config.max_queue_size());
+        let is_full = self.config.is_early_flush() && self.pending() >= full;
+        is_full && !self.gave_up && self.opens() <= now && now < self.due
+    }
+
+    /// Whether the next poll shows the length of a delay.
+    pub(super) fn is_unresolved(&self) -> bool {
+        matches!(self.not_before, NotBefore::Between(..))
+    }
+
+    fn resolve(&mut self, now: Duration, actual: Expected) {
+        let NotBefore::Between(from, to) = self.not_before else { return };
+        let at = match actual {
+            // Hidden behind the next cycle, which begins later.
+            Expected::Wait(until) if until == self.due && until > from => {
+                self.not_before = NotBefore::Between(from, to.min(until));
+                return;
+            }
+            // Already over.
+            Expected::Wait(until) if until > to && from <= now => now.min(to),
+            Expected::Send(..) => now.min(to),
+            Expected::Wait(until) => until,
+            Expected::Done => self.deadline.map_or(from, |deadline| deadline.clamp(from, to)),
+        };
+        assert!(from <= at && at <= to, "delay until {at:?}, expected {from:?} to {to:?}");
+        self.not_before = NotBefore::At(at);
+    }
+
+    fn next(&self) -> Duration {
+        self.due.max(self.opens())
+    }
+
+    fn opens(&self) -> Duration {
+        match self.not_before {
+            NotBefore::At(at) | NotBefore::Between(at, _) => at,
+        }
+    }
+
+    fn start_cycle(&mut self, now: Duration) {
+        self.due = now;
+        self.gave_up = false;
+        self.cycle_end = self.cycle_end.max(self.queued);
+    }
+
+    /// The events in flight are done with; the cycle goes on, or the next one is waited for.
+    fn acknowledge(&mut self, now: Duration, rejected: usize) {
+        self.stats.delivered += (self.in_flight.len() - rejected) as u64;
+        self.stats.rejected += rejected as u64;
+        self.in_flight.clear();
+        self.reset_backoff();
+        if self.acknowledged() < self.cycle_end {
+            self.due = now;
+        } else {
+            self.wait_for_interval(now);
+        }
+    }
+
+    fn reset_backoff(&mut self) {
+        self.retries = 0;
+        self.not_before = NotBefore::At(Duration::ZERO);
+    }
+
+    fn wait_for_interval(&mut self, now: Duration) {
+        self.due = now + self.config.submit_interval();
+        self.gave_up = false;
+    }
+
+    fn back_off(&mut self, now: Duration, asked: Option<Duration>) {
+        let policy = self.config.retry_policy();
+        let asked = asked.map(|asked| asked.min(policy.max_retry_after));
+        // Without a wish of the server, half of the delay in either direction; otherwise on top of
+        // it, the delay or a tenth of the wish.
+        let between = |delay: Duration| {
+            let from = now + asked.unwrap_or(delay / 2);
+            NotBefore::Between(from, from + delay.max(asked.unwrap_or_default() / 10))
+        };
+        if self.retries < policy.max_retries {
+            self.not_before = between(self.backoff(self.retries));
+            self.retries += 1;
+            self.due = now;
+        } else {
+            let none = NotBefore::At(Duration::ZERO);
+            self.not_before = asked.map_or(none, |_| between(self.backoff(0)));
+            self.give_up(now);
+        }
+    }
+
+    fn give_up(&mut self, now: Duration) {
+        self.retries = 0;
+        self.wait_for_interval(now);
+        self.gave_up = true;
+        self.cycle_end = 0;
+        self.due = self.due.max(self.deadline.unwrap_or_default());
+    }
+
+    /// Backoff after so many retries, without jitter.
+    fn backoff(&self, retries: u32) -> Duration {
+        let policy = self.config.retry_policy();
+        let factor = 1_u32.checked_shl(retries).unwrap_or(u32::MAX);
+        policy.initial_backoff.saturating_mul(factor).min(policy.max_backoff)
+    }
+
+    fn bisect_accepted(&mut self, count: usize) {
+        self.suspects = self.suspects.saturating_sub(count);
+        self.limit = if self.suspects == 0 {
+            (2 * self.limit).min(self.config.batch_size())
+        } else {
+            self.limit.min(self.suspects)
+        };
+    }
+
+    /// Number of the first event that is still queued or in flight.
+    fn acknowledged(&self) -> u64 {
+        let first = self.in_flight.first().or_else(|| self.waiting.front());
+        first.copied().unwrap_or(self.queued)
+    }
+
+    /// Number of the oldest event for which the queue has a place.
+    fn oldest_place(&self) -> u64 {
+        self.queued.saturating_sub(self.config.max_queue_size() as u64)
+    }
+}
