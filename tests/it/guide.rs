@@ -1,18 +1,21 @@
-//! The promises of the Python SDK's guide, in its order: a test each, for those that no other test
-//! shows. `docs/promises.md` lists them all.
+//! Promises of the Python SDK's integration guide: a module for each of its sections, a test for
+//! each promise that the tests of a part do not show.
 
-mod clients;
+mod api_compatibility;
+mod async_usage;
+mod building_events;
 mod configuration;
-mod errors;
-mod events;
-mod modes;
-mod predictions;
+mod disabling_telemetry;
+mod dry_run_mode;
+mod error_handling;
+mod integration_examples;
+mod querying_predictions;
+mod sync_usage;
 
-use std::{env, future::Future, process::Command};
+use std::{env, process::Command};
 
 use mosaicstack_telemetry::AsyncTelemetryClient;
 use telemetry_collector::Collector;
-use tokio::runtime::Builder;
 
 use crate::blocking::eager;
 
@@ -21,43 +24,34 @@ const API_KEY: &str = "MOSAIC_TELEMETRY_API_KEY";
 const INSTANCE_ID: &str = "MOSAIC_TELEMETRY_INSTANCE_ID";
 const ENABLED: &str = "MOSAIC_TELEMETRY_ENABLED";
 
-/// Runs a program's `async fn main` on each kind of runtime.
-fn on_tokio<F: Future<Output = ()>>(main: impl Fn() -> F) {
-    for mut runtime in [Builder::new_current_thread(), Builder::new_multi_thread()] {
-        let runtime = runtime.worker_threads(2).enable_all().build().expect("a runtime");
-        runtime.block_on(main());
-    }
-}
-
-/// An asynchronous client of the collector that hardly waits between attempts.
+/// A client on tokio with almost no backoff.
 fn async_client(collector: &Collector) -> AsyncTelemetryClient {
-    AsyncTelemetryClient::start(eager(collector.url()).build().expect("a configuration"))
+    AsyncTelemetryClient::start(eager(collector.url()).build().expect("a valid configuration"))
 }
 
-/// Runs the test of that path again, in a process of its own with these variables, and fails unless
-/// it passes there. In that process, returns false at once.
+/// Runs the test of that path in another process with these variables, and fails unless it passes.
+/// Returns false in that process.
 fn ran_alone(test: &str, variables: &[(&str, &str)]) -> bool {
     said_alone(test, variables).is_some()
 }
 
-/// As [`ran_alone`], but says what the test has written to standard output and standard error; none
-/// in that process.
+/// As [`ran_alone`], but returns the output; `None` in that process.
 pub(crate) fn said_alone(test: &str, variables: &[(&str, &str)]) -> Option<String> {
     const ALONE: &str = "TELEMETRY_TESTS_ALONE";
     if env::var_os(ALONE).is_some() {
         return None;
     }
-    let (_, test) = test.split_once("::").expect("a test is in a module");
-    let program = env::current_exe().expect("a test is in a program");
+    let (_, test) = test.split_once("::").expect("the path of a test has a module");
+    let program = env::current_exe().expect("the path of this program");
     let mut command = Command::new(program);
     command.args(["--exact", test, "--test-threads=1", "--nocapture"]);
     for name in [SERVER_URL, API_KEY, INSTANCE_ID, ENABLED] {
         command.env_remove(name);
     }
     command.env(ALONE, "1").envs(variables.iter().copied());
-    let output = command.output().expect("it can be run again");
-    let said = [output.stdout, output.stderr].map(|it| String::from_utf8_lossy(&it).into_owned());
-    let said = said.concat();
-    assert!(output.status.success() && said.contains("1 passed"), "{said}");
-    Some(said)
+    let output = command.output().expect("this program starts");
+    let text = [output.stdout, output.stderr].map(|it| String::from_utf8_lossy(&it).into_owned());
+    let text = text.concat();
+    assert!(output.status.success() && text.contains("1 passed"), "{text}");
+    Some(text)
 }

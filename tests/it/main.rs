@@ -2,6 +2,7 @@
 
 mod blocking;
 mod child;
+mod clients;
 mod duplicates;
 mod fuzz;
 mod guide;
@@ -11,7 +12,7 @@ mod iterations;
 mod lookups;
 mod model;
 mod nonblocking;
-mod notices;
+mod notifications;
 mod outage;
 mod panics;
 mod plateau;

@@ -1,307 +1,205 @@
-//! Predictions, asked of a collector over real sockets.
+//! Predictions of both clients, over real sockets or with closures as transports.
 
-use std::{collections::HashSet, time::Duration};
+use std::{sync::Barrier, thread, time::Duration};
 
 use mosaicstack_telemetry::{
-    Complexity, Confidence, Cost, FallbackLevel, Outcome, PredictionError, PredictionQuery,
-    PredictionRequest, Provider, Quality, QualityGate, TaskType, TelemetryClient, TelemetryConfig,
-    Tokens, TransportError,
+    AsyncTelemetryClient, Complexity, Confidence, Outcome, PredictionError, PredictionQuery,
+    Provider, TaskType, TelemetryConfig, TransportError,
 };
-use telemetry_collector::{Answer, Authorization, Collector};
-use telemetry_tests::track;
+use telemetry_collector::{Answer, Collector};
+use telemetry_tests::{Client, Kind, track};
+use tokio::task::JoinSet;
 
-use crate::blocking::{AMPLE, client, collector, eager, gives_up};
+use crate::blocking::{AMPLE, collector, eager};
 
-const MODEL: &str = "claude-sonnet-4-5-20250929";
-
-/// What the guide asks for, with a complexity of one's own.
-pub(crate) fn query(complexity: Complexity) -> PredictionQuery {
-    PredictionQuery::new(TaskType::Implementation, MODEL, Provider::Anthropic, complexity)
+fn start(kind: Kind, collector: &Collector) -> Client {
+    Client::start(kind, eager(collector.url()).build().expect("a valid configuration"))
 }
 
-/// As many different queries.
-fn queries(count: usize) -> Vec<PredictionQuery> {
-    let query = |number| {
-        let model = format!("model-{number}");
-        PredictionQuery::new(TaskType::Testing, model, Provider::Openai, Complexity::Low)
-    };
-    (0..count).map(query).collect()
+fn query(number: usize) -> PredictionQuery {
+    let model = format!("model-{number}");
+    PredictionQuery::new(TaskType::Testing, model, Provider::Openai, Complexity::Low)
 }
 
-/// Reports thirty tasks with the guide's numbers.
-pub(crate) fn report_thirty(client: &TelemetryClient) {
-    for number in 0..30 {
-        let event = client
-            .event()
-            .task_type(TaskType::Implementation)
-            .model(MODEL)
-            .provider(Provider::Anthropic)
-            .complexity(Complexity::Medium)
-            .outcome(if number < 24 { Outcome::Success } else { Outcome::Partial })
-            .duration_ms(45_000)
-            .tokens(Tokens {
-                estimated_in: 100_000,
-                estimated_out: 50_000,
-                actual_in: 125_000,
-                actual_out: 40_000,
-            })
-            .cost(Cost { estimated: 630_000, actual: 919_200 })
-            .quality(Quality {
-                passed: number < 15,
-                gates_run: vec![QualityGate::Build],
-                ..Quality::default()
-            });
-        client.track(event.build());
+#[tokio::test(flavor = "multi_thread")]
+async fn concurrent_lookups_of_a_thousand_tasks_send_one_request() {
+    let collector = collector();
+    let client = AsyncTelemetryClient::start(eager(collector.url()).build().unwrap());
+    let mut tasks = JoinSet::new();
+    for _ in 0..1_000 {
+        let predictor = client.predictor();
+        tasks.spawn(async move { predictor.predict(&query(0)).await });
     }
-    client.flush(AMPLE).expect("the collector takes events");
-}
-
-/// How many queries each predictions request had.
-fn asked(collector: &Collector) -> Vec<usize> {
-    let requests = collector.requests();
-    let requests = requests.iter().filter(|request| request.path == "/v1/predictions/batch");
-    let count = |body: &[u8]| {
-        let request: PredictionRequest = serde_json::from_slice(body).expect("a request");
-        request.queries.len()
-    };
-    requests.map(|request| count(&request.body)).collect()
-}
-
-#[test]
-fn a_prediction_comes_back_typed() {
-    let collector = Collector::builder().api_key("f".repeat(64)).start().unwrap();
-    // Events need the key; predictions do not.
-    let reporter = {
-        let config = eager(collector.url()).api_key("f".repeat(64));
-        TelemetryClient::start(config.build().unwrap())
-    };
-    report_thirty(&reporter);
-
-    let client = client(&collector);
-    let query = query(Complexity::Medium);
-    client.refresh_predictions(std::slice::from_ref(&query)).unwrap();
-    let response = client.prediction(&query).unwrap();
-    let data = response.prediction.as_ref().unwrap();
-    let input = data.input_tokens;
-    assert_eq!([input.p10, input.p25, input.median, input.p75, input.p90], [125_000.0; 5]);
-    let output = data.output_tokens;
-    assert_eq!([output.p10, output.p25, output.median, output.p75, output.p90], [40_000.0; 5]);
-    assert_eq!(data.cost_usd_micros.median(), 919_200.0);
-    assert_eq!(data.duration_ms.median(), 45_000.0);
-    assert_eq!(data.correction_factors.input, 1.25);
-    assert_eq!(data.correction_factors.output, 0.8);
-    assert_eq!(data.quality.gate_pass_rate, 0.5);
-    assert_eq!(data.quality.success_rate, 0.8);
-    let metadata = &response.metadata;
-    assert_eq!((metadata.sample_size, &metadata.confidence), (30, &Confidence::Medium));
-    assert_eq!((&metadata.fallback_note, &metadata.fallback_level), (&None, &None));
-    assert_eq!(*response, collector.predict(&query));
-    assert_eq!(client.handle().prediction(&query).as_deref(), Some(&*response));
-
-    let requests = collector.requests();
-    let request = requests.last().unwrap();
-    assert_eq!(request.authorization, Authorization::Absent);
-    assert_eq!(request.header("content-type"), Some("application/json"));
-}
-
-#[test]
-fn a_fallback_says_so() {
-    let collector = collector();
-    let client = client(&collector);
-    report_thirty(&client);
-    let query = query(Complexity::High);
-    client.refresh_predictions(std::slice::from_ref(&query)).unwrap();
-    let response = client.prediction(&query).unwrap();
-    assert!(response.prediction.is_some());
-    assert_eq!(response.metadata.confidence, Confidence::Low);
-    assert_eq!(response.metadata.fallback_level, Some(FallbackLevel::Number(1.0)));
-    assert!(response.metadata.fallback_note.as_ref().unwrap().contains("complexity high"));
-}
-
-#[test]
-fn no_data_is_an_answer() {
-    let collector = collector();
-    let client = client(&collector);
-    let query = query(Complexity::Medium);
-    assert_eq!(client.prediction(&query), None, "nothing was asked");
-    client.refresh_predictions(std::slice::from_ref(&query)).unwrap();
-    let response = client.prediction(&query).unwrap();
-    assert_eq!(response.prediction, None);
-    assert_eq!(response.metadata.confidence, Confidence::None);
-    assert_eq!(client.prediction(&self::query(Complexity::Low)), None, "that was not asked");
-}
-
-#[test]
-fn many_queries_are_asked_in_requests_of_fifty() {
-    let collector = collector();
-    let client = client(&collector);
-    client.refresh_predictions(&[]).unwrap();
-    assert_eq!(collector.totals().requests, 0);
-    let queries = queries(120);
-    client.refresh_predictions(&queries).unwrap();
-    assert_eq!(asked(&collector), [50, 50, 20]);
-    assert!(queries.iter().all(|query| client.prediction(query).is_some()));
-    let connections: HashSet<_> = collector.requests().iter().map(|it| it.connection).collect();
-    assert_eq!(connections.len(), 1);
-}
-
-#[test]
-fn answers_before_a_failure_are_kept_and_nothing_is_asked_after_it() {
-    let collector = collector();
-    collector.script([Answer::normal(), Answer::status(503)]);
-    let client = client(&collector);
-    let queries = queries(120);
-    let error = client.refresh_predictions(&queries).unwrap_err();
-    assert!(matches!(error, PredictionError::Refused(503)), "{error:?}");
-    assert_eq!(asked(&collector), [50, 50]);
-    let known = queries.iter().map(|query| client.prediction(query).is_some());
-    assert!(known.eq((0..120).map(|number| number < 50)));
-}
-
-#[test]
-fn a_failure_keeps_what_is_cached() {
-    let collector = collector();
-    let client = client(&collector);
-    report_thirty(&client);
-    let query = query(Complexity::Medium);
-    let queries = std::slice::from_ref(&query);
-    client.refresh_predictions(queries).unwrap();
-    let known = client.prediction(&query).unwrap();
-    collector.script([
-        Answer::status(500),
-        Answer::status(404),
-        Answer::close(),
-        Answer::normal().body("<html>"),
-        Answer::normal().body(r#"{"results": []}"#),
-    ]);
-    let refresh = || client.refresh_predictions(queries).unwrap_err();
-    assert!(matches!(refresh(), PredictionError::Refused(500)));
-    assert!(matches!(refresh(), PredictionError::Refused(404)));
-    assert!(matches!(refresh(), PredictionError::Transport(TransportError::Network(_))));
-    assert!(matches!(refresh(), PredictionError::Unreadable(_)));
-    assert!(matches!(refresh(), PredictionError::Unreadable(_)));
-    assert_eq!(client.prediction(&query), Some(known));
-    let stats = client.stats();
-    assert_eq!((stats.requests, stats.panics), (1, 0), "predictions are not in the books");
-}
-
-#[test]
-fn an_answer_of_another_length_is_not_cached() {
-    let collector = collector();
-    let client = client(&collector);
-    let queries = queries(2);
-    for results in ["", r#"{"prediction":null}"#, "{},{},{}"] {
-        collector.script([Answer::normal().body(format!(r#"{{"results":[{results}]}}"#))]);
-        let error = client.refresh_predictions(&queries).unwrap_err();
-        assert!(matches!(error, PredictionError::Unreadable(_)), "{error:?}");
-        assert!(queries.iter().all(|query| client.prediction(query).is_none()));
-    }
-}
-
-#[test]
-fn what_can_be_read_of_an_answer_is_cached() {
-    let collector = collector();
-    let client = client(&collector);
-    let queries = queries(2);
-    collector.script([Answer::normal().body(r#"[7, {"prediction": null, "more": 1}]"#)]);
-    let error = client.refresh_predictions(&queries).unwrap_err();
-    assert_eq!(error.to_string(), "no predictions: 1 of 2 answers are not readable");
-    assert_eq!(client.prediction(&queries[0]), None);
-    assert!(client.prediction(&queries[1]).is_some());
-}
-
-#[test]
-fn a_pause_is_kept_without_asking_and_events_still_flow() {
-    let collector = collector();
-    collector.script([Answer::status(429).header("retry-after", "600")]);
-    let client = client(&collector);
-    let queries = queries(1);
-    let error = client.refresh_predictions(&queries).unwrap_err();
-    assert!(matches!(error, PredictionError::Refused(429)), "{error:?}");
-    for _ in 0..3 {
-        match client.refresh_predictions(&queries) {
-            Err(PredictionError::Paused(left)) => {
-                assert!(left <= Duration::from_secs(600) && left > Duration::from_secs(500));
-            }
-            other => panic!("{other:?}"),
-        }
+    for answer in tasks.join_all().await {
+        assert_eq!(answer.unwrap().metadata.confidence, Confidence::None);
     }
     assert_eq!(collector.totals().requests, 1);
-    track(&client.handle(), 3);
-    client.flush(AMPLE).unwrap();
-    assert_eq!(collector.totals().accepted, 3);
 }
 
 #[test]
-fn a_pause_for_events_does_not_hold_predictions_up() {
+fn concurrent_lookups_of_threads_send_one_request() {
     let collector = collector();
-    collector.script([Answer::status(429).header("retry-after", "600")]);
-    let client = client(&collector);
-    track(&client.handle(), 1);
-    let (client, _) = gives_up(client);
-    client.refresh_predictions(&queries(1)).unwrap();
-    assert_eq!(client.stats().pending, 1);
-}
-
-#[test]
-fn a_silent_server_is_given_up_after_the_time_out() {
-    let collector = collector();
-    collector.script([Answer::never()]);
-    let config = eager(collector.url()).request_timeout(Duration::from_millis(50));
-    let client = TelemetryClient::start(config.build().unwrap());
-    let error = client.refresh_predictions(&queries(1)).unwrap_err();
-    assert!(matches!(error, PredictionError::Transport(TransportError::Timeout)), "{error:?}");
-}
-
-#[test]
-fn a_redirect_is_not_followed() {
-    let (collector, other) = (collector(), collector());
-    let location = format!("{}/v1/predictions/batch", other.url());
-    collector.script([Answer::status(307).header("location", location)]);
-    let error = client(&collector).refresh_predictions(&queries(1)).unwrap_err();
-    assert!(matches!(error, PredictionError::Refused(307)), "{error:?}");
-    assert_eq!(other.totals().requests, 0);
-}
-
-#[test]
-fn without_a_time_to_live_nothing_is_fresh() {
-    let collector = collector();
-    let config = eager(collector.url()).prediction_cache_ttl(Duration::ZERO);
-    let client = TelemetryClient::start(config.build().unwrap());
-    let queries = queries(1);
-    client.refresh_predictions(&queries).unwrap();
-    assert_eq!(client.prediction(&queries[0]), None);
-}
-
-#[test]
-fn predictions_can_be_read_after_the_stop() {
-    let collector = collector();
-    let client = client(&collector);
-    let queries = queries(1);
-    client.refresh_predictions(&queries).unwrap();
-    let handle = client.handle();
-    client.stop();
-    assert!(handle.prediction(&queries[0]).is_some());
-}
-
-#[test]
-fn a_panic_of_the_transport_is_a_failure() {
-    let config = eager("https://example.com").build().unwrap();
-    let client = TelemetryClient::with_transport(config, |_| {
-        std::panic::resume_unwind(Box::new("a panic without a message"))
+    collector.script([Answer::normal().delay(Duration::from_millis(20))]);
+    let client = start(Kind::Blocking, &collector);
+    let barrier = Barrier::new(16);
+    thread::scope(|scope| {
+        for _ in 0..16 {
+            scope.spawn(|| {
+                barrier.wait();
+                client.predict_all(&[query(0)]).unwrap();
+            });
+        }
     });
-    let error = client.refresh_predictions(&queries(1)).unwrap_err();
-    assert!(matches!(error, PredictionError::Transport(TransportError::Network(_))), "{error:?}");
-    assert_eq!(client.stats().panics, 1);
+    assert_eq!(collector.totals().requests, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lookup_of_a_cancelled_task_is_taken_over_by_another() {
+    let collector = collector();
+    collector.script([Answer::never(), Answer::normal()]);
+    let client = AsyncTelemetryClient::start(eager(collector.url()).build().unwrap());
+    let (asks, waits) = (client.predictor(), client.predictor());
+    let first = tokio::spawn(async move { asks.predict(&query(0)).await });
+    let sent = tokio::task::spawn_blocking(move || {
+        assert!(collector.wait_for(AMPLE, |totals| totals.requests == 1));
+        collector
+    });
+    let collector = sent.await.unwrap();
+    let second = tokio::spawn(async move { waits.predict(&query(0)).await });
+    tokio::task::yield_now().await;
+    first.abort();
+    assert!(first.await.unwrap_err().is_cancelled());
+    second.await.unwrap().unwrap();
+    assert!(client.prediction(&query(0)).is_some());
+    assert_eq!(collector.totals().requests, 2);
 }
 
 #[test]
-fn disabled_telemetry_and_a_dry_run_ask_nothing() {
+fn several_queries_are_one_request_and_answered_in_order() {
+    for kind in Kind::ALL {
+        let collector = collector();
+        let client = start(kind, &collector);
+        let event = client.handle().event().query(&query(1)).outcome(Outcome::Success);
+        client.handle().track(event.build());
+        client.flush(AMPLE).unwrap();
+        let answers = client.predict_all(&[query(0), query(1), query(0)]).unwrap();
+        let fallbacks = answers.iter().map(|it| it.metadata.fallback_level.is_some());
+        assert!(fallbacks.eq([true, false, true]), "only one query has events of its own");
+        assert_eq!(collector.totals().requests, 2, "events and queries");
+        client.refresh(&[query(0)]).unwrap();
+        assert_eq!(collector.totals().requests, 3, "a refresh ignores the cache");
+    }
+}
+
+#[test]
+fn failure_has_its_error_and_is_not_counted() {
+    for kind in Kind::ALL {
+        let (collector, other) = (collector(), collector());
+        let location = format!("{}/v1/predictions/batch", other.url());
+        collector.script([
+            Answer::status(500),
+            Answer::status(307).header("location", location),
+            Answer::close(),
+            Answer::normal().body("<html>"),
+            Answer::normal().body(r#"{"results": []}"#),
+        ]);
+        let client = start(kind, &collector);
+        let refresh = || client.refresh(&[query(0)]).unwrap_err();
+        assert!(matches!(refresh(), PredictionError::Refused(500)));
+        assert!(matches!(refresh(), PredictionError::Refused(307)));
+        assert!(matches!(refresh(), PredictionError::Transport(TransportError::Network(_))));
+        assert!(matches!(refresh(), PredictionError::Unreadable(_)));
+        assert!(matches!(refresh(), PredictionError::Unreadable(_)));
+        assert_eq!(other.totals().requests, 0);
+        let stats = client.stats();
+        assert_eq!((stats.requests, stats.panics), (0, 0), "requests for events alone count");
+    }
+}
+
+#[test]
+fn silent_server_fails_after_the_request_timeout() {
+    for kind in Kind::ALL {
+        let collector = collector();
+        collector.script([Answer::never()]);
+        let config = eager(collector.url()).request_timeout(Duration::from_millis(50));
+        let client = Client::start(kind, config.build().unwrap());
+        let error = client.refresh(&[query(0)]).unwrap_err();
+        assert!(matches!(error, PredictionError::Transport(TransportError::Timeout)), "{error:?}");
+    }
+}
+
+#[test]
+fn pause_of_one_endpoint_does_not_hold_up_the_other() {
+    for kind in Kind::ALL {
+        let collector = collector();
+        let busy = || Answer::status(429).header("retry-after", "600");
+        collector.script([busy()]);
+        let client = start(kind, &collector);
+        assert!(matches!(client.refresh(&[query(0)]), Err(PredictionError::Refused(429))));
+        let Err(PredictionError::Paused(left)) = client.refresh(&[query(0)]) else { panic!() };
+        assert!(left <= Duration::from_secs(600) && left > Duration::from_secs(500));
+        assert_eq!(collector.totals().requests, 1);
+        track(&client.handle(), 3);
+        client.flush(AMPLE).unwrap();
+        assert_eq!(collector.totals().accepted, 3);
+
+        let client = start(kind, &collector);
+        collector.script([busy()]);
+        track(&client.handle(), 1);
+        client.flush(AMPLE).unwrap_err();
+        client.refresh(&[query(0)]).unwrap();
+        assert_eq!(client.stats().pending, 1);
+    }
+}
+
+#[test]
+fn cached_predictions_can_be_read_after_the_stop() {
+    for kind in Kind::ALL {
+        let collector = collector();
+        let client = start(kind, &collector);
+        assert_eq!(client.handle().prediction(&query(0)), None);
+        client.refresh(&[query(0)]).unwrap();
+        let handle = client.handle();
+        let _ = client.stop();
+        assert!(handle.prediction(&query(0)).is_some());
+        assert_eq!(handle.prediction(&query(1)), None);
+    }
+}
+
+#[tokio::test]
+async fn predictor_outlives_its_client() {
+    let collector = collector();
+    let client = AsyncTelemetryClient::start(eager(collector.url()).build().unwrap());
+    let predictor = client.predictor();
+    client.stop().await;
+    predictor.predict(&query(0)).await.unwrap();
+}
+
+#[test]
+fn panic_of_the_transport_is_a_counted_failure() {
+    for kind in Kind::ALL {
+        let config = eager("https://example.com").build().unwrap();
+        let client = Client::with_transport(kind, config, |_| {
+            std::panic::resume_unwind(Box::new("a panic without a message"))
+        });
+        let error = client.refresh(&[query(0)]).unwrap_err();
+        assert!(matches!(error, PredictionError::Transport(TransportError::Network(_))));
+        assert_eq!(client.stats().panics, 1);
+    }
+}
+
+#[test]
+fn disabled_telemetry_and_dry_run_answer_without_data() {
     let dry = eager("https://example.com").dry_run(true).build().unwrap();
-    for config in [TelemetryConfig::disabled(), dry] {
-        let client = TelemetryClient::with_transport(config, |_| panic!("there is nothing to ask"));
-        client.refresh_predictions(&queries(1)).unwrap();
-        assert_eq!(client.prediction(&queries(1)[0]), None);
+    for (kind, config) in Kind::ALL
+        .into_iter()
+        .flat_map(|kind| [TelemetryConfig::disabled(), dry.clone()].map(|config| (kind, config)))
+    {
+        let client = Client::with_transport(kind, config, |_| panic!("nothing to ask"));
+        client.refresh(&[query(0)]).unwrap();
+        let answers = client.predict_all(&[query(0)]).unwrap();
+        assert_eq!((answers.len(), &answers[0].prediction), (1, &None));
+        assert_eq!(client.handle().prediction(&query(0)), None);
         assert_eq!(client.stop().panics, 0);
     }
 }

@@ -12,6 +12,7 @@ mod integration {}
 #[doc = include_str!("../../docs/from-python.md")]
 mod from_python {}
 
+mod client;
 pub mod evidence;
 pub mod fleet;
 pub mod fuzz;
@@ -29,6 +30,7 @@ use mosaicstack_telemetry::{
 use uuid::Uuid;
 
 pub use self::{
+    client::{Client, Reply},
     log::{Fuse, Log},
     remote::{Kind, Order, Remote, Report, Settings, Sizes},
     simulation::{Next, Sent, Simulation},

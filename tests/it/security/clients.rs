@@ -19,7 +19,7 @@ use tokio::{
 use super::forms::{debugged, everything};
 use crate::{
     blocking::{AMPLE, returned},
-    notices::Told,
+    notifications::Received as Told,
 };
 
 /// A client and a transport.
@@ -101,7 +101,7 @@ pub(crate) fn on_threads(
     transport: impl Transport + 'static,
 ) -> Life {
     let told = Told::default();
-    let config = told.hear(config).build().expect("a configuration");
+    let config = told.record(config).build().expect("a configuration");
     let mut shown = debugged(&config);
     let client = TelemetryClient::with_transport(config, transport);
     returned(move || {
@@ -121,7 +121,7 @@ pub(crate) fn on_tokio(
     transport: impl AsyncTransport + 'static,
 ) -> Life {
     let told = Told::default();
-    let config = told.hear(config).build().expect("a configuration");
+    let config = told.record(config).build().expect("a configuration");
     let mut shown = debugged(&config);
     finished(async move {
         let client = AsyncTelemetryClient::with_transport(config, transport);

@@ -1,0 +1,265 @@
+//! What both clients do, over real sockets or with closures as transports.
+
+use std::{
+    sync::{
+        Arc, Mutex, OnceLock,
+        atomic::{AtomicUsize, Ordering},
+        mpsc::{self, RecvTimeoutError},
+    },
+    thread,
+    time::Duration,
+};
+
+use mosaicstack_telemetry::{Health, Request, TelemetryClient, TelemetryConfig, TelemetryHandle};
+use telemetry_collector::{Answer, Authorization, Collector};
+use telemetry_tests::{Client, Kind, Log, config, status, track};
+
+use crate::blocking::{ABSENT, AMPLE, collector, eager, ids, returned};
+
+const URL: &str = "https://example.com";
+
+fn start(kind: Kind, collector: &Collector) -> Client {
+    Client::start(kind, eager(collector.url()).build().expect("a valid configuration"))
+}
+
+#[test]
+fn flush_sends_all_batches_in_order_over_one_connection() {
+    for kind in Kind::ALL {
+        let collector = Collector::builder().api_key(telemetry_tests::KEY).start().unwrap();
+        let config = eager(collector.url()).batch_size(10).early_flush(false).build().unwrap();
+        let client = Client::start(kind, config);
+        let tracked = track(&client.handle(), 205);
+        let stats = client.stats();
+        assert_eq!((stats.tracked, stats.pending, stats.requests), (205, 205, 0));
+        client.flush(AMPLE).unwrap();
+        assert_eq!(ids(&collector), tracked);
+        let stats = client.stats();
+        assert_eq!((stats.delivered, stats.pending, stats.requests), (205, 0, 21));
+        assert!(stats.is_balanced());
+        let requests = collector.requests();
+        assert!(requests.iter().all(|it| it.connection == requests[0].connection));
+        assert!(requests.iter().all(|it| it.authorization == Authorization::Right));
+    }
+}
+
+#[test]
+fn flush_of_an_empty_queue_returns_at_once() {
+    for kind in Kind::ALL {
+        let collector = collector();
+        let client = start(kind, &collector);
+        client.flush(Duration::ZERO).unwrap();
+        client.flush(Duration::MAX).unwrap();
+        track(&client.handle(), 1);
+        let client = returned(move || client.flush(Duration::MAX).map(|()| client)).unwrap();
+        client.flush(Duration::ZERO).unwrap();
+        assert_eq!(client.stop().requests, 1);
+        assert_eq!(collector.totals().requests, 1);
+    }
+}
+
+#[test]
+fn concurrent_flushes_all_succeed() {
+    for kind in Kind::ALL {
+        let collector = collector();
+        let client = start(kind, &collector);
+        thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    track(&client.handle(), 20);
+                    client.flush(AMPLE).unwrap();
+                });
+            }
+        });
+        assert_eq!(collector.totals().accepted, 160);
+    }
+}
+
+#[test]
+fn stop_delivers_queued_events_and_later_ones_are_dropped_silently() {
+    for kind in Kind::ALL {
+        let (log, collector) = (Log::new(), collector());
+        let client = start(kind, &collector);
+        let handle = client.handle();
+        let tracked = track(&handle, 250);
+        let stats = client.stop();
+        assert_eq!((stats.tracked, stats.delivered, stats.pending), (250, 250, 0));
+        assert_eq!(ids(&collector), tracked);
+        track(&handle, 3);
+        let stats = handle.stats();
+        assert_eq!((stats.tracked, stats.dropped.closed), (253, 3));
+        assert!(stats.is_balanced());
+        assert!(log.lines("").is_empty(), "{:?}", log.lines(""));
+        assert_eq!(start(kind, &collector).stop().requests, 0);
+    }
+}
+
+#[test]
+fn full_batch_and_interval_send_without_a_flush() {
+    for kind in Kind::ALL {
+        let collector = collector();
+        let patient = start(kind, &collector);
+        let hasty = eager(collector.url()).submit_interval(Duration::from_millis(1));
+        let hasty = Client::start(kind, hasty.build().unwrap());
+        track(&patient.handle(), 100);
+        assert!(collector.wait_for(AMPLE, |totals| totals.accepted == 100));
+        for round in 1..=3 {
+            track(&hasty.handle(), 1);
+            assert!(collector.wait_for(AMPLE, |totals| totals.accepted == 100 + round));
+        }
+    }
+}
+
+#[test]
+fn failed_requests_are_repeated_byte_for_byte() {
+    for kind in Kind::ALL {
+        let collector = collector();
+        collector.script([
+            Answer::status(503),
+            Answer::close(),
+            Answer::close_after_taking(),
+            Answer::normal().body("<html>"),
+        ]);
+        let client = start(kind, &collector);
+        let tracked = track(&client.handle(), 3);
+        // The default allows three retries.
+        client.flush(AMPLE).unwrap();
+        assert_eq!(ids(&collector), tracked);
+        let requests = collector.requests();
+        assert!(requests.iter().all(|it| it.body == requests[0].body));
+        let connections: Vec<_> = requests.iter().map(|it| it.connection).collect();
+        assert_eq!(connections, [1, 1, 2, 3], "made again where it was closed");
+        let totals = collector.totals();
+        assert_eq!((totals.received, totals.accepted, totals.duplicates), (6, 3, 3));
+        let stats = client.stop();
+        assert_eq!((stats.delivered, stats.requests, stats.retried), (3, 4, 3), "counted once");
+        assert_eq!(stats.health, Health::Good);
+    }
+}
+
+#[test]
+fn flush_gives_up_before_its_deadline_and_stop_tries_once_more() {
+    let cases: [(fn() -> Answer, u64, Health); 3] = [
+        (|| Answer::status(429).header("retry-after", "3600"), 1, Health::Retrying),
+        (|| Answer::status(503), 4, Health::Retrying),
+        (|| Answer::status(403), 1, Health::Refused),
+    ];
+    for (kind, (answer, requests, health)) in
+        Kind::ALL.into_iter().flat_map(|kind| cases.map(|case| (kind, case)))
+    {
+        let collector = collector();
+        collector.script(vec![answer(); usize::try_from(requests).unwrap()]);
+        let client = start(kind, &collector);
+        let tracked = track(&client.handle(), 3);
+        let (client, error) = returned(move || {
+            let error = client.flush(5 * AMPLE).unwrap_err();
+            (client, error)
+        });
+        assert_eq!(error.pending, 3);
+        let stats = client.stats();
+        assert_eq!((stats.requests, stats.health), (requests, health));
+        let stats = returned(move || client.stop());
+        assert_eq!((stats.delivered, stats.requests), (3, requests + 1));
+        assert_eq!(ids(&collector), tracked);
+    }
+}
+
+#[test]
+fn silent_server_is_retried_after_the_request_timeout() {
+    for kind in Kind::ALL {
+        let collector = collector();
+        collector.script([Answer::never()]);
+        let config = eager(collector.url()).request_timeout(Duration::from_millis(100));
+        let client = Client::start(kind, config.build().unwrap());
+        let tracked = track(&client.handle(), 2);
+        // On a busy machine, a later attempt may time out as well.
+        while client.flush(AMPLE).is_err() {}
+        assert_eq!(ids(&collector), tracked);
+        assert!(client.stats().retried >= 1);
+    }
+}
+
+#[test]
+fn redirect_is_not_followed() {
+    for kind in Kind::ALL {
+        let (collector, other) = (collector(), collector());
+        let client = start(kind, &collector);
+        track(&client.handle(), 1);
+        for status in [301, 302, 303, 307, 308] {
+            let location = format!("{}/v1/events/batch", other.url());
+            collector.script([Answer::status(status).header("location", location)]);
+            assert_eq!(client.flush(AMPLE).unwrap_err().pending, 1);
+            assert_eq!(client.stats().health, Health::Refused);
+        }
+        assert_eq!(collector.totals().requests, 5);
+        assert_eq!(client.stop().delivered, 1);
+        assert_eq!(other.totals().requests, 0);
+    }
+}
+
+#[test]
+fn disabled_telemetry_is_logged_and_never_calls_its_transport() {
+    for kind in Kind::ALL {
+        let log = Log::new();
+        let disabled = TelemetryConfig::disabled();
+        let client = Client::with_transport(kind, disabled, |_| panic!("nothing to send"));
+        assert_eq!(log.lines("telemetry is disabled").len(), 1);
+        track(&client.handle(), 1_000);
+        client.flush(Duration::ZERO).unwrap();
+        let stats = client.stop();
+        assert_eq!((stats.tracked, stats.dropped.disabled, stats.panics), (1_000, 1_000, 0));
+        assert!(stats.is_balanced());
+    }
+}
+
+#[test]
+fn transport_may_track_and_read_counters() {
+    for kind in Kind::ALL {
+        let inside = Arc::<OnceLock<TelemetryHandle>>::default();
+        let transport = {
+            let (inside, calls) = (Arc::clone(&inside), AtomicUsize::new(0));
+            move |_: Request| {
+                let handle = inside.get().expect("set before the first request");
+                if calls.fetch_add(1, Ordering::Relaxed) == 0 {
+                    track(handle, 5);
+                }
+                assert!(handle.stats().tracked >= 6);
+                Ok(status(200))
+            }
+        };
+        let client = Client::with_transport(kind, eager(URL).build().unwrap(), transport);
+        inside.set(client.handle()).unwrap();
+        track(&client.handle(), 1);
+        client.flush(AMPLE).unwrap();
+        let stats = client.stop();
+        assert_eq!((stats.tracked, stats.delivered, stats.panics), (6, 6, 0));
+    }
+}
+
+#[test]
+fn transport_is_dropped_with_the_client() {
+    for kind in Kind::ALL {
+        let (held, receiver) = mpsc::channel::<()>();
+        let held = Mutex::new(held);
+        let transport = move |_: Request| {
+            let _held = &held;
+            Ok(status(200))
+        };
+        let client = Client::with_transport(kind, eager(URL).build().unwrap(), transport);
+        let handle = client.handle();
+        drop(client);
+        assert_eq!(receiver.recv_timeout(AMPLE), Err(RecvTimeoutError::Disconnected));
+        drop(handle);
+    }
+}
+
+#[test]
+fn events_left_behind_are_logged() {
+    let log = Log::new();
+    let config = config(ABSENT).shutdown_timeout(Duration::ZERO).build().unwrap();
+    let client = TelemetryClient::start(config);
+    track(&client.handle(), 3);
+    drop(client);
+    let lines = log.lines("3 events are not delivered");
+    assert_eq!(lines.len(), 1, "{:?}", log.lines(""));
+    assert!(lines[0].starts_with("WARN mosaicstack_telemetry: "), "{lines:?}");
+}

@@ -1,0 +1,26 @@
+//! API compatibility.
+
+use std::collections::BTreeSet;
+
+use telemetry_collector::Answer;
+use telemetry_tests::{Client, Kind, track};
+
+use super::querying_predictions::guide_queries;
+use crate::blocking::{collector, eager};
+
+#[test]
+fn both_clients_request_two_endpoints_only() {
+    for kind in Kind::ALL {
+        let collector = collector();
+        collector.script([503, 200, 429, 400].map(Answer::status));
+        let client = Client::start(kind, eager(collector.url()).build().unwrap());
+        track(&client.handle(), 150);
+        let _ = client.refresh(&guide_queries());
+        let _ = client.stop();
+        let requests = collector.requests();
+        assert!(requests.len() >= 5, "{}", requests.len());
+        let asked = requests.iter().map(|it| (it.method.as_str(), &*it.path));
+        let endpoints = [("POST", "/v1/events/batch"), ("POST", "/v1/predictions/batch")];
+        assert_eq!(asked.collect::<BTreeSet<_>>(), BTreeSet::from(endpoints));
+    }
+}

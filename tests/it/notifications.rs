@@ -1,0 +1,294 @@
+//! Notifications of the `on_notice` callback.
+
+use std::{
+    panic::{self, AssertUnwindSafe},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+        mpsc::{self, RecvTimeoutError},
+    },
+    time::Duration,
+};
+
+use mosaicstack_telemetry::{
+    Cause, Notice, Response, TelemetryClient, TelemetryConfigBuilder, TransportError,
+    reexport::http::StatusCode,
+};
+use telemetry_tests::{Client, Fuse, KEY, Kind, Simulation, config, status, track};
+
+use crate::blocking::{AMPLE, eager, returned};
+
+const URL: &str = "https://example.com";
+
+/// Notifications in order.
+#[derive(Clone, Default)]
+pub(crate) struct Received(Arc<Mutex<Vec<Notice>>>);
+
+impl Received {
+    pub(crate) fn record(&self, config: TelemetryConfigBuilder) -> TelemetryConfigBuilder {
+        let received = self.clone();
+        config.on_notice(move |it| received.0.lock().expect("no panic").push(it.clone()))
+    }
+
+    /// Those since the last call.
+    pub(crate) fn take(&self) -> Vec<Notice> {
+        std::mem::take(&mut self.0.lock().expect("no panic"))
+    }
+}
+
+fn simulation(
+    configure: impl FnOnce(TelemetryConfigBuilder) -> TelemetryConfigBuilder,
+) -> (Simulation, Received) {
+    let received = Received::default();
+    let config = configure(received.record(config(URL)));
+    (Simulation::new(&config.build().expect("a valid configuration")), received)
+}
+
+#[test]
+fn each_outcome_has_its_notification_with_cause_and_time() {
+    let (mut simulation, received) = simulation(|config| config.max_retries(0).batch_size(3));
+    let interval = Duration::from_secs(300);
+    track(&simulation.handle, 3);
+    let deferred = |cause, until| Notice::Deferred { events: 3, cause, until };
+    let busy = Cause::Status(StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(busy.to_string(), "the server answered 503 Service Unavailable");
+    let network = Cause::Network("no answer: reset".into());
+    let other = Cause::Other("the request cannot be sent: the certificate is refused".into());
+    let forbidden = Cause::Status(StatusCode::FORBIDDEN);
+    type Expected = Box<dyn Fn(std::time::Instant) -> Notice>;
+    let cases: [(_, Expected); 6] = [
+        (Ok(status(503)), Box::new(move |until| deferred(busy.clone(), until))),
+        (Err(TransportError::Timeout), Box::new(move |until| deferred(Cause::Timeout, until))),
+        (
+            Err(TransportError::network("reset")),
+            Box::new(move |until| deferred(network.clone(), until)),
+        ),
+        (
+            Err(TransportError::other("the certificate is refused")),
+            Box::new(move |until| Notice::Refused { cause: other.clone(), until }),
+        ),
+        (
+            Ok(status(403)),
+            Box::new(move |until| Notice::Refused { cause: forbidden.clone(), until }),
+        ),
+        (Ok(status(200)), Box::new(|_| Notice::Delivered { events: 3 })),
+    ];
+    for (reply, expected) in cases {
+        let delivery = simulation.send();
+        simulation.complete(delivery, reply);
+        assert_eq!(received.take(), [expected(simulation.instant() + interval)]);
+        simulation.advance(interval);
+    }
+    assert_eq!(Cause::Timeout.to_string(), TransportError::Timeout.to_string());
+}
+
+#[test]
+fn notification_of_a_retry_has_the_time_of_the_next_request() {
+    for retry_after in [0_u64, 120] {
+        let (mut simulation, received) = simulation(|config| config);
+        track(&simulation.handle, 2);
+        simulation.flush();
+        let delivery = simulation.send();
+        let mut response = status(429);
+        response.headers_mut().insert("retry-after", retry_after.into());
+        simulation.complete(delivery, Ok(response));
+        let telemetry_tests::Next::Waits(until) = simulation.step() else { panic!("no wait") };
+        assert!(until >= Duration::from_secs(retry_after));
+        let cause = Cause::Status(StatusCode::TOO_MANY_REQUESTS);
+        let until = simulation.instant() + (until - simulation.now());
+        assert_eq!(received.take(), [Notice::Deferred { events: 2, cause, until }]);
+    }
+}
+
+#[test]
+fn each_rejected_event_has_a_notification_with_its_reason() {
+    let (mut simulation, received) = simulation(|config| config.batch_size(9));
+    let ids = track(&simulation.handle, 9);
+    let delivery = simulation.send();
+    // Two by id, one of them twice; one that is not in the batch; one without id; and one more.
+    let receipt = format!(
+        r#"{{"accepted": 5, "rejected": 4, "results": [
+            {{"event_id": "{}", "status": "rejected", "error": "no such key: {KEY}"}},
+            {{"event_id": "{}", "status": "accepted"}},
+            {{"event_id": "{}", "status": "rejected"}},
+            {{"event_id": "{}", "status": "rejected", "error": "again"}},
+            {{"event_id": "00000000-0000-4000-8000-000000000000", "status": "rejected"}},
+            {{"status": "rejected", "error": "unreadable"}}]}}"#,
+        ids[3], ids[4], ids[8], ids[8],
+    );
+    simulation.complete(delivery, Ok(Response::new(receipt.into())));
+    let rejected = |event_id, reason: &str| Notice::Rejected { event_id, reason: reason.into() };
+    assert_eq!(
+        received.take(),
+        [
+            Notice::Delivered { events: 5 },
+            rejected(Some(ids[3]), "no such key: …"),
+            rejected(Some(ids[8]), "no reason given"),
+            rejected(None, "unreadable"),
+            rejected(None, "no reason given"),
+        ]
+    );
+    let stats = simulation.handle.stats();
+    assert_eq!((stats.delivered, stats.rejected), (5, 4));
+}
+
+#[test]
+fn bisection_notifies_of_the_bad_event_alone() {
+    let (mut simulation, received) = simulation(|config| config.batch_size(9));
+    let bad = track(&simulation.handle, 9)[6];
+    simulation.run_until(Duration::from_secs(400), |sent| {
+        Ok(status(if sent.ids.contains(&bad) { 422 } else { 200 }))
+    });
+    let mut delivered = 0;
+    let mut rejections = received.take();
+    rejections.retain(|it| match it {
+        Notice::Delivered { events } => {
+            delivered += events;
+            false
+        }
+        _ => true,
+    });
+    let reason = "the server answered 422 Unprocessable Entity".into();
+    assert_eq!(rejections, [Notice::Rejected { event_id: Some(bad), reason }]);
+    assert_eq!(delivered, 8);
+}
+
+#[test]
+fn notifications_of_evictions_add_up_to_the_counter() {
+    let (mut simulation, received) =
+        simulation(|config| config.max_queue_size(10).early_flush(false));
+    let mut evicted = 0;
+    for count in [10, 3, 0, 25, 1] {
+        track(&simulation.handle, count);
+        let _ = simulation.step();
+        for notification in received.take() {
+            let Notice::Evicted { events } = notification else { panic!("{notification:?}") };
+            assert!(events > 0);
+            evicted += events;
+        }
+        assert_eq!(evicted, simulation.handle.stats().evicted);
+    }
+    assert_eq!(evicted, 29);
+}
+
+#[test]
+fn panic_of_the_callback_is_caught_and_counted() {
+    let callback = |_: &Notice| panic::resume_unwind(Box::new("a panic without a message"));
+    let mut simulation = Simulation::new(&config(URL).on_notice(callback).build().unwrap());
+    track(&simulation.handle, 3);
+    simulation.run_until(Duration::from_secs(300), |_| Ok(status(200)));
+    let stats = simulation.handle.stats();
+    assert_eq!((stats.delivered, stats.panics), (3, 1));
+    assert!(stats.is_balanced());
+
+    for kind in Kind::ALL {
+        let calls = Arc::new(AtomicUsize::new(0));
+        let callback = {
+            let calls = Arc::clone(&calls);
+            move |_: &Notice| {
+                calls.fetch_add(1, Ordering::Relaxed);
+                panic::resume_unwind(Box::new("a panic without a message"));
+            }
+        };
+        let config = eager(URL).on_notice(callback).build().unwrap();
+        let client = Client::with_transport(kind, config, |_| Ok(status(200)));
+        let handle = client.handle();
+        track(&handle, 300);
+        client.flush(AMPLE).unwrap();
+        let stats = client.stop();
+        assert_eq!((stats.delivered, stats.requests), (300, 3));
+        assert_eq!((calls.load(Ordering::Relaxed), handle.stats().panics), (3, 3));
+    }
+}
+
+#[test]
+fn panic_of_the_log_subscriber_loses_no_notification() {
+    let (mut simulation, received) = simulation(|config| config.batch_size(1));
+    track(&simulation.handle, 1);
+    let delivery = simulation.send();
+    let fuse = Fuse::new();
+    fuse.light(Some(1));
+    let complete = AssertUnwindSafe(|| simulation.complete(delivery, Ok(status(200))));
+    panic::catch_unwind(complete).expect_err("the subscriber panics");
+    assert_eq!(received.take(), [Notice::Delivered { events: 1 }]);
+}
+
+#[test]
+fn last_notifications_come_before_stop_returns() {
+    for kind in Kind::ALL {
+        let received = Received::default();
+        let config = received.record(eager(URL)).early_flush(false).build().unwrap();
+        let client = Client::with_transport(kind, config, |_| Ok(status(200)));
+        track(&client.handle(), 250);
+        let _ = client.stop();
+        assert_eq!(received.take(), [100, 100, 50].map(|events| Notice::Delivered { events }));
+    }
+}
+
+#[test]
+fn panic_of_the_transport_is_notified() {
+    for kind in Kind::ALL {
+        let received = Received::default();
+        let config = received.record(eager(URL)).build().unwrap();
+        let calls = AtomicUsize::new(0);
+        let client = Client::with_transport(kind, config, move |_| {
+            if calls.fetch_add(1, Ordering::Relaxed) == 0 {
+                panic::resume_unwind(Box::new("a panic without a message"));
+            }
+            Ok(status(200))
+        });
+        track(&client.handle(), 1);
+        client.flush(AMPLE).unwrap();
+        let _ = client.stop();
+        let notifications = received.take();
+        let expected = matches!(
+            notifications[..],
+            [
+                Notice::Recovered,
+                Notice::Deferred { events: 1, .. },
+                Notice::Delivered { events: 1 }
+            ]
+        );
+        assert!(expected, "{notifications:?}");
+    }
+}
+
+#[test]
+fn callback_may_track_flush_and_stop_its_client() {
+    let place = Arc::new(Mutex::new(None::<TelemetryClient>));
+    let (sender, stopped) = mpsc::channel();
+    let callback = {
+        let place = Arc::clone(&place);
+        move |_: &Notice| {
+            let Some(client) = place.lock().unwrap().take() else { return };
+            client.track(client.event().build());
+            let _ = client.flush(AMPLE);
+            sender.send(client.stop()).expect("the test waits");
+        }
+    };
+    let config = eager(URL).on_notice(callback).build().unwrap();
+    let client = TelemetryClient::with_transport(config, |_| Ok(status(200)));
+    let handle = client.handle();
+    *place.lock().unwrap() = Some(client);
+    track(&handle, 100);
+    let stats = stopped.recv_timeout(AMPLE / 2).expect("no call waits for the worker");
+    assert_eq!(stats.tracked, 101);
+    // The callback has been dropped: the worker has ended.
+    assert_eq!(stopped.recv_timeout(AMPLE), Err(RecvTimeoutError::Disconnected));
+    assert_eq!((handle.stats().delivered, handle.stats().pending), (101, 0));
+}
+
+#[test]
+fn stop_of_an_idle_client_returns_at_once_and_drops_the_callback() {
+    for (kind, enabled) in Kind::ALL.into_iter().flat_map(|kind| [(kind, true), (kind, false)]) {
+        let (sender, notifications) = mpsc::channel();
+        let callback = move |it: &Notice| sender.send(it.clone()).expect("the test waits");
+        let config = eager(URL).on_notice(callback).enabled(enabled).shutdown_timeout(5 * AMPLE);
+        let client = Client::with_transport(kind, config.build().unwrap(), |_| Ok(status(200)));
+        track(&client.handle(), 1);
+        client.flush(AMPLE).unwrap();
+        let _ = returned(|| client.stop());
+        let expected = if enabled { &[Notice::Delivered { events: 1 }][..] } else { &[] };
+        assert_eq!(notifications.iter().collect::<Vec<_>>(), expected);
+    }
+}
