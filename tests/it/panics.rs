@@ -1,73 +1,75 @@
-//! A panic at each point where code of others runs on a worker: it costs one attempt at most.
-
-mod blocking;
-mod nonblocking;
+//! A panic at each point where foreign code runs on a worker costs one attempt at most.
 
 use std::{
+    cell::RefCell,
     error::Error,
     fmt, panic,
-    sync::{Arc, Mutex, PoisonError},
+    pin::Pin,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Poll},
+    time::Duration,
 };
 
 use mosaicstack_telemetry::{
-    Request, Response, Stats, TelemetryConfig, TelemetryConfigBuilder, TelemetryHandle,
-    TransportError,
+    AsyncTelemetryClient, Request, Response, Stats, TelemetryClient, TelemetryConfig,
+    TelemetryConfigBuilder, TelemetryHandle, TransportError,
 };
-use telemetry_tests::{events, evidence, status, track};
+use telemetry_tests::{Fuse, Reply, events, long_tests, status, track};
+use tokio::{runtime::Builder, time};
 use uuid::Uuid;
 
-use crate::blocking::eager;
+use crate::blocking::{AMPLE, eager, returned};
 
-/// Where code of others panics.
+const URL: &str = "https://example.com";
+
+/// Where the transport's code panics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Point {
-    /// The transport, before anything has been sent.
-    Called,
-    /// The transport, after the server has taken the events.
-    Answered,
-    /// What the transport's panic carries, when it is dropped.
-    Carried,
-    /// The transport's error, when it is read for the log.
-    Shown,
-    /// The transport's error, when it is dropped.
-    Forgotten,
-    /// The transport's future, when it is polled.
-    Polled,
-    /// The transport's future, when it is dropped after the answer.
-    Dropped,
+    /// In the transport, before it sends anything.
+    BeforeSending,
+    /// In the transport, after the server has taken the events.
+    AfterResponse,
+    /// In the drop of the panic's payload.
+    PayloadDrop,
+    /// In the display of the transport's error.
+    ErrorDisplay,
+    /// In the drop of the transport's error.
+    ErrorDrop,
+    /// In the poll of the transport's future.
+    FuturePoll,
+    /// In the drop of the transport's future, after the response.
+    FutureDrop,
 }
 
 impl Point {
-    /// Those that a transport without futures has.
-    const BLOCKING: [Self; 5] =
-        [Self::Called, Self::Answered, Self::Carried, Self::Shown, Self::Forgotten];
+    /// Those of a transport without futures.
+    const BLOCKING: [Self; 5] = [
+        Self::BeforeSending,
+        Self::AfterResponse,
+        Self::PayloadDrop,
+        Self::ErrorDisplay,
+        Self::ErrorDrop,
+    ];
 
     /// Panics, or makes the error that will.
-    fn reach(self, server: &Server, request: &Request) -> Result<Response, TransportError> {
+    fn reach(self, server: &Server, request: &Request) -> Reply {
         match self {
-            Self::Answered => {
+            Self::AfterResponse => {
                 server.take(request);
-                resume(Box::new("after the answer"))
+                resume()
             }
-            Self::Carried => resume(Box::new(Bomb { when_shown: false })),
-            Self::Shown => Err(TransportError::network(Bomb { when_shown: true })),
-            Self::Forgotten => Err(TransportError::network(Bomb { when_shown: false })),
-            Self::Called | Self::Polled | Self::Dropped => resume(Box::new("without a message")),
+            Self::PayloadDrop => panic::resume_unwind(Box::new(Bomb { when_shown: false })),
+            Self::ErrorDisplay => Err(TransportError::network(Bomb { when_shown: true })),
+            Self::ErrorDrop => Err(TransportError::network(Bomb { when_shown: false })),
+            Self::BeforeSending | Self::FuturePoll | Self::FutureDrop => resume(),
         }
-    }
-
-    /// How many requests it costs.
-    fn attempts(self) -> u64 {
-        u64::from(self != Self::Dropped)
-    }
-
-    /// Whether the server has the events all the same, so that they come again.
-    fn is_ambiguous(self) -> bool {
-        self == Self::Answered
     }
 }
 
-/// Panics when it is shown, or else when it is dropped.
+/// Panics when it is displayed, or else when it is dropped.
 #[derive(Debug)]
 struct Bomb {
     when_shown: bool,
@@ -76,7 +78,7 @@ struct Bomb {
 impl fmt::Display for Bomb {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.when_shown {
-            resume(Box::new("nothing to show"));
+            resume();
         }
         f.write_str("a bomb")
     }
@@ -87,17 +89,17 @@ impl Error for Bomb {}
 impl Drop for Bomb {
     fn drop(&mut self) {
         if !self.when_shown {
-            resume(Box::new("not to be dropped"));
+            resume();
         }
     }
 }
 
-/// Panics, and prints nothing.
-fn resume(payload: Box<dyn std::any::Any + Send>) -> ! {
-    panic::resume_unwind(payload)
+/// Panics without a message on stderr.
+fn resume() -> ! {
+    panic::resume_unwind(Box::new("a panic without a message"))
 }
 
-/// What a server has been sent.
+/// Ids of the events that the server has taken.
 #[derive(Clone, Debug, Default)]
 struct Server(Arc<Mutex<Vec<Uuid>>>);
 
@@ -107,52 +109,144 @@ impl Server {
         taken.extend(events(request.body()).iter().map(|event| event.event_id));
         status(200)
     }
-
-    fn taken(&self) -> Vec<Uuid> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
 }
 
-/// So many events, in batches of that size; one request of them meets the panic.
+/// Numbers of events and of events per batch; the request with this index panics.
 #[derive(Clone, Copy, Debug)]
 struct Case {
     events: usize,
     batch: usize,
-    /// From 0 on.
     request: usize,
 }
 
 impl Case {
-    fn new(seed: usize) -> Self {
-        let (events, batch) = (1 + seed * 37 % 90, 1 + seed * 13 % 30);
-        Self { events, batch, request: seed * 7 % events.div_ceil(batch) }
+    fn all() -> impl Iterator<Item = Self> {
+        (0..if long_tests() { 100 } else { 5 }).map(|seed| {
+            let (events, batch) = (1 + seed * 37 % 90, 1 + seed * 13 % 30);
+            Self { events, batch, request: seed * 7 % events.div_ceil(batch) }
+        })
     }
 
     fn config(self) -> TelemetryConfig {
-        // Nothing is sent before all is tracked, or the batches would not be known.
-        let config = eager("https://example.com").batch_size(self.batch).early_flush(false);
-        config.build().expect("right")
+        // The batches are known only if all events are tracked before the first is sent.
+        eager(URL).batch_size(self.batch).early_flush(false).build().unwrap()
     }
 
-    /// What has to be true at the end, if one event more was tracked after the panic.
+    /// `tracked` has one event more, which was tracked after the panic.
     fn check(self, point: Point, tracked: &[Uuid], server: &Server, stats: Stats) {
-        let requests = self.events.div_ceil(self.batch) as u64 + 1 + point.attempts();
-        let numbers = (stats.delivered, stats.pending, stats.panics, stats.requests);
-        assert_eq!(numbers, (tracked.len() as u64, 0, 1, requests), "{point:?} {self:?}");
+        let attempts = u64::from(point != Point::FutureDrop);
+        let requests = self.events.div_ceil(self.batch) as u64 + 1 + attempts;
+        let counters = (stats.delivered, stats.pending, stats.panics, stats.requests);
+        assert_eq!(counters, (tracked.len() as u64, 0, 1, requests), "{point:?} {self:?}");
         assert!(stats.is_balanced());
         let mut expected = tracked.to_vec();
-        if point.is_ambiguous() {
-            // The batch that was taken without a word, once more.
+        if point == Point::AfterResponse {
+            // The batch whose response was lost is sent again.
             let from = self.request * self.batch;
             let to = (from + self.batch).min(self.events);
             expected.splice(from..from, tracked[from..to].iter().copied());
         }
-        assert_eq!(server.taken(), expected, "{point:?} {self:?}");
+        let taken = server.0.lock().unwrap_or_else(PoisonError::into_inner);
+        assert_eq!(*taken, expected, "{point:?} {self:?}");
     }
 }
 
-/// Makes a worker log all that it has to say: evictions, failures, a cycle that gives up, refusals,
-/// recovery, and events that are rejected.
+#[test]
+fn panic_of_a_blocking_transport_costs_one_attempt() {
+    for (point, case) in
+        Point::BLOCKING.into_iter().flat_map(|it| Case::all().map(move |c| (it, c)))
+    {
+        let (server, calls) = (Server::default(), AtomicUsize::new(0));
+        let transport = {
+            let server = server.clone();
+            move |request: Request| {
+                if calls.fetch_add(1, Ordering::Relaxed) == case.request {
+                    return point.reach(&server, &request);
+                }
+                Ok(server.take(&request))
+            }
+        };
+        let client = TelemetryClient::with_transport(case.config(), transport);
+        let mut tracked = track(&client.handle(), case.events);
+        client.flush(AMPLE).unwrap();
+        tracked.extend(track(&client.handle(), 1));
+        case.check(point, &tracked, &server, client.stop());
+    }
+}
+
+/// Future of a response that panics at its point.
+struct Responding {
+    reply: Option<Reply>,
+    point: Option<Point>,
+}
+
+impl Future for Responding {
+    type Output = Reply;
+
+    fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
+        self.reply.take().map_or_else(|| resume(), Poll::Ready)
+    }
+}
+
+impl Drop for Responding {
+    fn drop(&mut self) {
+        if self.point == Some(Point::FutureDrop) {
+            resume();
+        }
+    }
+}
+
+fn in_virtual_time<T>(test: impl Future<Output = T>) -> T {
+    let runtime = Builder::new_current_thread().enable_time().start_paused(true).build();
+    runtime.expect("a runtime").block_on(test)
+}
+
+#[test]
+fn panic_of_an_async_transport_costs_one_attempt() {
+    let points = Point::BLOCKING.into_iter().chain([Point::FuturePoll, Point::FutureDrop]);
+    for (point, case) in points.flat_map(|it| Case::all().map(move |case| (it, case))) {
+        let (server, calls) = (Server::default(), AtomicUsize::new(0));
+        let transport = {
+            let server = server.clone();
+            move |request: Request| {
+                let panics = calls.fetch_add(1, Ordering::Relaxed) == case.request;
+                let reply = match point {
+                    Point::FuturePoll if panics => None,
+                    point if panics && Point::BLOCKING.contains(&point) => {
+                        Some(point.reach(&server, &request))
+                    }
+                    _ => Some(Ok(server.take(&request))),
+                };
+                // Not inside an `async` block, which would drop it while it is polled.
+                Responding { reply, point: panics.then_some(point) }
+            }
+        };
+        in_virtual_time(async {
+            let client = AsyncTelemetryClient::with_transport(case.config(), transport);
+            let mut tracked = track(&client.handle(), case.events);
+            client.flush(AMPLE).await.unwrap();
+            tracked.extend(track(&client.handle(), 1));
+            case.check(point, &tracked, &server, client.stop().await);
+        });
+    }
+}
+
+#[test]
+fn transport_that_always_panics_is_stopped() {
+    let transport = |_: Request| -> Reply { resume() };
+    let client = TelemetryClient::with_transport(eager(URL).build().unwrap(), transport);
+    track(&client.handle(), 3);
+    let stats = returned(move || {
+        client.flush(5 * AMPLE).unwrap_err();
+        client.stop()
+    });
+    assert_eq!((stats.pending, stats.delivered), (3, 0));
+    assert_eq!((stats.requests, stats.panics), (8, 8), "twice one attempt and three retries");
+    assert!(stats.is_balanced());
+}
+
+/// A schedule in which a worker logs all its messages: evictions, failures, a cycle that gives up,
+/// a misconfiguration and its end, and events that are rejected.
 #[derive(Clone, Copy, Debug)]
 struct Tour {
     seed: usize,
@@ -162,10 +256,10 @@ impl Tour {
     const FLUSHES: usize = 4;
 
     fn config(self) -> TelemetryConfigBuilder {
-        eager("https://example.com").max_queue_size(10).batch_size(10).max_retries(1)
+        eager(URL).max_queue_size(10).batch_size(10).max_retries(1)
     }
 
-    /// Tracks what the flush with that number is to find.
+    /// Tracks the events of the flush with this index.
     fn track(self, flush: usize, handle: &TelemetryHandle) {
         match flush {
             0 => drop(track(handle, 11 + self.seed)),
@@ -174,8 +268,8 @@ impl Tour {
         }
     }
 
-    /// The answer to the request with that number, from 0 on.
-    fn answer(self, request: usize) -> Response {
+    /// The response to the request with this index.
+    fn response(self, request: usize) -> Response {
         match request {
             0 | 1 => status(503),
             2 => status(403),
@@ -183,32 +277,103 @@ impl Tour {
                 let results = vec![r#"{"status":"rejected"}"#; 6 + self.seed % 4].join(",");
                 Response::new(format!("{{\"results\":[{results}]}}").into_bytes())
             }
-            // As many as it takes to find the first event at fault, or one more of the others.
+            // Enough to find the first bad event, or one more of the others.
             4..=8 => status(422),
             _ => status(200),
         }
     }
+
+    /// Panics at this line of the thread's log after the first request. Returns the number of
+    /// lines as well.
+    fn on_thread(self, line: Option<usize>) -> (Stats, usize) {
+        thread_local! {
+            static FUSE: RefCell<Option<Fuse>> = const { RefCell::new(None) };
+        }
+        let (calls, lines) = (AtomicUsize::new(0), Arc::new(AtomicUsize::new(0)));
+        let transport = {
+            let lines = Arc::clone(&lines);
+            move |_: Request| {
+                // On the worker's thread.
+                FUSE.with_borrow_mut(|fuse| {
+                    let fuse = fuse.get_or_insert_with(|| {
+                        let fuse = Fuse::new();
+                        fuse.light(line);
+                        fuse
+                    });
+                    lines.store(fuse.heard(), Ordering::Relaxed);
+                });
+                Ok(self.response(calls.fetch_add(1, Ordering::Relaxed)))
+            }
+        };
+        let client = TelemetryClient::with_transport(self.config().build().unwrap(), transport);
+        for flush in 0..Self::FLUSHES {
+            self.track(flush, &client.handle());
+            let _ = client.flush(AMPLE);
+        }
+        (client.stop(), lines.load(Ordering::Relaxed))
+    }
+
+    /// The same for the task.
+    fn on_task(self, line: Option<usize>) -> (Stats, usize) {
+        let fuse = Fuse::new();
+        fuse.light(line);
+        let calls = AtomicUsize::new(0);
+        let transport = move |_: Request| {
+            std::future::ready(Ok(self.response(calls.fetch_add(1, Ordering::Relaxed))))
+        };
+        let stats = in_virtual_time(async {
+            let config = self.config().build().unwrap();
+            let client = AsyncTelemetryClient::with_transport(config, transport);
+            for flush in 0..Self::FLUSHES {
+                self.track(flush, &client.handle());
+                let _ = client.flush(AMPLE).await;
+            }
+            client.stop().await
+        });
+        (stats, fuse.heard())
+    }
 }
 
-/// What panics of the log must not change.
-fn outcome(stats: Stats) -> (u64, u64, u64, u64, u64) {
-    assert!(stats.is_balanced());
-    (stats.delivered, stats.rejected, stats.evicted, stats.pending, stats.requests)
-}
-
-/// Takes tours in which the log panics once, at each of its lines in turn, of which there are at least
-/// so many; returns how often it did. `tour` panics at a line, if at any, and counts the lines.
-fn at_each_line(least: usize, tour: impl Fn(Tour, Option<usize>) -> (Stats, usize)) -> u64 {
-    let mut panics = 0;
-    for seed in 0..evidence::scale(1, 100) {
-        let it = Tour { seed };
-        let (clean, lines) = tour(it, None);
-        assert!(lines >= least, "{lines}");
-        for line in 1..=lines {
-            let (stats, _) = tour(it, Some(line));
-            assert_eq!((outcome(stats), stats.panics), (outcome(clean), 1), "{it:?} line {line}");
-            panics += stats.panics;
+#[test]
+fn panic_of_the_log_subscriber_at_any_line_changes_no_counter() {
+    type Run = fn(Tour, Option<usize>) -> (Stats, usize);
+    let cases: [(Run, usize); 2] = [(Tour::on_thread, 10), (Tour::on_task, 12)];
+    for (run, least) in cases {
+        for seed in 0..if long_tests() { 100 } else { 1 } {
+            let tour = Tour { seed };
+            let (mut expected, lines) = run(tour, None);
+            assert!(lines >= least, "{lines}");
+            assert!(expected.is_balanced());
+            expected.panics = 1;
+            for line in 1..=lines {
+                let (stats, _) = run(tour, Some(line));
+                assert_eq!(stats, expected, "{tour:?} line {line}");
+            }
         }
     }
-    panics
+}
+
+#[test]
+fn panic_of_the_log_subscriber_in_a_dry_run_costs_nothing() {
+    let batches = 3;
+    for line in 1..=batches {
+        // At the end: a pause after the panic would be longer than the last drain.
+        for shutdown_timeout in [AMPLE, Duration::from_millis(500)] {
+            let fuse = Fuse::new();
+            let transport = |_: Request| std::future::ready(Ok(status(500)));
+            let stats = in_virtual_time(async {
+                let config = eager(URL).dry_run(true).batch_size(2).early_flush(false);
+                let config = config.shutdown_timeout(shutdown_timeout).build().unwrap();
+                let client = AsyncTelemetryClient::with_transport(config, transport);
+                // Asleep, so that the stop alone wakes the task.
+                time::sleep(Duration::from_secs(1)).await;
+                track(&client.handle(), 2 * batches);
+                fuse.light(Some(line));
+                client.stop().await
+            });
+            let counters = (stats.dropped.dry_run, stats.pending, stats.panics);
+            assert_eq!(counters, (6, 0, 1), "line {line}");
+            assert_eq!(fuse.heard(), batches, "each batch is logged");
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! Producers, callers of flush, a transport that fails in every way, and a stop: the books close.
+//! Concurrent producers and flushes, and a transport with every kind of failure.
 
 use std::{
     panic,
@@ -10,19 +10,16 @@ use std::{
     time::Duration,
 };
 
-use mosaicstack_telemetry::{
-    AsyncTelemetryClient, FlushError, Request, Response, RetryPolicy, Stats, TelemetryClient,
-    TelemetryConfig, TelemetryHandle, TransportError,
-};
-use telemetry_tests::{config, events, evidence, status};
+use mosaicstack_telemetry::{Request, Response, RetryPolicy, Stats, TransportError};
+use telemetry_tests::{Client, Kind, Reply, config, events, long_tests, status};
 
 const PRODUCERS: usize = 4;
 const FLUSHERS: usize = 2;
 
-/// Fails in turn in all ways, and notes what it has taken.
+/// Fails in turn in each way, and records the events that it accepts.
 #[derive(Debug, Default)]
 struct Server {
-    /// The producer and the number of each event that was accepted.
+    /// Producer and number of each accepted event.
     accepted: Mutex<Vec<(usize, u64)>>,
     calls: AtomicUsize,
     rejected: AtomicU64,
@@ -30,7 +27,7 @@ struct Server {
 }
 
 impl Server {
-    fn answer(&self, request: &Request) -> Result<Response, TransportError> {
+    fn reply(&self, request: &Request) -> Reply {
         match self.calls.fetch_add(1, Ordering::Relaxed) % 11 {
             1 | 6 => Ok(status(503)),
             3 => Err(TransportError::Timeout),
@@ -41,23 +38,22 @@ impl Server {
             }
             8 => {
                 self.panics.fetch_add(1, Ordering::Relaxed);
-                // Without a message on standard error.
-                panic::resume_unwind(Box::new("the transport"))
+                panic::resume_unwind(Box::new("a panic without a message"))
             }
             9 => Ok(status(401)),
             _ => {
-                let taken = events(request.body());
-                let taken = taken.iter().map(|event| {
+                let accepted = events(request.body());
+                let accepted = accepted.iter().map(|event| {
                     (event.model.parse().expect("a producer"), event.task_duration_ms)
                 });
-                self.accepted.lock().expect("no panic").extend(taken);
+                self.accepted.lock().expect("no panic").extend(accepted);
                 Ok(Response::default())
             }
         }
     }
 
-    /// `stats` are of the time after `stop`.
-    fn check(&self, what: &str, stats: Stats, each: u64, flushes: usize) {
+    /// Compares with the counters after `stop`.
+    fn check(&self, stats: Stats, each: u64) {
         let accepted = self.accepted.lock().expect("no panic");
         assert!(stats.is_balanced(), "{stats:?}");
         assert_eq!(stats.tracked, PRODUCERS as u64 * each);
@@ -70,102 +66,55 @@ impl Server {
         for producer in 0..PRODUCERS {
             let numbers = accepted.iter().filter(|it| it.0 == producer).map(|it| it.1);
             let in_order = numbers.is_sorted_by(|earlier, later| earlier < later);
-            assert!(in_order, "producer {producer}: accepted twice, or the order is lost");
+            assert!(in_order, "producer {producer}: accepted twice or out of order");
         }
-        let said = format_args!(
-            "{PRODUCERS} producers and {FLUSHERS} callers of flush, {what}: {flushes} flushes, {} \
-             requests, {stats}",
-            stats.requests
-        )
-        .to_string();
-        evidence::tried("R3", format_args!("{said}"));
-        evidence::tried("R4", format_args!("{said}; in order"));
     }
 }
 
-fn settings() -> TelemetryConfig {
-    let policy = RetryPolicy {
-        max_retries: 2,
-        initial_backoff: Duration::from_micros(50),
-        max_backoff: Duration::from_micros(200),
-        ..RetryPolicy::default()
-    };
-    let config = config("https://example.com").retry_policy(policy);
-    config
-        .max_queue_size(500)
-        .batch_size(20)
-        .shutdown_timeout(Duration::from_secs(60))
-        .build()
-        .expect("a configuration")
-}
-
-/// Tracks from all producers while the others call `flush`; returns how often they did.
-fn run(
-    handle: &TelemetryHandle,
-    each: u64,
-    flush: impl Fn() -> Result<(), FlushError> + Sync,
-) -> usize {
-    let producing = AtomicUsize::new(PRODUCERS);
-    thread::scope(|scope| {
-        for producer in 0..PRODUCERS {
-            let producing = &producing;
-            scope.spawn(move || {
-                for number in 0..each {
-                    let event = handle.event().model(producer.to_string()).duration_ms(number);
-                    handle.track(event.build());
-                    if number % 64 == 0 {
-                        thread::yield_now();
-                    }
-                }
-                producing.fetch_sub(1, Ordering::Relaxed);
-            });
-        }
-        let flushing = || {
-            let mut flushes = 0;
-            while producing.load(Ordering::Relaxed) > 0 {
-                // Whether it succeeds is the transport's affair.
-                let _ = flush();
-                flushes += 1;
-            }
-            flushes
+#[test]
+fn concurrent_events_are_accounted_for_in_order_whatever_fails() {
+    let each = if long_tests() { 200_000 } else { 3_000 };
+    for kind in Kind::ALL {
+        let server = Arc::<Server>::default();
+        let policy = RetryPolicy {
+            max_retries: 2,
+            initial_backoff: Duration::from_micros(50),
+            max_backoff: Duration::from_micros(200),
+            ..RetryPolicy::default()
         };
-        let flushers: Vec<_> = (0..FLUSHERS).map(|_| scope.spawn(flushing)).collect();
-        flushers.into_iter().map(|flusher| flusher.join().expect("no panic")).sum()
-    })
-}
-
-#[test]
-fn the_books_of_a_thread_close_whatever_fails() {
-    let each = evidence::scale(3_000, 200_000);
-    let server = Arc::<Server>::default();
-    let transport = {
-        let server = Arc::clone(&server);
-        move |request: Request| -> Result<Response, TransportError> { server.answer(&request) }
-    };
-    let client = TelemetryClient::with_transport(settings(), transport);
-    let handle = client.handle();
-    let flushes = run(&handle, each, || client.flush(Duration::from_millis(20)));
-    server.check("a thread", client.stop(), each, flushes);
-}
-
-#[test]
-fn the_books_of_a_task_close_whatever_fails() {
-    let each = evidence::scale(3_000, 200_000);
-    let server = Arc::<Server>::default();
-    let transport = {
-        let server = Arc::clone(&server);
-        move |request: Request| {
-            let answer = server.answer(&request);
-            async { answer }
-        }
-    };
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    let client =
-        runtime.block_on(async { AsyncTelemetryClient::with_transport(settings(), transport) });
-    let handle = client.handle();
-    let flush = || runtime.block_on(client.flush(Duration::from_millis(20)));
-    let flushes = run(&handle, each, flush);
-    let stats = runtime.block_on(client.stop());
-    server.check("a task", stats, each, flushes);
+        let config = config("https://example.com")
+            .retry_policy(policy)
+            .max_queue_size(500)
+            .batch_size(20)
+            .shutdown_timeout(Duration::from_secs(60));
+        let transport = {
+            let server = Arc::clone(&server);
+            move |request: Request| server.reply(&request)
+        };
+        let client = Client::with_transport(kind, config.build().unwrap(), transport);
+        let (handle, producing) = (&client.handle(), &AtomicUsize::new(PRODUCERS));
+        thread::scope(|scope| {
+            for producer in 0..PRODUCERS {
+                scope.spawn(move || {
+                    for number in 0..each {
+                        let event = handle.event().model(producer.to_string()).duration_ms(number);
+                        handle.track(event.build());
+                        if number % 64 == 0 {
+                            thread::yield_now();
+                        }
+                    }
+                    producing.fetch_sub(1, Ordering::Relaxed);
+                });
+            }
+            for _ in 0..FLUSHERS {
+                scope.spawn(|| {
+                    while producing.load(Ordering::Relaxed) > 0 {
+                        // May fail, as the transport does.
+                        let _ = client.flush(Duration::from_millis(20));
+                    }
+                });
+            }
+        });
+        server.check(client.stop(), each);
+    }
 }
