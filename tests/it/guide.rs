@@ -17,6 +17,7 @@ use std::{env, process::Command};
 use mosaicstack_telemetry::AsyncTelemetryClient;
 use telemetry_collector::Collector;
 
+pub(crate) use self::querying_predictions::guide_queries;
 use crate::blocking::eager;
 
 const SERVER_URL: &str = "MOSAIC_TELEMETRY_SERVER_URL";

@@ -1,46 +1,192 @@
-//! What `track` costs its caller.
+//! Cost of `track` for its caller.
 
-mod latency;
-mod stuck;
+use std::{
+    cell::RefCell,
+    io,
+    sync::{
+        Arc, Mutex,
+        mpsc::{self, Receiver, Sender},
+    },
+    thread,
+    time::{Duration, Instant},
+};
 
 use allocation_counter::measure;
 use mosaicstack_telemetry::{TaskCompletionEvent, TelemetryConfig, TelemetryHandle};
-use telemetry_tests::{Simulation, config, evidence, track};
+use telemetry_tests::{Client, Kind, Simulation, config, long_tests, status, track};
+use tracing::{Level, subscriber::DefaultGuard};
+
+use crate::blocking::{ABSENT, AMPLE, returned};
+
+const PRODUCERS: usize = 8;
 
 fn event(handle: &TelemetryHandle) -> TaskCompletionEvent {
     handle.event().model("claude-sonnet-4-5-20250929").language("rust").build()
 }
 
-#[test]
-fn track_allocates_once() {
-    let config = config("https://example.com").max_queue_size(10).build().unwrap();
-    let simulation = Simulation::new(&config);
-    let calls = evidence::scale(30, 100_000);
-    for _ in 0..calls {
-        let event = event(&simulation.handle);
-        let cost = measure(|| simulation.handle.track(event));
-        assert_eq!(cost.count_total, 1, "the event's own place, also when another is evicted");
-    }
-    assert_eq!(simulation.handle.stats().evicted, calls - 10);
-    evidence::tried("R1", format_args!("{calls} calls, each with one allocation"));
+fn small_queue() -> Simulation {
+    Simulation::new(&config("https://example.com").max_queue_size(10).build().unwrap())
 }
 
 #[test]
-fn an_evicted_event_is_freed_at_once() {
-    let config = config("https://example.com").max_queue_size(10).build().unwrap();
-    let simulation = Simulation::new(&config);
+fn track_allocates_once_also_with_a_full_queue() {
+    let simulation = small_queue();
+    let calls = if long_tests() { 100_000 } else { 30 };
+    for _ in 0..calls {
+        let event = event(&simulation.handle);
+        assert_eq!(measure(|| simulation.handle.track(event)).count_total, 1);
+    }
+    assert_eq!(simulation.handle.stats().evicted, calls - 10);
+}
+
+#[test]
+fn evicted_event_is_freed_at_once() {
+    let simulation = small_queue();
     track(&simulation.handle, 10);
     let event = event(&simulation.handle);
     let cost = measure(|| simulation.handle.track(event));
-    assert!(cost.count_current < 0, "one place taken, another given back with its text");
+    assert!(cost.count_current < 0, "one allocation, and an event with its texts freed");
     track(&simulation.handle, 10);
     let cost = measure(|| drop(track(&simulation.handle, 100_000)));
     assert_eq!(cost.bytes_current, 0, "memory does not grow");
 }
 
 #[test]
-fn disabled_telemetry_allocates_nothing() {
+fn track_of_disabled_telemetry_allocates_nothing() {
     let simulation = Simulation::new(&TelemetryConfig::disabled());
     let event = event(&simulation.handle);
     assert_eq!(measure(|| simulation.handle.track(event)).count_total, 0);
+}
+
+/// Blocks the worker until the other end is dropped.
+#[derive(Clone)]
+struct Trap {
+    entered: Sender<()>,
+    released: Arc<Mutex<Receiver<()>>>,
+}
+
+impl Trap {
+    fn enter(&self) {
+        let _ = self.entered.send(());
+        let _ = self.released.lock().map(|released| released.recv());
+    }
+}
+
+/// A log that blocks.
+impl io::Write for Trap {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.enter();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Where the worker blocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Transport,
+    LogSubscriber,
+    Callback,
+}
+
+#[test]
+fn track_does_not_wait_for_a_worker_that_is_blocked() {
+    const EACH: usize = 2_000;
+    thread_local! {
+        static LOG: RefCell<Option<DefaultGuard>> = const { RefCell::new(None) };
+    }
+    let places = [Place::Transport, Place::LogSubscriber, Place::Callback];
+    for (kind, place) in Kind::ALL.into_iter().flat_map(|kind| places.map(|place| (kind, place))) {
+        let ((entered, enters), (release, released)) = (mpsc::channel(), mpsc::channel::<()>());
+        let trap = Trap { entered, released: Arc::new(Mutex::new(released)) };
+        let mut config = config("https://example.com").shutdown_timeout(Duration::ZERO);
+        if place == Place::Callback {
+            let trap = trap.clone();
+            config = config.on_notice(move |_| trap.enter());
+        }
+        let client = Client::with_transport(kind, config.build().unwrap(), move |_| {
+            match place {
+                Place::Transport => trap.enter(),
+                Place::LogSubscriber => {
+                    // On the worker's thread, which logs the outcome.
+                    let trap = trap.clone();
+                    let log = tracing_subscriber::fmt()
+                        .with_max_level(Level::TRACE)
+                        .with_writer(move || trap.clone())
+                        .finish();
+                    LOG.with(|guard| {
+                        *guard.borrow_mut() = Some(tracing::subscriber::set_default(log));
+                    });
+                }
+                Place::Callback => {}
+            }
+            Ok(status(503))
+        });
+        let handle = client.handle();
+        track(&handle, 100);
+        enters.recv_timeout(AMPLE).expect("the worker blocks");
+        let before = handle.stats().tracked;
+        let producer = handle.clone();
+        returned(move || {
+            thread::scope(|scope| {
+                for _ in 0..PRODUCERS {
+                    scope.spawn(|| {
+                        for _ in 0..EACH {
+                            let event = event(&producer);
+                            assert_eq!(measure(|| producer.track(event)).count_total, 1);
+                        }
+                    });
+                }
+            });
+        });
+        let stats = handle.stats();
+        assert_eq!(stats.tracked, before + (PRODUCERS * EACH) as u64, "{kind:?} {place:?}");
+        assert!(stats.is_balanced() && stats.evicted > 0, "{stats:?}");
+        drop((release, client));
+    }
+}
+
+/// Sorted durations of calls of `track` by all producers.
+#[expect(clippy::disallowed_methods, reason = "measures real time")]
+fn durations(handle: &TelemetryHandle) -> Vec<Duration> {
+    let produce = || {
+        let timed = |_| {
+            let event = event(handle);
+            let start = Instant::now();
+            handle.track(event);
+            start.elapsed()
+        };
+        (0..500_000).map(timed).collect::<Vec<_>>()
+    };
+    let mut all: Vec<_> = thread::scope(|scope| {
+        let threads: Vec<_> = (0..PRODUCERS).map(|_| scope.spawn(produce)).collect();
+        threads.into_iter().flat_map(|it| it.join().expect("track never panics")).collect()
+    });
+    all.sort_unstable();
+    all
+}
+
+/// Long, since it depends on the machine.
+#[test]
+fn track_with_a_full_queue_and_a_dead_server_takes_microseconds() {
+    if !long_tests() {
+        return;
+    }
+    for kind in Kind::ALL {
+        let config = config(ABSENT).submit_interval(Duration::from_millis(10));
+        let client = Client::start(kind, config.shutdown_timeout(Duration::ZERO).build().unwrap());
+        track(&client.handle(), 1_000);
+        // The machine has other tasks: one quiet run of three is enough.
+        let p999 = (0..3).map(|_| {
+            let durations = durations(&client.handle());
+            durations[durations.len() * 999 / 1_000]
+        });
+        let p999: Vec<_> = p999.collect();
+        assert!(p999.iter().any(|it| *it < Duration::from_micros(20)), "{kind:?}: {p999:?}");
+        let stats = client.stats();
+        assert!(stats.requests > 0 && stats.evicted > 0 && stats.panics == 0, "{stats:?}");
+    }
 }

@@ -1,4 +1,4 @@
-//! The JSON Schemas: the files are current, and a validator's verdict is the strict validation's.
+//! JSON Schemas: the files are current, and a validator agrees with the strict validation.
 
 mod corpus;
 mod mutation;
@@ -13,7 +13,7 @@ use telemetry_model::{
 };
 use uuid::Uuid;
 
-/// A body with its schema and its strict validation.
+/// A body, its schema and its strict validation.
 struct Body {
     name: &'static str,
     schema: Value,
@@ -45,16 +45,16 @@ impl Body {
         ]
     }
 
-    /// The verdict of both, who must agree.
+    /// Whether the document is valid; an error if schema and validation disagree.
     fn verdict(&self, json: &str) -> Result<bool, String> {
         let document: Value = serde_json::from_str(json).map_err(|error| error.to_string())?;
-        let (by_schema, by_us) =
+        let (by_schema, by_validation) =
             (self.validator.is_valid(&document), (self.accepts)(json.as_bytes()));
-        if by_schema == by_us {
-            return Ok(by_us);
+        if by_schema == by_validation {
+            return Ok(by_validation);
         }
         let errors: Vec<_> = self.validator.iter_errors(&document).collect();
-        Err(format!("the schema of {} says {by_schema} of {json}: {errors:?}", self.name))
+        Err(format!("{}: the schema says {by_schema} for {json}: {errors:?}", self.name))
     }
 }
 
@@ -63,7 +63,7 @@ fn event() -> TaskCompletionEvent {
 }
 
 #[test]
-fn the_files_are_current() {
+fn schema_files_are_current() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/schema");
     for Body { name, schema, .. } in Body::all() {
         let file = fs::read_to_string(folder.join(format!("{name}.schema.json"))).unwrap();
@@ -76,12 +76,12 @@ fn the_files_are_current() {
 }
 
 #[test]
-fn the_schemas_are_schemas_of_the_draft_they_name() {
+fn schemas_are_valid_by_their_own_draft() {
     for Body { name, schema, .. } in Body::all() {
         assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
         assert!(jsonschema::draft202012::meta::is_valid(&schema), "{name}");
         assert!(schema["title"].is_string() && schema["description"].is_string(), "{name}");
-        // Rust's links are of no use there, and its number formats are not JSON Schema's.
+        // Links of rustdoc, and number formats that JSON Schema does not define.
         let text = schema.to_string();
         for word in ["[`", "uint64", "double", "Self::", "\"enum\""] {
             assert!(!text.contains(word), "{name}: {word}");
@@ -90,7 +90,7 @@ fn the_schemas_are_schemas_of_the_draft_they_name() {
 }
 
 #[test]
-fn what_is_built_is_accepted() {
+fn batch_of_built_events_is_valid_up_to_its_limit() {
     let [_, batch, ..] = Body::all();
     for (count, accepted) in [(0, true), (1, true), (100, true), (101, false)] {
         let json = json!({ "events": vec![event(); count] }).to_string();
@@ -99,7 +99,7 @@ fn what_is_built_is_accepted() {
 }
 
 #[test]
-fn what_json_schema_cannot_say_is_said_by_the_validation_alone() {
+fn limits_beyond_json_schema_are_validated_alone() {
     let [of_events, of_batches, _, of_answers] = Body::all();
     let json = json!(event()).to_string();
     let twice = json.replacen('{', r#"{"model":"a","#, 1);
@@ -122,7 +122,7 @@ fn what_json_schema_cannot_say_is_said_by_the_validation_alone() {
 }
 
 #[test]
-fn formats_may_be_asserted() {
+fn valid_events_pass_asserted_formats() {
     let [Body { schema, .. }, ..] = Body::all();
     let strict = jsonschema::options().should_validate_formats(true).build(&schema).unwrap();
     for case in corpus::cases("event").into_iter().filter(|case| case.is_valid) {
@@ -132,9 +132,9 @@ fn formats_may_be_asserted() {
 }
 
 #[test]
-fn a_line_break_at_the_end_is_refused_where_the_dollar_sign_ignores_it() {
+fn trailing_line_break_is_invalid_also_where_the_dollar_sign_ignores_it() {
     let [Body { schema, .. }, ..] = Body::all();
-    // What `$` means to Python and Perl.
+    // As Python and Perl read `$`.
     let text = schema.to_string().replace("$\"", "\\n?$\"");
     assert_ne!(text, schema.to_string());
     let schema = serde_json::from_str(&text).unwrap();

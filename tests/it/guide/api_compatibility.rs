@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use telemetry_collector::Answer;
 use telemetry_tests::{Client, Kind, track};
 
-use super::querying_predictions::guide_queries;
+use super::guide_queries;
 use crate::blocking::{collector, eager};
 
 #[test]

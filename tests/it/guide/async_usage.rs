@@ -6,7 +6,7 @@ use mosaicstack_telemetry::{AsyncTelemetryClient, TaskCompletionEvent, Telemetry
 use telemetry_tests::{config, status};
 use tokio::runtime::Handle;
 
-use super::{async_client, querying_predictions::guide_queries};
+use super::{async_client, guide_queries};
 use crate::{
     blocking::{AMPLE, client, collector},
     wire::guide_event,

@@ -11,7 +11,7 @@ use crate::blocking::{AMPLE, collector, eager};
 const MODEL: &str = "claude-sonnet-4-5-20250929";
 
 /// The two queries of the example.
-pub(super) fn guide_queries() -> [PredictionQuery; 2] {
+pub(crate) fn guide_queries() -> [PredictionQuery; 2] {
     let claude = "claude-haiku-4-5-20251001";
     [
         query(Complexity::Medium),

@@ -1,7 +1,7 @@
-//! Documents with the verdict that is expected of both, in `tests/corpus`: one JSON object a line.
+//! Documents of `tests/corpus` with their expected validity: one JSON object a line.
 //!
-//! A line has either a whole `document`, or the place (`at`, a JSON pointer) at which the first
-//! line's document differs, and the `value` there; without a value, the key is taken out.
+//! A line has a `document`, or the JSON pointer (`at`) where it differs from that of the first line,
+//! with the `value` there; without a value, the key is removed.
 
 use std::{collections::BTreeMap, fs, path::Path};
 
@@ -34,19 +34,19 @@ pub(super) fn cases(body: &str) -> Vec<Case> {
     lines.iter().map(case).collect()
 }
 
-/// `base` with another value at one place, as it is written in the corpus.
+/// `base` with another value in one place, written as in the corpus.
 fn changed(base: &str, at: &RawValue, value: Option<&RawValue>) -> String {
     const PLACEHOLDER: &str = "the value of the corpus";
     let mut document: Value = serde_json::from_str(base).expect("JSON");
     let at: String = serde_json::from_str(at.get()).expect("a pointer");
     let (parent, key) = at.rsplit_once('/').expect("a pointer below the root");
     let key = key.replace("~1", "/").replace("~0", "~");
-    match (document.pointer_mut(parent).expect("the place is there"), value) {
+    match (document.pointer_mut(parent).expect("a place in the document"), value) {
         (Value::Object(parent), Some(_)) => {
             parent.insert(key, PLACEHOLDER.into());
         }
         (Value::Object(parent), None) => {
-            parent.remove(&key).expect("a key to take out");
+            parent.remove(&key).expect("a key to remove");
         }
         (Value::Array(items), Some(_)) => {
             items[key.parse::<usize>().expect("an index")] = PLACEHOLDER.into();
@@ -58,14 +58,14 @@ fn changed(base: &str, at: &RawValue, value: Option<&RawValue>) -> String {
 }
 
 #[test]
-fn schema_validation_and_expectation_agree() {
+fn corpus_has_the_expected_validity() {
     for body in Body::all() {
         let cases = cases(body.name);
         let wrong: Vec<String> = cases
             .iter()
             .filter_map(|Case { name, is_valid, json }| match body.verdict(json) {
                 Ok(verdict) if verdict == *is_valid => None,
-                Ok(verdict) => Some(format!("{name}: both say {verdict}")),
+                Ok(verdict) => Some(format!("{name}: valid is {verdict}")),
                 Err(disagreement) => Some(format!("{name}: {disagreement}")),
             })
             .collect();

@@ -1,4 +1,4 @@
-//! Valid documents, changed at random: schema and validation still agree.
+//! Random changes of valid documents: schema and validation agree.
 
 use proptest::{collection::vec, prelude::*, sample::Index};
 use serde_json::{Map, Value, json};
@@ -7,14 +7,11 @@ use telemetry_tests::fuzz::places;
 
 use super::{Body, corpus};
 
-/// What is done to a document, at a place.
+/// A change in one place of a document.
 #[derive(Clone, Debug)]
 enum Change {
     /// Another value of the same type.
-    Vary {
-        text: Value,
-        number: Value,
-    },
+    Vary { text: Value, number: Value },
     Replace(Value),
     Remove,
     Insert(String, Value),
@@ -84,7 +81,7 @@ fn apply(document: &mut Value, at: &Index, change: Change) {
         (Change::Insert(key, other), Value::Object(members)) => drop(members.insert(key, other)),
         (Change::Repeat(count), Value::Array(items)) => {
             let Some(first) = items.first().cloned() else { return };
-            // Gates stay few, since JSON Schema cannot say how large an event may be.
+            // Few gates: JSON Schema cannot limit the size of an event.
             let count = if first.is_object() { count } else { count.min(20) };
             *items = vec![first; count];
         }
@@ -99,7 +96,7 @@ fn apply(document: &mut Value, at: &Index, change: Change) {
 }
 
 #[test]
-fn schema_and_validation_agree_on_changed_documents() {
+fn schema_and_validation_agree_on_random_documents() {
     let bodies = Body::all().map(|body| {
         let valid = corpus::cases(body.name).into_iter().filter(|case| case.is_valid);
         let documents: Vec<Value> =
@@ -131,7 +128,7 @@ fn schema_and_validation_agree_on_the_calendar() {
     };
     let years = (0..=400).chain([1900, 2000, 2100, 9996, 9999]);
     let leap: Vec<i32> = years.filter(|&year| is_valid(year, 2, 29)).collect();
-    // 0 to 400 have 101 years that 4 divides, less 100, 200 and 300.
+    // Of 0 to 400, 4 divides 101 years; 100, 200 and 300 are not leap years.
     assert_eq!(leap.len(), 98 + 2);
     assert!(leap.iter().all(|year| year % 4 == 0));
     for year in [2023, 2024] {
