@@ -10,11 +10,11 @@ use std::{
     time::Duration,
 };
 
-use mosaicstack_telemetry::{Health, Request, TelemetryClient, TelemetryConfig, TelemetryHandle};
+use mosaicstack_telemetry::{Health, Request, TelemetryConfig, TelemetryHandle};
 use telemetry_collector::{Answer, Authorization, Collector};
-use telemetry_tests::{Client, Kind, Log, config, status, track};
+use telemetry_tests::{Client, Kind, Log, status, track};
 
-use crate::blocking::{ABSENT, AMPLE, collector, eager, ids, returned};
+use crate::blocking::{AMPLE, collector, eager, ids, returned};
 
 const URL: &str = "https://example.com";
 
@@ -250,16 +250,4 @@ fn transport_is_dropped_with_the_client() {
         assert_eq!(receiver.recv_timeout(AMPLE), Err(RecvTimeoutError::Disconnected));
         drop(handle);
     }
-}
-
-#[test]
-fn events_left_behind_are_logged() {
-    let log = Log::new();
-    let config = config(ABSENT).shutdown_timeout(Duration::ZERO).build().unwrap();
-    let client = TelemetryClient::start(config);
-    track(&client.handle(), 3);
-    drop(client);
-    let lines = log.lines("3 events are not delivered");
-    assert_eq!(lines.len(), 1, "{:?}", log.lines(""));
-    assert!(lines[0].starts_with("WARN mosaicstack_telemetry: "), "{lines:?}");
 }

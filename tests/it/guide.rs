@@ -2,15 +2,13 @@
 //! each promise that the tests of a part do not show.
 
 mod api_compatibility;
-mod async_usage;
 mod building_events;
 mod configuration;
 mod disabling_telemetry;
-mod dry_run_mode;
 mod error_handling;
 mod integration_examples;
 mod querying_predictions;
-mod sync_usage;
+mod usage;
 
 use std::{env, process::Command};
 
@@ -30,13 +28,8 @@ fn async_client(collector: &Collector) -> AsyncTelemetryClient {
     AsyncTelemetryClient::start(eager(collector.url()).build().expect("a valid configuration"))
 }
 
-/// Runs the test of that path in another process with these variables, and fails unless it passes.
-/// Returns false in that process.
-fn ran_alone(test: &str, variables: &[(&str, &str)]) -> bool {
-    said_alone(test, variables).is_some()
-}
-
-/// As [`ran_alone`], but returns the output; `None` in that process.
+/// Runs the test of that path in another process with these variables, fails unless it passes, and
+/// returns its output; in that process, returns `None`.
 pub(crate) fn said_alone(test: &str, variables: &[(&str, &str)]) -> Option<String> {
     const ALONE: &str = "TELEMETRY_TESTS_ALONE";
     if env::var_os(ALONE).is_some() {

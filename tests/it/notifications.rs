@@ -7,16 +7,16 @@ use std::{
         atomic::{AtomicUsize, Ordering},
         mpsc::{self, RecvTimeoutError},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use mosaicstack_telemetry::{
     Cause, Notice, Response, TelemetryClient, TelemetryConfigBuilder, TransportError,
     reexport::http::StatusCode,
 };
-use telemetry_tests::{Client, Fuse, KEY, Kind, Simulation, config, status, track};
+use telemetry_tests::{Client, Fuse, KEY, Kind, Next, Reply, Simulation, config, status, track};
 
-use crate::blocking::{AMPLE, eager, returned};
+use crate::blocking::{AMPLE, eager};
 
 const URL: &str = "https://example.com";
 
@@ -46,39 +46,36 @@ fn simulation(
 
 #[test]
 fn each_outcome_has_its_notification_with_cause_and_time() {
+    fn deferred(cause: Cause, until: Instant) -> Notice {
+        Notice::Deferred { events: 3, cause, until }
+    }
+    const BUSY: Cause = Cause::Status(StatusCode::SERVICE_UNAVAILABLE);
+    let cases: [(Reply, fn(Instant) -> Notice); 6] = [
+        (Ok(status(503)), |until| deferred(BUSY, until)),
+        (Err(TransportError::Timeout), |until| deferred(Cause::Timeout, until)),
+        (Err(TransportError::network("reset")), |until| {
+            deferred(Cause::Network("no answer: reset".into()), until)
+        }),
+        (Err(TransportError::other("the certificate is refused")), |until| {
+            let text = "the request cannot be sent: the certificate is refused";
+            Notice::Refused { cause: Cause::Other(text.into()), until }
+        }),
+        (Ok(status(403)), |until| Notice::Refused {
+            cause: Cause::Status(StatusCode::FORBIDDEN),
+            until,
+        }),
+        (Ok(status(200)), |_| Notice::Delivered { events: 3 }),
+    ];
     let (mut simulation, received) = simulation(|config| config.max_retries(0).batch_size(3));
     let interval = Duration::from_secs(300);
     track(&simulation.handle, 3);
-    let deferred = |cause, until| Notice::Deferred { events: 3, cause, until };
-    let busy = Cause::Status(StatusCode::SERVICE_UNAVAILABLE);
-    assert_eq!(busy.to_string(), "the server answered 503 Service Unavailable");
-    let network = Cause::Network("no answer: reset".into());
-    let other = Cause::Other("the request cannot be sent: the certificate is refused".into());
-    let forbidden = Cause::Status(StatusCode::FORBIDDEN);
-    type Expected = Box<dyn Fn(std::time::Instant) -> Notice>;
-    let cases: [(_, Expected); 6] = [
-        (Ok(status(503)), Box::new(move |until| deferred(busy.clone(), until))),
-        (Err(TransportError::Timeout), Box::new(move |until| deferred(Cause::Timeout, until))),
-        (
-            Err(TransportError::network("reset")),
-            Box::new(move |until| deferred(network.clone(), until)),
-        ),
-        (
-            Err(TransportError::other("the certificate is refused")),
-            Box::new(move |until| Notice::Refused { cause: other.clone(), until }),
-        ),
-        (
-            Ok(status(403)),
-            Box::new(move |until| Notice::Refused { cause: forbidden.clone(), until }),
-        ),
-        (Ok(status(200)), Box::new(|_| Notice::Delivered { events: 3 })),
-    ];
     for (reply, expected) in cases {
         let delivery = simulation.send();
         simulation.complete(delivery, reply);
         assert_eq!(received.take(), [expected(simulation.instant() + interval)]);
         simulation.advance(interval);
     }
+    assert_eq!(BUSY.to_string(), "the server answered 503 Service Unavailable");
     assert_eq!(Cause::Timeout.to_string(), TransportError::Timeout.to_string());
 }
 
@@ -92,7 +89,7 @@ fn notification_of_a_retry_has_the_time_of_the_next_request() {
         let mut response = status(429);
         response.headers_mut().insert("retry-after", retry_after.into());
         simulation.complete(delivery, Ok(response));
-        let telemetry_tests::Next::Waits(until) = simulation.step() else { panic!("no wait") };
+        let Next::Waits(until) = simulation.step() else { panic!("no wait") };
         assert!(until >= Duration::from_secs(retry_after));
         let cause = Cause::Status(StatusCode::TOO_MANY_REQUESTS);
         let until = simulation.instant() + (until - simulation.now());
@@ -276,19 +273,4 @@ fn callback_may_track_flush_and_stop_its_client() {
     // The callback has been dropped: the worker has ended.
     assert_eq!(stopped.recv_timeout(AMPLE), Err(RecvTimeoutError::Disconnected));
     assert_eq!((handle.stats().delivered, handle.stats().pending), (101, 0));
-}
-
-#[test]
-fn stop_of_an_idle_client_returns_at_once_and_drops_the_callback() {
-    for (kind, enabled) in Kind::ALL.into_iter().flat_map(|kind| [(kind, true), (kind, false)]) {
-        let (sender, notifications) = mpsc::channel();
-        let callback = move |it: &Notice| sender.send(it.clone()).expect("the test waits");
-        let config = eager(URL).on_notice(callback).enabled(enabled).shutdown_timeout(5 * AMPLE);
-        let client = Client::with_transport(kind, config.build().unwrap(), |_| Ok(status(200)));
-        track(&client.handle(), 1);
-        client.flush(AMPLE).unwrap();
-        let _ = returned(|| client.stop());
-        let expected = if enabled { &[Notice::Delivered { events: 1 }][..] } else { &[] };
-        assert_eq!(notifications.iter().collect::<Vec<_>>(), expected);
-    }
 }

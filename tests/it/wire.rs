@@ -48,36 +48,6 @@ const GUIDE_EVENT: &str = concat!(
     r#""repo_size_category":null}"#,
 );
 
-/// An event with id and time alone.
-const DEFAULT_EVENT: &str = concat!(
-    r#"{"instance_id":"a1b2c3d4-e5f6-4a7b-8c9d-0e1f2a3b4c5d","#,
-    r#""event_id":"00000000-0000-4000-8000-000000000002","#,
-    r#""schema_version":"1.0","#,
-    r#""timestamp":"2026-02-15T05:29:05.123Z","#,
-    r#""task_duration_ms":0,"#,
-    r#""task_type":"unknown","#,
-    r#""complexity":"medium","#,
-    r#""harness":"unknown","#,
-    r#""model":"unknown","#,
-    r#""provider":"unknown","#,
-    r#""estimated_input_tokens":0,"#,
-    r#""estimated_output_tokens":0,"#,
-    r#""actual_input_tokens":0,"#,
-    r#""actual_output_tokens":0,"#,
-    r#""estimated_cost_usd_micros":0,"#,
-    r#""actual_cost_usd_micros":0,"#,
-    r#""quality_gate_passed":false,"#,
-    r#""quality_gates_run":[],"#,
-    r#""quality_gates_failed":[],"#,
-    r#""context_compactions":0,"#,
-    r#""context_rotations":0,"#,
-    r#""context_utilization_final":0.0,"#,
-    r#""outcome":"failure","#,
-    r#""retry_count":0,"#,
-    r#""language":null,"#,
-    r#""repo_size_category":null}"#,
-);
-
 const AGENT: &str = concat!("user-agent: mosaicstack-telemetry-rust/", env!("CARGO_PKG_VERSION"));
 
 /// A request with sorted headers.
@@ -160,15 +130,9 @@ pub(crate) fn guide_event() -> TaskCompletionEvent {
         .build()
 }
 
-fn default_event() -> TaskCompletionEvent {
-    let id = uuid!("00000000-0000-4000-8000-000000000002");
-    EventBuilder::new(INSTANCE).event_id(id).timestamp(at()).build()
-}
-
 #[test]
 fn event_is_written_and_read_in_the_documented_form() {
     assert_eq!(serde_json::to_string(&guide_event()).unwrap(), GUIDE_EVENT);
-    assert_eq!(serde_json::to_string(&default_event()).unwrap(), DEFAULT_EVENT);
     let read = TaskCompletionEvent::from_json(GUIDE_EVENT.as_bytes());
     assert_eq!(read, Ok(guide_event()));
 }
@@ -178,11 +142,11 @@ fn batch_request_has_the_documented_bytes_and_headers() {
     let (host, serving) = server(r#"{"accepted":2,"rejected":0,"results":[]}"#);
     let client = TelemetryClient::start(config(&format!("http://{host}")).build().unwrap());
     client.track(guide_event());
-    client.track(default_event());
+    client.track(guide_event());
     client.flush(AMPLE).unwrap();
     let Raw { line, headers, body } = serving.join().unwrap();
     assert_eq!(line, "POST /v1/events/batch HTTP/1.1");
-    assert_eq!(body, format!("{{\"events\":[{GUIDE_EVENT},{DEFAULT_EVENT}]}}"));
+    assert_eq!(body, format!("{{\"events\":[{GUIDE_EVENT},{GUIDE_EVENT}]}}"));
     assert_eq!(
         headers,
         [

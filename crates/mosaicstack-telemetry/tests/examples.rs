@@ -1,10 +1,11 @@
-//! The examples but for the tour, as a person runs them.
+//! The examples as programs, with their arguments, output and events.
 #![cfg(feature = "ureq")]
 
-mod common;
 #[cfg(all(feature = "hyper", unix))]
 #[path = "examples/service.rs"]
 mod service;
+#[path = "examples/tour.rs"]
+mod tour;
 
 use std::{
     env, fs,
@@ -16,12 +17,34 @@ use mosaicstack_telemetry::{
     Complexity, Harness, Outcome, Provider, QualityGate, RepoSizeCategory, Request, TaskType,
     Transport, UreqTransport,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 use telemetry_collector::{Answer, Collector};
 
-use self::common::{example, example_to};
+/// An example, which cargo builds with the tests of its package. Its environment has no
+/// configuration.
+fn example(name: &str) -> Command {
+    let test = env::current_exe().expect("the path of this program");
+    let build = test.parent().and_then(|deps| deps.parent()).expect("target/<profile>/deps");
+    let path = build.join("examples").join(format!("{name}{}", env::consts::EXE_SUFFIX));
+    assert!(path.exists(), "run all tests of the package: that builds its examples");
+    let mut example = Command::new(path);
+    for name in ["SERVER_URL", "API_KEY", "INSTANCE_ID", "ENABLED"] {
+        example.env_remove(format!("MOSAIC_TELEMETRY_{name}"));
+    }
+    example
+}
 
-/// What an example that ends well prints.
+/// An example that reports to the server at `url`.
+fn example_to(name: &str, url: &str) -> Command {
+    let mut example = example(name);
+    example
+        .env("MOSAIC_TELEMETRY_SERVER_URL", url)
+        .env("MOSAIC_TELEMETRY_API_KEY", "a".repeat(64))
+        .env("MOSAIC_TELEMETRY_INSTANCE_ID", "12345678-1234-1234-1234-123456789abc");
+    example
+}
+
+/// Output of an example that succeeds.
 fn lines(command: &mut Command) -> Vec<String> {
     let output = command.output().expect("the example starts");
     assert!(output.status.success(), "{output:?}");
@@ -32,19 +55,22 @@ fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
+/// The line of counters; what is neither delivered nor dropped is pending.
+fn counters(tracked: u64, delivered: u64, dropped: u64) -> String {
+    let pending = tracked - delivered - dropped;
+    format!(
+        "tracked {tracked}, delivered {delivered}, rejected 0, evicted 0, dropped {dropped}, \
+         pending {pending}"
+    )
+}
+
 #[test]
-fn the_cli_reports_its_task() {
+fn cli_reports_its_task() {
     let collector = Collector::start().unwrap();
     let lines = lines(&mut example_to("cli", collector.url()));
     let events = collector.events();
     let [event] = events.as_slice() else { panic!("{events:?}") };
-    assert_eq!(
-        lines,
-        [
-            format!("Tracked task: {}", event.event_id),
-            "tracked 1, delivered 1, rejected 0, evicted 0, dropped 0, pending 0".to_owned()
-        ]
-    );
+    assert_eq!(lines, [format!("Tracked task: {}", event.event_id), counters(1, 1, 0)]);
     assert_eq!(event.task_type, TaskType::Implementation);
     assert_eq!(event.model, "claude-sonnet-4-5-20250929");
     assert_eq!(event.provider, Provider::Anthropic);
@@ -63,51 +89,47 @@ fn the_cli_reports_its_task() {
 }
 
 #[test]
-fn the_cli_works_without_telemetry() {
+fn cli_without_configuration_runs_with_a_warning() {
     let output = example("cli").output().unwrap();
     assert!(output.status.success(), "{output:?}");
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(said.contains("Tracked task: "), "{said}");
-    assert!(
-        said.ends_with("tracked 1, delivered 0, rejected 0, evicted 0, dropped 1, pending 0\n")
-    );
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains("Tracked task: "), "{text}");
+    assert!(text.trim_end().ends_with(&counters(1, 0, 1)), "{text}");
     let warning = stderr(&output);
     assert!(warning.contains("telemetry is disabled"), "{warning}");
     assert!(warning.contains("MOSAIC_TELEMETRY_API_KEY"), "{warning}");
 }
 
 #[test]
-fn the_cli_leaves_a_server_that_never_answers() {
+fn cli_exits_though_the_server_never_responds() {
     let collector = Collector::start().unwrap();
     collector.script([Answer::never(), Answer::never(), Answer::never()]);
     let lines = lines(&mut example_to("cli", collector.url()));
-    assert_eq!(lines[1], "tracked 1, delivered 0, rejected 0, evicted 0, dropped 0, pending 1");
+    assert_eq!(lines[1], counters(1, 0, 0));
 }
 
 #[test]
-fn a_budget_is_kept_by_what_real_runs_cost() {
+fn budget_chooses_a_model_by_predictions() {
     // Computed from the data by another program, with linear interpolation.
-    const CLAUDE: &str = "claude-sonnet-4-5-20250929: p90 of 100 runs is $16.64";
-    const GPT: &str = "gpt-5-2025-08-07: p90 of 100 runs is $4.14";
-    let books = |events: u64| {
-        format!("tracked {events}, delivered {events}, rejected 0, evicted 0, dropped 0, pending 0")
-    };
-    assert_eq!(
-        lines(&mut example("budget")),
-        [CLAUDE, GPT, "gpt-5-2025-08-07: cost $1.52, estimated $1.74", &books(201)]
+    const CLAUDE: &str = "claude-sonnet-4-5-20250929: nine in ten of 100 runs cost $16.64 at most";
+    const GPT: &str = "gpt-5-2025-08-07: nine in ten of 100 runs cost $4.14 at most";
+    let (gpt_cost, claude_cost) = (
+        "gpt-5-2025-08-07 did it for $1.52, $1.74 expected",
+        "claude-sonnet-4-5-20250929 did it for $3.62, $10.57 expected",
     );
-    assert_eq!(
-        lines(example("budget").arg("20")),
-        [CLAUDE, "claude-sonnet-4-5-20250929: cost $3.62, estimated $10.57", &books(201)]
-    );
-    assert_eq!(
-        lines(example("budget").arg("1")),
-        [CLAUDE, GPT, "no model fits the budget of $1.00", &books(200)]
-    );
+    for (budget, expected, events) in [
+        (None, &[CLAUDE, GPT, gpt_cost][..], 201),
+        (Some("20"), &[CLAUDE, claude_cost], 201),
+        (Some("1"), &[CLAUDE, GPT, "refused: no model does it for $1.00"], 200),
+    ] {
+        let mut lines = lines(example("budget").args(budget));
+        assert_eq!(lines.pop(), Some(counters(events, events, 0)));
+        assert_eq!(lines, expected);
+    }
 }
 
-/// An answer to one query.
-fn prediction(cost: &serde_json::Value, sample_size: u64, confidence: &str) -> Answer {
+/// A response to one query.
+fn prediction(cost: &Value, sample_size: u64, confidence: &str) -> Answer {
     let tokens = |median: u64| json!({"p10": 1, "p25": 2, "median": median, "p75": 4, "p90": 5});
     let prediction = json!({
         "input_tokens": tokens(105_000),
@@ -116,18 +138,18 @@ fn prediction(cost: &serde_json::Value, sample_size: u64, confidence: &str) -> A
         "duration_ms": {"median": 45_000},
     });
     let metadata = json!({"sample_size": sample_size, "confidence": confidence});
-    let answer = json!({"results": [{"prediction": prediction, "metadata": metadata}]});
-    Answer::normal().body(answer.to_string())
+    let body = json!({"results": [{"prediction": prediction, "metadata": metadata}]});
+    Answer::normal().body(body.to_string())
 }
 
 #[test]
-fn a_prediction_is_reported_as_what_was_expected() {
+fn budget_reports_the_prediction_as_its_estimate() {
     let collector = Collector::start().unwrap();
     let cost = json!({"median": 630_000, "p90": 4_990_000});
     collector.script([prediction(&cost, 42, "medium")]);
     let lines = lines(&mut example_to("budget", collector.url()));
-    let first = "claude-sonnet-4-5-20250929: p90 of 42 runs is $4.99";
-    let second = "claude-sonnet-4-5-20250929: cost $3.62, estimated $0.63";
+    let first = "claude-sonnet-4-5-20250929: nine in ten of 42 runs cost $4.99 at most";
+    let second = "claude-sonnet-4-5-20250929 did it for $3.62, $0.63 expected";
     assert_eq!(lines[..2], [first, second]);
 
     let event = collector.events().pop().unwrap();
@@ -140,43 +162,41 @@ fn a_prediction_is_reported_as_what_was_expected() {
 }
 
 #[test]
-fn the_median_will_do_where_the_server_has_no_p90() {
+fn budget_without_p90_uses_the_median() {
     let collector = Collector::start().unwrap();
     collector.script([prediction(&json!({"median": 630_000}), 100, "high")]);
     let lines = lines(&mut example_to("budget", collector.url()));
-    assert_eq!(lines[0], "claude-sonnet-4-5-20250929: median of 100 runs is $0.63");
+    assert_eq!(lines[0], "claude-sonnet-4-5-20250929: half of 100 runs cost $0.63 at most");
 }
 
 #[test]
-fn without_predictions_the_list_prices_decide() {
+fn budget_without_predictions_uses_list_prices() {
     let collector = Collector::start().unwrap();
-    let decision = |doubt: &str| {
-        [
-            format!("claude-sonnet-4-5-20250929: {doubt}, list price $6.30"),
-            format!("gpt-5-2025-08-07: {doubt}, list price $2.70"),
-            "gpt-5-2025-08-07: cost $1.52, estimated $2.70".to_owned(),
-        ]
-    };
-    let budget = || lines(&mut example_to("budget", collector.url()));
-    assert_eq!(budget()[..3], decision("no data"));
-    let event = collector.events().pop().unwrap();
-    assert_eq!((event.estimated_input_tokens, event.estimated_output_tokens), (2_000_000, 20_000));
-    assert_eq!(event.estimated_cost_usd_micros, 2_700_000);
-
-    assert_eq!(budget()[..3], decision("confidence low"));
-
-    collector.script([Answer::status(500), Answer::status(500)]);
-    assert_eq!(budget()[..3], decision("no predictions: the server answered 500"));
+    let failure = "no predictions: the server answered 500";
+    for reason in ["no data", "confidence low", failure] {
+        if reason == failure {
+            collector.script([Answer::status(500), Answer::status(500)]);
+        }
+        let expected = [
+            format!("claude-sonnet-4-5-20250929: {reason}; by its list price, $6.30"),
+            format!("gpt-5-2025-08-07: {reason}; by its list price, $2.70"),
+            "gpt-5-2025-08-07 did it for $1.52, $2.70 expected".to_owned(),
+        ];
+        assert_eq!(lines(&mut example_to("budget", collector.url()))[..3], expected);
+        let event = collector.events().pop().unwrap();
+        let tokens = (event.estimated_input_tokens, event.estimated_output_tokens);
+        assert_eq!((tokens, event.estimated_cost_usd_micros), ((2_000_000, 20_000), 2_700_000));
+    }
     assert_eq!(collector.totals().accepted, 3);
 }
 
 #[test]
-fn a_file_gets_what_the_server_takes() {
+fn custom_transport_writes_batches_that_the_server_accepts() {
     let path = env::temp_dir().join(format!("custom-transport-{}.jsonl", process::id()));
     for batches in 1..=2 {
         let lines = lines(example("custom_transport").arg(&path));
-        let books = "tracked 3, delivered 3, rejected 0, evicted 0, dropped 0, pending 0";
-        assert_eq!(lines, [books, &format!("batches in {}: {batches}", path.display())]);
+        let written = format!("batches in {}: {batches}", path.display());
+        assert_eq!(lines, [counters(3, 3, 0), written]);
     }
     let text = fs::read_to_string(&path).unwrap();
     fs::remove_file(path).unwrap();
@@ -196,7 +216,7 @@ fn a_file_gets_what_the_server_takes() {
 }
 
 #[test]
-fn a_file_of_its_own_is_named() {
+fn custom_transport_without_argument_names_its_file() {
     let lines = lines(&mut example("custom_transport"));
     let path = lines[1].trim_start_matches("batches in ").trim_end_matches(": 1");
     assert!(Path::new(path).exists(), "{lines:?}");
@@ -204,13 +224,13 @@ fn a_file_of_its_own_is_named() {
 }
 
 #[test]
-fn a_dry_run_logs_what_its_head_promises() {
+fn dry_run_logs_the_line_of_its_documentation() {
     let head = include_str!("../examples/dry_run.rs");
-    let promised = head.lines().find_map(|line| line.strip_prefix("//! [DRY RUN]")).unwrap();
+    let documented = head.lines().find_map(|line| line.strip_prefix("//! [DRY RUN]")).unwrap();
     let lines = lines(&mut example("dry_run"));
     assert_eq!(lines.len(), 4, "{lines:?}");
     assert_eq!(lines[0], "prediction: confidence none");
-    assert!(lines[1].ends_with(&format!("INFO mosaicstack_telemetry: [DRY RUN]{promised}")));
-    assert_eq!(lines[2], "tracked 2, delivered 0, rejected 0, evicted 0, dropped 2, pending 0");
+    assert!(lines[1].ends_with(&format!("INFO mosaicstack_telemetry: [DRY RUN]{documented}")));
+    assert_eq!(lines[2], counters(2, 0, 2));
     assert_eq!(lines[3], "2 events were logged instead of sent");
 }

@@ -8,7 +8,6 @@ use telemetry_tests::{Client, Kind, Log, Simulation, config, status, track};
 use crate::blocking::ABSENT;
 
 const INTERVAL: Duration = Duration::from_secs(300);
-const SECOND: Duration = Duration::from_secs(1);
 
 /// Configurations with which no event is delivered.
 fn misfortunes() -> [TelemetryConfig; 4] {
@@ -46,19 +45,6 @@ fn misconfigured_telemetry_is_disabled_with_a_warning() {
     let lines = log.lines("WARN mosaicstack_telemetry: telemetry is disabled: ");
     assert_eq!(lines.len(), 1);
     assert_eq!(log.lines("server_url: expected").len(), 1, "with the reason");
-}
-
-#[test]
-fn event_beyond_the_queue_size_evicts_the_oldest_with_a_warning() {
-    let log = Log::new();
-    let mut simulation = Simulation::new(&config("https://example.com").build().unwrap());
-    let tracked = track(&simulation.handle, 1_001);
-    assert_eq!(simulation.handle.stats().evicted, 1);
-    simulation.run_until(SECOND, |_| Ok(status(200)));
-    let sent = simulation.sent.iter().flat_map(|sent| &sent.ids);
-    assert!(sent.eq(&tracked[1..]));
-    let warnings = log.lines("WARN mosaicstack_telemetry: the queue is full");
-    assert_eq!(warnings.len(), 1, "{:?}", log.lines(""));
 }
 
 #[test]

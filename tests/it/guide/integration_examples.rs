@@ -7,7 +7,7 @@ use mosaicstack_telemetry::{
 use telemetry_tests::{INSTANCE, KEY};
 use tokio::task;
 
-use super::{API_KEY, INSTANCE_ID, SERVER_URL, async_client, ran_alone};
+use super::{API_KEY, INSTANCE_ID, SERVER_URL, async_client, said_alone};
 use crate::blocking::collector;
 
 /// The endpoint `POST /tasks/complete`, with words and numbers of its caller.
@@ -65,7 +65,7 @@ fn script_configured_by_its_environment_reports_as_it_ends() {
     let test = concat!(module_path!(), "::script_configured_by_its_environment_reports_as_it_ends");
     let collector = collector();
     let variables = [(SERVER_URL, collector.url()), (API_KEY, KEY), (INSTANCE_ID, INSTANCE)];
-    if !ran_alone(test, &variables) {
+    if said_alone(test, &variables).is_none() {
         assert!(script().unwrap().starts_with("Tracked task: "));
         return;
     }

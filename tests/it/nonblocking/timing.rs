@@ -12,8 +12,8 @@ use std::{
 };
 
 use mosaicstack_telemetry::{
-    AsyncTelemetryClient, Complexity, PredictionQuery, Provider, Request, Response, RetryPolicy,
-    TaskType, TelemetryConfigBuilder, TransportError,
+    AsyncTelemetryClient, Complexity, PredictionQuery, Provider, Request, Response, TaskType,
+    TelemetryConfigBuilder, TransportError,
 };
 use telemetry_tests::{Log, config, events, status, track};
 use tokio::time::{self, Instant};
@@ -173,19 +173,4 @@ async fn response_just_before_the_deadline_counts() {
     track(&client.handle(), 150);
     let stats = client.stop().await;
     assert_eq!((stats.delivered, stats.pending), (150, 0));
-}
-
-#[tokio::test(start_paused = true)]
-async fn dropped_client_gives_up_at_the_shutdown_timeout() {
-    let initial_backoff = Duration::from_millis(100);
-    let policy = RetryPolicy { initial_backoff, max_retries: 100, ..RetryPolicy::default() };
-    let config = url().retry_policy(policy).shutdown_timeout(2 * SECOND);
-    let (client, sent) = client(config, |_| Ok(status(503)));
-    let handle = client.handle();
-    track(&handle, 1);
-    drop(client);
-    time::sleep(600 * SECOND).await;
-    let sent = sent.lock().unwrap();
-    assert!(sent.len() > 1 && sent.iter().all(|(at, _)| *at < 2 * SECOND), "{sent:?}");
-    assert_eq!(handle.stats().pending, 1);
 }

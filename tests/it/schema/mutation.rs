@@ -11,7 +11,10 @@ use super::{Body, corpus};
 #[derive(Clone, Debug)]
 enum Change {
     /// Another value of the same type.
-    Vary { text: Value, number: Value },
+    Vary {
+        text: Value,
+        number: Value,
+    },
     Replace(Value),
     Remove,
     Insert(String, Value),

@@ -1,0 +1,94 @@
+//! The tour.
+
+use std::{env, fs, process::Output};
+
+use telemetry_collector::Collector;
+
+use crate::{example, example_to, stderr};
+
+/// The number behind a name in the output.
+fn counter(output: &Output, name: &str) -> String {
+    let lines = lines(output);
+    let line = lines.iter().find_map(|line| line.trim_start().strip_prefix(name));
+    line.unwrap_or_else(|| panic!("no {name} in {output:?}")).trim().to_owned()
+}
+
+fn lines(output: &Output) -> Vec<String> {
+    let text = String::from_utf8(output.stdout.clone()).expect("text");
+    let lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    for line in &lines {
+        assert!(line.chars().count() <= 80, "too wide: {line}");
+        assert!(!line.contains(char::is_control), "for terminals only: {line:?}");
+    }
+    lines
+}
+
+#[test]
+fn tour_reports_800_runs_and_prints_predictions() {
+    let output = example("tour").output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    for name in ["tracked", "delivered", "the collector's count"] {
+        assert_eq!(counter(&output, name), "800");
+    }
+    for name in ["rejected", "evicted", "dropped", "pending"] {
+        assert_eq!(counter(&output, name), "0");
+    }
+    assert_eq!(counter(&output, "they balance"), "yes");
+    let lines = lines(&output);
+    let model = lines.iter().position(|line| line == "gpt-5-2025-08-07, by openai").unwrap();
+    let row: Vec<&str> = lines[model + 1].split_whitespace().collect();
+    // Computed from the data by another program, with linear interpolation.
+    let expected = "medium 2.39M 7.06M 5.7k 14k 1.75 3.81 37 % 400 high";
+    assert_eq!(row.join(" "), expected);
+}
+
+#[test]
+fn tour_reports_to_the_server_of_the_environment() {
+    let collector = Collector::start().unwrap();
+    let output = example_to("tour", collector.url()).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(counter(&output, "the collector's count"), "800");
+    let totals = collector.totals();
+    assert_eq!((totals.accepted, totals.rejected, totals.duplicates), (800, 0, 0));
+}
+
+#[test]
+fn tour_of_another_file_skips_unreadable_lines() {
+    const RUN: &str = r#"{"task": "t", "repo": "r", "language": "rust", "model": "m", "provider": "openai", "resolved": true, "submitted": true, "api_calls": 3, "tokens_in": 1000, "tokens_out": 500, "cost_usd": 0.25, "tool_seconds": 1.5}"#;
+    let path = env::temp_dir().join(format!("tour-{}.jsonl", std::process::id()));
+    fs::write(&path, format!("{RUN}\nnot a run\n\n{{\"model\": 7}}\n{RUN}\n")).unwrap();
+    let output = example("tour").arg(&path).output().unwrap();
+    fs::remove_file(path).unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(counter(&output, "delivered"), "2");
+    let errors = stderr(&output);
+    let errors: Vec<&str> = errors.lines().collect();
+    assert_eq!(errors.len(), 2, "{errors:?}");
+    assert!(errors[0].starts_with("line 2: expected"), "{errors:?}");
+    assert!(errors[1].starts_with("line 4: invalid type"), "{errors:?}");
+}
+
+#[test]
+fn tour_without_server_exits_with_its_pending_events() {
+    let output = example_to("tour", "http://127.0.0.1:1").output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!((&*counter(&output, "delivered"), &*counter(&output, "pending")), ("0", "800"));
+    let last = lines(&output).pop().unwrap();
+    assert_eq!(last, "800 events are pending: http://127.0.0.1:1 did not take them");
+}
+
+#[test]
+fn tour_with_invalid_configuration_or_file_exits_with_its_errors() {
+    let secret = "hunter2hunter2";
+    let mut tour = example_to("tour", "http://example.com");
+    let output = tour.env("MOSAIC_TELEMETRY_API_KEY", secret).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let text = stderr(&output);
+    assert!(text.contains("server_url: expected https") && text.contains("api_key: expected 64"));
+    assert!(!text.contains(secret), "{text}");
+
+    let output = example("tour").arg("no such file").output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let text = stderr(&output);
+    assert!(text.starts_with("cannot read no such file: "), "{text}");
+}

@@ -1,0 +1,58 @@
+//! Sync usage (threading), and async usage (asyncio).
+
+use std::{future::ready, thread};
+
+use mosaicstack_telemetry::{AsyncTelemetryClient, TaskCompletionEvent, TelemetryClient};
+use telemetry_tests::{Client, Kind, config, status};
+use tokio::runtime::Handle;
+
+use super::{async_client, guide_queries};
+use crate::{
+    blocking::{AMPLE, collector, eager},
+    wire::guide_event,
+};
+
+#[tokio::test]
+async fn client_is_one_task_until_it_is_stopped() {
+    let tasks = || Handle::current().metrics().num_alive_tasks();
+    let config = config("https://example.com").build().unwrap();
+    let client = AsyncTelemetryClient::with_transport(config, |_| ready(Ok(status(200))));
+    assert_eq!(tasks(), 1);
+    client.stop().await;
+    assert_eq!(tasks(), 0);
+}
+
+#[tokio::test]
+async fn track_is_synchronous_in_both_clients() {
+    let _: fn(&TelemetryClient, TaskCompletionEvent) = TelemetryClient::track;
+    let track: fn(&AsyncTelemetryClient, TaskCompletionEvent) = AsyncTelemetryClient::track;
+    let collector = collector();
+    let client = &async_client(&collector);
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(move || track(client, client.event().build()));
+        }
+    });
+    client.flush(AMPLE).await.unwrap();
+    assert_eq!(collector.totals().accepted, 4);
+}
+
+#[test]
+fn both_clients_deliver_the_example_with_the_same_requests() {
+    let sent = Kind::ALL.map(|kind| {
+        let collector = collector();
+        let client = Client::start(kind, eager(collector.url()).build().unwrap());
+        client.handle().track(guide_event());
+        client.refresh(&guide_queries()).unwrap();
+        let stats = client.stop();
+        assert_eq!((stats.delivered, stats.pending), (1, 0));
+        assert_eq!(collector.events(), [guide_event()]);
+        let requests = collector.requests().into_iter().map(|mut it| {
+            it.headers.remove("host");
+            (it.method, it.path, it.headers, it.authorization, it.body)
+        });
+        requests.collect::<Vec<_>>()
+    });
+    assert_eq!(sent[0].len(), 2);
+    assert_eq!(sent[0], sent[1]);
+}
