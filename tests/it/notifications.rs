@@ -14,7 +14,7 @@ use mosaicstack_telemetry::{
     Cause, Notice, Response, TelemetryClient, TelemetryConfigBuilder, TransportError,
     reexport::http::StatusCode,
 };
-use telemetry_tests::{Client, Fuse, KEY, Kind, Next, Reply, Simulation, config, status, track};
+use telemetry_tests::{Client, KEY, Kind, Log, Next, Reply, Simulation, config, status, track};
 
 use crate::blocking::{AMPLE, eager};
 
@@ -203,8 +203,8 @@ fn panic_of_the_log_subscriber_loses_no_notification() {
     let (mut simulation, received) = simulation(|config| config.batch_size(1));
     track(&simulation.handle, 1);
     let delivery = simulation.send();
-    let fuse = Fuse::new();
-    fuse.light(Some(1));
+    let log = Log::new();
+    log.panic_at(Some(1));
     let complete = AssertUnwindSafe(|| simulation.complete(delivery, Ok(status(200))));
     panic::catch_unwind(complete).expect_err("the subscriber panics");
     assert_eq!(received.take(), [Notice::Delivered { events: 1 }]);

@@ -14,10 +14,10 @@ use std::{
 };
 
 use mosaicstack_telemetry::{
-    AsyncTelemetryClient, Request, Response, Stats, TelemetryClient, TelemetryConfig,
-    TelemetryConfigBuilder, TelemetryHandle, TransportError,
+    AsyncTelemetryClient, Request, Response, Stats, TelemetryClient, TelemetryConfigBuilder,
+    TelemetryHandle, TransportError,
 };
-use telemetry_tests::{Fuse, Reply, events, long_tests, status, track};
+use telemetry_tests::{Client, Kind, Log, Reply, events, long_tests, status, track};
 use tokio::{runtime::Builder, time};
 use uuid::Uuid;
 
@@ -38,25 +38,13 @@ enum Point {
     ErrorDisplay,
     /// In the drop of the transport's error.
     ErrorDrop,
-    /// In the poll of the transport's future.
-    FuturePoll,
-    /// In the drop of the transport's future, after the response.
-    FutureDrop,
 }
 
 impl Point {
-    /// Those of a transport without futures.
-    const BLOCKING: [Self; 5] = [
-        Self::BeforeSending,
-        Self::AfterResponse,
-        Self::PayloadDrop,
-        Self::ErrorDisplay,
-        Self::ErrorDrop,
-    ];
-
     /// Panics, or makes the error that will.
     fn reach(self, server: &Server, request: &Request) -> Reply {
         match self {
+            Self::BeforeSending => resume(),
             Self::AfterResponse => {
                 server.take(request);
                 resume()
@@ -64,7 +52,6 @@ impl Point {
             Self::PayloadDrop => panic::resume_unwind(Box::new(Bomb { when_shown: false })),
             Self::ErrorDisplay => Err(TransportError::network(Bomb { when_shown: true })),
             Self::ErrorDrop => Err(TransportError::network(Bomb { when_shown: false })),
-            Self::BeforeSending | Self::FuturePoll | Self::FutureDrop => resume(),
         }
     }
 }
@@ -112,72 +99,63 @@ impl Server {
 }
 
 /// Numbers of events and of events per batch; the request with this index panics.
-#[derive(Clone, Copy, Debug)]
-struct Case {
-    events: usize,
-    batch: usize,
-    request: usize,
-}
+const CASES: [(usize, usize, usize); 4] = [(1, 1, 0), (38, 14, 1), (75, 27, 2), (90, 9, 9)];
 
-impl Case {
-    fn all() -> impl Iterator<Item = Self> {
-        (0..if long_tests() { 100 } else { 5 }).map(|seed| {
-            let (events, batch) = (1 + seed * 37 % 90, 1 + seed * 13 % 30);
-            Self { events, batch, request: seed * 7 % events.div_ceil(batch) }
-        })
-    }
-
-    fn config(self) -> TelemetryConfig {
+/// Delivers the events of each case, with a panic at this point.
+fn deliver(kind: Kind, point: Point) {
+    for (events, batch, request) in CASES {
+        let (server, calls) = (Server::default(), AtomicUsize::new(0));
+        let transport = {
+            let server = server.clone();
+            move |it: Request| {
+                if calls.fetch_add(1, Ordering::Relaxed) == request {
+                    return point.reach(&server, &it);
+                }
+                Ok(server.take(&it))
+            }
+        };
         // The batches are known only if all events are tracked before the first is sent.
-        eager(URL).batch_size(self.batch).early_flush(false).build().unwrap()
-    }
+        let config = eager(URL).batch_size(batch).early_flush(false).build().unwrap();
+        let client = Client::with_transport(kind, config, transport);
+        let mut tracked = track(&client.handle(), events);
+        client.flush(AMPLE).unwrap();
+        tracked.extend(track(&client.handle(), 1));
+        let stats = client.stop();
 
-    /// `tracked` has one event more, which was tracked after the panic.
-    fn check(self, point: Point, tracked: &[Uuid], server: &Server, stats: Stats) {
-        let attempts = u64::from(point != Point::FutureDrop);
-        let requests = self.events.div_ceil(self.batch) as u64 + 1 + attempts;
+        let case = format!("{kind:?} {point:?} {events} {batch} {request}");
         let counters = (stats.delivered, stats.pending, stats.panics, stats.requests);
-        assert_eq!(counters, (tracked.len() as u64, 0, 1, requests), "{point:?} {self:?}");
+        let requests = events.div_ceil(batch) as u64 + 2;
+        assert_eq!(counters, (tracked.len() as u64, 0, 1, requests), "{case}");
         assert!(stats.is_balanced());
-        let mut expected = tracked.to_vec();
         if point == Point::AfterResponse {
             // The batch whose response was lost is sent again.
-            let from = self.request * self.batch;
-            let to = (from + self.batch).min(self.events);
-            expected.splice(from..from, tracked[from..to].iter().copied());
+            let (from, to) = (request * batch, ((request + 1) * batch).min(events));
+            let again = tracked[from..to].to_vec();
+            tracked.splice(from..from, again);
         }
         let taken = server.0.lock().unwrap_or_else(PoisonError::into_inner);
-        assert_eq!(*taken, expected, "{point:?} {self:?}");
+        assert_eq!(*taken, tracked, "{case}");
     }
 }
 
 #[test]
-fn panic_of_a_blocking_transport_costs_one_attempt() {
-    for (point, case) in
-        Point::BLOCKING.into_iter().flat_map(|it| Case::all().map(move |c| (it, c)))
-    {
-        let (server, calls) = (Server::default(), AtomicUsize::new(0));
-        let transport = {
-            let server = server.clone();
-            move |request: Request| {
-                if calls.fetch_add(1, Ordering::Relaxed) == case.request {
-                    return point.reach(&server, &request);
-                }
-                Ok(server.take(&request))
-            }
-        };
-        let client = TelemetryClient::with_transport(case.config(), transport);
-        let mut tracked = track(&client.handle(), case.events);
-        client.flush(AMPLE).unwrap();
-        tracked.extend(track(&client.handle(), 1));
-        case.check(point, &tracked, &server, client.stop());
+fn panic_of_the_transport_costs_one_attempt() {
+    let points = [
+        Point::BeforeSending,
+        Point::AfterResponse,
+        Point::PayloadDrop,
+        Point::ErrorDisplay,
+        Point::ErrorDrop,
+    ];
+    for kind in Kind::ALL {
+        points.into_iter().for_each(|point| deliver(kind, point));
     }
 }
 
-/// Future of a response that panics at its point.
+/// Future of a response that panics when it is polled or when it is dropped.
 struct Responding {
     reply: Option<Reply>,
-    point: Option<Point>,
+    panics_in_drop: bool,
 }
 
 impl Future for Responding {
@@ -190,7 +168,7 @@ impl Future for Responding {
 
 impl Drop for Responding {
     fn drop(&mut self) {
-        if self.point == Some(Point::FutureDrop) {
+        if self.panics_in_drop {
             resume();
         }
     }
@@ -202,47 +180,42 @@ fn in_virtual_time<T>(test: impl Future<Output = T>) -> T {
 }
 
 #[test]
-fn panic_of_an_async_transport_costs_one_attempt() {
-    let points = Point::BLOCKING.into_iter().chain([Point::FuturePoll, Point::FutureDrop]);
-    for (point, case) in points.flat_map(|it| Case::all().map(move |case| (it, case))) {
-        let (server, calls) = (Server::default(), AtomicUsize::new(0));
-        let transport = {
-            let server = server.clone();
-            move |request: Request| {
-                let panics = calls.fetch_add(1, Ordering::Relaxed) == case.request;
-                let reply = match point {
-                    Point::FuturePoll if panics => None,
-                    point if panics && Point::BLOCKING.contains(&point) => {
-                        Some(point.reach(&server, &request))
-                    }
-                    _ => Some(Ok(server.take(&request))),
-                };
-                // Not inside an `async` block, which would drop it while it is polled.
-                Responding { reply, point: panics.then_some(point) }
-            }
+fn panic_of_the_transport_future_costs_one_attempt_at_most() {
+    // The response is known when the future is dropped.
+    for (panics_in_drop, requests) in [(false, 4), (true, 3)] {
+        let calls = AtomicUsize::new(0);
+        let transport = move |_: Request| {
+            let panics = calls.fetch_add(1, Ordering::Relaxed) == 1;
+            let reply = (panics_in_drop || !panics).then(|| Ok(status(200)));
+            // Not inside an `async` block, which would drop it while it is polled.
+            Responding { reply, panics_in_drop: panics && panics_in_drop }
         };
-        in_virtual_time(async {
-            let client = AsyncTelemetryClient::with_transport(case.config(), transport);
-            let mut tracked = track(&client.handle(), case.events);
-            client.flush(AMPLE).await.unwrap();
-            tracked.extend(track(&client.handle(), 1));
-            case.check(point, &tracked, &server, client.stop().await);
+        let config = eager(URL).batch_size(10).early_flush(false).build().unwrap();
+        let stats = in_virtual_time(async {
+            let client = AsyncTelemetryClient::with_transport(config, transport);
+            track(&client.handle(), 25);
+            client.stop().await
         });
+        let counters = (stats.delivered, stats.pending, stats.panics, stats.requests);
+        assert_eq!(counters, (25, 0, 1, requests));
+        assert!(stats.is_balanced());
     }
 }
 
 #[test]
 fn transport_that_always_panics_is_stopped() {
-    let transport = |_: Request| -> Reply { resume() };
-    let client = TelemetryClient::with_transport(eager(URL).build().unwrap(), transport);
-    track(&client.handle(), 3);
-    let stats = returned(move || {
-        client.flush(5 * AMPLE).unwrap_err();
-        client.stop()
-    });
-    assert_eq!((stats.pending, stats.delivered), (3, 0));
-    assert_eq!((stats.requests, stats.panics), (8, 8), "twice one attempt and three retries");
-    assert!(stats.is_balanced());
+    for kind in Kind::ALL {
+        let config = eager(URL).build().unwrap();
+        let client = Client::with_transport(kind, config, |_| resume());
+        track(&client.handle(), 3);
+        let stats = returned(move || {
+            client.flush(5 * AMPLE).unwrap_err();
+            client.stop()
+        });
+        assert_eq!((stats.pending, stats.delivered), (3, 0));
+        assert_eq!((stats.requests, stats.panics), (8, 8), "twice one attempt and three retries");
+        assert!(stats.is_balanced());
+    }
 }
 
 /// A schedule in which a worker logs all its messages: evictions, failures, a cycle that gives up,
@@ -287,20 +260,20 @@ impl Tour {
     /// lines as well.
     fn on_thread(self, line: Option<usize>) -> (Stats, usize) {
         thread_local! {
-            static FUSE: RefCell<Option<Fuse>> = const { RefCell::new(None) };
+            static LOG: RefCell<Option<Log>> = const { RefCell::new(None) };
         }
         let (calls, lines) = (AtomicUsize::new(0), Arc::new(AtomicUsize::new(0)));
         let transport = {
             let lines = Arc::clone(&lines);
             move |_: Request| {
                 // On the worker's thread.
-                FUSE.with_borrow_mut(|fuse| {
-                    let fuse = fuse.get_or_insert_with(|| {
-                        let fuse = Fuse::new();
-                        fuse.light(line);
-                        fuse
+                LOG.with_borrow_mut(|log| {
+                    let log = log.get_or_insert_with(|| {
+                        let log = Log::new();
+                        log.panic_at(line);
+                        log
                     });
-                    lines.store(fuse.heard(), Ordering::Relaxed);
+                    lines.store(log.count(), Ordering::Relaxed);
                 });
                 Ok(self.response(calls.fetch_add(1, Ordering::Relaxed)))
             }
@@ -315,8 +288,8 @@ impl Tour {
 
     /// The same for the task.
     fn on_task(self, line: Option<usize>) -> (Stats, usize) {
-        let fuse = Fuse::new();
-        fuse.light(line);
+        let log = Log::new();
+        log.panic_at(line);
         let calls = AtomicUsize::new(0);
         let transport = move |_: Request| {
             std::future::ready(Ok(self.response(calls.fetch_add(1, Ordering::Relaxed))))
@@ -330,7 +303,7 @@ impl Tour {
             }
             client.stop().await
         });
-        (stats, fuse.heard())
+        (stats, log.count())
     }
 }
 
@@ -359,7 +332,7 @@ fn panic_of_the_log_subscriber_in_a_dry_run_costs_nothing() {
     for line in 1..=batches {
         // At the end: a pause after the panic would be longer than the last drain.
         for shutdown_timeout in [AMPLE, Duration::from_millis(500)] {
-            let fuse = Fuse::new();
+            let log = Log::new();
             let transport = |_: Request| std::future::ready(Ok(status(500)));
             let stats = in_virtual_time(async {
                 let config = eager(URL).dry_run(true).batch_size(2).early_flush(false);
@@ -368,12 +341,12 @@ fn panic_of_the_log_subscriber_in_a_dry_run_costs_nothing() {
                 // Asleep, so that the stop alone wakes the task.
                 time::sleep(Duration::from_secs(1)).await;
                 track(&client.handle(), 2 * batches);
-                fuse.light(Some(line));
+                log.panic_at(Some(line));
                 client.stop().await
             });
             let counters = (stats.dropped.dry_run, stats.pending, stats.panics);
             assert_eq!(counters, (6, 0, 1), "line {line}");
-            assert_eq!(fuse.heard(), batches, "each batch is logged");
+            assert_eq!(log.count(), batches, "each batch is logged");
         }
     }
 }

@@ -9,7 +9,7 @@ mod shutdown;
 use std::{ops::Range, time::Duration};
 
 use mosaicstack_telemetry::{Health, Response, TelemetryConfig, TransportError};
-use telemetry_tests::{Fuse, Log, Next, Sent, Simulation, config, status, track};
+use telemetry_tests::{Log, Next, Sent, Simulation, config, status, track};
 use uuid::Uuid;
 
 const INTERVAL: Duration = Duration::from_secs(300);

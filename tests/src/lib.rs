@@ -31,7 +31,7 @@ use uuid::Uuid;
 
 pub use self::{
     client::{Client, Reply},
-    log::{Fuse, Log},
+    log::Log,
     remote::{Kind, Order, Remote, Report, Settings, Sizes},
     simulation::{Next, Sent, Simulation},
 };

@@ -1,4 +1,4 @@
-//! Log subscribers for tests: one that collects, one that panics.
+//! A log subscriber for tests.
 
 use std::{
     io, panic,
@@ -8,14 +8,10 @@ use std::{
     },
 };
 
-use tracing::{
-    Dispatch, Event, Level, Metadata, Subscriber,
-    span::{Attributes, Id, Record},
-    subscriber::DefaultGuard,
-};
+use tracing::{Dispatch, Level, Subscriber, subscriber::DefaultGuard};
 use tracing_subscriber::fmt::MakeWriter;
 
-/// Collects what this thread logs, at every level, while it exists.
+/// Collects the log of this thread, at every level, while it exists.
 #[derive(Debug)]
 pub struct Log {
     text: Text,
@@ -23,7 +19,16 @@ pub struct Log {
 }
 
 #[derive(Clone, Debug, Default)]
-struct Text(Arc<Mutex<Vec<u8>>>);
+struct Text(Arc<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    written: Mutex<Vec<u8>>,
+    /// Number of lines.
+    count: AtomicUsize,
+    /// Lines up to the panic; 0: no panic.
+    fuse: AtomicUsize,
+}
 
 impl Log {
     /// Begins to collect.
@@ -37,9 +42,20 @@ impl Log {
     /// Lines that contain this level or word.
     #[must_use]
     pub fn lines(&self, word: &str) -> Vec<String> {
-        let text = self.text.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let text = self.text.0.written.lock().unwrap_or_else(PoisonError::into_inner);
         let text = String::from_utf8_lossy(&text);
         text.lines().filter(|line| line.contains(word)).map(|line| line.trim().into()).collect()
+    }
+
+    /// Number of lines, with those that panicked.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.text.0.count.load(Ordering::Relaxed)
+    }
+
+    /// Panics once, at the line with that number from now on (the first is 1); `None`: at none.
+    pub fn panic_at(&self, line: Option<usize>) {
+        self.text.0.fuse.store(line.unwrap_or(0), Ordering::Relaxed);
     }
 }
 
@@ -62,7 +78,14 @@ impl Text {
 
 impl io::Write for Text {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+        let State { written, count, fuse } = &*self.0;
+        count.fetch_add(1, Ordering::Relaxed);
+        let burn = |left: usize| left.checked_sub(1);
+        if fuse.fetch_update(Ordering::Relaxed, Ordering::Relaxed, burn) == Ok(1) {
+            // Bypasses the panic hook: no message on stderr.
+            panic::resume_unwind(Box::new("a log subscriber panics"));
+        }
+        written.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
         Ok(bytes.len())
     }
 
@@ -77,78 +100,6 @@ impl<'a> MakeWriter<'a> for Text {
     fn make_writer(&'a self) -> Self {
         self.clone()
     }
-}
-
-/// Log subscriber of this thread that counts lines while it exists, and panics at one of them.
-#[derive(Debug)]
-pub struct Fuse {
-    state: Arc<FuseState>,
-    _guard: DefaultGuard,
-}
-
-#[derive(Debug, Default)]
-struct FuseState {
-    /// Lines up to the panic; 0: no panic.
-    left: AtomicUsize,
-    heard: AtomicUsize,
-}
-
-impl Fuse {
-    /// Begins to count.
-    #[must_use]
-    pub fn new() -> Self {
-        keep_callsites_on();
-        let state = Arc::<FuseState>::default();
-        let guard = tracing::subscriber::set_default(FuseSubscriber(Arc::clone(&state)));
-        Self { state, _guard: guard }
-    }
-
-    /// Panics once, at the line with that number from now on (the first is 1); `None`: at none.
-    pub fn light(&self, line: Option<usize>) {
-        self.state.left.store(line.unwrap_or(0), Ordering::Relaxed);
-    }
-
-    /// Number of lines so far.
-    #[must_use]
-    pub fn heard(&self) -> usize {
-        self.state.heard.load(Ordering::Relaxed)
-    }
-}
-
-impl Default for Fuse {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-struct FuseSubscriber(Arc<FuseState>);
-
-impl Subscriber for FuseSubscriber {
-    fn enabled(&self, _: &Metadata<'_>) -> bool {
-        true
-    }
-
-    fn new_span(&self, _: &Attributes<'_>) -> Id {
-        Id::from_u64(1)
-    }
-
-    fn record(&self, _: &Id, _: &Record<'_>) {}
-
-    fn record_follows_from(&self, _: &Id, _: &Id) {}
-
-    fn event(&self, _: &Event<'_>) {
-        self.0.heard.fetch_add(1, Ordering::Relaxed);
-        let burn = |left: usize| left.checked_sub(1);
-        let left = self.0.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, burn);
-        if left == Ok(1) {
-            // Bypasses the panic hook: no message on stderr.
-            panic::resume_unwind(Box::new("a log subscriber panics"));
-        }
-    }
-
-    fn enter(&self, _: &Id) {}
-
-    fn exit(&self, _: &Id) {}
 }
 
 /// Keeps a thread without subscriber from turning a callsite off for all threads.

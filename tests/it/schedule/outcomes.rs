@@ -166,8 +166,8 @@ fn panic_of_the_log_subscriber_loses_neither_outcome_nor_pause() {
         let mut simulation = simulation();
         track(&simulation.handle, 100);
         let delivery = simulation.send();
-        let fuse = Fuse::new();
-        fuse.light(Some(1));
+        let log = Log::new();
+        log.panic_at(Some(1));
         let complete = || simulation.complete(delivery, Ok(response.clone()));
         assert!(catch_unwind(AssertUnwindSafe(complete)).is_err());
         let stats = simulation.handle.stats();
