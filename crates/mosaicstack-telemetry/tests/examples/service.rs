@@ -10,8 +10,7 @@ use std::{
 };
 
 use mosaicstack_telemetry::{
-    Complexity, Harness, Outcome, Provider, QualityGate, Request, Response, TaskType, Transport,
-    UreqTransport,
+    Outcome, Request, Response, TaskType, Transport, UreqTransport,
     reexport::http::{HeaderName, HeaderValue},
 };
 use serde_json::{Value, json};
@@ -146,15 +145,9 @@ fn service_answers_its_curl_lines_and_a_signal_delivers_pending_events() {
         let events = collector.events();
         let [event] = events.as_slice() else { panic!("{events:?}") };
         assert_eq!(event.task_type, TaskType::Implementation);
-        assert_eq!(event.model, "claude-sonnet-4-5-20250929");
-        assert_eq!(event.provider, Provider::Anthropic);
-        assert_eq!(event.harness, Harness::ClaudeCode);
-        assert_eq!(event.complexity, Complexity::Medium);
         assert_eq!((event.actual_input_tokens, event.actual_output_tokens), (112_340, 38_760));
         assert_eq!((event.actual_cost_usd_micros, event.task_duration_ms), (919_200, 45_000));
-        assert_eq!(event.outcome, Outcome::Success);
-        assert!(event.quality_gate_passed);
-        assert_eq!(event.quality_gates_run, [QualityGate::Build, QualityGate::Test]);
+        assert_eq!((&event.outcome, event.quality_gate_passed), (&Outcome::Success, true));
 
         // Once more: now there is data.
         let service = Service::start(example_to("service", collector.url()));
