@@ -164,39 +164,6 @@ fn flush_gives_up_before_its_deadline_and_stop_tries_once_more() {
 }
 
 #[test]
-fn silent_server_is_retried_after_the_request_timeout() {
-    for kind in Kind::ALL {
-        let collector = collector();
-        collector.script([Answer::never()]);
-        let config = eager(collector.url()).request_timeout(Duration::from_millis(100));
-        let client = Client::start(kind, config.build().unwrap());
-        let tracked = track(&client.handle(), 2);
-        // On a busy machine, a later attempt may time out as well.
-        while client.flush(AMPLE).is_err() {}
-        assert_eq!(ids(&collector), tracked);
-        assert!(client.stats().retried >= 1);
-    }
-}
-
-#[test]
-fn redirect_is_not_followed() {
-    for kind in Kind::ALL {
-        let (collector, other) = (collector(), collector());
-        let client = start(kind, &collector);
-        track(&client.handle(), 1);
-        for status in [301, 302, 303, 307, 308] {
-            let location = format!("{}/v1/events/batch", other.url());
-            collector.script([Answer::status(status).header("location", location)]);
-            assert_eq!(client.flush(AMPLE).unwrap_err().pending, 1);
-            assert_eq!(client.stats().health, Health::Refused);
-        }
-        assert_eq!(collector.totals().requests, 5);
-        assert_eq!(client.stop().delivered, 1);
-        assert_eq!(other.totals().requests, 0);
-    }
-}
-
-#[test]
 fn disabled_telemetry_is_logged_and_never_calls_its_transport() {
     for kind in Kind::ALL {
         let log = Log::new();

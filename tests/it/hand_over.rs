@@ -8,7 +8,7 @@ use std::{
         mpsc::{self, Receiver, Sender},
     },
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use allocation_counter::measure;
@@ -16,7 +16,7 @@ use mosaicstack_telemetry::{TaskCompletionEvent, TelemetryConfig, TelemetryHandl
 use telemetry_tests::{Client, Kind, Simulation, config, long_tests, status, track};
 use tracing::{Level, subscriber::DefaultGuard};
 
-use crate::blocking::{ABSENT, AMPLE, returned};
+use crate::blocking::{AMPLE, returned};
 
 const PRODUCERS: usize = 8;
 
@@ -146,47 +146,5 @@ fn track_does_not_wait_for_a_worker_that_is_blocked() {
         assert_eq!(stats.tracked, before + (PRODUCERS * EACH) as u64, "{kind:?} {place:?}");
         assert!(stats.is_balanced() && stats.evicted > 0, "{stats:?}");
         drop((release, client));
-    }
-}
-
-/// Sorted durations of calls of `track` by all producers.
-#[expect(clippy::disallowed_methods, reason = "measures real time")]
-fn durations(handle: &TelemetryHandle) -> Vec<Duration> {
-    let produce = || {
-        let timed = |_| {
-            let event = event(handle);
-            let start = Instant::now();
-            handle.track(event);
-            start.elapsed()
-        };
-        (0..500_000).map(timed).collect::<Vec<_>>()
-    };
-    let mut all: Vec<_> = thread::scope(|scope| {
-        let threads: Vec<_> = (0..PRODUCERS).map(|_| scope.spawn(produce)).collect();
-        threads.into_iter().flat_map(|it| it.join().expect("track never panics")).collect()
-    });
-    all.sort_unstable();
-    all
-}
-
-/// Long, since it depends on the machine.
-#[test]
-fn track_with_a_full_queue_and_a_dead_server_takes_microseconds() {
-    if !long_tests() {
-        return;
-    }
-    for kind in Kind::ALL {
-        let config = config(ABSENT).submit_interval(Duration::from_millis(10));
-        let client = Client::start(kind, config.shutdown_timeout(Duration::ZERO).build().unwrap());
-        track(&client.handle(), 1_000);
-        // The machine has other tasks: one quiet run of three is enough.
-        let p999 = (0..3).map(|_| {
-            let durations = durations(&client.handle());
-            durations[durations.len() * 999 / 1_000]
-        });
-        let p999: Vec<_> = p999.collect();
-        assert!(p999.iter().any(|it| *it < Duration::from_micros(20)), "{kind:?}: {p999:?}");
-        let stats = client.stats();
-        assert!(stats.requests > 0 && stats.evicted > 0 && stats.panics == 0, "{stats:?}");
     }
 }

@@ -138,66 +138,39 @@ fn event_is_written_and_read_in_the_documented_form() {
 }
 
 #[test]
-fn batch_request_has_the_documented_bytes_and_headers() {
-    let (host, serving) = server(r#"{"accepted":2,"rejected":0,"results":[]}"#);
-    let client = TelemetryClient::start(config(&format!("http://{host}")).build().unwrap());
-    client.track(guide_event());
-    client.track(guide_event());
-    client.flush(AMPLE).unwrap();
-    let Raw { line, headers, body } = serving.join().unwrap();
-    assert_eq!(line, "POST /v1/events/batch HTTP/1.1");
-    assert_eq!(body, format!("{{\"events\":[{GUIDE_EVENT},{GUIDE_EVENT}]}}"));
-    assert_eq!(
-        headers,
-        [
-            "accept: application/json",
-            &format!("authorization: Bearer {KEY}"),
-            &format!("content-length: {}", body.len()),
-            "content-type: application/json",
-            &format!("host: {host}"),
-            AGENT,
-        ]
+fn requests_have_the_documented_bytes_and_headers() {
+    let events = format!("{{\"events\":[{GUIDE_EVENT},{GUIDE_EVENT}]}}");
+    let queries = concat!(
+        r#"{"queries":[{"task_type":"implementation","model":"claude-sonnet-4-5-20250929","#,
+        r#""provider":"anthropic","complexity":"medium"},"#,
+        r#"{"task_type":"testing","model":"claude-haiku-4-5-20251001","#,
+        r#""provider":"anthropic","complexity":"low"}]}"#,
     );
-    assert_eq!(client.stop().delivered, 2);
-}
-
-#[test]
-fn predictions_request_has_the_documented_bytes_and_no_key() {
-    let (host, serving) = server(r#"{"results":[{"prediction":null},{"prediction":null}]}"#);
-    let client = TelemetryClient::start(config(&format!("http://{host}")).build().unwrap());
-    let queries = guide_queries();
-    client.refresh_predictions(&queries).unwrap();
-    let Raw { line, headers, body } = serving.join().unwrap();
-    assert_eq!(line, "POST /v1/predictions/batch HTTP/1.1");
-    assert_eq!(
-        body,
-        concat!(
-            r#"{"queries":[{"task_type":"implementation","model":"claude-sonnet-4-5-20250929","#,
-            r#""provider":"anthropic","complexity":"medium"},"#,
-            r#"{"task_type":"testing","model":"claude-haiku-4-5-20251001","#,
-            r#""provider":"anthropic","complexity":"low"}]}"#,
-        )
-    );
-    assert_eq!(
-        headers,
-        [
-            "accept: application/json",
-            &format!("content-length: {}", body.len()),
-            "content-type: application/json",
-            &format!("host: {host}"),
-            AGENT,
-        ]
-    );
-}
-
-#[test]
-fn request_keeps_the_path_of_the_server_url() {
-    let (host, serving) = server("");
-    let url = format!("http://{host}/behind/a/gateway/");
-    let client = TelemetryClient::start(config(&url).build().unwrap());
-    client.track(guide_event());
-    client.flush(AMPLE).unwrap();
-    let raw = serving.join().unwrap();
-    assert_eq!(raw.line, "POST /behind/a/gateway/v1/events/batch HTTP/1.1");
-    assert_eq!(client.stop().delivered, 1, "an empty body accepts all events");
+    let authorization = format!("authorization: Bearer {KEY}");
+    let receipt = r#"{"accepted":2,"rejected":0,"results":[]}"#;
+    let predictions = r#"{"results":[{"prediction":null},{"prediction":null}]}"#;
+    for (path, response, expected, authorization) in [
+        ("/gateway/v1/events/batch", receipt, &*events, Some(&*authorization)),
+        // An empty body accepts all events.
+        ("/gateway/v1/events/batch", "", &events, Some(&authorization)),
+        // Predictions need no key.
+        ("/gateway/v1/predictions/batch", predictions, queries, None),
+    ] {
+        let (host, serving) = server(response);
+        let url = format!("http://{host}/gateway/");
+        let client = TelemetryClient::start(config(&url).build().unwrap());
+        if authorization.is_some() {
+            client.track(guide_event());
+            client.track(guide_event());
+            assert_eq!(client.stop().delivered, 2);
+        } else {
+            client.refresh_predictions(&guide_queries()).unwrap();
+        }
+        let Raw { line, headers, body } = serving.join().unwrap();
+        assert_eq!((line, &*body), (format!("POST {path} HTTP/1.1"), expected));
+        let (length, host) = (format!("content-length: {}", body.len()), format!("host: {host}"));
+        let names = ["content-type: application/json", &host, AGENT];
+        let expected = ["accept: application/json"].into_iter().chain(authorization);
+        assert!(headers.iter().eq(expected.chain([&*length]).chain(names)), "{headers:?}");
+    }
 }

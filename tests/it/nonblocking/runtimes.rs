@@ -12,8 +12,8 @@ use mosaicstack_telemetry::{
 };
 use telemetry_tests::{Log, config, track};
 
-use super::{client, current_thread, multi_thread};
-use crate::blocking::{AMPLE, collector, returned};
+use super::{current_thread, multi_thread};
+use crate::blocking::{AMPLE, returned};
 
 const BRIEF: Duration = Duration::from_millis(50);
 
@@ -77,21 +77,6 @@ fn client_outside_a_runtime_logs_a_warning_and_queues_events() {
     assert_eq!(log.lines("WARN").len(), 1);
     let stats = call_elsewhere(client);
     assert_eq!((stats.tracked, stats.pending, stats.panics), (1, 1, 0));
-}
-
-#[test]
-fn connections_belong_to_the_runtime_of_the_caller() {
-    let collector = collector();
-    let (home, other) = (current_thread(), current_thread());
-    let client = home.block_on(async { client(&collector) });
-    other.block_on(client.predict(&query())).unwrap();
-    // From now on the other runtime stands still, and its connection with it.
-    track(&client.handle(), 3);
-    let client = home.block_on(async { client.flush(AMPLE).await.map(|()| client) }).unwrap();
-    assert_eq!(client.stats().delivered, 3);
-    let requests = collector.requests();
-    assert_ne!(requests[0].connection, requests[1].connection);
-    drop(other);
 }
 
 #[test]
