@@ -138,7 +138,8 @@ fn failed_requests_are_repeated_byte_for_byte() {
 
 #[test]
 fn flush_gives_up_before_its_deadline_and_stop_tries_once_more() {
-    let cases: [(fn() -> Answer, u64, Health); 3] = [
+    type Case = (fn() -> Answer, u64, Health);
+    let cases: [Case; 3] = [
         (|| Answer::status(429).header("retry-after", "3600"), 1, Health::Retrying),
         (|| Answer::status(503), 4, Health::Retrying),
         (|| Answer::status(403), 1, Health::Refused),

@@ -156,7 +156,11 @@ fn run(seed: u64, kind: Kind, is_ambiguous: bool) -> (usize, u64) {
         ..RetryPolicy::default()
     };
     let config = config(collector.url()).batch_size(1 + random.below(100)).retry_policy(policy);
-    let config = config.request_timeout(timeout).shutdown_timeout(AMPLE).build().unwrap();
+    let config = config
+        .request_timeout(timeout)
+        .shutdown_timeout(AMPLE)
+        .build()
+        .expect("a valid configuration");
     let (events, attempts) = (1 + random.below(200), Attempts::default());
     let stats = deliver(kind, config, events, &attempts);
     let totals = collector.stop();
@@ -164,7 +168,7 @@ fn run(seed: u64, kind: Kind, is_ambiguous: bool) -> (usize, u64) {
     let case = format!("seed {seed}, {kind:?}, {stats}, {totals}");
     assert!(stats.is_balanced() && stats.pending == 0, "{case}");
     assert_eq!(stats.tracked, stats.delivered + stats.rejected, "{case}");
-    let (attempts, taken) = (attempts.lock().unwrap(), taken.lock().unwrap());
+    let (attempts, taken) = (attempts.lock().expect("no panic"), taken.lock().expect("no panic"));
     assert_eq!(attempts.len(), events, "{case}");
     for (id, made) in attempts.iter() {
         let (last, earlier) = made.split_last().expect("an attempt");
@@ -174,7 +178,7 @@ fn run(seed: u64, kind: Kind, is_ambiguous: bool) -> (usize, u64) {
         let times = taken.iter().filter(|it| *it == id).count();
         assert!(times <= doubts + 1, "{id}: taken {times} times, {doubts} doubts, {case}");
     }
-    for (id, text) in received.lock().unwrap().iter() {
+    for (id, text) in received.lock().expect("no panic").iter() {
         assert_eq!(*text, attempts[id][0].0, "the bytes of the first attempt, {case}");
     }
     let distinct = taken.iter().collect::<HashSet<_>>().len() as u64;

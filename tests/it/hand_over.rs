@@ -25,7 +25,9 @@ fn event(handle: &TelemetryHandle) -> TaskCompletionEvent {
 }
 
 fn small_queue() -> Simulation {
-    Simulation::new(&config("https://example.com").max_queue_size(10).build().unwrap())
+    Simulation::new(
+        &config("https://example.com").max_queue_size(10).build().expect("a valid configuration"),
+    )
 }
 
 #[test]

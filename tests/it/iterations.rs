@@ -41,12 +41,13 @@ fn iterate(kind: Kind, number: usize) -> u64 {
         }
     };
     let config = config("https://example.com").batch_size(batch).shutdown_timeout(AMPLE);
-    let client = Client::with_transport(kind, config.build().unwrap(), transport);
+    let client =
+        Client::with_transport(kind, config.build().expect("a valid configuration"), transport);
     let handle = client.handle();
     let mut before = track_concurrently(&handle, threads, each);
     if number / 60 % 2 == 1 {
         assert_eq!(client.flush(AMPLE), Ok(()), "iteration {number}");
-        assert_eq!(taken.lock().unwrap().len(), before.len(), "iteration {number}");
+        assert_eq!(taken.lock().expect("no panic").len(), before.len(), "iteration {number}");
         before.extend(track_concurrently(&handle, threads, each));
     }
     let is_over = AtomicBool::new(false);
@@ -67,7 +68,7 @@ fn iterate(kind: Kind, number: usize) -> u64 {
     });
     assert!(stats.delivered >= before.len() as u64, "iteration {number}: {stats:?}");
 
-    let (taken, stats) = (taken.lock().unwrap(), handle.stats());
+    let (taken, stats) = (taken.lock().expect("no panic"), handle.stats());
     for id in &before {
         let times = taken.iter().filter(|it| *it == id).count();
         assert_eq!(times, 1, "iteration {number}: {id} of {stats:?}");

@@ -1,7 +1,6 @@
 //! A panic at each point where foreign code runs on a worker costs one attempt at most.
 
 use std::{
-    cell::RefCell,
     error::Error,
     fmt, panic,
     pin::Pin,
@@ -14,8 +13,7 @@ use std::{
 };
 
 use mosaicstack_telemetry::{
-    AsyncTelemetryClient, Request, Response, Stats, TelemetryClient, TelemetryConfigBuilder,
-    TelemetryHandle, TransportError,
+    AsyncTelemetryClient, Request, Response, Stats, TelemetryHandle, TransportError,
 };
 use telemetry_tests::{Client, Kind, Log, Reply, events, long_tests, status, track};
 use tokio::{runtime::Builder, time};
@@ -115,10 +113,11 @@ fn deliver(kind: Kind, point: Point) {
             }
         };
         // The batches are known only if all events are tracked before the first is sent.
-        let config = eager(URL).batch_size(batch).early_flush(false).build().unwrap();
+        let config =
+            eager(URL).batch_size(batch).early_flush(false).build().expect("a valid configuration");
         let client = Client::with_transport(kind, config, transport);
         let mut tracked = track(&client.handle(), events);
-        client.flush(AMPLE).unwrap();
+        client.flush(AMPLE).expect("the server accepts the events");
         tracked.extend(track(&client.handle(), 1));
         let stats = client.stop();
 
@@ -228,10 +227,6 @@ struct Tour {
 impl Tour {
     const FLUSHES: usize = 4;
 
-    fn config(self) -> TelemetryConfigBuilder {
-        eager(URL).max_queue_size(10).batch_size(10).max_retries(1)
-    }
-
     /// Tracks the events of the flush with this index.
     fn track(self, flush: usize, handle: &TelemetryHandle) {
         match flush {
@@ -256,38 +251,8 @@ impl Tour {
         }
     }
 
-    /// Panics at this line of the thread's log after the first request. Returns the number of
-    /// lines as well.
-    fn on_thread(self, line: Option<usize>) -> (Stats, usize) {
-        thread_local! {
-            static LOG: RefCell<Option<Log>> = const { RefCell::new(None) };
-        }
-        let (calls, lines) = (AtomicUsize::new(0), Arc::new(AtomicUsize::new(0)));
-        let transport = {
-            let lines = Arc::clone(&lines);
-            move |_: Request| {
-                // On the worker's thread.
-                LOG.with_borrow_mut(|log| {
-                    let log = log.get_or_insert_with(|| {
-                        let log = Log::new();
-                        log.panic_at(line);
-                        log
-                    });
-                    lines.store(log.count(), Ordering::Relaxed);
-                });
-                Ok(self.response(calls.fetch_add(1, Ordering::Relaxed)))
-            }
-        };
-        let client = TelemetryClient::with_transport(self.config().build().unwrap(), transport);
-        for flush in 0..Self::FLUSHES {
-            self.track(flush, &client.handle());
-            let _ = client.flush(AMPLE);
-        }
-        (client.stop(), lines.load(Ordering::Relaxed))
-    }
-
-    /// The same for the task.
-    fn on_task(self, line: Option<usize>) -> (Stats, usize) {
+    /// Panics at this line of the log. Returns the number of lines as well.
+    fn run(self, line: Option<usize>) -> (Stats, usize) {
         let log = Log::new();
         log.panic_at(line);
         let calls = AtomicUsize::new(0);
@@ -295,8 +260,11 @@ impl Tour {
             std::future::ready(Ok(self.response(calls.fetch_add(1, Ordering::Relaxed))))
         };
         let stats = in_virtual_time(async {
-            let config = self.config().build().unwrap();
-            let client = AsyncTelemetryClient::with_transport(config, transport);
+            let config = eager(URL).max_queue_size(10).batch_size(10).max_retries(1);
+            let client = AsyncTelemetryClient::with_transport(
+                config.build().expect("a valid configuration"),
+                transport,
+            );
             for flush in 0..Self::FLUSHES {
                 self.track(flush, &client.handle());
                 let _ = client.flush(AMPLE).await;
@@ -309,19 +277,14 @@ impl Tour {
 
 #[test]
 fn panic_of_the_log_subscriber_at_any_line_changes_no_counter() {
-    type Run = fn(Tour, Option<usize>) -> (Stats, usize);
-    let cases: [(Run, usize); 2] = [(Tour::on_thread, 10), (Tour::on_task, 12)];
-    for (run, least) in cases {
-        for seed in 0..if long_tests() { 100 } else { 1 } {
-            let tour = Tour { seed };
-            let (mut expected, lines) = run(tour, None);
-            assert!(lines >= least, "{lines}");
-            assert!(expected.is_balanced());
-            expected.panics = 1;
-            for line in 1..=lines {
-                let (stats, _) = run(tour, Some(line));
-                assert_eq!(stats, expected, "{tour:?} line {line}");
-            }
+    for seed in 0..if long_tests() { 100 } else { 3 } {
+        let tour = Tour { seed };
+        let (mut expected, lines) = tour.run(None);
+        assert!(lines >= 12, "{lines}");
+        assert!(expected.is_balanced());
+        expected.panics = 1;
+        for line in 1..=lines {
+            assert_eq!(tour.run(Some(line)).0, expected, "{tour:?} line {line}");
         }
     }
 }

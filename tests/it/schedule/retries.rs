@@ -44,9 +44,10 @@ fn success_resets_the_number_of_retries() {
 
 #[test]
 fn retry_after_is_honored_spread_and_clamped() {
+    type Case = (fn() -> Simulation, &'static str, Range<u64>);
     let date = "Sun, 06 Nov 1994 08:49:37 GMT";
     // With the last retry, the pause ends the next cycle's wait where it is longer.
-    let cases: [(fn() -> Simulation, &str, Range<u64>); 5] = [
+    let cases: [Case; 5] = [
         (simulation, "120", 120..132),
         (simulation, "99999999999", 3_600..3_960),
         (simulation, date, 30..33),

@@ -17,7 +17,6 @@ enum Change {
     },
     Replace(Value),
     Remove,
-    Insert(String, Value),
     Repeat(usize),
 }
 
@@ -26,16 +25,9 @@ fn changes() -> impl Strategy<Value = Vec<(Index, Change)>> {
         6 => (texts(), numbers()).prop_map(|(text, number)| Change::Vary { text, number }),
         2 => prop_oneof![texts(), numbers(), others()].prop_map(Change::Replace),
         1 => Just(Change::Remove),
-        1 => (keys(), prop_oneof![numbers(), others()])
-            .prop_map(|(key, value)| Change::Insert(key, value)),
         1 => (1..120usize).prop_map(Change::Repeat),
     ];
     vec((any::<Index>(), change), 0..4)
-}
-
-fn keys() -> impl Strategy<Value = String> {
-    let known = ["model", "median", "p99", "fallback_level", "retry_count", "events", ""];
-    prop_oneof![proptest::sample::select(known.to_vec()).prop_map(str::to_owned), ".{0,4}"]
 }
 
 fn texts() -> impl Strategy<Value = Value> {
@@ -81,7 +73,6 @@ fn apply(document: &mut Value, at: &Index, change: Change) {
         (Change::Vary { text, .. }, value @ Value::String(_)) => *value = text,
         (Change::Vary { number, .. }, value @ Value::Number(_)) => *value = number,
         (Change::Replace(other), value) => *value = other,
-        (Change::Insert(key, other), Value::Object(members)) => drop(members.insert(key, other)),
         (Change::Repeat(count), Value::Array(items)) => {
             let Some(first) = items.first().cloned() else { return };
             // Few gates: JSON Schema cannot limit the size of an event.

@@ -2,8 +2,6 @@
 
 use std::{env, fs, process::Output};
 
-use telemetry_collector::Collector;
-
 use crate::{example, example_to, stderr};
 
 /// The number behind a name in the output.
@@ -40,16 +38,6 @@ fn tour_reports_800_runs_and_prints_predictions() {
     // Computed from the data by another program, with linear interpolation.
     let expected = "medium 2.39M 7.06M 5.7k 14k 1.75 3.81 37 % 400 high";
     assert_eq!(row.join(" "), expected);
-}
-
-#[test]
-fn tour_reports_to_the_server_of_the_environment() {
-    let collector = Collector::start().unwrap();
-    let output = example_to("tour", collector.url()).output().unwrap();
-    assert!(output.status.success(), "{output:?}");
-    assert_eq!(counter(&output, "the collector's count"), "800");
-    let totals = collector.totals();
-    assert_eq!((totals.accepted, totals.rejected, totals.duplicates), (800, 0, 0));
 }
 
 #[test]
