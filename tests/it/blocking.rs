@@ -12,7 +12,7 @@ use std::{
 };
 
 use mosaicstack_telemetry::{
-    Request, RetryPolicy, TelemetryClient, TelemetryConfigBuilder, TelemetryHandle,
+    RetryPolicy, TelemetryClient, TelemetryConfigBuilder, TelemetryHandle, transport::Request,
 };
 use telemetry_collector::Collector;
 use telemetry_tests::{config, status, track};

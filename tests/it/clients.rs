@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use mosaicstack_telemetry::{Health, Request, TelemetryConfig, TelemetryHandle};
+use mosaicstack_telemetry::{Health, TelemetryConfig, TelemetryHandle, transport::Request};
 use telemetry_collector::{Answer, Authorization, Collector};
 use telemetry_tests::{Client, Kind, Log, status, track};
 
@@ -142,7 +142,7 @@ fn flush_gives_up_before_its_deadline_and_stop_tries_once_more() {
     let cases: [Case; 3] = [
         (|| Answer::status(429).header("retry-after", "3600"), 1, Health::Retrying),
         (|| Answer::status(503), 4, Health::Retrying),
-        (|| Answer::status(403), 1, Health::Refused),
+        (|| Answer::status(403), 1, Health::Misconfigured),
     ];
     for (kind, (answer, requests, health)) in
         Kind::ALL.into_iter().flat_map(|kind| cases.map(|case| (kind, case)))

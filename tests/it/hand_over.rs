@@ -107,7 +107,7 @@ fn track_does_not_wait_for_a_worker_that_is_blocked() {
         let mut config = config("https://example.com").shutdown_timeout(Duration::ZERO);
         if place == Place::Callback {
             let trap = trap.clone();
-            config = config.on_notice(move |_| trap.enter());
+            config = config.on_notification(move |_| trap.enter());
         }
         let client = Client::with_transport(kind, config.build().unwrap(), move |_| {
             match place {

@@ -9,7 +9,10 @@ use std::{
     time::Duration,
 };
 
-use mosaicstack_telemetry::{Request, Response, TelemetryHandle};
+use mosaicstack_telemetry::{
+    TelemetryHandle,
+    transport::{Request, Response},
+};
 use telemetry_tests::{Client, Kind, config, events, long_tests, track};
 use uuid::Uuid;
 

@@ -13,9 +13,11 @@ use std::{
 };
 
 use mosaicstack_telemetry::{
-    Complexity, Inquiry, LookupAction, PredictionError, PredictionLookup, PredictionQuery,
-    PredictionRequest, Provider, Request, Response, TaskType, TelemetryConfig,
-    TelemetryConfigBuilder, TransportError,
+    Complexity, PredictionError, PredictionQuery, Provider, TaskType, TelemetryConfig,
+    TelemetryConfigBuilder,
+    model::PredictionRequest,
+    sans_io::{LookupAction, PendingQuery, PredictionLookup},
+    transport::{Request, Response, TransportError},
 };
 use proptest::prelude::*;
 use telemetry_tests::{Simulation, config, status};
@@ -53,11 +55,11 @@ impl Lookups {
     }
 
     fn lookup(&self, queries: &[PredictionQuery]) -> PredictionLookup {
-        self.simulation.handle.prediction_lookup(queries.iter().cloned())
+        self.simulation.predictions.lookup(queries.iter().cloned())
     }
 
     fn refresh(&self, queries: &[PredictionQuery]) -> PredictionLookup {
-        self.simulation.handle.prediction_refresh(queries.iter().cloned())
+        self.simulation.predictions.refresh(queries.iter().cloned())
     }
 
     /// Takes a new lookup to the end with this reply.
@@ -99,7 +101,7 @@ fn poll(lookup: &mut PredictionLookup, now: Instant) -> LookupAction {
 }
 
 #[track_caller]
-fn sends(lookup: &mut PredictionLookup, now: Instant) -> (Request, Inquiry) {
+fn sends(lookup: &mut PredictionLookup, now: Instant) -> (Request, PendingQuery) {
     match poll(lookup, now) {
         LookupAction::Send(request, pending) => (request, pending),
         other => panic!("no request but {other:?}"),
@@ -309,7 +311,7 @@ proptest! {
         let mut now = all.now;
         let lookup = |wanted: &Vec<usize>| {
             let wanted: Vec<_> = wanted.iter().map(|&index| known[index].clone()).collect();
-            (Some(all.lookup(&wanted)), None::<(Request, Inquiry, Instant)>)
+            (Some(all.lookup(&wanted)), None::<(Request, PendingQuery, Instant)>)
         };
         let mut lookups: Vec<_> = wants.iter().map(lookup).collect();
         // Afterwards each request is answered, until no lookup is left.

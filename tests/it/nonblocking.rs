@@ -11,7 +11,10 @@ use std::{
     time::Duration,
 };
 
-use mosaicstack_telemetry::{AsyncTelemetryClient, Request, TransportError};
+use mosaicstack_telemetry::{
+    AsyncTelemetryClient,
+    transport::{Request, TransportError},
+};
 use telemetry_collector::{Answer, Collector};
 use telemetry_tests::{status, track};
 use tokio::{

@@ -11,8 +11,9 @@ use std::{
 };
 
 use mosaicstack_telemetry::{
-    Cause, Notice, Response, TelemetryClient, TelemetryConfigBuilder, TransportError,
-    reexport::http::StatusCode,
+    FailureCause, Notification, TelemetryClient, TelemetryConfigBuilder,
+    http::StatusCode,
+    transport::{Response, TransportError},
 };
 use telemetry_tests::{Client, KEY, Kind, Log, Next, Reply, Simulation, config, status, track};
 
@@ -22,16 +23,16 @@ const URL: &str = "https://example.com";
 
 /// Notifications in order.
 #[derive(Clone, Default)]
-pub(crate) struct Received(Arc<Mutex<Vec<Notice>>>);
+pub(crate) struct Received(Arc<Mutex<Vec<Notification>>>);
 
 impl Received {
     pub(crate) fn record(&self, config: TelemetryConfigBuilder) -> TelemetryConfigBuilder {
         let received = self.clone();
-        config.on_notice(move |it| received.0.lock().expect("no panic").push(it.clone()))
+        config.on_notification(move |it| received.0.lock().expect("no panic").push(it.clone()))
     }
 
     /// Those since the last call.
-    pub(crate) fn take(&self) -> Vec<Notice> {
+    pub(crate) fn take(&self) -> Vec<Notification> {
         std::mem::take(&mut self.0.lock().expect("no panic"))
     }
 }
@@ -46,26 +47,26 @@ fn simulation(
 
 #[test]
 fn each_outcome_has_its_notification_with_cause_and_time() {
-    type Case = (Reply, fn(Instant) -> Notice);
-    fn deferred(cause: Cause, until: Instant) -> Notice {
-        Notice::Deferred { events: 3, cause, until }
+    type Case = (Reply, fn(Instant) -> Notification);
+    fn deferred(cause: FailureCause, until: Instant) -> Notification {
+        Notification::Deferred { events: 3, cause, until }
     }
-    const BUSY: Cause = Cause::Status(StatusCode::SERVICE_UNAVAILABLE);
+    const BUSY: FailureCause = FailureCause::Status(StatusCode::SERVICE_UNAVAILABLE);
     let cases: [Case; 6] = [
         (Ok(status(503)), |until| deferred(BUSY, until)),
-        (Err(TransportError::Timeout), |until| deferred(Cause::Timeout, until)),
+        (Err(TransportError::Timeout), |until| deferred(FailureCause::Timeout, until)),
         (Err(TransportError::network("reset")), |until| {
-            deferred(Cause::Network("no answer: reset".into()), until)
+            deferred(FailureCause::Network("no answer: reset".into()), until)
         }),
         (Err(TransportError::other("the certificate is refused")), |until| {
             let text = "the request cannot be sent: the certificate is refused";
-            Notice::Refused { cause: Cause::Other(text.into()), until }
+            Notification::Misconfigured { cause: FailureCause::Other(text.into()), until }
         }),
-        (Ok(status(403)), |until| Notice::Refused {
-            cause: Cause::Status(StatusCode::FORBIDDEN),
+        (Ok(status(403)), |until| Notification::Misconfigured {
+            cause: FailureCause::Status(StatusCode::FORBIDDEN),
             until,
         }),
-        (Ok(status(200)), |_| Notice::Delivered { events: 3 }),
+        (Ok(status(200)), |_| Notification::Delivered { events: 3 }),
     ];
     let (mut simulation, received) = simulation(|config| config.max_retries(0).batch_size(3));
     let interval = Duration::from_secs(300);
@@ -77,7 +78,7 @@ fn each_outcome_has_its_notification_with_cause_and_time() {
         simulation.advance(interval);
     }
     assert_eq!(BUSY.to_string(), "the server answered 503 Service Unavailable");
-    assert_eq!(Cause::Timeout.to_string(), TransportError::Timeout.to_string());
+    assert_eq!(FailureCause::Timeout.to_string(), TransportError::Timeout.to_string());
 }
 
 #[test]
@@ -92,9 +93,9 @@ fn notification_of_a_retry_has_the_time_of_the_next_request() {
         simulation.complete(delivery, Ok(response));
         let Next::Waits(until) = simulation.step() else { panic!("no wait") };
         assert!(until >= Duration::from_secs(retry_after));
-        let cause = Cause::Status(StatusCode::TOO_MANY_REQUESTS);
+        let cause = FailureCause::Status(StatusCode::TOO_MANY_REQUESTS);
         let until = simulation.instant() + (until - simulation.now());
-        assert_eq!(received.take(), [Notice::Deferred { events: 2, cause, until }]);
+        assert_eq!(received.take(), [Notification::Deferred { events: 2, cause, until }]);
     }
 }
 
@@ -115,11 +116,12 @@ fn each_rejected_event_has_a_notification_with_its_reason() {
         ids[3], ids[4], ids[8], ids[8],
     );
     simulation.complete(delivery, Ok(Response::new(receipt.into())));
-    let rejected = |event_id, reason: &str| Notice::Rejected { event_id, reason: reason.into() };
+    let rejected =
+        |event_id, reason: &str| Notification::Rejected { event_id, reason: reason.into() };
     assert_eq!(
         received.take(),
         [
-            Notice::Delivered { events: 5 },
+            Notification::Delivered { events: 5 },
             rejected(Some(ids[3]), "no such key: …"),
             rejected(Some(ids[8]), "no reason given"),
             rejected(None, "unreadable"),
@@ -140,14 +142,14 @@ fn bisection_notifies_of_the_bad_event_alone() {
     let mut delivered = 0;
     let mut rejections = received.take();
     rejections.retain(|it| match it {
-        Notice::Delivered { events } => {
+        Notification::Delivered { events } => {
             delivered += events;
             false
         }
         _ => true,
     });
     let reason = "the server answered 422 Unprocessable Entity".into();
-    assert_eq!(rejections, [Notice::Rejected { event_id: Some(bad), reason }]);
+    assert_eq!(rejections, [Notification::Rejected { event_id: Some(bad), reason }]);
     assert_eq!(delivered, 8);
 }
 
@@ -160,7 +162,7 @@ fn notifications_of_evictions_add_up_to_the_counter() {
         track(&simulation.handle, count);
         let _ = simulation.step();
         for notification in received.take() {
-            let Notice::Evicted { events } = notification else { panic!("{notification:?}") };
+            let Notification::Evicted { events } = notification else { panic!("{notification:?}") };
             assert!(events > 0);
             evicted += events;
         }
@@ -175,12 +177,12 @@ fn panic_of_the_callback_is_caught_and_counted() {
         let calls = Arc::new(AtomicUsize::new(0));
         let callback = {
             let calls = Arc::clone(&calls);
-            move |_: &Notice| {
+            move |_: &Notification| {
                 calls.fetch_add(1, Ordering::Relaxed);
                 panic::resume_unwind(Box::new("a panic without a message"));
             }
         };
-        let config = eager(URL).on_notice(callback).build().unwrap();
+        let config = eager(URL).on_notification(callback).build().unwrap();
         let client = Client::with_transport(kind, config, |_| Ok(status(200)));
         let handle = client.handle();
         track(&handle, 300);
@@ -200,7 +202,7 @@ fn panic_of_the_log_subscriber_loses_no_notification() {
     log.panic_at(Some(1));
     let complete = AssertUnwindSafe(|| simulation.complete(delivery, Ok(status(200))));
     panic::catch_unwind(complete).expect_err("the subscriber panics");
-    assert_eq!(received.take(), [Notice::Delivered { events: 1 }]);
+    assert_eq!(received.take(), [Notification::Delivered { events: 1 }]);
 }
 
 #[test]
@@ -211,7 +213,10 @@ fn last_notifications_come_before_stop_returns() {
         let client = Client::with_transport(kind, config, |_| Ok(status(200)));
         track(&client.handle(), 250);
         let _ = client.stop();
-        assert_eq!(received.take(), [100, 100, 50].map(|events| Notice::Delivered { events }));
+        assert_eq!(
+            received.take(),
+            [100, 100, 50].map(|events| Notification::Delivered { events })
+        );
     }
 }
 
@@ -234,9 +239,9 @@ fn panic_of_the_transport_is_notified() {
         let expected = matches!(
             notifications[..],
             [
-                Notice::Recovered,
-                Notice::Deferred { events: 1, .. },
-                Notice::Delivered { events: 1 }
+                Notification::Deferred { events: 1, .. },
+                Notification::PanicCaught { panics: 1 },
+                Notification::Delivered { events: 1 }
             ]
         );
         assert!(expected, "{notifications:?}");
@@ -249,14 +254,14 @@ fn callback_may_track_flush_and_stop_its_client() {
     let (sender, stopped) = mpsc::channel();
     let callback = {
         let place = Arc::clone(&place);
-        move |_: &Notice| {
+        move |_: &Notification| {
             let Some(client) = place.lock().unwrap().take() else { return };
             client.track(client.event().build());
             let _ = client.flush(AMPLE);
             sender.send(client.stop()).expect("the test waits");
         }
     };
-    let config = eager(URL).on_notice(callback).build().unwrap();
+    let config = eager(URL).on_notification(callback).build().unwrap();
     let client = TelemetryClient::with_transport(config, |_| Ok(status(200)));
     let handle = client.handle();
     *place.lock().unwrap() = Some(client);

@@ -13,7 +13,8 @@ use std::{
 };
 
 use mosaicstack_telemetry::{
-    AsyncTelemetryClient, Request, Response, Stats, TelemetryHandle, TransportError,
+    AsyncTelemetryClient, Stats, TelemetryHandle,
+    transport::{Request, Response, TransportError},
 };
 use telemetry_tests::{Client, Kind, Log, Reply, events, long_tests, status, track};
 use tokio::{runtime::Builder, time};

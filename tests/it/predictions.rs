@@ -4,7 +4,7 @@ use std::{sync::Barrier, thread, time::Duration};
 
 use mosaicstack_telemetry::{
     AsyncTelemetryClient, Complexity, Confidence, Outcome, PredictionError, PredictionQuery,
-    Provider, TaskType, TelemetryConfig, TransportError,
+    Provider, TaskType, TelemetryConfig, transport::TransportError,
 };
 use telemetry_collector::{Answer, Collector};
 use telemetry_tests::{Client, Kind, track};
@@ -27,8 +27,8 @@ async fn concurrent_lookups_of_a_thousand_tasks_send_one_request() {
     let client = AsyncTelemetryClient::start(eager(collector.url()).build().unwrap());
     let mut tasks = JoinSet::new();
     for _ in 0..1_000 {
-        let predictor = client.predictor();
-        tasks.spawn(async move { predictor.predict(&query(0)).await });
+        let predictor = client.predictions().clone();
+        tasks.spawn(async move { predictor.get(&query(0)).await });
     }
     for answer in tasks.join_all().await {
         assert_eq!(answer.unwrap().metadata.confidence, Confidence::None);
@@ -58,19 +58,19 @@ async fn lookup_of_a_cancelled_task_is_taken_over_by_another() {
     let collector = collector();
     collector.script([Answer::never(), Answer::normal()]);
     let client = AsyncTelemetryClient::start(eager(collector.url()).build().unwrap());
-    let (asks, waits) = (client.predictor(), client.predictor());
-    let first = tokio::spawn(async move { asks.predict(&query(0)).await });
+    let (asks, waits) = (client.predictions().clone(), client.predictions().clone());
+    let first = tokio::spawn(async move { asks.get(&query(0)).await });
     let sent = tokio::task::spawn_blocking(move || {
         assert!(collector.wait_for(AMPLE, |totals| totals.requests == 1));
         collector
     });
     let collector = sent.await.unwrap();
-    let second = tokio::spawn(async move { waits.predict(&query(0)).await });
+    let second = tokio::spawn(async move { waits.get(&query(0)).await });
     tokio::task::yield_now().await;
     first.abort();
     assert!(first.await.unwrap_err().is_cancelled());
     second.await.unwrap().unwrap();
-    assert!(client.prediction(&query(0)).is_some());
+    assert!(client.predictions().cached(&query(0)).is_some());
     assert_eq!(collector.totals().requests, 2);
 }
 
@@ -139,16 +139,14 @@ fn pause_of_one_endpoint_does_not_hold_up_the_other() {
 }
 
 #[test]
-fn cached_predictions_can_be_read_after_the_stop() {
+fn refreshed_prediction_is_cached() {
     for kind in Kind::ALL {
         let collector = collector();
         let client = start(kind, &collector);
-        assert_eq!(client.handle().prediction(&query(0)), None);
+        assert_eq!(client.cached(&query(0)), None);
         client.refresh(&[query(0)]).unwrap();
-        let handle = client.handle();
-        let _ = client.stop();
-        assert!(handle.prediction(&query(0)).is_some());
-        assert_eq!(handle.prediction(&query(1)), None);
+        assert!(client.cached(&query(0)).is_some_and(|cached| cached.is_fresh));
+        assert_eq!(client.cached(&query(1)), None);
     }
 }
 
@@ -176,7 +174,7 @@ fn disabled_telemetry_and_dry_run_answer_without_data() {
         client.refresh(&[query(0)]).unwrap();
         let answers = client.predict_all(&[query(0)]).unwrap();
         assert_eq!((answers.len(), &answers[0].prediction), (1, &None));
-        assert_eq!(client.handle().prediction(&query(0)), None);
+        assert_eq!(client.cached(&query(0)), None);
         assert_eq!(client.stop().panics, 0);
     }
 }

@@ -10,7 +10,10 @@ use std::{
     time::Duration,
 };
 
-use mosaicstack_telemetry::{Request, Response, RetryPolicy, Stats, TransportError};
+use mosaicstack_telemetry::{
+    RetryPolicy, Stats,
+    transport::{Request, Response, TransportError},
+};
 use telemetry_tests::{Client, Kind, Reply, config, events, long_tests, status};
 
 const PRODUCERS: usize = 4;

@@ -164,7 +164,7 @@ fn requests_have_the_documented_bytes_and_headers() {
             client.track(guide_event());
             assert_eq!(client.stop().delivered, 2);
         } else {
-            client.refresh_predictions(&guide_queries()).unwrap();
+            client.predictions().refresh(&guide_queries()).unwrap();
         }
         let Raw { line, headers, body } = serving.join().unwrap();
         assert_eq!((line, &*body), (format!("POST {path} HTTP/1.1"), expected));

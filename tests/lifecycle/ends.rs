@@ -3,7 +3,8 @@
 use std::{any::Any, cell::RefCell, io, panic, process, sync::Mutex, thread};
 
 use mosaicstack_telemetry::{
-    AsyncTelemetryClient, Request, Response, TelemetryClient, TransportError,
+    AsyncTelemetryClient, TelemetryClient,
+    transport::{Request, Response, TransportError},
 };
 use telemetry_tests::{status, track};
 

@@ -13,8 +13,8 @@ use std::{
 
 use fork::Fork;
 use mosaicstack_telemetry::{
-    AsyncTelemetryClient, Outcome, PredictionError, Request, Response, TelemetryClient,
-    TelemetryHandle, TransportError,
+    AsyncTelemetryClient, Outcome, PredictionError, Predictions, TelemetryClient, TelemetryHandle,
+    transport::{Request, Response, TransportError},
 };
 use telemetry_tests::{long_tests, track};
 use tokio::runtime::Runtime;
@@ -71,14 +71,19 @@ pub(crate) fn cases() -> Vec<Case> {
         })
         .delivers(3),
         case("forked_child_beside_busy_threads_returns", |server| {
-            let read = |handle: &TelemetryHandle| drop(handle.prediction(&query()));
-            for (work, end) in [(track_one as fn(&_), stop as fn(_)), (read, drop)] {
+            let track_one = |handle: &TelemetryHandle, _: &Predictions| drop(track(handle, 1));
+            let read = |_: &_, predictions: &Predictions| drop(predictions.cached(&query()));
+            for (work, end) in [(track_one as fn(&_, &_), stop as fn(_)), (read, drop)] {
                 let client = server.client(0);
-                client.predict(&query()).expect("the server answers");
-                let (handle, mut client) = (client.handle(), Some(client));
-                beside_threads(&handle, work, || {
-                    in_child(|calls| blocking(take(&mut client), calls, end));
-                });
+                client.predictions().get(&query()).expect("the server answers");
+                let (handle, predictions) = (client.handle(), client.predictions().clone());
+                let mut client = Some(client);
+                beside_threads(
+                    || work(&handle, &predictions),
+                    || {
+                        in_child(|calls| blocking(take(&mut client), calls, end));
+                    },
+                );
                 take(&mut client).flush(FOREVER).expect("the server accepts");
                 let stats = handle.stats();
                 assert!(stats.is_balanced() && stats.pending == 0, "{stats:?}");
@@ -87,13 +92,13 @@ pub(crate) fn cases() -> Vec<Case> {
         .delivers(None),
         case("forked_child_after_a_stop_cannot_ask", |server| {
             let client = server.client(3);
-            let (handle, predictor) = (client.handle(), client.predictor());
+            let (handle, predictor) = (client.handle(), client.predictions().clone());
             all_delivered(&client.stop());
             in_child(|calls| {
                 calls.time("track", || track(&handle, 1));
-                calls.time("predict", || forked(predictor.predict(&query())));
+                calls.time("predict", || forked(predictor.get(&query())));
             });
-            predictor.predict(&query()).expect("the server answers");
+            predictor.get(&query()).expect("the server answers");
         })
         .delivers(3),
         // Ids of parent and child differ, although both begin with a copy of one generator's state.
@@ -131,9 +136,12 @@ pub(crate) fn cases() -> Vec<Case> {
             let runtime = multi_thread();
             let client = runtime.block_on(async { server.async_client(0) });
             let (handle, mut client) = (client.handle(), Some(client));
-            beside_threads(&handle, track_one, || {
-                in_child(|calls| on_tokio(take(&mut client), &runtime, calls));
-            });
+            beside_threads(
+                || drop(track(&handle, 1)),
+                || {
+                    in_child(|calls| on_tokio(take(&mut client), &runtime, calls));
+                },
+            );
             let stats = runtime.block_on(take(&mut client).stop());
             assert!(stats.is_balanced(), "{stats:?}");
         })
@@ -228,12 +236,8 @@ fn forked<T: fmt::Debug>(result: Result<T, PredictionError>) {
     assert!(matches!(error, PredictionError::Forked), "{error}");
 }
 
-fn track_one(handle: &TelemetryHandle) {
-    track(handle, 1);
-}
-
 /// Forks repeatedly while other threads `work`.
-fn beside_threads(handle: &TelemetryHandle, work: fn(&TelemetryHandle), mut fork: impl FnMut()) {
+fn beside_threads(work: impl Fn() + Sync, mut fork: impl FnMut()) {
     /// Ends the threads even if a fork fails.
     struct End<'a>(&'a AtomicBool);
     impl Drop for End<'_> {
@@ -247,7 +251,7 @@ fn beside_threads(handle: &TelemetryHandle, work: fn(&TelemetryHandle), mut fork
         for _ in 0..2 {
             scope.spawn(|| {
                 while !is_over.load(Ordering::Relaxed) {
-                    work(handle);
+                    work();
                 }
             });
         }
@@ -262,16 +266,15 @@ fn calls_of_a_handle(handle: &TelemetryHandle, calls: &mut Calls) {
     calls.time("track", || track(handle, 150));
     calls.time("begin", || handle.begin(handle.event()).finish(Outcome::Success));
     calls.time("stats", || assert_eq!(handle.stats().tracked, tracked + 151));
-    calls.time("prediction", || handle.prediction(&query()));
-    calls.time("cached_prediction", || handle.cached_prediction(&query()));
 }
 
 fn blocking(client: TelemetryClient, calls: &mut Calls, end: fn(TelemetryClient)) {
     calls_of_a_handle(&client.handle(), calls);
     calls.time("flush", || client.flush(FOREVER).expect_err("there is no worker"));
-    calls.time("refresh_predictions", || forked(client.refresh_predictions(&[query()])));
-    calls.time("predict", || forked(client.predict(&query())));
-    calls.time("predict_all", || forked(client.predict_all(&[query()])));
+    calls.time("refresh", || forked(client.predictions().refresh(&[query()])));
+    calls.time("get", || forked(client.predictions().get(&query())));
+    calls.time("get_all", || forked(client.predictions().get_all(&[query()])));
+    calls.time("cached", || client.predictions().cached(&query()));
     calls.time("end", || end(client));
 }
 
@@ -286,8 +289,8 @@ fn on_tokio(client: AsyncTelemetryClient, runtime: &Runtime, calls: &mut Calls) 
     let _entered = runtime.enter();
     calls_of_a_handle(&client.handle(), calls);
     calls.time("flush", || ready(client.flush(FOREVER)).expect_err("there is no worker"));
-    calls.time("refresh_predictions", || forked(ready(client.refresh_predictions(&[query()]))));
-    calls.time("predict", || forked(ready(client.predict(&query()))));
-    calls.time("predict_all", || forked(ready(client.predict_all(&[query()]))));
+    calls.time("refresh_predictions", || forked(ready(client.predictions().refresh(&[query()]))));
+    calls.time("predict", || forked(ready(client.predictions().get(&query()))));
+    calls.time("predict_all", || forked(ready(client.predictions().get_all(&[query()]))));
     calls.time("stop", || ready(client.stop()));
 }

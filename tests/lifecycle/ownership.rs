@@ -8,8 +8,8 @@ use std::{
 };
 
 use mosaicstack_telemetry::{
-    AsyncTelemetryClient, Outcome, Request, Response, TaskGuard, TelemetryClient, TelemetryHandle,
-    TransportError,
+    AsyncTelemetryClient, Outcome, TaskGuard, TelemetryClient, TelemetryHandle,
+    transport::{Request, Response, TransportError},
 };
 use telemetry_tests::{status, track};
 

@@ -26,7 +26,7 @@ type Start = fn() -> Runtime;
 pub(crate) fn cases() -> Vec<Case> {
     let lives: [(&str, Start, Life); 5] = [
         ("many_clients_stopped_leave_nothing", current_thread, |server, _| {
-            let client = TelemetryClient::start(built(server.config().on_notice(|_| {})));
+            let client = TelemetryClient::start(built(server.config().on_notification(|_| {})));
             track(&client.handle(), 1);
             all_delivered(&client.stop());
         }),
@@ -35,7 +35,7 @@ pub(crate) fn cases() -> Vec<Case> {
         }),
         ("many_async_clients_stopped_leave_nothing", multi_thread, |server, runtime| {
             runtime.block_on(async {
-                let config = built(server.config().on_notice(|_| {}));
+                let config = built(server.config().on_notification(|_| {}));
                 let client = AsyncTelemetryClient::start(config);
                 track(&client.handle(), 1);
                 all_delivered(&client.stop().await);

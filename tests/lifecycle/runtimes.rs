@@ -2,7 +2,10 @@
 
 use std::{future::pending, sync::mpsc, thread};
 
-use mosaicstack_telemetry::{AsyncTelemetryClient, Request, Response, TransportError};
+use mosaicstack_telemetry::{
+    AsyncTelemetryClient,
+    transport::{Request, Response, TransportError},
+};
 use telemetry_tests::track;
 use tokio::{
     runtime::{Builder, Runtime},
@@ -68,7 +71,7 @@ pub(crate) fn cases() -> Vec<Case> {
                 runtime().block_on(async {
                     let client = server.async_client(3);
                     client.flush(FOREVER).await.expect("the server accepts");
-                    client.predict(&query()).await.expect("the server answers");
+                    client.predictions().get(&query()).await.expect("the server answers");
                     // Blocks this thread: it must not need the runtime.
                     use_client(server);
                     all_delivered(&client.stop().await);
@@ -121,7 +124,8 @@ pub(crate) fn cases() -> Vec<Case> {
                 });
                 end(runtime);
                 track(&client.handle(), 3);
-                elsewhere(client.predict(&query())).expect("requests run where they are awaited");
+                elsewhere(client.predictions().get(&query()))
+                    .expect("requests run where they are awaited");
                 gives_up(client);
             }
         }),
@@ -161,9 +165,9 @@ pub(crate) fn cases() -> Vec<Case> {
 fn use_client(server: &Server) {
     let client = server.client(3);
     client.flush(FOREVER).expect("the server accepts");
-    let predictor = client.predictor();
+    let predictor = client.predictions().clone();
     all_delivered(&client.stop());
-    predictor.predict(&query()).expect("a predictor outlives its client");
+    predictor.get(&query()).expect("a predictor outlives its client");
 }
 
 /// Without a worker, calls return at once, however far their deadline is.
@@ -184,8 +188,8 @@ fn runtime_ends_during_calls(server: &Server, runtime: Runtime) {
         runtime.block_on(async { AsyncTelemetryClient::with_transport(server.brief(), silent) });
     track(&client.handle(), 100);
     let (predictor, asks, home) =
-        (client.predictor(), runtime.handle().clone(), runtime.handle().clone());
-    let asking = thread::spawn(move || asks.block_on(async { predictor.predict(&query()).await }));
+        (client.predictions().clone(), runtime.handle().clone(), runtime.handle().clone());
+    let asking = thread::spawn(move || asks.block_on(async { predictor.get(&query()).await }));
     let stopping = thread::spawn(move || {
         home.block_on(async {
             client.flush(FOREVER).await.expect_err("the transport never answers");

@@ -10,9 +10,11 @@ use std::{
 };
 
 use mosaicstack_telemetry::{
-    AsyncTelemetryClient, AsyncTransport, Complexity, HyperTransport, PredictionQuery, Provider,
-    Request, Response, Stats, TaskType, TelemetryClient, TelemetryHandle, Transport,
-    TransportError, UreqTransport,
+    AsyncTelemetryClient, Complexity, PredictionQuery, Provider, Stats, TaskType, TelemetryClient,
+    TelemetryHandle,
+    transport::{
+        AsyncTransport, HyperTransport, Request, Response, Transport, TransportError, UreqTransport,
+    },
 };
 use telemetry_tests::{Kind, Order, Report, Settings};
 use tokio::runtime::{Builder, Runtime};
@@ -177,8 +179,10 @@ impl Client {
         let queries =
             [PredictionQuery::new(TaskType::Testing, model, Provider::Anthropic, Complexity::Low)];
         match self {
-            Self::Blocking(client) => client.refresh_predictions(&queries),
-            Self::Tokio(client, runtime) => runtime.block_on(client.refresh_predictions(&queries)),
+            Self::Blocking(client) => client.predictions().refresh(&queries),
+            Self::Tokio(client, runtime) => {
+                runtime.block_on(client.predictions().refresh(&queries))
+            }
         }
         .is_ok()
     }

@@ -3,9 +3,11 @@
 use std::{future::ready, sync::Arc, time::Duration};
 
 use mosaicstack_telemetry::{
-    AsyncTelemetryClient, AsyncTransport, FlushError, HyperTransport, PredictionError,
-    PredictionQuery, PredictionResponse, Request, Response, Stats, TelemetryClient,
-    TelemetryConfig, TelemetryHandle, Transport, TransportError, UreqTransport,
+    AsyncTelemetryClient, CachedPrediction, FlushError, PredictionError, PredictionQuery,
+    PredictionResponse, Stats, TelemetryClient, TelemetryConfig, TelemetryHandle,
+    transport::{
+        AsyncTransport, HyperTransport, Request, Response, Transport, TransportError, UreqTransport,
+    },
 };
 use tokio::runtime::{Builder, Runtime};
 
@@ -120,6 +122,15 @@ impl Client {
         }
     }
 
+    /// The cached answer to a query, without a request.
+    #[must_use]
+    pub fn cached(&self, query: &PredictionQuery) -> Option<CachedPrediction> {
+        match &self.0 {
+            Inner::Blocking(client) => client.predictions().cached(query),
+            Inner::Tokio(client, _) => client.predictions().cached(query),
+        }
+    }
+
     /// Predictions for these queries, from the cache where fresh.
     ///
     /// # Errors
@@ -130,8 +141,10 @@ impl Client {
         queries: &[PredictionQuery],
     ) -> Result<Vec<Arc<PredictionResponse>>, PredictionError> {
         match &self.0 {
-            Inner::Blocking(client) => client.predict_all(queries),
-            Inner::Tokio(client, runtime) => runtime.block_on(client.predict_all(queries)),
+            Inner::Blocking(client) => client.predictions().get_all(queries),
+            Inner::Tokio(client, runtime) => {
+                runtime.block_on(client.predictions().get_all(queries))
+            }
         }
     }
 
@@ -142,8 +155,10 @@ impl Client {
     /// A query has no answer.
     pub fn refresh(&self, queries: &[PredictionQuery]) -> Result<(), PredictionError> {
         match &self.0 {
-            Inner::Blocking(client) => client.refresh_predictions(queries),
-            Inner::Tokio(client, runtime) => runtime.block_on(client.refresh_predictions(queries)),
+            Inner::Blocking(client) => client.predictions().refresh(queries),
+            Inner::Tokio(client, runtime) => {
+                runtime.block_on(client.predictions().refresh(queries))
+            }
         }
     }
 }

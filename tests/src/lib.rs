@@ -25,7 +25,8 @@ mod simulation;
 use std::env;
 
 use mosaicstack_telemetry::{
-    Response, TaskCompletionEvent, TelemetryConfig, TelemetryConfigBuilder, TelemetryHandle,
+    TaskCompletionEvent, TelemetryConfig, TelemetryConfigBuilder, TelemetryHandle,
+    transport::Response,
 };
 use uuid::Uuid;
 
@@ -77,7 +78,7 @@ pub fn track(handle: &TelemetryHandle, count: usize) -> Vec<Uuid> {
 /// The body is no batch of valid events.
 #[must_use]
 pub fn events(body: &[u8]) -> Vec<TaskCompletionEvent> {
-    let events = mosaicstack_telemetry::EventBatch::from_json(body).expect("a batch");
+    let events = mosaicstack_telemetry::model::EventBatch::from_json(body).expect("a batch");
     events.into_iter().map(|event| event.expect("a valid event")).collect()
 }
 
@@ -89,10 +90,4 @@ pub fn events(body: &[u8]) -> Vec<TaskCompletionEvent> {
 #[must_use]
 pub fn status(status: u16) -> Response {
     http::Response::builder().status(status).body(Vec::new()).expect("a valid status")
-}
-
-/// Whether tests should run at full length, as `cargo xtask verify` asks for.
-#[must_use]
-pub fn long_tests() -> bool {
-    std::env::var_os("TELEMETRY_LONG_TESTS").is_some()
 }

@@ -10,8 +10,9 @@ use std::{
 };
 
 use mosaicstack_telemetry::{
-    Action, Delivery, Request, Response, Start, Submitter, TelemetryConfig, TelemetryHandle,
-    Timeout, TransportError, Verdict,
+    TelemetryConfig, TelemetryHandle,
+    sans_io::{Action, Delivery, DeliveryOutcome, PredictionCache, Start, Submitter},
+    transport::{Request, Response, Timeout, TransportError},
 };
 use uuid::Uuid;
 
@@ -23,6 +24,8 @@ pub struct Simulation {
     pub handle: TelemetryHandle,
     /// The submitter under test.
     pub submitter: Submitter,
+    /// Cache and lookups of predictions.
+    pub predictions: PredictionCache,
     /// All requests so far, in order.
     pub sent: Vec<Sent>,
     start: Instant,
@@ -66,9 +69,8 @@ impl Simulation {
     }
 
     /// Starts at time 0 with the given seed, at this time of the wall clock.
-    #[expect(clippy::disallowed_methods, reason = "an `Instant` comes from the clock alone")]
     pub fn starting_at(config: &TelemetryConfig, seed: u64, wall: SystemTime) -> Self {
-        let now = Instant::now();
+        let now = instant();
         let woken = Arc::<AtomicUsize>::default();
         let wake = {
             let woken = Arc::clone(&woken);
@@ -77,8 +79,17 @@ impl Simulation {
             }
         };
         let start = Start { now, wall, seed };
-        let (handle, submitter) = TelemetryHandle::with_submitter(config, start, wake);
-        Self { handle, submitter, sent: Vec::new(), start: now, now: Duration::ZERO, woken }
+        let (submitter, handle) = Submitter::new(config, start, wake);
+        let predictions = PredictionCache::new(config);
+        Self {
+            handle,
+            submitter,
+            predictions,
+            sent: Vec::new(),
+            start: now,
+            now: Duration::ZERO,
+            woken,
+        }
     }
 
     /// Time since the start.
@@ -142,7 +153,7 @@ impl Simulation {
         &mut self,
         delivery: Delivery,
         result: Result<Response, TransportError>,
-    ) -> Verdict {
+    ) -> DeliveryOutcome {
         let now = self.instant();
         self.submitter.complete(now, delivery, result)
     }
@@ -177,6 +188,12 @@ impl Simulation {
         let ids = events(&body).iter().map(|event| event.event_id).collect();
         self.sent.push(Sent { at: self.now, ids, timeout, body });
     }
+}
+
+/// Current instant, for tests that only need some start.
+#[expect(clippy::disallowed_methods, reason = "an `Instant` comes from the clock alone")]
+pub(crate) fn instant() -> Instant {
+    Instant::now()
 }
 
 impl fmt::Debug for Simulation {

@@ -141,10 +141,58 @@ impl TelemetryConfig {
         self.submit_interval
     }
 
+    /// Maximum number of queued events.
+    #[must_use]
+    pub const fn max_queue_size(&self) -> usize {
+        self.max_queue_size
+    }
+
+    /// Maximum number of events per request.
+    #[must_use]
+    pub const fn batch_size(&self) -> usize {
+        self.batch_size
+    }
+
+    /// Time limit of one request.
+    #[must_use]
+    pub const fn request_timeout(&self) -> Duration {
+        self.request_timeout
+    }
+
+    /// Time for which a prediction is fresh.
+    #[must_use]
+    pub const fn prediction_cache_ttl(&self) -> Duration {
+        self.prediction_cache_ttl
+    }
+
+    /// Time for which an answer without a prediction is fresh.
+    #[must_use]
+    pub const fn no_data_cache_ttl(&self) -> Duration {
+        self.no_data_cache_ttl
+    }
+
     /// Returns `true` if batches are logged instead of sent.
     #[must_use]
     pub const fn is_dry_run(&self) -> bool {
         self.dry_run
+    }
+
+    /// Number of and delays between retries.
+    #[must_use]
+    pub const fn retry_policy(&self) -> RetryPolicy {
+        self.retry_policy
+    }
+
+    /// Returns `true` if a full batch is sent before the interval is over.
+    #[must_use]
+    pub const fn is_early_flush(&self) -> bool {
+        self.early_flush
+    }
+
+    /// Returns `true` if the interval is shortened at random.
+    #[must_use]
+    pub const fn has_interval_jitter(&self) -> bool {
+        self.interval_jitter
     }
 
     /// Maximum duration of `stop` and of dropping a client.

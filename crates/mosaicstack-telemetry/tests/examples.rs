@@ -14,7 +14,8 @@ use std::{
 
 use mosaicstack_telemetry::{
     Complexity, ContextWindow, Cost, EventBuilder, Harness, Outcome, Provider, Quality,
-    QualityGate, RepoSizeCategory, Request, TaskType, Tokens, Transport, UreqTransport,
+    QualityGate, RepoSizeCategory, TaskType, Tokens,
+    transport::{Request, Transport, UreqTransport},
 };
 use serde_json::{Value, json};
 use telemetry_collector::{Answer, Collector};

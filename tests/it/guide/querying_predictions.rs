@@ -1,8 +1,8 @@
 //! Querying predictions.
 
 use mosaicstack_telemetry::{
-    Complexity, Cost, FallbackLevel, Outcome, PredictionQuery, PredictionResponse, Provider,
-    Quality, QualityGate, TaskType, TelemetryHandle, Tokens,
+    Complexity, Cost, Outcome, PredictionQuery, PredictionResponse, Provider, Quality, QualityGate,
+    TaskType, TelemetryHandle, Tokens, model::FallbackLevel,
 };
 use telemetry_tests::{Client, Kind};
 
@@ -76,13 +76,14 @@ fn fetched_predictions_are_read_from_the_cache_and_printed() {
         let client = Client::start(kind, eager(collector.url()).build().unwrap());
         let handle = client.handle();
         let [known, unknown] = guide_queries();
-        assert_eq!(handle.prediction(&known), None);
+        let cached = |query| client.cached(query).map(|cached| cached.response);
+        assert_eq!(cached(&known), None);
         track_thirty(&handle);
         client.flush(AMPLE).unwrap();
         let rough = query(Complexity::High);
         client.refresh(&[known.clone(), unknown.clone(), rough.clone()]).unwrap();
 
-        let response = handle.prediction(&known);
+        let response = cached(&known);
         let expected = [
             "Input tokens (median): 125000",
             "Input tokens (p90): 125000",
@@ -98,9 +99,9 @@ fn fetched_predictions_are_read_from_the_cache_and_printed() {
         assert_eq!(printed(response.as_deref()), expected);
         assert_eq!(*response.unwrap(), collector.predict(&known), "every field");
         let none = "No prediction data available for this combination";
-        assert_eq!(printed(handle.prediction(&unknown).as_deref()), [none]);
+        assert_eq!(printed(cached(&unknown).as_deref()), [none]);
 
-        let fallback = handle.prediction(&rough).unwrap();
+        let fallback = cached(&rough).unwrap();
         assert_eq!(fallback.metadata.fallback_level, Some(FallbackLevel::Number(1.0)));
         let lines = printed(Some(&fallback));
         assert_eq!(lines[9], "Confidence: low");

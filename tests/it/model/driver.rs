@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use mosaicstack_telemetry::Delivery;
+use mosaicstack_telemetry::sans_io::Delivery;
 use telemetry_tests::{Next, Simulation};
 use uuid::Uuid;
 

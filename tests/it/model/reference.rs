@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, mem, time::Duration};
 
-use mosaicstack_telemetry::{Health, Stats, TelemetryConfig, Verdict};
+use mosaicstack_telemetry::{Health, Stats, TelemetryConfig, sans_io::DeliveryOutcome};
 
 /// Expected state of a submitter. Times count from the start.
 #[derive(Debug)]
@@ -131,30 +131,30 @@ impl Reference {
         Expected::Wait(self.deadline.map_or(self.due, |deadline| deadline.min(self.due)))
     }
 
-    pub(super) fn complete(&mut self, now: Duration, outcome: Verdict, rejected: usize) {
+    pub(super) fn complete(&mut self, now: Duration, outcome: DeliveryOutcome, rejected: usize) {
         let count = self.in_flight.len();
         self.stats.health = match outcome {
-            Verdict::Accepted | Verdict::BatchAtFault => Health::Good,
-            Verdict::Transient { .. } => Health::Retrying,
-            _ => Health::Refused,
+            DeliveryOutcome::Accepted | DeliveryOutcome::BatchRejected => Health::Good,
+            DeliveryOutcome::Retry { .. } => Health::Retrying,
+            _ => Health::Misconfigured,
         };
         match outcome {
-            Verdict::Accepted => {
+            DeliveryOutcome::Accepted => {
                 self.bisect_accepted(count);
                 self.acknowledge(now, rejected);
             }
-            Verdict::BatchAtFault if count == 1 => {
+            DeliveryOutcome::BatchRejected if count == 1 => {
                 (self.limit, self.suspects) = (1, 0);
                 self.acknowledge(now, 1);
             }
-            Verdict::BatchAtFault => {
+            DeliveryOutcome::BatchRejected => {
                 (self.limit, self.suspects) = (count.div_ceil(2), count);
                 self.stats.retried += 1;
                 self.put_back();
                 self.reset_backoff();
                 self.due = now;
             }
-            Verdict::Transient { retry_after } => {
+            DeliveryOutcome::Retry { retry_after } => {
                 self.stats.retried += 1;
                 self.put_back();
                 self.back_off(now, retry_after);

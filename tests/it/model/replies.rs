@@ -3,7 +3,10 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::{HeaderMap, HeaderValue};
-use mosaicstack_telemetry::{Response, TransportError, Verdict};
+use mosaicstack_telemetry::{
+    sans_io::DeliveryOutcome,
+    transport::{Response, TransportError},
+};
 use proptest::{option, prelude::*, sample::select};
 use serde_json::json;
 use telemetry_tests::status;
@@ -33,15 +36,15 @@ pub(super) enum RetryAfter {
 
 impl Reply {
     /// Outcome by `docs/protocol.md`.
-    pub(super) fn outcome(&self, wall: SystemTime) -> Verdict {
+    pub(super) fn outcome(&self, wall: SystemTime) -> DeliveryOutcome {
         match self {
-            Self::Accepted(..) => Verdict::Accepted,
-            Self::Timeout | Self::NetworkError => Verdict::Transient { retry_after: None },
-            Self::Status(400 | 413 | 422, _) => Verdict::BatchAtFault,
+            Self::Accepted(..) => DeliveryOutcome::Accepted,
+            Self::Timeout | Self::NetworkError => DeliveryOutcome::Retry { retry_after: None },
+            Self::Status(400 | 413 | 422, _) => DeliveryOutcome::BatchRejected,
             Self::Status(408 | 429 | 500..=599, it) => {
-                Verdict::Transient { retry_after: it.pause(wall) }
+                DeliveryOutcome::Retry { retry_after: it.pause(wall) }
             }
-            Self::Status(..) | Self::OtherError => Verdict::Configuration,
+            Self::Status(..) | Self::OtherError => DeliveryOutcome::Misconfigured,
         }
     }
 

@@ -7,8 +7,8 @@ use std::{
 };
 
 use mosaicstack_telemetry::{
-    AsyncTelemetryClient, Complexity, PredictionQuery, Provider, Request, Response, Stats,
-    TaskType, TransportError,
+    AsyncTelemetryClient, Complexity, PredictionQuery, Provider, Stats, TaskType,
+    transport::{Request, Response, TransportError},
 };
 use telemetry_tests::{Log, config, track};
 
@@ -34,7 +34,7 @@ fn call_elsewhere(client: AsyncTelemetryClient) -> Stats {
         current_thread().block_on(async {
             track(&client.handle(), 1);
             client.flush(BRIEF).await.expect_err("no task sends it");
-            client.predict(&query()).await.expect_err("no answer");
+            client.predictions().get(&query()).await.expect_err("no answer");
             client.stop().await
         })
     })

@@ -12,8 +12,8 @@ use std::{
 };
 
 use mosaicstack_telemetry::{
-    AsyncTelemetryClient, Complexity, PredictionQuery, Provider, Request, Response, TaskType,
-    TelemetryConfigBuilder, TransportError,
+    AsyncTelemetryClient, Complexity, PredictionQuery, Provider, TaskType, TelemetryConfigBuilder,
+    transport::{Request, Response, TransportError},
 };
 use telemetry_tests::{Log, config, events, status, track};
 use tokio::time::{self, Instant};
@@ -135,12 +135,11 @@ async fn predictions_and_task_guards_use_tokio_time() {
     });
     let task = client.begin(client.event());
     let query = PredictionQuery::new(TaskType::Testing, "m", Provider::Ollama, Complexity::Low);
-    client.predict(&query).await.unwrap();
+    client.predictions().get(&query).await.unwrap();
     time::sleep(59 * SECOND).await;
-    assert!(client.prediction(&query).is_some());
+    assert!(client.predictions().cached(&query).is_some_and(|cached| cached.is_fresh));
     time::sleep(2 * SECOND).await;
-    assert_eq!(client.prediction(&query), None);
-    let cached = client.handle().cached_prediction(&query).unwrap();
+    let cached = client.predictions().cached(&query).unwrap();
     assert!(is_close(cached.age, 61 * SECOND) && !cached.is_fresh, "{cached:?}");
     assert!(is_close(task.elapsed(), 61 * SECOND), "{:?}", task.elapsed());
 }

@@ -8,8 +8,8 @@ use std::{
 };
 
 use mosaicstack_telemetry::{
-    AsyncTelemetryClient, Complexity, PredictionQuery, Provider, Request, Response, TaskType,
-    TransportError,
+    AsyncTelemetryClient, Complexity, PredictionQuery, Provider, TaskType,
+    transport::{Request, Response, TransportError},
 };
 use telemetry_tests::{config, track};
 use tokio::sync::Semaphore;
@@ -57,12 +57,12 @@ fn panic_of_a_waker_harms_neither_the_client_nor_other_callers() {
         let mut bad_flush = pin!(client.flush(AMPLE));
         assert!(bad_flush.as_mut().poll(&mut Context::from_waker(&panics)).is_pending());
         let query = query();
-        let mut first = pin!(client.predict(&query));
+        let mut first = pin!(client.predictions().get(&query));
         assert!(first.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
-        let mut bad_lookup = pin!(client.predict(&query));
+        let mut bad_lookup = pin!(client.predictions().get(&query));
         assert!(bad_lookup.as_mut().poll(&mut Context::from_waker(&panics)).is_pending());
-        let predictor = client.predictor();
-        let waiting = tokio::spawn(async move { predictor.predict(&self::query()).await });
+        let predictor = client.predictions().clone();
+        let waiting = tokio::spawn(async move { predictor.get(&self::query()).await });
         tokio::task::yield_now().await;
 
         answers.add_permits(100);
@@ -85,7 +85,7 @@ fn waker_of_a_dropped_future_is_released() {
     });
     track(&client.handle(), 100);
     let query = query();
-    let mut first = pin!(client.predict(&query));
+    let mut first = pin!(client.predictions().get(&query));
     assert!(first.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
     let mut dropped: Vec<Weak<Idle>> = Vec::new();
     for _ in 0..100 {
@@ -94,7 +94,7 @@ fn waker_of_a_dropped_future_is_released() {
         let waker = Waker::from(idle);
         let mut context = Context::from_waker(&waker);
         assert!(pin!(client.flush(AMPLE)).poll(&mut context).is_pending());
-        assert!(pin!(client.predict(&query)).poll(&mut context).is_pending());
+        assert!(pin!(client.predictions().get(&query)).poll(&mut context).is_pending());
     }
     assert_eq!(dropped.iter().filter(|waker| waker.strong_count() > 0).count(), 0);
 }

@@ -21,9 +21,9 @@ fn outcome_decides_on_requests_counters_and_health() {
         (|| Ok(status(599)), RETRIED, (0, 0, 4), Health::Retrying),
         (|| Err(TransportError::Timeout), RETRIED, (0, 0, 4), Health::Retrying),
         (|| Err(TransportError::network("reset")), RETRIED, (0, 0, 4), Health::Retrying),
-        (|| Err(TransportError::other("certificate")), &[4], (0, 0, 4), Health::Refused),
-        (|| Ok(status(307)), &[4], (0, 0, 4), Health::Refused),
-        (|| Ok(status(999)), &[4], (0, 0, 4), Health::Refused),
+        (|| Err(TransportError::other("certificate")), &[4], (0, 0, 4), Health::Misconfigured),
+        (|| Ok(status(307)), &[4], (0, 0, 4), Health::Misconfigured),
+        (|| Ok(status(999)), &[4], (0, 0, 4), Health::Misconfigured),
     ];
     for (reply, expected, counters, health) in cases {
         let mut simulation = simulation();
@@ -46,7 +46,7 @@ fn misconfiguration_is_logged_once_and_retried_each_interval() {
         simulation.run_until(3 * INTERVAL, |_| Ok(status(code)));
         assert_eq!(times(&simulation), [INTERVAL, 2 * INTERVAL, 3 * INTERVAL]);
         let stats = simulation.handle.stats();
-        assert_eq!((stats.pending, stats.health), (5, Health::Refused));
+        assert_eq!((stats.pending, stats.health), (5, Health::Misconfigured));
         assert_eq!(log.lines("check the URL").len(), 1);
         simulation.run_until(4 * INTERVAL, accept);
         let stats = simulation.handle.stats();

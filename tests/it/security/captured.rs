@@ -7,7 +7,7 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use mosaicstack_telemetry::{Request, Response, TransportError};
+use mosaicstack_telemetry::transport::{Request, Response, TransportError};
 use telemetry_tests::{KEY, evidence, status};
 use tracing::Level;
 

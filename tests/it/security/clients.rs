@@ -6,9 +6,9 @@ use std::{
 };
 
 use mosaicstack_telemetry::{
-    AsyncTelemetryClient, AsyncTransport, Complexity, HyperTransport, PredictionError,
-    PredictionQuery, Provider, Request, Stats, TaskType, TelemetryClient, TelemetryConfigBuilder,
-    Transport, UreqTransport,
+    AsyncTelemetryClient, Complexity, PredictionError, PredictionQuery, Provider, Stats, TaskType,
+    TelemetryClient, TelemetryConfigBuilder,
+    transport::{AsyncTransport, HyperTransport, Request, Transport, UreqTransport},
 };
 use telemetry_tests::{long_tests, track};
 use tokio::{
@@ -109,8 +109,8 @@ pub(crate) fn on_threads(
         if let Err(error) = client.flush(5 * AMPLE) {
             shown += &everything(&error);
         }
-        shown += &asked(client.refresh_predictions(&[query()]));
-        shown += &debugged(&(&client, client.handle(), client.predictor()));
+        shown += &asked(client.predictions().refresh(&[query()]));
+        shown += &debugged(&(&client, client.handle(), client.predictions().clone()));
         let stats = client.stop();
         ended(shown, &told, stats)
     })
@@ -129,8 +129,8 @@ pub(crate) fn on_tokio(
         if let Err(error) = client.flush(5 * AMPLE).await {
             shown += &everything(&error);
         }
-        shown += &asked(client.refresh_predictions(&[query()]).await);
-        shown += &debugged(&(&client, client.handle(), client.predictor()));
+        shown += &asked(client.predictions().refresh(&[query()]).await);
+        shown += &debugged(&(&client, client.handle(), client.predictions().clone()));
         let stats = client.stop().await;
         ended(shown, &told, stats)
     })
@@ -156,8 +156,10 @@ fn asked(result: Result<(), PredictionError>) -> String {
 fn ended(shown: String, told: &Told, stats: Stats) -> Life {
     let all = told.take();
     let causes = all.iter().filter_map(|notice| match notice {
-        mosaicstack_telemetry::Notice::Deferred { cause, .. }
-        | mosaicstack_telemetry::Notice::Refused { cause, .. } => Some(format!("{cause}\n")),
+        mosaicstack_telemetry::Notification::Deferred { cause, .. }
+        | mosaicstack_telemetry::Notification::Misconfigured { cause, .. } => {
+            Some(format!("{cause}\n"))
+        }
         _ => None,
     });
     let notices = debugged(&all) + &causes.collect::<String>();

@@ -1,8 +1,9 @@
 //! The output of the values of the API.
 
 use mosaicstack_telemetry::{
-    Action, HyperTransport, PredictionError, Request, Response, TelemetryClient, TelemetryConfig,
-    TelemetryConfigBuilder, TransportError, UreqTransport,
+    PredictionError, TelemetryClient, TelemetryConfig, TelemetryConfigBuilder,
+    sans_io::Action,
+    transport::{HyperTransport, Request, Response, TransportError, UreqTransport},
 };
 use telemetry_tests::{INSTANCE, KEY, Log, Simulation, config, status, track};
 
@@ -56,9 +57,9 @@ fn config_errors_never_contain_the_key() {
         match builder.clone().build() {
             Ok(config) => search.must_not_find(&place, &debugged(&config)),
             Err(error) => {
-                issues += error.faults().len();
+                issues += error.issues().len();
                 search.must_not_find(&place, &everything(&error));
-                search.must_not_find(&place, &debugged(&error.faults()));
+                search.must_not_find(&place, &debugged(&error.issues()));
             }
         }
         let _ = builder.build_or_disabled();
@@ -108,8 +109,8 @@ fn values_never_show_the_key() {
     task.record(|event| event.model("a-model"));
     search.must_not_find("a client", &debugged(&client));
     search.must_not_find("a task", &debugged(&task));
-    search.must_not_find("a predictor", &debugged(&client.predictor()));
-    let lookup = client.handle().prediction_lookup([query()]);
+    search.must_not_find("a predictor", &debugged(&client.predictions().clone()));
+    let lookup = simulation.predictions.lookup([query()]);
     search.must_not_find("a lookup", &debugged(&lookup));
     task.discard();
     let stats = client.stop();

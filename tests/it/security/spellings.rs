@@ -73,7 +73,7 @@ fn plain_http_is_refused_except_to_loopback() {
     }
     for url in ELSEWHERE {
         let refused = config(url).build().unwrap_err();
-        assert_eq!(refused.faults()[0].parameter, "server_url", "{url}");
+        assert_eq!(refused.issues()[0].parameter, "server_url", "{url}");
         let secure = url.replacen("http:", "https:", 1);
         let is_valid = config(&secure).build().is_ok();
         let allowed = config(url).allow_plain_http(true).build();

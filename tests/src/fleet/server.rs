@@ -6,7 +6,7 @@ use std::{
 };
 
 use http::HeaderValue;
-use mosaicstack_telemetry::{Response, TransportError};
+use mosaicstack_telemetry::transport::{Response, TransportError};
 
 use super::{END, FROM, Outage, UNTIL, WALL};
 use crate::{random::Random, status};

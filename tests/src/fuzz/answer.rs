@@ -2,7 +2,7 @@
 //! Instead of a status: `timeout`, `network` and a reason, or any text for another transport error.
 
 use http::{HeaderName, HeaderValue, StatusCode};
-use mosaicstack_telemetry::{Response, TransportError};
+use mosaicstack_telemetry::transport::{Response, TransportError};
 
 /// Parses answers, which the line `~~~` separates.
 pub(super) fn all(text: &str) -> impl Iterator<Item = Result<Response, TransportError>> {

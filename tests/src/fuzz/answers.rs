@@ -8,9 +8,10 @@ use std::{
 };
 
 use mosaicstack_telemetry::{
-    Complexity, Inquiry, LookupAction, PredictionError, PredictionLookup, PredictionQuery,
-    PredictionResponse, PredictionResults, Provider, Response, TaskType, TelemetryHandle,
-    TransportError,
+    Complexity, PredictionError, PredictionQuery, PredictionResponse, Provider, TaskType,
+    model::PredictionResults,
+    sans_io::{LookupAction, PendingQuery, PredictionCache, PredictionLookup},
+    transport::{Response, TransportError},
 };
 
 use serde_json::json;
@@ -31,13 +32,13 @@ pub(super) fn check(input: &[u8]) {
     let answer = answer::one(&with_key(input));
     let config = config("https://example.com").build().expect("a configuration");
     let simulation = Simulation::new(&config);
-    let (handle, now) = (&simulation.handle, simulation.instant());
+    let (cache, now) = (&simulation.predictions, simulation.instant());
     let queries = ["one", "two"].map(|model| {
         PredictionQuery::new(TaskType::Testing, model, Provider::Anthropic, Complexity::Low)
     });
     let queries = queries.to_vec();
 
-    let mut lookup = handle.prediction_lookup(queries.clone());
+    let mut lookup = cache.lookup(queries.clone());
     let inquiry = match poll(&mut lookup, now) {
         Next::Asks(inquiry) => inquiry,
         Next::Done(result) => panic!("no request: {result:?}"),
@@ -49,7 +50,7 @@ pub(super) fn check(input: &[u8]) {
     });
     let Next::Done(result) = poll(&mut lookup, now) else { panic!("it asks again") };
     match &result {
-        Ok(answers) => check_answers(handle, &queries, answers),
+        Ok(answers) => check_answers(cache, now, &queries, answers),
         // A transport's own text is passed on.
         Err(PredictionError::Transport(_)) => {}
         Err(error) => {
@@ -59,11 +60,11 @@ pub(super) fn check(input: &[u8]) {
         }
     }
     check_strict(&queries, &answer, result.as_ref().ok());
-    check_again(handle, &queries, now, &result);
+    check_again(cache, &queries, now, &result);
 }
 
 enum Next {
-    Asks(Inquiry),
+    Asks(PendingQuery),
     Done(Result<Answers, PredictionError>),
 }
 
@@ -76,7 +77,12 @@ fn poll(lookup: &mut PredictionLookup, now: Instant) -> Next {
 }
 
 /// All queries are answered, the numbers are usable, and the cache returns the same.
-fn check_answers(handle: &TelemetryHandle, queries: &[PredictionQuery], answers: &Answers) {
+fn check_answers(
+    cache: &PredictionCache,
+    now: Instant,
+    queries: &[PredictionQuery],
+    answers: &Answers,
+) {
     assert_eq!(answers.len(), queries.len());
     for query in queries {
         let response = &answers[query];
@@ -86,7 +92,7 @@ fn check_answers(handle: &TelemetryHandle, queries: &[PredictionQuery], answers:
             serde_json::from_str::<PredictionResponse>(&written).ok().as_ref(),
             Some(&**response)
         );
-        let cached = handle.cached_prediction(query).expect("it is cached");
+        let cached = cache.cached(now, query).expect("it is cached");
         assert_eq!(cached.response, *response);
         assert!(cached.is_fresh);
     }
@@ -111,21 +117,21 @@ fn check_strict(
 
 /// A second lookup does not ask for cached answers, and keeps the pause of a busy server.
 fn check_again(
-    handle: &TelemetryHandle,
+    cache: &PredictionCache,
     queries: &[PredictionQuery],
     now: Instant,
     first: &Result<Answers, PredictionError>,
 ) {
-    let known = queries.iter().filter(|query| handle.prediction(query).is_some()).count();
-    match (poll(&mut handle.prediction_lookup(queries.to_vec()), now), first) {
+    let known = queries.iter().filter(|query| cache.cached(now, query).is_some()).count();
+    match (poll(&mut cache.lookup(queries.to_vec()), now), first) {
         (Next::Done(Ok(again)), Ok(first)) => assert_eq!(again, *first),
         (Next::Asks(..), Err(_)) => assert!(known < queries.len()),
         (Next::Done(Err(PredictionError::Paused(left))), Err(_)) => {
             assert!(left <= LONGEST, "{left:?}");
-            let mut later = handle.prediction_lookup(queries.to_vec());
+            let mut later = cache.lookup(queries.to_vec());
             let almost = now + left.saturating_sub(Duration::from_nanos(1));
             assert!(matches!(poll(&mut later, almost), Next::Done(Err(_))), "asked too early");
-            let mut later = handle.prediction_lookup(queries.to_vec());
+            let mut later = cache.lookup(queries.to_vec());
             assert!(matches!(poll(&mut later, now + left), Next::Asks(..)), "never asked again");
         }
         (Next::Asks(..), Ok(_)) => panic!("asked again"),

@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use mosaicstack_telemetry::{Delivery, DeliveryOutcome, Response, Stats, TransportError};
+use mosaicstack_telemetry::{
+    Stats,
+    sans_io::{Delivery, DeliveryOutcome},
+    transport::{Response, TransportError},
+};
 use uuid::Uuid;
 
 use super::{LONGEST, answer, assert_no_key, in_proportion, with_key};

@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeSet, fmt::Debug};
 
-use mosaicstack_telemetry::{EventBatch, Faults, TaskCompletionEvent};
+use mosaicstack_telemetry::{
+    TaskCompletionEvent,
+    model::{EventBatch, ValidationErrors},
+};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Value, json, value::RawValue};
 
@@ -63,7 +66,7 @@ pub(super) fn batch(input: &[u8]) {
 /// Panics unless a strictly parsed value survives a round trip.
 pub(super) fn check_written<T: Serialize + DeserializeOwned + PartialEq + Debug>(
     value: &T,
-    strict: impl Fn(&[u8]) -> Result<T, Faults>,
+    strict: impl Fn(&[u8]) -> Result<T, ValidationErrors>,
 ) {
     let written = serde_json::to_vec(value).expect("it is JSON");
     assert_eq!(strict(&written).as_ref(), Ok(value));
@@ -74,7 +77,7 @@ pub(super) fn check_written<T: Serialize + DeserializeOwned + PartialEq + Debug>
 /// round trip.
 pub(super) fn check_lenient<T: Serialize + DeserializeOwned + PartialEq + Debug>(
     input: &[u8],
-    strict: &Result<T, Faults>,
+    strict: &Result<T, ValidationErrors>,
     lenient: Option<&T>,
 ) {
     if let Ok(strict) = strict {
@@ -103,14 +106,15 @@ pub(super) fn has_large_count(value: &Value) -> bool {
 
 /// A leniently parsed value and its JSON have validation errors in the same places.
 fn check_validated_alike(event: &TaskCompletionEvent) {
-    let places = |found: Result<(), Faults>| match found {
+    let places = |found: Result<(), ValidationErrors>| match found {
         Ok(()) => BTreeSet::new(),
         Err(found) => found.iter().map(|fault| fault.pointer.clone()).collect::<BTreeSet<_>>(),
     };
     let written = serde_json::to_vec(event).expect("an event is JSON");
     let by_json = TaskCompletionEvent::from_json(&written);
     let by_value = event.validate();
-    let is_cut = |found: Option<&Faults>| found.is_some_and(|it| it.len() > it.iter().count());
+    let is_cut =
+        |found: Option<&ValidationErrors>| found.is_some_and(|it| it.len() > it.iter().count());
     if is_cut(by_value.as_ref().err()) || is_cut(by_json.as_ref().err()) {
         return;
     }
@@ -118,7 +122,7 @@ fn check_validated_alike(event: &TaskCompletionEvent) {
 }
 
 /// The same errors, below the pointer of the event.
-fn check_moved(found: &Faults, alone: &Faults, index: usize) {
+fn check_moved(found: &ValidationErrors, alone: &ValidationErrors, index: usize) {
     assert_eq!((found.len(), found.event_id()), (alone.len(), alone.event_id()));
     for (found, alone) in found.iter().zip(alone) {
         assert_eq!(found.pointer, format!("/events/{index}{}", alone.pointer));

@@ -1,7 +1,7 @@
 //! Configuration from environment variables.
 
 use mosaicstack_telemetry::{
-    Action, ConfigError, ServerUrl, TelemetryConfig, TelemetryConfigBuilder,
+    ConfigError, ServerUrl, TelemetryConfig, TelemetryConfigBuilder, sans_io::Action,
 };
 
 use super::{assert_no_key, with_key};

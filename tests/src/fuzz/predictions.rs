@@ -1,8 +1,8 @@
 //! Requests for predictions and their answers, as documents.
 
 use mosaicstack_telemetry::{
-    Estimate, PredictionData, PredictionRequest, PredictionResponse, PredictionResults,
-    TaskCompletionEvent,
+    Estimate, PredictionData, PredictionResponse, TaskCompletionEvent,
+    model::{PredictionRequest, PredictionResults},
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;

@@ -1,6 +1,6 @@
 //! Texts of servers and transports in the log: the key is redacted, harmless text is not.
 
-use mosaicstack_telemetry::{Response, TransportError};
+use mosaicstack_telemetry::transport::{Response, TransportError};
 use serde_json::json;
 
 use super::{assert_no_key, longest_run, with_key};

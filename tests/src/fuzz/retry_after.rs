@@ -3,7 +3,10 @@
 use std::time::{Duration, SystemTime};
 
 use http::{HeaderValue, header};
-use mosaicstack_telemetry::{Action, DeliveryOutcome, Response, Start, TelemetryHandle};
+use mosaicstack_telemetry::{
+    sans_io::{Action, DeliveryOutcome, Start, Submitter},
+    transport::Response,
+};
 
 use super::LONGEST;
 use crate::{config, simulation::instant, status};
@@ -38,7 +41,7 @@ fn asked(value: &[u8], date: Option<&[u8]>, wall: SystemTime) -> Option<Duration
     let config = config("https://example.com").build().expect("a configuration");
     let now = instant();
     let start = Start { now, wall, seed: value.len() as u64 };
-    let (handle, mut submitter) = TelemetryHandle::with_submitter(&config, start, || ());
+    let (mut submitter, handle) = Submitter::new(&config, start, || ());
     handle.track(handle.event().build());
     submitter.flush(now);
     let Action::Send(_, delivery) = submitter.poll(now) else { panic!("nothing is sent") };

@@ -10,8 +10,9 @@ use std::{
 };
 
 use mosaicstack_telemetry::{
-    Outcome, Request, Response, TaskType, Transport, UreqTransport,
-    reexport::http::{HeaderName, HeaderValue},
+    Outcome, TaskType,
+    http::{HeaderName, HeaderValue},
+    transport::{Request, Response, Transport, UreqTransport},
 };
 use serde_json::{Value, json};
 use telemetry_collector::{Answer, Collector};

@@ -18,8 +18,9 @@ use std::{
 };
 
 use mosaicstack_telemetry::{
-    AsyncTelemetryClient, Complexity, Outcome, PredictionQuery, Provider, Request, Response,
-    TaskType, TelemetryClient, TelemetryConfig, TelemetryHandle, TransportError,
+    AsyncTelemetryClient, Complexity, Outcome, PredictionQuery, Provider, TaskType,
+    TelemetryClient, TelemetryConfig, TelemetryHandle,
+    transport::{Request, Response, TransportError},
 };
 use tokio::runtime::{Builder, Handle, Runtime};
 
@@ -134,7 +135,7 @@ fn delivers() {
     let stats = returned(|| {
         let client = TelemetryClient::with_transport(config(AMPLE), transport);
         track(&client.handle(), 250);
-        client.refresh_predictions(&[query()]).expect_err("the answer has no predictions");
+        client.predictions().refresh(&[query()]).expect_err("the answer has no predictions");
         client.flush(AMPLE).expect("the second attempt succeeds");
         track(&client.handle(), 1);
         client.stop()
@@ -150,7 +151,11 @@ fn delivers_on_tokio() {
                 let accept = |_: Request| async { Ok::<_, TransportError>(Response::default()) };
                 let client = AsyncTelemetryClient::with_transport(config(AMPLE), accept);
                 track(&client.handle(), 250);
-                client.predict(&query()).await.expect_err("the answer has no predictions");
+                client
+                    .predictions()
+                    .get(&query())
+                    .await
+                    .expect_err("the answer has no predictions");
                 client.flush(AMPLE).await.expect("the transport accepts");
                 track(&client.handle(), 1);
                 client.stop().await
@@ -229,9 +234,10 @@ fn runtime_ends_beside() {
             tokio::task::yield_now().await;
             client
         });
-        let predictor = client.predictor();
+        let predictor = client.predictions().clone();
         let (asks, home) = (predictor.clone(), handle.clone());
-        let asking = thread::spawn(move || home.block_on(async { asks.predict(&query()).await }));
+        let asking =
+            thread::spawn(move || home.block_on(async { asks.predictions().get(&query()).await }));
         let waits = wait_on(handle, client);
         runtime.shutdown_background();
         returned(move || waits.join().expect("it does not panic"));

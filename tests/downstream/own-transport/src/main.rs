@@ -10,7 +10,8 @@ use std::{
 };
 
 use mosaicstack_telemetry::{
-    Outcome, Request, Response, TelemetryClient, TelemetryConfig, Transport, TransportError,
+    Outcome, TelemetryClient, TelemetryConfig,
+    transport::{Request, Response, Transport, TransportError},
 };
 
 /// Appends the body of each request, which is JSON without line breaks, to a file.
