@@ -1,7 +1,7 @@
 //! Transports against servers on loopback.
 #![cfg(any(feature = "hyper", feature = "ureq"))]
 
-use std::time::Duration;
+use std::{env, process::Command, thread, time::Duration};
 
 use crate::{Request, Timeout, Transport};
 
@@ -33,17 +33,10 @@ macro_rules! for_each_transport {
             })*
         }
         #[cfg(feature = "hyper")]
-        mod hyper_current_thread {
+        mod hyper {
             $(#[test]
             fn $scenario() {
-                super::$scenario(crate::tests::hyper::on_current_thread);
-            })*
-        }
-        #[cfg(feature = "hyper")]
-        mod hyper_multi_thread {
-            $(#[test]
-            fn $scenario() {
-                super::$scenario(crate::tests::hyper::on_multi_thread);
+                super::$scenario(crate::tests::hyper::blocking);
             })*
         }
     };
@@ -57,6 +50,24 @@ fn ureq(variables: &[(&str, &str)], roots: Option<&[u8]>) -> Box<dyn Transport> 
 
 fn lookup(variables: &[(&str, &str)]) -> impl Fn(&str) -> Option<String> {
     |name| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+}
+
+/// Returns `true` in a child process. Otherwise runs the calling test there, with a variable of the
+/// environment, since environment and crypto provider belong to the whole process.
+fn is_child(name: &str, value: &str) -> bool {
+    const CHILD: &str = "TELEMETRY_TRANSPORT_TEST_CHILD";
+    if env::var_os(CHILD).is_some() {
+        return true;
+    }
+    let child = Command::new(env::current_exe().unwrap())
+        .args(["--exact", thread::current().name().unwrap()])
+        .envs([(CHILD, "1"), (name, value)])
+        .env_remove("NO_PROXY")
+        .env_remove("no_proxy")
+        .output()
+        .unwrap();
+    assert!(child.status.success(), "{}", String::from_utf8_lossy(&child.stdout));
+    false
 }
 
 fn post(url: &str) -> Request {

@@ -1,19 +1,18 @@
 //! Runtimes, connections and limits of `HyperTransport`.
 
 use std::{
-    io::Read,
-    sync::{Arc, Barrier, Mutex, mpsc},
+    io::{BufReader, Read},
+    net::TcpStream,
+    sync::{Mutex, mpsc},
     task::{Context, Poll, Waker},
     thread::{self, JoinHandle},
     time::Duration,
 };
 
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
     runtime::{Builder, Runtime},
     sync::oneshot,
-    task::{spawn_blocking, yield_now},
+    task::spawn_blocking,
     time,
 };
 
@@ -23,28 +22,10 @@ use super::{
 };
 use crate::{AsyncTransport, HyperTransport, Transport, TransportError};
 
-pub(super) fn on_current_thread(
-    variables: &[(&str, &str)],
-    roots: Option<&[u8]>,
-) -> Box<dyn Transport> {
+/// A transport with a runtime of its own, which runs until the transport is dropped.
+pub(super) fn blocking(variables: &[(&str, &str)], roots: Option<&[u8]>) -> Box<dyn Transport> {
     let transport = HyperTransport::with_variables(lookup(variables), roots);
-    blocking(transport, runtime(&mut Builder::new_current_thread()))
-}
-
-pub(super) fn on_multi_thread(
-    variables: &[(&str, &str)],
-    roots: Option<&[u8]>,
-) -> Box<dyn Transport> {
-    let transport = HyperTransport::with_variables(lookup(variables), roots);
-    blocking(transport, runtime(Builder::new_multi_thread().worker_threads(1)))
-}
-
-fn runtime(builder: &mut Builder) -> Runtime {
-    builder.enable_all().build().unwrap()
-}
-
-/// Sends on `runtime`, which runs until the transport is dropped.
-fn blocking(transport: HyperTransport, runtime: Runtime) -> Box<dyn Transport> {
+    let runtime = runtime(&mut Builder::new_current_thread());
     let handle = runtime.handle().clone();
     let (alive, dropped) = oneshot::channel::<()>();
     thread::spawn(move || runtime.block_on(dropped));
@@ -57,8 +38,12 @@ fn blocking(transport: HyperTransport, runtime: Runtime) -> Box<dyn Transport> {
     })
 }
 
-/// Responds to the requests of a connection, and returns their number.
-fn count_all(mut stream: std::io::BufReader<std::net::TcpStream>) -> usize {
+fn runtime(builder: &mut Builder) -> Runtime {
+    builder.enable_all().build().unwrap()
+}
+
+/// Like [`accept_all`], but returns the number of requests.
+fn count_all(mut stream: BufReader<TcpStream>) -> usize {
     accept_all(&mut stream).len()
 }
 
@@ -107,22 +92,6 @@ async fn clones_share_connections() {
 }
 
 #[tokio::test]
-async fn requests_are_sent_simultaneously() {
-    let transport = HyperTransport::new();
-    let barrier = Arc::new(Barrier::new(2));
-    let [first, second] = [Arc::clone(&barrier), barrier].map(|barrier| {
-        server(1, move |mut stream| {
-            read_request(&mut stream);
-            barrier.wait();
-            respond(&mut stream, "200 OK", "");
-        })
-    });
-    let (first, second) =
-        tokio::join!(transport.send(post(&first.0)), transport.send(post(&second.0)));
-    assert!(first.is_ok() && second.is_ok());
-}
-
-#[tokio::test]
 async fn dropped_future_closes_its_connection() {
     let (arrived, arrival) = oneshot::channel();
     let arrived = Mutex::new(Some(arrived));
@@ -140,25 +109,6 @@ async fn dropped_future_closes_its_connection() {
     assert!(sending.await.unwrap_err().is_cancelled());
     assert_eq!(join(server).await, [true]);
     drop(transport);
-}
-
-#[tokio::test]
-async fn idle_connection_that_was_closed_is_not_reused() {
-    let (url, server) = server(3, |mut stream| {
-        let request = read_request(&mut stream);
-        respond(&mut stream, "200 OK", "");
-        request.is_some()
-    });
-    let transport = HyperTransport::new();
-    assert!(transport.send(post(&url)).await.is_ok());
-    // The server closes this connection after the first one, so both have been noticed here.
-    let address = url.trim_start_matches("http://").trim_end_matches("/v1");
-    let mut stream = TcpStream::connect(address).await.unwrap();
-    stream.shutdown().await.unwrap();
-    stream.read_to_end(&mut Vec::new()).await.unwrap();
-    yield_now().await;
-    assert!(transport.send(post(&url)).await.is_ok());
-    assert_eq!(join(server).await, [true, false, true]);
 }
 
 #[tokio::test]
