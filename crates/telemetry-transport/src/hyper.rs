@@ -142,7 +142,9 @@ impl HyperTransport {
     ) -> Self {
         let tls = match roots {
             #[cfg(feature = "rustls")]
-            Some(roots) => tls::config_trusting(Roots::read(roots).unwrap().store().unwrap()),
+            Some(roots) => tls::config_trusting(
+                Roots::read(roots).and_then(|it| it.store()).expect("certificates"),
+            ),
             _ => tls::config(),
         };
         Self::with(Proxies::read(variable, parse_proxy), tls)

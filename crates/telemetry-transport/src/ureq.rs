@@ -102,7 +102,9 @@ impl UreqTransport {
         let proxies = Proxies::read(variable, parse_proxy);
         match roots {
             #[cfg(feature = "rustls")]
-            Some(roots) => Self::with(proxies, config_trusting(&Roots::read(roots).unwrap())),
+            Some(roots) => {
+                Self::with(proxies, config_trusting(&Roots::read(roots).expect("certificates")))
+            }
             _ => Self::with(proxies, Agent::config_builder),
         }
     }

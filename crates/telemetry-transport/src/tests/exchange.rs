@@ -77,7 +77,7 @@ fn endless_body_is_truncated_and_its_connection_closed(new: New) {
 }
 
 fn failed_exchange_is_a_network_error_or_a_timeout(new: New) {
-    /// What the server does after the first bytes of its response.
+    /// The action after the first bytes of the response.
     #[derive(Clone, Copy, Debug, PartialEq)]
     enum Then {
         Close,

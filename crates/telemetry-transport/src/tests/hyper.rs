@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{AsyncTransport, HyperTransport, Transport, TransportError};
 
-/// A transport with a runtime of its own, which runs until the transport is dropped.
+/// A transport with a dedicated runtime, which runs until the transport is dropped.
 pub(super) fn blocking(variables: &[(&str, &str)], roots: Option<&[u8]>) -> Box<dyn Transport> {
     let transport = HyperTransport::with_variables(lookup(variables), roots);
     let runtime = runtime(&mut Builder::new_current_thread());
