@@ -10,7 +10,9 @@ use uuid::Uuid;
 use crate::schema;
 use crate::{TaskCompletionEvent, count::Count, reader::items};
 
-/// Request body of `POST /v1/events/batch`: at most [`MAX_EVENTS`](Self::MAX_EVENTS) events.
+/// Request body of `POST /v1/events/batch`.
+///
+/// Has at most [`MAX_EVENTS`](Self::MAX_EVENTS) events.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "schemars", schemars(deny_unknown_fields, transform = schema::strict))]
