@@ -209,7 +209,8 @@ fn values_are_validated_like_documents() {
 #[test]
 fn batches_have_at_most_100_events() {
     let event = EventBuilder::new(Uuid::from_u128(1)).build();
-    assert_eq!(EventBatch::new(vec![event.clone(); 100]).unwrap().events().len(), 100);
+    let batch = EventBatch::new(vec![event.clone(); 100]).unwrap();
+    assert_eq!((batch.events().len(), batch.into_events().len()), (100, 100));
     let error = EventBatch::new(vec![event; 101]).unwrap_err();
     assert_eq!(error.events.len(), 101);
     assert_eq!(error.to_string(), "expected at most 100 events in a batch, found 101: split them");
