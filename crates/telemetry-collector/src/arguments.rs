@@ -67,10 +67,10 @@ pub(crate) const NO_RECORDER: &str = "http://127.0.0.1:1";
 /// A kind of certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Tls {
-    Right,
+    Valid,
     SelfSigned,
     Expired,
-    OtherName,
+    WrongHost,
 }
 
 /// What the command line asks for.
@@ -191,10 +191,10 @@ impl Arguments {
             }
             "--tls" => {
                 self.tls = Some(match value {
-                    "right" => Tls::Right,
+                    "right" => Tls::Valid,
                     "self-signed" => Tls::SelfSigned,
                     "expired" => Tls::Expired,
-                    "other-name" => Tls::OtherName,
+                    "other-name" => Tls::WrongHost,
                     _ => return Err("right, self-signed, expired or other-name"),
                 });
             }
@@ -313,7 +313,7 @@ mod tests {
         ]);
         let read = read.unwrap();
         assert_eq!(read.faults, ["503,nth=1", "close"]);
-        assert_eq!((read.tls, read.ca), (Some(Tls::OtherName), Some("ca.pem".into())));
+        assert_eq!((read.tls, read.ca), (Some(Tls::WrongHost), Some("ca.pem".into())));
     }
 
     #[test]

@@ -12,8 +12,9 @@ use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use crate::{
-    BatchSeen, Collector, Fault, FaultSeen, PredictionsSeen, Received, Refusal, server,
-    shared::{Hooks, Shared},
+    BatchReport, Collector, FaultRule, InjectedFault, PredictionsReport, RecordedRequest, Refusal,
+    server,
+    shared::{Callbacks, Shared},
     store::Store,
 };
 #[cfg(feature = "tls")]
@@ -24,7 +25,7 @@ const DEFAULT_MAX_EVENTS: usize = 100_000;
 
 /// How a [`Collector`] is to be.
 ///
-/// The hooks run on the collector's thread, one at a time, before the request is answered; as long
+/// The callbacks run on the collector's thread, one at a time, before the request is answered; as long
 /// as one runs, nothing else is served. One that panics costs its request the answer.
 #[must_use = "a builder makes a collector when `start` is called"]
 pub struct CollectorBuilder {
@@ -33,8 +34,8 @@ pub struct CollectorBuilder {
     instance_id: Option<Uuid>,
     max_events: usize,
     remembered_ids: Option<usize>,
-    faults: Vec<Fault>,
-    hooks: Hooks,
+    faults: Vec<FaultRule>,
+    callbacks: Callbacks,
     #[cfg(feature = "tls")]
     certificate: Option<Certificate>,
 }
@@ -48,7 +49,7 @@ impl CollectorBuilder {
             max_events: DEFAULT_MAX_EVENTS,
             remembered_ids: None,
             faults: Vec::new(),
-            hooks: Hooks::default(),
+            callbacks: Callbacks::default(),
             #[cfg(feature = "tls")]
             certificate: None,
         }
@@ -72,19 +73,19 @@ impl CollectorBuilder {
         self
     }
 
-    /// The most events held: the oldest are forgotten first. By default 100,000.
+    /// The most events held: the oldest are evicted first. By default 100,000.
     ///
-    /// As many forgotten ones are still known by their id, so that they are not taken again, unless
+    /// As many evicted ones are still known by their id, so that they are not taken again, unless
     /// [`remember_ids`](Self::remember_ids) says otherwise.
     pub fn max_events(mut self, max: usize) -> Self {
         self.max_events = max;
         self
     }
 
-    /// The most forgotten events that are still known by their id. One takes about 50 bytes.
+    /// The most evicted events that are still known by their id. One takes about 50 bytes.
     ///
     /// With as many as a test sends in all, `accepted` is the number of different events that
-    /// arrived, whatever was sent twice, and [`Collector::has_taken`] tells which, while few
+    /// arrived, whatever was sent twice, and [`Collector::has_accepted`] tells which, while few
     /// events are held.
     pub fn remember_ids(mut self, max: usize) -> Self {
         self.remembered_ids = Some(max);
@@ -92,7 +93,7 @@ impl CollectorBuilder {
     }
 
     /// Adds a fault that applies from the first connection on; see [`Collector::fault`].
-    pub fn fault(mut self, fault: impl Into<Fault>) -> Self {
+    pub fn fault(mut self, fault: impl Into<FaultRule>) -> Self {
         self.faults.push(fault.into());
         self
     }
@@ -105,36 +106,39 @@ impl CollectorBuilder {
     }
 
     /// Is called for each batch whose events were looked at one by one.
-    pub fn on_batch(mut self, hook: impl Fn(&BatchSeen) + Send + Sync + 'static) -> Self {
-        self.hooks.batch = Some(Box::new(hook));
+    pub fn on_batch(mut self, callback: impl Fn(&BatchReport) + Send + Sync + 'static) -> Self {
+        self.callbacks.batch = Some(Box::new(callback));
         self
     }
 
     /// Is called for each predictions request that was answered.
     pub fn on_predictions(
         mut self,
-        hook: impl Fn(&PredictionsSeen) + Send + Sync + 'static,
+        callback: impl Fn(&PredictionsReport) + Send + Sync + 'static,
     ) -> Self {
-        self.hooks.predictions = Some(Box::new(hook));
+        self.callbacks.predictions = Some(Box::new(callback));
         self
     }
 
     /// Is called for each request for which the answer is not a 2xx.
-    pub fn on_refusal(mut self, hook: impl Fn(&Refusal) + Send + Sync + 'static) -> Self {
-        self.hooks.refusal = Some(Box::new(hook));
+    pub fn on_refusal(mut self, callback: impl Fn(&Refusal) + Send + Sync + 'static) -> Self {
+        self.callbacks.refusal = Some(Box::new(callback));
         self
     }
 
-    /// Is called for each request that arrived in full, before any other hook.
-    pub fn on_request(mut self, hook: impl Fn(&Received) + Send + Sync + 'static) -> Self {
-        self.hooks.request = Some(Box::new(hook));
+    /// Is called for each request that arrived in full, before any other callback.
+    pub fn on_request(
+        mut self,
+        callback: impl Fn(&RecordedRequest) + Send + Sync + 'static,
+    ) -> Self {
+        self.callbacks.request = Some(Box::new(callback));
         self
     }
 
     /// Is called for each request and each connection for which a script or a fault changes
     /// something.
-    pub fn on_fault(mut self, hook: impl Fn(&FaultSeen) + Send + Sync + 'static) -> Self {
-        self.hooks.fault = Some(Box::new(hook));
+    pub fn on_fault(mut self, callback: impl Fn(&InjectedFault) + Send + Sync + 'static) -> Self {
+        self.callbacks.fault = Some(Box::new(callback));
         self
     }
 
@@ -142,9 +146,9 @@ impl CollectorBuilder {
     #[cfg(feature = "tls")]
     pub fn on_failed_handshake(
         mut self,
-        hook: impl Fn(&FailedHandshake) + Send + Sync + 'static,
+        callback: impl Fn(&FailedHandshake) + Send + Sync + 'static,
     ) -> Self {
-        self.hooks.handshake = Some(Box::new(hook));
+        self.callbacks.handshake = Some(Box::new(callback));
         self
     }
 
@@ -157,10 +161,10 @@ impl CollectorBuilder {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, self.port))?;
         listener.set_nonblocking(true)?;
         let addr = listener.local_addr()?;
-        let max_forgotten = self.remembered_ids.unwrap_or(self.max_events);
-        let mut store = Store::new(self.max_events, max_forgotten);
+        let max_evicted_ids = self.remembered_ids.unwrap_or(self.max_events);
+        let mut store = Store::new(self.max_events, max_evicted_ids);
         self.faults.into_iter().for_each(|fault| store.faults.add(fault));
-        let shared = Shared::new(self.api_key, self.instance_id, self.hooks, store);
+        let shared = Shared::new(self.api_key, self.instance_id, self.callbacks, store);
         #[cfg(feature = "tls")]
         let shared = shared.with_tls(self.certificate)?;
         let scheme = shared.scheme();

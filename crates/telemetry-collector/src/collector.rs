@@ -13,9 +13,12 @@ use telemetry_model::{PredictionQuery, PredictionResponse, TaskCompletionEvent};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
-use crate::{Answer, CollectorBuilder, Fault, Received, Totals, shared::Shared, store::Store};
+use crate::{
+    CollectorBuilder, FaultRule, RecordedRequest, ResponseTemplate, Totals, shared::Shared,
+    store::Store,
+};
 
-/// How long stopping waits for the collector's thread. Only a hook that does not return makes it
+/// How long stopping waits for the collector's thread. Only a callback that does not return makes it
 /// wait at all.
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -76,15 +79,15 @@ impl Collector {
     /// It is made at the start, and its key is not kept.
     #[cfg(feature = "tls")]
     #[must_use]
-    pub fn authority_pem(&self) -> Option<&str> {
-        Some(&self.shared.tls.as_ref()?.authority_pem)
+    pub fn ca_pem(&self) -> Option<&str> {
+        Some(&self.shared.tls.as_ref()?.ca_pem)
     }
 
-    /// As [`authority_pem`](Self::authority_pem), in DER.
+    /// As [`ca_pem`](Self::ca_pem), in DER.
     #[cfg(feature = "tls")]
     #[must_use]
-    pub fn authority_der(&self) -> Option<&[u8]> {
-        Some(&self.shared.tls.as_ref()?.authority_der)
+    pub fn ca_der(&self) -> Option<&[u8]> {
+        Some(&self.shared.tls.as_ref()?.ca_der)
     }
 
     /// What has been counted so far. A request is counted before it is answered.
@@ -101,7 +104,7 @@ impl Collector {
 
     /// The last requests, oldest first: at most 1,000, and at most 16 MiB of them.
     #[must_use]
-    pub fn requests(&self) -> Vec<Received> {
+    pub fn requests(&self) -> Vec<RecordedRequest> {
         self.shared.read(|store| store.log.to_vec())
     }
 
@@ -113,16 +116,16 @@ impl Collector {
 
     /// Adds to the script: the next requests, to whatever path, get these answers in order. When
     /// the script is at its end, all is as usual again.
-    pub fn script(&self, answers: impl IntoIterator<Item = Answer>) {
+    pub fn script(&self, answers: impl IntoIterator<Item = ResponseTemplate>) {
         // Collected first: the iterator may call the collector.
         let answers: Vec<_> = answers.into_iter().collect();
         self.shared.update(|store| store.script.extend(answers));
     }
 
-    /// Adds a fault, or an [`Answer`] that every request is to get. A request for which there is a
+    /// Adds a fault, or an [`ResponseTemplate`] that every request is to get. A request for which there is a
     /// scripted answer gets that one; else what the fault says that was added first among those
     /// that apply; else all is as usual.
-    pub fn fault(&self, fault: impl Into<Fault>) {
+    pub fn fault(&self, fault: impl Into<FaultRule>) {
         let fault = fault.into();
         self.shared.update(|store| store.faults.add(fault));
     }
@@ -136,11 +139,11 @@ impl Collector {
         });
     }
 
-    /// Whether an event with this id was taken. Events that are forgotten are known for as long as
+    /// Whether an event with this id was taken. Events that are evicted are known for as long as
     /// their ids are: see [`CollectorBuilder::remember_ids`].
     #[must_use]
-    pub fn has_taken(&self, event_id: Uuid) -> bool {
-        self.shared.read(|store| store.has_taken(&event_id))
+    pub fn has_accepted(&self, event_id: Uuid) -> bool {
+        self.shared.read(|store| store.has_accepted(&event_id))
     }
 
     /// Waits until `reached` holds of the totals, at most for `timeout`. Returns whether it does.
@@ -152,7 +155,7 @@ impl Collector {
 
     /// Ends the open connections, answered or not, frees the port, and returns the final totals.
     ///
-    /// Waits until that is done. The exception is a hook that is still running: it is waited for
+    /// Waits until that is done. The exception is a callback that is still running: it is waited for
     /// up to 5 seconds, or not at all if it is the caller.
     pub fn stop(mut self) -> Totals {
         self.end();

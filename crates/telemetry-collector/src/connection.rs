@@ -26,12 +26,12 @@ use tokio::{
 };
 
 use crate::{
-    Answer, Authorization, FaultSeen, Received, Refusal,
-    answer::Behavior,
-    routes::{self, Question, Reply},
+    Authorization, InjectedFault, RecordedRequest, Refusal, ResponseTemplate,
+    response_template::Behavior,
+    routes::{self, ApiRequest, ApiResponse},
     shared::Shared,
     store::Store,
-    wire::{ByHand, Content},
+    wire::{BodySource, RawResponse},
 };
 
 /// The most bytes of a request's head.
@@ -57,7 +57,7 @@ where
         async move {
             match connection.answer(request).await? {
                 Given::Response(response) => Ok::<_, Closed>(response),
-                Given::ByHand(answer) => {
+                Given::RawResponse(answer) => {
                     // There is one request at a time, and this is the last.
                     let _ = take_over.try_send(answer);
                     match future::pending::<Infallible>().await {}
@@ -68,7 +68,7 @@ where
     let mut http = http1::Builder::new();
     let mut served =
         http.max_buf_size(MAX_HEAD_BYTES).serve_connection(TokioIo::new(stream), service);
-    let by_hand: Option<ByHand> = future::poll_fn(|context| {
+    let by_hand: Option<RawResponse> = future::poll_fn(|context| {
         // The client has gone or spoke no HTTP, or the connection was closed on request.
         if Pin::new(&mut served).poll(context).is_ready() {
             return Poll::Ready(None);
@@ -83,7 +83,7 @@ where
 
 enum Given {
     Response(Response<Full<Bytes>>),
-    ByHand(ByHand),
+    RawResponse(RawResponse),
 }
 
 impl Connection {
@@ -95,7 +95,7 @@ impl Connection {
         let authorization = Authorization::of(&head.headers, shared.api_key.as_deref());
         // Requests are booked by this thread alone, so that no other gets this number.
         let number = shared.read(Store::totals).requests + 1;
-        let received = Received::new(
+        let received = RecordedRequest::new(
             (number, shared.elapsed()),
             self.number,
             &head,
@@ -103,20 +103,20 @@ impl Connection {
             body.clone().unwrap_or_default(),
         );
         let path = received.path.clone();
-        let seen = shared.hooks.request.as_ref().map(|hook| (hook, received.clone()));
+        let seen = shared.callbacks.request.as_ref().map(|callback| (callback, received.clone()));
         let answer = shared.update(|store| store.arrived(received));
-        if let Some((hook, received)) = seen {
-            hook(&received);
+        if let Some((callback, received)) = seen {
+            callback(&received);
         }
-        if let Some(hook) = shared.hooks.fault.as_ref().filter(|_| !answer.is_usual()) {
-            hook(&FaultSeen {
+        if let Some(callback) = shared.callbacks.fault.as_ref().filter(|_| !answer.is_usual()) {
+            callback(&InjectedFault {
                 connection: self.number,
                 request: Some((number, head.method.clone(), path.clone())),
                 fault: answer.to_string(),
             });
         }
 
-        let question = Question {
+        let question = ApiRequest {
             method: &head.method,
             path: head.uri.path(),
             authorization,
@@ -125,13 +125,13 @@ impl Connection {
         let reply = work_out(shared, &question, &answer);
         if !reply.status.is_success() && answer.is_given() {
             shared.update(|store| store.refused());
-            if let Some(hook) = &shared.hooks.refusal {
-                hook(&Refusal {
+            if let Some(callback) = &shared.callbacks.refusal {
+                callback(&Refusal {
                     method: head.method.clone(),
                     path: path.clone(),
                     status: reply.status,
                     reason: reply.reason().into(),
-                    is_on_request: matches!(answer.behavior, Behavior::Status(_)),
+                    is_injected: matches!(answer.behavior, Behavior::Status(_)),
                 });
             }
         }
@@ -139,19 +139,19 @@ impl Connection {
     }
 }
 
-fn work_out(shared: &Shared, question: &Question<'_>, answer: &Answer) -> Reply {
+fn work_out(shared: &Shared, question: &ApiRequest<'_>, answer: &ResponseTemplate) -> ApiResponse {
     match answer.behavior {
-        Behavior::Normal | Behavior::CloseAfterTaking => routes::respond(shared, question),
-        Behavior::Status(status) => Reply::error(status, "scripted"),
+        Behavior::Normal | Behavior::CloseAfterProcessing => routes::respond(shared, question),
+        Behavior::Status(status) => ApiResponse::error(status, "scripted"),
         // Never sent.
-        Behavior::Close | Behavior::Never => Reply::error(StatusCode::OK, ""),
+        Behavior::Close | Behavior::Hang => ApiResponse::error(StatusCode::OK, ""),
     }
 }
 
 /// Does what `answer` says, given the reply that was worked out for a request for `path`.
 async fn give(
-    answer: Answer,
-    reply: Reply,
+    answer: ResponseTemplate,
+    reply: ApiResponse,
     method: &http::Method,
     path: &str,
 ) -> Result<Given, Closed> {
@@ -159,8 +159,8 @@ async fn give(
         tokio::time::sleep(answer.delay).await;
     }
     match answer.behavior {
-        Behavior::Close | Behavior::CloseAfterTaking => return Err(Closed),
-        Behavior::Never => match future::pending::<Infallible>().await {},
+        Behavior::Close | Behavior::CloseAfterProcessing => return Err(Closed),
+        Behavior::Hang => match future::pending::<Infallible>().await {},
         Behavior::Normal | Behavior::Status(_) => {}
     }
     let (mut parts, body) = reply.into_parts();
@@ -169,11 +169,11 @@ async fn give(
         parts.headers.insert(name, value.clone());
     }
     let is_by_hand = answer.is_by_hand();
-    Ok(match answer.content.unwrap_or(Content::Bytes(body)) {
-        Content::Bytes(body) if !is_by_hand => {
+    Ok(match answer.content.unwrap_or(BodySource::Bytes(body)) {
+        BodySource::Bytes(body) if !is_by_hand => {
             Given::Response(Response::from_parts(parts, Full::new(body)))
         }
-        content => Given::ByHand(ByHand::new(method, &parts, content, answer.manner)),
+        content => Given::RawResponse(RawResponse::new(method, &parts, content, answer.manner)),
     })
 }
 

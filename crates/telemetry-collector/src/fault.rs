@@ -1,4 +1,4 @@
-//! Faults: which requests and connections meet with what.
+//! FaultRules: which requests and connections meet with what.
 
 use std::{
     fmt::{self, Display, Formatter},
@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use crate::Answer;
+use crate::ResponseTemplate;
 
 /// A rule for requests, or for connections, that are not to be treated as usual; see
 /// [`Collector::fault`](crate::Collector::fault).
@@ -21,21 +21,21 @@ use crate::Answer;
 /// ```
 /// use std::time::Duration;
 ///
-/// use telemetry_collector::{Answer, Collector, EVENTS_PATH, Fault};
+/// use telemetry_collector::{ResponseTemplate, Collector, EVENTS_PATH, FaultRule};
 ///
 /// let collector = Collector::start()?;
 /// // Three in ten requests, the same ones in each run.
-/// collector.fault(Fault::new(Answer::status(503)).probability(0.3).seed(7));
+/// collector.fault(FaultRule::new(ResponseTemplate::status(503)).probability(0.3).seed(7));
 /// // The second to the fifth report of events.
-/// collector.fault(Fault::new(Answer::close_after_taking()).path(EVENTS_PATH).range(2..=5));
+/// collector.fault(FaultRule::new(ResponseTemplate::close_after_processing()).path(EVENTS_PATH).range(2..=5));
 /// // The third connection.
-/// collector.fault(Fault::close_before_reading().nth(3));
+/// collector.fault(FaultRule::close_before_reading().nth(3));
 /// collector.clear_faults();
 /// # Ok::<(), std::io::Error>(())
 /// ```
 #[derive(Clone, Debug)]
 #[must_use = "a fault applies when it is added to a collector"]
-pub struct Fault {
+pub struct FaultRule {
     effect: Effect,
     path: Option<String>,
     first: u64,
@@ -46,7 +46,7 @@ pub struct Fault {
 
 #[derive(Clone, Debug)]
 enum Effect {
-    Request(Box<Answer>),
+    Request(Box<ResponseTemplate>),
     Connection(ConnectionFault),
 }
 
@@ -57,9 +57,9 @@ pub(crate) enum ConnectionFault {
     Delay(Duration),
 }
 
-impl Fault {
+impl FaultRule {
     /// Requests get this answer.
-    pub fn new(answer: Answer) -> Self {
+    pub fn new(answer: ResponseTemplate) -> Self {
         Self::of(Effect::Request(Box::new(answer)))
     }
 
@@ -151,14 +151,14 @@ impl Fault {
     }
 }
 
-impl From<Answer> for Fault {
-    fn from(answer: Answer) -> Self {
+impl From<ResponseTemplate> for FaultRule {
+    fn from(answer: ResponseTemplate) -> Self {
         Self::new(answer)
     }
 }
 
 /// For a person: `status 503, for requests 2 to 5`.
-impl Display for Fault {
+impl Display for FaultRule {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let (one, more) = match &self.effect {
             Effect::Request(answer) => {
@@ -212,22 +212,22 @@ const fn mixed(state: u64) -> u64 {
 
 /// The faults of a collector.
 #[derive(Debug, Default)]
-pub(crate) struct Faults {
+pub(crate) struct FaultRules {
     rules: Vec<Rule>,
     added: u64,
 }
 
 #[derive(Debug)]
 struct Rule {
-    fault: Fault,
+    fault: FaultRule,
     /// How many were added before.
     place: u64,
     /// How many requests or connections it could have applied to.
     seen: u64,
 }
 
-impl Faults {
-    pub(crate) fn add(&mut self, fault: Fault) {
+impl FaultRules {
+    pub(crate) fn add(&mut self, fault: FaultRule) {
         self.rules.push(Rule { fault, place: self.added, seen: 0 });
         self.added += 1;
     }
@@ -237,7 +237,7 @@ impl Faults {
     }
 
     /// Counts a request; what the first fault says that applies to it.
-    pub(crate) fn request(&mut self, path: &str) -> Option<Answer> {
+    pub(crate) fn request(&mut self, path: &str) -> Option<ResponseTemplate> {
         self.first(|fault| match &fault.effect {
             Effect::Request(answer) => {
                 fault.path.as_deref().is_none_or(|own| own == path).then_some(&**answer)
@@ -254,7 +254,7 @@ impl Faults {
         })
     }
 
-    fn first<T: Clone>(&mut self, effect: impl Fn(&Fault) -> Option<&T>) -> Option<T> {
+    fn first<T: Clone>(&mut self, effect: impl Fn(&FaultRule) -> Option<&T>) -> Option<T> {
         let mut first = None;
         for Rule { fault, place, seen } in &mut self.rules {
             let Some(effect) = effect(fault) else { continue };
@@ -272,18 +272,18 @@ mod tests {
     use super::*;
 
     /// The numbers, of the first `count` requests for `path`, for which there is a fault.
-    fn chosen(faults: &mut Faults, path: &str, count: u64) -> Vec<u64> {
+    fn chosen(faults: &mut FaultRules, path: &str, count: u64) -> Vec<u64> {
         (1..=count).filter(|_| faults.request(path).is_some()).collect()
     }
 
-    fn of(added: impl IntoIterator<Item = Fault>) -> Faults {
-        let mut faults = Faults::default();
+    fn of(added: impl IntoIterator<Item = FaultRule>) -> FaultRules {
+        let mut faults = FaultRules::default();
         added.into_iter().for_each(|fault| faults.add(fault));
         faults
     }
 
-    fn any() -> Fault {
-        Answer::close().into()
+    fn any() -> FaultRule {
+        ResponseTemplate::close().into()
     }
 
     #[test]
@@ -308,10 +308,10 @@ mod tests {
 
     #[test]
     fn the_first_that_applies_wins_and_all_count() {
-        let status = |fault: Option<Answer>| fault.map(|answer| answer.to_string());
+        let status = |fault: Option<ResponseTemplate>| fault.map(|answer| answer.to_string());
         let mut faults = of([
-            Fault::new(Answer::status(500)).range(1..=2),
-            Fault::new(Answer::status(501)).range(2..=3),
+            FaultRule::new(ResponseTemplate::status(500)).range(1..=2),
+            FaultRule::new(ResponseTemplate::status(501)).range(2..=3),
         ]);
         let seen: Vec<_> = (0..4).map(|_| status(faults.request("/"))).collect();
         let told = |text: &str| Some(text.to_owned());
@@ -333,7 +333,8 @@ mod tests {
 
     #[test]
     fn two_faults_with_the_same_seed_choose_on_their_own() {
-        let half = |status| Fault::new(Answer::status(status)).probability(0.5).seed(7);
+        let half =
+            |status| FaultRule::new(ResponseTemplate::status(status)).probability(0.5).seed(7);
         let mut faults = of([half(500), half(501)]);
         let mut seen = [0; 3];
         for _ in 0..10_000 {
@@ -351,12 +352,15 @@ mod tests {
 
     #[test]
     fn connections_are_counted_apart() {
-        let mut faults =
-            of([any().nth(2), Fault::close_before_reading().nth(2), Fault::close_before_reading()]);
+        let mut faults = of([
+            any().nth(2),
+            FaultRule::close_before_reading().nth(2),
+            FaultRule::close_before_reading(),
+        ]);
         assert!(faults.request("/").is_none());
         faults.clear();
         assert!(faults.connection().is_none());
-        faults.add(Fault::delay_before_reading(Duration::from_secs(1)).nth(2));
+        faults.add(FaultRule::delay_before_reading(Duration::from_secs(1)).nth(2));
         assert!(faults.request("/").is_none() && faults.connection().is_none());
         assert_eq!(faults.connection(), Some(ConnectionFault::Delay(Duration::from_secs(1))));
     }
@@ -364,14 +368,14 @@ mod tests {
     #[test]
     fn a_fault_that_cannot_apply_is_refused_where_it_is_made() {
         for make in [
-            (|| any().nth(0)) as fn() -> Fault,
+            (|| any().nth(0)) as fn() -> FaultRule,
             || any().range(0..1),
             || any().range(..1),
             || any().range((Bound::Included(3), Bound::Excluded(3))),
             || any().probability(1.1),
             || any().probability(-0.1),
             || any().probability(f64::NAN),
-            || Fault::close_before_reading().path("/"),
+            || FaultRule::close_before_reading().path("/"),
         ] {
             assert!(std::panic::catch_unwind(make).is_err());
         }
@@ -384,11 +388,11 @@ mod tests {
             (any().nth(3), "closed without an answer, for request 3"),
             (any().range(3..).path("/a"), "closed without an answer, for requests from 3 on to /a"),
             (
-                Fault::close_before_reading().range(2..=5).probability(0.5).seed(7),
+                FaultRule::close_before_reading().range(2..=5).probability(0.5).seed(7),
                 "closed before reading, for connections 2 to 5, with probability 0.5 and seed 7",
             ),
             (
-                Fault::delay_before_reading(Duration::from_secs(2)),
+                FaultRule::delay_before_reading(Duration::from_secs(2)),
                 "delayed by 2s before reading, for all connections",
             ),
         ] {

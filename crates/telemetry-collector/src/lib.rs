@@ -7,15 +7,15 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod aggregate;
-mod answer;
 mod builder;
 mod collector;
 mod connection;
 mod fault;
 mod percentiles;
+mod reports;
 mod requests;
+mod response_template;
 mod routes;
-mod seen;
 mod server;
 mod shared;
 mod store;
@@ -23,15 +23,15 @@ mod store;
 mod tls;
 mod wire;
 
-pub use answer::Answer;
 pub use builder::CollectorBuilder;
 pub use collector::Collector;
-pub use fault::Fault;
-pub use requests::{Authorization, Received};
+pub use fault::FaultRule;
+#[cfg(feature = "tls")]
+pub use reports::FailedHandshake;
+pub use reports::{BatchReport, InjectedFault, PredictionsReport, Refusal, Totals};
+pub use requests::{Authorization, RecordedRequest};
+pub use response_template::ResponseTemplate;
 pub use routes::{EVENTS_PATH, PREDICTIONS_PATH};
 #[cfg(feature = "tls")]
-pub use seen::FailedHandshake;
-pub use seen::{BatchSeen, FaultSeen, PredictionsSeen, Refusal, Totals};
-#[cfg(feature = "tls")]
 pub use tls::Certificate;
-pub use wire::Place;
+pub use wire::Position;

@@ -9,7 +9,7 @@ use std::{
 };
 
 use arguments::Arguments;
-use telemetry_collector::{Collector, CollectorBuilder, Fault};
+use telemetry_collector::{Collector, CollectorBuilder, FaultRule};
 
 fn main() -> ExitCode {
     let arguments = match arguments::parse(std::env::args_os().skip(1)) {
@@ -42,7 +42,7 @@ fn serve(arguments: &Arguments) -> Result<(), String> {
     let builder = builder.on_batch(say).on_predictions(say).on_fault(say);
     // One that was asked for is told as a fault.
     let mut builder = builder.on_refusal(|refusal| {
-        if !refusal.is_on_request {
+        if !refusal.is_injected {
             say(refusal);
         }
     });
@@ -82,7 +82,7 @@ fn serve(arguments: &Arguments) -> Result<(), String> {
 }
 
 /// The faults that were asked for, and the collector that some of them lead to.
-fn faults(arguments: &Arguments) -> Result<(Vec<Fault>, Option<Collector>), String> {
+fn faults(arguments: &Arguments) -> Result<(Vec<FaultRule>, Option<Collector>), String> {
     let parsed = |recorder: &str| {
         let faults = arguments.faults.iter().map(|spec| arguments::parse_fault(spec, recorder));
         faults.collect::<Result<Vec<_>, _>>().map_err(|faults| faults.join("\n"))
@@ -108,10 +108,10 @@ fn with_tls(builder: CollectorBuilder, arguments: &Arguments) -> Result<Collecto
     Ok(match arguments.tls {
         None => builder,
         Some(kind) => builder.on_failed_handshake(say).tls(match kind {
-            Tls::Right => Certificate::Right,
+            Tls::Valid => Certificate::Valid,
             Tls::SelfSigned => Certificate::SelfSigned,
             Tls::Expired => Certificate::Expired,
-            Tls::OtherName => Certificate::OtherName,
+            Tls::WrongHost => Certificate::WrongHost,
         }),
     })
 }
@@ -126,7 +126,7 @@ fn with_tls(builder: CollectorBuilder, arguments: &Arguments) -> Result<Collecto
 
 #[cfg(feature = "tls")]
 fn write_authority(collector: &Collector, arguments: &Arguments) -> Result<(), String> {
-    let (Some(file), Some(pem)) = (&arguments.ca, collector.authority_pem()) else { return Ok(()) };
+    let (Some(file), Some(pem)) = (&arguments.ca, collector.ca_pem()) else { return Ok(()) };
     std::fs::write(file, pem).map_err(|error| format!("--ca: cannot write {file:?}: {error}"))
 }
 

@@ -5,7 +5,7 @@ use std::{collections::VecDeque, fmt, time::Duration};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, header, request};
 
-use crate::seen::shown;
+use crate::reports::shown;
 
 /// The most requests in the log.
 const MAX_REQUESTS: usize = 1_000;
@@ -16,7 +16,7 @@ const MAX_BYTES: usize = 16 * 1024 * 1024;
 /// A request that arrived in full.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub struct Received {
+pub struct RecordedRequest {
     /// Which request: the first is 1.
     pub number: u64,
     /// When it had arrived in full, since the collector's start.
@@ -35,7 +35,7 @@ pub struct Received {
     pub body: Bytes,
 }
 
-impl Received {
+impl RecordedRequest {
     /// The value of a header, if there is one and it is text. Names are compared without case.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
@@ -92,7 +92,7 @@ impl Received {
 }
 
 /// Displays as one line of at most 80 columns.
-impl fmt::Display for Received {
+impl fmt::Display for RecordedRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let key = if self.has_key() { "present" } else { "absent" };
         let (bytes, hash) = (self.body.len(), self.body_hash());
@@ -108,9 +108,9 @@ pub enum Authorization {
     /// There was none.
     Absent,
     /// `Bearer` and the configured key; if no key is configured, anything.
-    Right,
+    Valid,
     /// Something else.
-    Wrong,
+    Invalid,
 }
 
 impl Authorization {
@@ -119,11 +119,11 @@ impl Authorization {
         let mut values = headers.get_all(header::AUTHORIZATION).iter();
         match (values.next(), values.next(), key) {
             (None, ..) => Self::Absent,
-            (Some(_), _, None) => Self::Right,
+            (Some(_), _, None) => Self::Valid,
             (Some(value), None, Some(key)) if is_bearer(value.as_bytes(), key.as_bytes()) => {
-                Self::Right
+                Self::Valid
             }
-            (Some(_), _, Some(_)) => Self::Wrong,
+            (Some(_), _, Some(_)) => Self::Invalid,
         }
     }
 }
@@ -140,13 +140,13 @@ fn is_bearer(value: &[u8], key: &[u8]) -> bool {
 /// The last requests.
 #[derive(Debug, Default)]
 pub(crate) struct RequestLog {
-    requests: VecDeque<Received>,
+    requests: VecDeque<RecordedRequest>,
     bytes: usize,
 }
 
 impl RequestLog {
     /// Adds a request; the oldest ones make room.
-    pub(crate) fn push(&mut self, request: Received) {
+    pub(crate) fn push(&mut self, request: RecordedRequest) {
         self.bytes += request.bytes();
         self.requests.push_back(request);
         while self.requests.len() > MAX_REQUESTS || self.bytes > MAX_BYTES {
@@ -156,7 +156,7 @@ impl RequestLog {
     }
 
     /// The requests, oldest first.
-    pub(crate) fn to_vec(&self) -> Vec<Received> {
+    pub(crate) fn to_vec(&self) -> Vec<RecordedRequest> {
         self.requests.iter().cloned().collect()
     }
 }
@@ -165,10 +165,10 @@ impl RequestLog {
 mod tests {
     use super::*;
 
-    fn request(path: &str, body: Bytes) -> Received {
+    fn request(path: &str, body: Bytes) -> RecordedRequest {
         let (mut head, ()) = http::Request::new(()).into_parts();
         head.uri = path.parse().unwrap();
-        Received::new((1, Duration::ZERO), 1, &head, Authorization::Absent, body)
+        RecordedRequest::new((1, Duration::ZERO), 1, &head, Authorization::Absent, body)
     }
 
     #[test]
@@ -212,7 +212,7 @@ mod tests {
         let mut one = request("/v1?a=b", "foobar".into());
         let told = "key absent, 6 bytes, hash 85944171f73967e8, GET /v1?a=b";
         assert_eq!(one.to_string(), told);
-        one.authorization = Authorization::Wrong;
+        one.authorization = Authorization::Invalid;
         assert_eq!(one.to_string(), told.replace("absent", "present"));
         assert_eq!(request(&"/".repeat(99), Bytes::new()).to_string().chars().count(), 80);
     }
@@ -225,14 +225,14 @@ mod tests {
         };
         assert_eq!(of(&[], None), Authorization::Absent);
         assert_eq!(of(&[], Some("k1")), Authorization::Absent);
-        assert_eq!(of(&["anything"], None), Authorization::Right);
-        assert_eq!(of(&["Bearer k1"], Some("k1")), Authorization::Right);
-        assert_eq!(of(&["bearer k1"], Some("k1")), Authorization::Right);
+        assert_eq!(of(&["anything"], None), Authorization::Valid);
+        assert_eq!(of(&["Bearer k1"], Some("k1")), Authorization::Valid);
+        assert_eq!(of(&["bearer k1"], Some("k1")), Authorization::Valid);
         for wrong in
             ["Bearer k2", "Bearer k", "Bearer k11", "Bearer ", "Bearer", "", "Basic k1", "k1"]
         {
-            assert_eq!(of(&[wrong], Some("k1")), Authorization::Wrong, "{wrong}");
+            assert_eq!(of(&[wrong], Some("k1")), Authorization::Invalid, "{wrong}");
         }
-        assert_eq!(of(&["Bearer k1", "Bearer k1"], Some("k1")), Authorization::Wrong);
+        assert_eq!(of(&["Bearer k1", "Bearer k1"], Some("k1")), Authorization::Invalid);
     }
 }

@@ -3,11 +3,9 @@
 use bytes::Bytes;
 use http::{HeaderValue, Method, Response, StatusCode, header, response};
 use serde_json::{Value, json};
-use telemetry_model::{
-    EventBatch, MAX_BATCH_BYTES, PredictionRequest, PredictionResults, ValidationErrors,
-};
+use telemetry_model::{EventBatch, Faults, MAX_BATCH_BYTES, PredictionRequest, PredictionResults};
 
-use crate::{Authorization, PredictionsSeen, shared::Shared, store::Store};
+use crate::{Authorization, PredictionsReport, shared::Shared, store::Store};
 
 /// The path that takes events.
 pub const EVENTS_PATH: &str = "/v1/events/batch";
@@ -17,7 +15,7 @@ pub const PREDICTIONS_PATH: &str = "/v1/predictions/batch";
 
 /// What an answer is worked out from.
 #[derive(Debug)]
-pub(crate) struct Question<'r> {
+pub(crate) struct ApiRequest<'r> {
     pub(crate) method: &'r Method,
     pub(crate) path: &'r str,
     pub(crate) authorization: Authorization,
@@ -27,13 +25,13 @@ pub(crate) struct Question<'r> {
 
 /// An answer, always of JSON.
 #[derive(Debug)]
-pub(crate) struct Reply {
+pub(crate) struct ApiResponse {
     pub(crate) status: StatusCode,
     header: Option<(header::HeaderName, HeaderValue)>,
     body: Value,
 }
 
-impl Reply {
+impl ApiResponse {
     const fn ok(body: Value) -> Self {
         Self { status: StatusCode::OK, header: None, body }
     }
@@ -66,8 +64,8 @@ impl Reply {
 }
 
 /// Answers as usual.
-pub(crate) fn respond(shared: &Shared, question: &Question<'_>) -> Reply {
-    type Endpoint = fn(&Shared, &Question<'_>) -> Result<Reply, Reply>;
+pub(crate) fn respond(shared: &Shared, question: &ApiRequest<'_>) -> ApiResponse {
+    type Endpoint = fn(&Shared, &ApiRequest<'_>) -> Result<ApiResponse, ApiResponse>;
     let (endpoint, method, allow): (Endpoint, _, _) = match question.path {
         EVENTS_PATH => (events, Method::POST, "POST"),
         PREDICTIONS_PATH => (predictions, Method::POST, "POST"),
@@ -75,65 +73,66 @@ pub(crate) fn respond(shared: &Shared, question: &Question<'_>) -> Reply {
         _ => {
             let error = "no such path; there are POST /v1/events/batch, \
                          POST /v1/predictions/batch and GET /health";
-            return Reply::error(StatusCode::NOT_FOUND, error);
+            return ApiResponse::error(StatusCode::NOT_FOUND, error);
         }
     };
     if *question.method != method {
         let error = format!("expected the method {allow}");
-        return Reply::error(StatusCode::METHOD_NOT_ALLOWED, error).with(header::ALLOW, allow);
+        return ApiResponse::error(StatusCode::METHOD_NOT_ALLOWED, error)
+            .with(header::ALLOW, allow);
     }
     endpoint(shared, question).unwrap_or_else(|refusal| refusal)
 }
 
-fn health(shared: &Shared, _: &Question<'_>) -> Result<Reply, Reply> {
-    Ok(Reply::ok(json!({ "status": "ok", "totals": shared.read(Store::totals) })))
+fn health(shared: &Shared, _: &ApiRequest<'_>) -> Result<ApiResponse, ApiResponse> {
+    Ok(ApiResponse::ok(json!({ "status": "ok", "totals": shared.read(Store::totals) })))
 }
 
-fn events(shared: &Shared, question: &Question<'_>) -> Result<Reply, Reply> {
+fn events(shared: &Shared, question: &ApiRequest<'_>) -> Result<ApiResponse, ApiResponse> {
     if shared.api_key.is_some() {
         match question.authorization {
-            Authorization::Right => {}
+            Authorization::Valid => {}
             Authorization::Absent => {
                 let error = "expected the header `authorization: Bearer <api key>`, found none";
-                return Err(Reply::error(StatusCode::UNAUTHORIZED, error)
+                return Err(ApiResponse::error(StatusCode::UNAUTHORIZED, error)
                     .with(header::WWW_AUTHENTICATE, "Bearer"));
             }
-            Authorization::Wrong => {
+            Authorization::Invalid => {
                 let error = "the header `authorization` does not carry the key that is configured";
-                return Err(Reply::error(StatusCode::FORBIDDEN, error));
+                return Err(ApiResponse::error(StatusCode::FORBIDDEN, error));
             }
         }
     }
     let batch = EventBatch::from_json(body(question)?)
         .map_err(|faults| unprocessable("the body is no batch of events", &faults))?;
     let seen = shared.update(|store| store.take(batch, shared.instance_id));
-    let reply = Reply::ok(json!(seen.receipt));
-    if let Some(hook) = &shared.hooks.batch {
-        hook(&seen);
+    let reply = ApiResponse::ok(json!(seen.receipt));
+    if let Some(callback) = &shared.callbacks.batch {
+        callback(&seen);
     }
     Ok(reply)
 }
 
-fn predictions(shared: &Shared, question: &Question<'_>) -> Result<Reply, Reply> {
+fn predictions(shared: &Shared, question: &ApiRequest<'_>) -> Result<ApiResponse, ApiResponse> {
     let request = PredictionRequest::from_json(body(question)?)
         .map_err(|faults| unprocessable("the body is no predictions request", &faults))?;
     let results: Vec<_> = request.queries.iter().map(|query| shared.predict(query)).collect();
-    if let Some(hook) = &shared.hooks.predictions {
+    if let Some(callback) = &shared.callbacks.predictions {
         let predicted = results.iter().filter(|result| result.prediction.is_some()).count();
-        hook(&PredictionsSeen { queries: results.len() as u64, predicted: predicted as u64 });
+        callback(&PredictionsReport { queries: results.len() as u64, predicted: predicted as u64 });
     }
-    Ok(Reply::ok(json!(PredictionResults::new(results))))
+    Ok(ApiResponse::ok(json!(PredictionResults::new(results))))
 }
 
-fn body<'r>(question: &Question<'r>) -> Result<&'r [u8], Reply> {
+fn body<'r>(question: &ApiRequest<'r>) -> Result<&'r [u8], ApiResponse> {
     question.body.ok_or_else(|| {
         let error = format!("expected a body of at most {MAX_BATCH_BYTES} bytes");
-        Reply::error(StatusCode::PAYLOAD_TOO_LARGE, error)
+        ApiResponse::error(StatusCode::PAYLOAD_TOO_LARGE, error)
     })
 }
 
-fn unprocessable(what: &str, faults: &ValidationErrors) -> Reply {
-    let mut reply = Reply::error(StatusCode::UNPROCESSABLE_ENTITY, what);
+fn unprocessable(what: &str, faults: &Faults) -> ApiResponse {
+    let mut reply = ApiResponse::error(StatusCode::UNPROCESSABLE_ENTITY, what);
     reply.body["faults"] = faults.iter().map(|fault| json!(fault)).collect();
     reply
 }

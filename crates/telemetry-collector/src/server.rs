@@ -14,7 +14,7 @@ use tokio::{
 #[cfg(feature = "tls")]
 use crate::FailedHandshake;
 use crate::{
-    FaultSeen,
+    InjectedFault,
     connection::{Connection, converse},
     fault::ConnectionFault,
     shared::Shared,
@@ -66,9 +66,9 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
 /// Serves one connection to its end.
 async fn serve(stream: TcpStream, connection: Connection, fault: Option<ConnectionFault>) {
     if let Some(fault) = fault {
-        if let Some(hook) = &connection.shared.hooks.fault {
+        if let Some(callback) = &connection.shared.callbacks.fault {
             let fault = fault.to_string();
-            hook(&FaultSeen { connection: connection.number, request: None, fault });
+            callback(&InjectedFault { connection: connection.number, request: None, fault });
         }
         match fault {
             ConnectionFault::Close => return,
@@ -83,9 +83,9 @@ async fn serve(stream: TcpStream, connection: Connection, fault: Option<Connecti
             Ok(stream) => converse(stream, connection).await,
             Err(error) => {
                 connection.shared.update(|store| store.handshake_failed());
-                if let Some(hook) = &connection.shared.hooks.handshake {
+                if let Some(callback) = &connection.shared.callbacks.handshake {
                     let reason = error.to_string();
-                    hook(&FailedHandshake { connection: connection.number, reason });
+                    callback(&FailedHandshake { connection: connection.number, reason });
                 }
             }
         };

@@ -9,31 +9,31 @@ use telemetry_model::{PredictionQuery, PredictionResponse};
 use uuid::Uuid;
 
 use crate::{
-    BatchSeen, FaultSeen, PredictionsSeen, Received, Refusal, Totals, aggregate::Sample,
-    store::Store,
+    BatchReport, InjectedFault, PredictionsReport, RecordedRequest, Refusal, Totals,
+    aggregate::Sample, store::Store,
 };
 #[cfg(feature = "tls")]
 use crate::{Certificate, FailedHandshake, tls::Tls};
 
-type Hook<T> = Option<Box<dyn Fn(&T) + Send + Sync>>;
+type Callback<T> = Option<Box<dyn Fn(&T) + Send + Sync>>;
 
 #[derive(Default)]
-pub(crate) struct Hooks {
-    pub(crate) batch: Hook<BatchSeen>,
-    pub(crate) predictions: Hook<PredictionsSeen>,
-    pub(crate) refusal: Hook<Refusal>,
-    pub(crate) request: Hook<Received>,
-    pub(crate) fault: Hook<FaultSeen>,
+pub(crate) struct Callbacks {
+    pub(crate) batch: Callback<BatchReport>,
+    pub(crate) predictions: Callback<PredictionsReport>,
+    pub(crate) refusal: Callback<Refusal>,
+    pub(crate) request: Callback<RecordedRequest>,
+    pub(crate) fault: Callback<InjectedFault>,
     #[cfg(feature = "tls")]
-    pub(crate) handshake: Hook<FailedHandshake>,
+    pub(crate) handshake: Callback<FailedHandshake>,
 }
 
-/// The configuration and the store. The lock is never held while a hook or a caller's closure
+/// The configuration and the store. The lock is never held while a callback or a caller's closure
 /// runs.
 pub(crate) struct Shared {
     pub(crate) api_key: Option<String>,
     pub(crate) instance_id: Option<Uuid>,
-    pub(crate) hooks: Hooks,
+    pub(crate) callbacks: Callbacks,
     #[cfg(feature = "tls")]
     pub(crate) tls: Option<Tls>,
     started: Instant,
@@ -45,14 +45,14 @@ impl Shared {
     pub(crate) fn new(
         api_key: Option<String>,
         instance_id: Option<Uuid>,
-        hooks: Hooks,
+        callbacks: Callbacks,
         store: Store,
     ) -> Self {
         let store = Mutex::new(store);
         Self {
             api_key,
             instance_id,
-            hooks,
+            callbacks,
             #[cfg(feature = "tls")]
             tls: None,
             started: now(),

@@ -6,8 +6,8 @@ use telemetry_model::{BatchReceipt, EventResult, TaskCompletionEvent};
 use uuid::Uuid;
 
 use crate::{
-    Answer, BatchSeen, Received, Totals,
-    fault::{ConnectionFault, Faults},
+    BatchReport, RecordedRequest, ResponseTemplate, Totals,
+    fault::{ConnectionFault, FaultRules},
     requests::RequestLog,
 };
 
@@ -15,29 +15,29 @@ use crate::{
 pub(crate) struct Store {
     events: VecDeque<TaskCompletionEvent>,
     max_events: usize,
-    /// The ids of the events held and of the last ones forgotten.
+    /// The ids of the events held and of the last ones evicted.
     taken: HashSet<Uuid>,
-    forgotten: VecDeque<Uuid>,
-    max_forgotten: usize,
+    evicted: VecDeque<Uuid>,
+    max_evicted_ids: usize,
     totals: Totals,
     pub(crate) log: RequestLog,
-    pub(crate) script: VecDeque<Answer>,
-    pub(crate) faults: Faults,
+    pub(crate) script: VecDeque<ResponseTemplate>,
+    pub(crate) faults: FaultRules,
 }
 
 impl Store {
-    /// Holds at most `max_events`, and the ids of at most `max_forgotten` others.
-    pub(crate) fn new(max_events: usize, max_forgotten: usize) -> Self {
+    /// Holds at most `max_events`, and the ids of at most `max_evicted_ids` others.
+    pub(crate) fn new(max_events: usize, max_evicted_ids: usize) -> Self {
         Self {
             events: VecDeque::new(),
             max_events,
             taken: HashSet::new(),
-            forgotten: VecDeque::new(),
-            max_forgotten,
+            evicted: VecDeque::new(),
+            max_evicted_ids,
             totals: Totals::default(),
             log: RequestLog::default(),
             script: VecDeque::new(),
-            faults: Faults::default(),
+            faults: FaultRules::default(),
         }
     }
 
@@ -51,7 +51,7 @@ impl Store {
     }
 
     /// Whether an event with this id was taken, as far as ids are known.
-    pub(crate) fn has_taken(&self, id: &Uuid) -> bool {
+    pub(crate) fn has_accepted(&self, id: &Uuid) -> bool {
         self.taken.contains(id)
     }
 
@@ -69,12 +69,12 @@ impl Store {
     }
 
     /// Books a request: what is to happen to it.
-    pub(crate) fn arrived(&mut self, request: Received) -> Answer {
+    pub(crate) fn arrived(&mut self, request: RecordedRequest) -> ResponseTemplate {
         self.totals.requests += 1;
         // The faults count it even if the script comes first.
         let path = request.path.split('?').next().unwrap_or_default();
         let fault = self.faults.request(path);
-        let answer = self.script.pop_front().or(fault).unwrap_or_else(Answer::normal);
+        let answer = self.script.pop_front().or(fault).unwrap_or_else(ResponseTemplate::normal);
         self.totals.faulted += u64::from(!answer.is_usual());
         self.log.push(request);
         answer
@@ -90,13 +90,13 @@ impl Store {
         &mut self,
         batch: Vec<Result<TaskCompletionEvent, telemetry_model::ValidationErrors>>,
         instance: Option<Uuid>,
-    ) -> BatchSeen {
+    ) -> BatchReport {
         let before = self.totals;
         let events = batch.into_iter().enumerate();
         let results = events.map(|(index, event)| self.take_one(index, event, instance)).collect();
         self.totals.batches += 1;
         let totals = self.totals;
-        BatchSeen {
+        BatchReport {
             number: totals.batches,
             events: totals.received - before.received,
             accepted: totals.accepted - before.accepted,
@@ -144,11 +144,11 @@ impl Store {
         if self.events.len() > self.max_events
             && let Some(oldest) = self.events.pop_front()
         {
-            self.totals.forgotten += 1;
-            self.forgotten.push_back(oldest.event_id);
+            self.totals.evicted += 1;
+            self.evicted.push_back(oldest.event_id);
         }
-        if self.forgotten.len() > self.max_forgotten
-            && let Some(id) = self.forgotten.pop_front()
+        if self.evicted.len() > self.max_evicted_ids
+            && let Some(id) = self.evicted.pop_front()
         {
             self.taken.remove(&id);
         }
@@ -187,11 +187,12 @@ mod tests {
         let mut store = Store::new(2, 2);
         store.take((1..=4).map(event).collect(), None);
         assert_eq!(ids(&store), [3, 4]);
-        assert_eq!((store.totals.held, store.totals.forgotten), (2, 2));
+        assert_eq!((store.totals.held, store.totals.evicted), (2, 2));
         assert_eq!(store.take(vec![event(1), event(2)], None).duplicates, 2);
-        // The memory for forgotten ids is bounded as well: 1 gives way when 3 is forgotten.
+        // The memory for evicted ids is bounded as well: 1 gives way when 3 is evicted.
         store.take(vec![event(5)], None);
-        let known: Vec<_> = (1..=5).filter(|id| store.has_taken(&Uuid::from_u128(*id))).collect();
+        let known: Vec<_> =
+            (1..=5).filter(|id| store.has_accepted(&Uuid::from_u128(*id))).collect();
         assert_eq!(known, [2, 3, 4, 5]);
         assert_eq!(store.take(vec![event(1)], None).accepted, 1);
     }
@@ -225,11 +226,11 @@ mod tests {
                 let totals = store.totals;
                 let booked = totals.accepted + totals.duplicates + totals.rejected;
                 prop_assert_eq!(totals.received, booked);
-                prop_assert_eq!(totals.accepted, totals.held + totals.forgotten);
+                prop_assert_eq!(totals.accepted, totals.held + totals.evicted);
                 prop_assert_eq!(totals.held, store.events.len() as u64);
                 prop_assert!(store.events.len() <= max);
-                prop_assert_eq!(store.taken.len(), store.events.len() + store.forgotten.len());
-                prop_assert!(store.forgotten.len() <= remembered);
+                prop_assert_eq!(store.taken.len(), store.events.len() + store.evicted.len());
+                prop_assert!(store.evicted.len() <= remembered);
             }
         }
     }

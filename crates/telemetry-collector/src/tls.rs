@@ -16,24 +16,24 @@ use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use uuid::Uuid;
 
 /// The certificate that a collector shows, and what a client that trusts the collector's
-/// [authority](crate::Collector::authority_pem) thinks of it.
+/// [authority](crate::Collector::ca_pem) thinks of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Certificate {
     /// Of the authority, for `localhost`, `127.0.0.1` and `::1`: it is accepted.
-    Right,
+    Valid,
     /// Of nobody but itself: its issuer is unknown.
     SelfSigned,
     /// Of the authority, until the end of the year 2020: it has expired.
     Expired,
     /// Of the authority, for `other.example`: it is for another name.
-    OtherName,
+    WrongHost,
 }
 
 /// What a collector with TLS has.
 pub(crate) struct Tls {
-    pub(crate) authority_pem: String,
-    pub(crate) authority_der: Vec<u8>,
+    pub(crate) ca_pem: String,
+    pub(crate) ca_der: Vec<u8>,
     acceptor: TlsAcceptor,
 }
 
@@ -52,8 +52,8 @@ impl Tls {
             .map_err(io::Error::other)?;
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(Self {
-            authority_pem: authority.pem(),
-            authority_der: authority.der().to_vec(),
+            ca_pem: authority.pem(),
+            ca_der: authority.der().to_vec(),
             acceptor: Arc::new(config).into(),
         })
     }
@@ -79,7 +79,7 @@ fn made(
     authority: &CertifiedIssuer<'_, KeyPair>,
 ) -> Result<(rcgen::Certificate, KeyPair), rcgen::Error> {
     let names = match certificate {
-        Certificate::OtherName => vec!["other.example".to_owned()],
+        Certificate::WrongHost => vec!["other.example".to_owned()],
         _ => vec![
             "localhost".to_owned(),
             Ipv4Addr::LOCALHOST.to_string(),

@@ -25,7 +25,7 @@ const PIECE: usize = 64 * 1024;
 /// A place in an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Place {
+pub enum Position {
     /// After half of the head.
     InHead,
     /// After about half of the body; after the head if there is no body.
@@ -36,7 +36,7 @@ pub enum Place {
 
 /// What a body consists of.
 #[derive(Clone, Debug)]
-pub(crate) enum Content {
+pub(crate) enum BodySource {
     Bytes(Bytes),
     /// Each a byte and how often it is repeated.
     Runs(Vec<(u8, u64)>),
@@ -60,16 +60,16 @@ pub(crate) struct Pace {
 
 /// How the bytes of an answer go out.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Manner {
+pub(crate) struct WireBehavior {
     pub(crate) framing: Framing,
     pub(crate) pace: Option<Pace>,
-    pub(crate) pause: Option<(Place, Duration)>,
-    pub(crate) cut: Option<Place>,
+    pub(crate) pause: Option<(Position, Duration)>,
+    pub(crate) cut: Option<Position>,
     pub(crate) is_head_endless: bool,
     pub(crate) is_end_hidden: bool,
 }
 
-impl Content {
+impl BodySource {
     pub(crate) fn len(&self) -> u64 {
         match self {
             Self::Bytes(bytes) => bytes.len() as u64,
@@ -98,7 +98,7 @@ fn saturated(len: u64) -> usize {
     usize::try_from(len).unwrap_or(usize::MAX)
 }
 
-impl Manner {
+impl WireBehavior {
     /// Whether a well-behaved server could send it so.
     pub(crate) const fn is_usual(&self) -> bool {
         matches!(self.framing, Framing::Length)
@@ -110,7 +110,7 @@ impl Manner {
     }
 }
 
-impl Display for Place {
+impl Display for Position {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
             Self::InHead => f.write_str("in the head"),
@@ -121,7 +121,7 @@ impl Display for Place {
 }
 
 /// Continues a sentence.
-impl Display for Manner {
+impl Display for WireBehavior {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self.framing {
             Framing::Length => {}
@@ -150,19 +150,19 @@ impl Display for Manner {
 
 /// An answer that is to be written by hand.
 #[derive(Debug)]
-pub(crate) struct ByHand {
+pub(crate) struct RawResponse {
     head: Bytes,
-    content: Content,
+    content: BodySource,
     is_chunked: bool,
-    manner: Manner,
+    manner: WireBehavior,
 }
 
-impl ByHand {
+impl RawResponse {
     pub(crate) fn new(
         method: &Method,
         parts: &response::Parts,
-        content: Content,
-        manner: Manner,
+        content: BodySource,
+        manner: WireBehavior,
     ) -> Self {
         let has_body = *method != Method::HEAD
             && ![StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&parts.status);
@@ -192,7 +192,7 @@ impl ByHand {
         if !manner.is_head_endless {
             head.extend_from_slice(b"\r\n");
         }
-        let content = if has_body { content } else { Content::Runs(Vec::new()) };
+        let content = if has_body { content } else { BodySource::Runs(Vec::new()) };
         Self { head: head.into(), content, is_chunked, manner }
     }
 
@@ -217,10 +217,10 @@ impl ByHand {
 
     async fn write(self, writer: &mut (impl AsyncWrite + Unpin)) -> io::Result<()> {
         let head = self.head.len() as u64;
-        let place = |place: Place| match place {
-            Place::InHead => head / 2,
-            Place::InBody => head.saturating_add(self.content.len() / 2),
-            Place::After(bytes) => bytes,
+        let place = |place: Position| match place {
+            Position::InHead => head / 2,
+            Position::InBody => head.saturating_add(self.content.len() / 2),
+            Position::After(bytes) => bytes,
         };
         let cut = self.manner.cut.map_or(u64::MAX, place);
         let mut pause = self.manner.pause.map(|(at, pause)| (place(at), pause));
@@ -296,9 +296,9 @@ mod tests {
     use super::*;
 
     /// What a client reads of this answer.
-    fn sent(content: Content, manner: Manner) -> Vec<u8> {
+    fn sent(content: BodySource, manner: WireBehavior) -> Vec<u8> {
         let (parts, ()) = Response::new(()).into_parts();
-        let answer = ByHand::new(&Method::GET, &parts, content, manner);
+        let answer = RawResponse::new(&Method::GET, &parts, content, manner);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         runtime.block_on(async {
             let (mut client, server) = tokio::io::duplex(100);
@@ -310,17 +310,21 @@ mod tests {
         })
     }
 
-    fn content() -> impl Strategy<Value = Content> {
+    fn content() -> impl Strategy<Value = BodySource> {
         let bytes = prop::collection::vec(any::<u8>(), 0..300);
         let runs = prop::collection::vec((any::<u8>(), 0..300_u64), 0..4);
         prop_oneof![
-            bytes.prop_map(|bytes| Content::Bytes(bytes.into())),
-            runs.prop_map(Content::Runs)
+            bytes.prop_map(|bytes| BodySource::Bytes(bytes.into())),
+            runs.prop_map(BodySource::Runs)
         ]
     }
 
-    fn place() -> impl Strategy<Value = Place> {
-        prop_oneof![Just(Place::InHead), Just(Place::InBody), (0..500_u64).prop_map(Place::After)]
+    fn place() -> impl Strategy<Value = Position> {
+        prop_oneof![
+            Just(Position::InHead),
+            Just(Position::InBody),
+            (0..500_u64).prop_map(Position::After)
+        ]
     }
 
     proptest! {
@@ -334,9 +338,9 @@ mod tests {
         ) {
             let interval = Duration::ZERO;
             let framing = if is_chunked { Framing::Chunked } else { Framing::Length };
-            let plain = Manner { framing, ..Manner::default() };
+            let plain = WireBehavior { framing, ..WireBehavior::default() };
             let whole = sent(content.clone(), plain.clone());
-            let manner = Manner {
+            let manner = WireBehavior {
                 pace: pace.map(|bytes| Pace { bytes, interval }),
                 pause: pause.map(|place| (place, interval)),
                 cut,
@@ -347,9 +351,9 @@ mod tests {
             let head = whole.windows(4).position(|end| end == b"\r\n\r\n").unwrap() + 4;
             let expected = match cut {
                 None => whole.len(),
-                Some(Place::InHead) => head / 2,
-                Some(Place::InBody) => head + body / 2,
-                Some(Place::After(bytes)) => whole.len().min(bytes as usize),
+                Some(Position::InHead) => head / 2,
+                Some(Position::InBody) => head + body / 2,
+                Some(Position::After(bytes)) => whole.len().min(bytes as usize),
             };
             prop_assert_eq!(part, &whole[..expected]);
             if !is_chunked {

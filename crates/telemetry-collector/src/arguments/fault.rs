@@ -1,6 +1,6 @@
 //! A fault, as the command line spells it.
 
-use telemetry_collector::{Answer, EVENTS_PATH, Fault, PREDICTIONS_PATH};
+use telemetry_collector::{EVENTS_PATH, FaultRule, PREDICTIONS_PATH, ResponseTemplate};
 
 use super::{
     excerpt,
@@ -17,7 +17,7 @@ const NOTHING: &str = "no value";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Scope {
     /// Where there is an answer.
-    Answer,
+    ResponseTemplate,
     /// Where a request was read.
     Request,
     Redirect,
@@ -42,19 +42,24 @@ const fn parameter(
 }
 
 const PARAMETERS: [Parameter; 20] = [
-    parameter("header", Scope::Answer, 0, "NAME:VALUE, of a header that does not frame the answer"),
-    parameter("body", Scope::Answer, 1, "text"),
-    parameter("body-size", Scope::Answer, 1, SIZE),
-    parameter("invalid-json", Scope::Answer, 1, NOTHING),
-    parameter("nested-json", Scope::Answer, 1, "a depth such as 100000"),
-    parameter("chunked", Scope::Answer, 2, NOTHING),
-    parameter("content-length", Scope::Answer, 2, SIZE),
-    parameter("endless-head", Scope::Answer, 0, NOTHING),
+    parameter(
+        "header",
+        Scope::ResponseTemplate,
+        0,
+        "NAME:VALUE, of a header that does not frame the answer",
+    ),
+    parameter("body", Scope::ResponseTemplate, 1, "text"),
+    parameter("body-size", Scope::ResponseTemplate, 1, SIZE),
+    parameter("invalid-json", Scope::ResponseTemplate, 1, NOTHING),
+    parameter("nested-json", Scope::ResponseTemplate, 1, "a depth such as 100000"),
+    parameter("chunked", Scope::ResponseTemplate, 2, NOTHING),
+    parameter("content-length", Scope::ResponseTemplate, 2, SIZE),
+    parameter("endless-head", Scope::ResponseTemplate, 0, NOTHING),
     parameter("delay", Scope::Request, 0, TIME),
-    parameter("pace", Scope::Answer, 0, "BYTES/TIME such as 1/1s"),
-    parameter("pause", Scope::Answer, 0, "PLACE:TIME such as body:2s or 100:2s"),
-    parameter("cut", Scope::Answer, 0, PLACE),
-    parameter("close-afterwards", Scope::Answer, 0, NOTHING),
+    parameter("pace", Scope::ResponseTemplate, 0, "BYTES/TIME such as 1/1s"),
+    parameter("pause", Scope::ResponseTemplate, 0, "PLACE:TIME such as body:2s or 100:2s"),
+    parameter("cut", Scope::ResponseTemplate, 0, PLACE),
+    parameter("close-afterwards", Scope::ResponseTemplate, 0, NOTHING),
     parameter("url", Scope::Redirect, 0, "a URL such as http://127.0.0.1:8001"),
     parameter("path", Scope::Request, 0, "events, predictions or a path such as /health"),
     parameter("nth", Scope::Any, 0, "a number from 1 on"),
@@ -67,7 +72,7 @@ const PARAMETERS: [Parameter; 20] = [
 /// A fault that was read.
 #[derive(Debug)]
 pub(crate) struct Parsed {
-    pub(crate) fault: Fault,
+    pub(crate) fault: FaultRule,
     /// Whether it sends clients to the recorder.
     pub(crate) is_to_recorder: bool,
 }
@@ -89,7 +94,8 @@ pub(crate) fn parse(spec: &str, recorder: &str) -> Result<Parsed, Vec<String>> {
 
     let mut faults = Vec::new();
     let kind = Kind::parse(kind, value, url.unwrap_or(recorder));
-    let mut draft = Draft::of(kind.as_ref().map_or_else(|_| Answer::normal(), Kind::answer));
+    let mut draft =
+        Draft::of(kind.as_ref().map_or_else(|_| ResponseTemplate::normal(), Kind::answer));
     match &kind {
         Ok(kind) => faults.extend(misplaced(kind, &given)),
         Err(fault) => faults.push(fault.clone()),
@@ -125,7 +131,7 @@ fn misplaced(kind: &Kind, given: &[(&str, Option<&str>)]) -> Vec<String> {
     let mut faults = Vec::new();
     for Parameter { name, scope, .. } in PARAMETERS.iter().filter(|it| has(it.name)) {
         let needs = match scope {
-            Scope::Answer if !kind.is_answer() => "an answer",
+            Scope::ResponseTemplate if !kind.is_answer() => "an answer",
             Scope::Request if matches!(kind, Kind::Connection(_)) => "a request",
             Scope::Redirect if !matches!(kind, Kind::Redirect(_)) => "a redirect",
             _ => continue,
@@ -172,18 +178,18 @@ fn push(words: &mut [String], char: char) {
 
 enum Kind {
     /// There is an answer.
-    Answer(Answer),
-    Redirect(Answer),
+    ResponseTemplate(ResponseTemplate),
+    Redirect(ResponseTemplate),
     /// There is none.
-    Silence(Answer),
-    Connection(Fault),
+    Silence(ResponseTemplate),
+    Connection(FaultRule),
 }
 
 impl Kind {
     fn parse(name: &str, value: Option<&str>, url: &str) -> Result<Self, String> {
         let unknown = || format!("{}: expected {KINDS}", excerpt(name));
         Ok(match (name, value) {
-            ("normal", None) => Self::Answer(Answer::normal()),
+            ("normal", None) => Self::ResponseTemplate(ResponseTemplate::normal()),
             ("redirect", status) => {
                 let status = status.map_or(Ok(307), str::parse).unwrap_or_default();
                 if !(300..=399).contains(&status) {
@@ -194,21 +200,23 @@ impl Kind {
                 }
                 // What is wrong with the URL is told where it stands.
                 let url = if is_url(url) { url } else { "http://127.0.0.1:1" };
-                Self::Redirect(Answer::redirect(status, url))
+                Self::Redirect(ResponseTemplate::redirect(status, url))
             }
-            ("close", None) => Self::Silence(Answer::close()),
-            ("close-after-taking", None) => Self::Silence(Answer::close_after_taking()),
-            ("never", None) => Self::Silence(Answer::never()),
-            ("close-before-reading", None) => Self::Connection(Fault::close_before_reading()),
+            ("close", None) => Self::Silence(ResponseTemplate::close()),
+            ("close-after-taking", None) => {
+                Self::Silence(ResponseTemplate::close_after_processing())
+            }
+            ("never", None) => Self::Silence(ResponseTemplate::hang()),
+            ("close-before-reading", None) => Self::Connection(FaultRule::close_before_reading()),
             ("delay-before-reading", value) => {
                 let delay = value.and_then(time).ok_or_else(|| {
                     let found = value.map_or_else(|| "no value".into(), excerpt);
                     format!("delay-before-reading: expected {TIME}, found {found}")
                 })?;
-                Self::Connection(Fault::delay_before_reading(delay))
+                Self::Connection(FaultRule::delay_before_reading(delay))
             }
             (status, None) => match status.parse() {
-                Ok(status @ 200..=999) => Self::Answer(Answer::status(status)),
+                Ok(status @ 200..=999) => Self::ResponseTemplate(ResponseTemplate::status(status)),
                 _ => return Err(unknown()),
             },
             _ => return Err(unknown()),
@@ -216,21 +224,23 @@ impl Kind {
     }
 
     const fn is_answer(&self) -> bool {
-        matches!(self, Self::Answer(_) | Self::Redirect(_))
+        matches!(self, Self::ResponseTemplate(_) | Self::Redirect(_))
     }
 
     /// What is to be changed; for a connection, anything will do.
-    fn answer(&self) -> Answer {
+    fn answer(&self) -> ResponseTemplate {
         match self {
-            Self::Answer(answer) | Self::Redirect(answer) | Self::Silence(answer) => answer.clone(),
-            Self::Connection(_) => Answer::normal(),
+            Self::ResponseTemplate(answer) | Self::Redirect(answer) | Self::Silence(answer) => {
+                answer.clone()
+            }
+            Self::Connection(_) => ResponseTemplate::normal(),
         }
     }
 }
 
 /// A fault in the making.
 struct Draft {
-    answer: Answer,
+    answer: ResponseTemplate,
     path: Option<String>,
     first: u64,
     last: u64,
@@ -239,7 +249,7 @@ struct Draft {
 }
 
 impl Draft {
-    const fn of(answer: Answer) -> Self {
+    const fn of(answer: ResponseTemplate) -> Self {
         Self { answer, path: None, first: 1, last: u64::MAX, probability: 1.0, seed: 0 }
     }
 
@@ -303,10 +313,10 @@ impl Draft {
         Some(())
     }
 
-    fn finish(self, kind: &Kind) -> Fault {
+    fn finish(self, kind: &Kind) -> FaultRule {
         let fault = match kind {
             Kind::Connection(fault) => fault.clone(),
-            _ => Fault::new(self.answer),
+            _ => FaultRule::new(self.answer),
         };
         let fault = fault.range(self.first..=self.last);
         let fault = fault.probability(self.probability).seed(self.seed);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, Uri, header};
-use telemetry_collector::Place;
+use telemetry_collector::Position;
 
 pub(super) const TIME: &str = "a time such as 150ms, 2s or 5m";
 pub(super) const SIZE: &str = "a number of bytes such as 100, 64KiB or 1GiB";
@@ -19,11 +19,11 @@ pub(super) fn is_header(name: &str, value: &str) -> bool {
         && HeaderValue::from_str(value.trim()).is_ok()
 }
 
-pub(super) fn place(text: &str) -> Option<Place> {
+pub(super) fn place(text: &str) -> Option<Position> {
     match text {
-        "head" => Some(Place::InHead),
-        "body" => Some(Place::InBody),
-        bytes => size(bytes).map(Place::After),
+        "head" => Some(Position::InHead),
+        "body" => Some(Position::InBody),
+        bytes => size(bytes).map(Position::After),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{io, time::Duration};
 
-use telemetry_collector::{Answer, Collector};
+use telemetry_collector::{Collector, ResponseTemplate};
 
 use crate::client::{Client, EVENTS, TOO_LONG, batch, event, ids, report};
 
@@ -15,11 +15,11 @@ fn post(client: &mut Client, id: u128) -> io::Result<crate::client::Answered> {
 fn a_scripted_status_replaces_the_processing_once() {
     let collector = Collector::start().unwrap();
     collector.script([
-        Answer::status(429).header("Retry-After", "7"),
-        Answer::status(503).header("content-type", "text/html").body("<html>"),
-        Answer::status(200),
-        Answer::status(204),
-        Answer::status(301).header("location", "/elsewhere"),
+        ResponseTemplate::status(429).header("Retry-After", "7"),
+        ResponseTemplate::status(503).header("content-type", "text/html").body("<html>"),
+        ResponseTemplate::status(200),
+        ResponseTemplate::status(204),
+        ResponseTemplate::status(301).header("location", "/elsewhere"),
     ]);
     let mut client = Client::new(&collector);
     let mut next = || post(&mut client, 1).unwrap();
@@ -43,8 +43,8 @@ fn a_scripted_status_replaces_the_processing_once() {
 #[test]
 fn a_script_is_extended_and_holds_for_every_path() {
     let collector = Collector::start().unwrap();
-    collector.script([Answer::status(500)]);
-    collector.script(vec![Answer::status(502)]);
+    collector.script([ResponseTemplate::status(500)]);
+    collector.script(vec![ResponseTemplate::status(502)]);
     let mut client = Client::new(&collector);
     assert_eq!(client.ask("GET /nowhere", &[], b"").status, 500);
     assert_eq!(client.ask("POST /v1/predictions/batch", &[], b"").status, 502);
@@ -55,9 +55,9 @@ fn a_script_is_extended_and_holds_for_every_path() {
 fn the_usual_answer_can_be_changed_and_delayed() {
     let collector = Collector::start().unwrap();
     collector.script([
-        Answer::normal().body("no JSON").header("x-extra", "1"),
-        Answer::normal().delay(Duration::from_millis(1)),
-        Answer::normal().delay(Duration::MAX),
+        ResponseTemplate::normal().body("no JSON").header("x-extra", "1"),
+        ResponseTemplate::normal().delay(Duration::from_millis(1)),
+        ResponseTemplate::normal().delay(Duration::MAX),
     ]);
     let mut client = Client::new(&collector);
     let answered = post(&mut client, 1).unwrap();
@@ -72,7 +72,7 @@ fn the_usual_answer_can_be_changed_and_delayed() {
 #[test]
 fn a_close_takes_nothing() {
     let collector = Collector::start().unwrap();
-    collector.script([Answer::close()]);
+    collector.script([ResponseTemplate::close()]);
     let error = post(&mut Client::new(&collector), 1).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
     assert_eq!(ids(&collector), []);
@@ -83,7 +83,7 @@ fn a_close_takes_nothing() {
 #[test]
 fn an_ambiguous_close_has_taken_the_events() {
     let collector = Collector::start().unwrap();
-    collector.script([Answer::close_after_taking()]);
+    collector.script([ResponseTemplate::close_after_processing()]);
     let error = post(&mut Client::new(&collector), 1).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
     assert_eq!(ids(&collector), [1]);
@@ -95,7 +95,7 @@ fn an_ambiguous_close_has_taken_the_events() {
 #[test]
 fn never_holds_one_connection_and_no_other() {
     let collector = Collector::start().unwrap();
-    collector.script([Answer::never()]);
+    collector.script([ResponseTemplate::hang()]);
     let mut hanging = Client::new(&collector);
     hanging.send(EVENTS, &[], &batch([event(1)]));
     assert!(collector.wait_for(TOO_LONG, |totals| totals.requests == 1));

@@ -50,7 +50,7 @@ fn the_key_is_asked_for_and_never_told() {
 
     let requests = collector.requests();
     let seen: Vec<_> = requests.iter().map(|request| request.authorization).collect();
-    assert_eq!(seen, [Authorization::Absent, Authorization::Wrong, Authorization::Right]);
+    assert_eq!(seen, [Authorization::Absent, Authorization::Invalid, Authorization::Valid]);
     let told = format!("{requests:?} {collector:?} {:?}", Collector::builder().api_key(&key));
     assert!(!told.contains(&key) && !told.contains(&wrong), "{told}");
     assert_eq!(collector.totals().refused, 2);
@@ -108,7 +108,7 @@ fn a_bad_event_never_hides_a_good_one() {
     assert_eq!(answered["results"][1]["event_id"], json!(Uuid::from_u128(2)));
     assert_eq!(ids(&collector), [1, 4]);
 
-    // The hook has run by the time the answer is there.
+    // The callback has run by the time the answer is there.
     let seen = seen.lock().unwrap();
     let [batch] = seen.as_slice() else { panic!("{seen:?}") };
     assert_eq!((batch.number, batch.events, batch.accepted), (1, 6, 2));
@@ -222,7 +222,7 @@ fn the_oldest_events_are_forgotten() {
     report(&collector, (1..=5).map(event));
     assert_eq!(ids(&collector), [3, 4, 5]);
     report(&collector, [event(1)]);
-    assert_eq!(ids(&collector), [3, 4, 5], "a forgotten event is still known");
+    assert_eq!(ids(&collector), [3, 4, 5], "a evicted event is still known");
     let answered = Client::new(&collector).ask("GET /", &[], b"").json();
     assert_eq!(
         answered,
@@ -230,7 +230,7 @@ fn the_oldest_events_are_forgotten() {
             "status": "ok",
             "totals": {
                 "requests": 3, "batches": 2, "received": 6, "accepted": 5, "duplicates": 1,
-                "rejected": 0, "refused": 0, "held": 3, "forgotten": 2, "connections": 3,
+                "rejected": 0, "refused": 0, "held": 3, "evicted": 2, "connections": 3,
                 "failed_handshakes": 0, "faulted": 0,
             },
         })
@@ -248,7 +248,7 @@ fn requests_are_logged_as_they_came() {
     assert_eq!(request.header("user-agent"), Some("test"));
     assert_eq!(request.header("User-Agent"), Some("test"));
     assert_eq!((request.header("authorization"), request.header("x")), (None, None));
-    assert_eq!(request.authorization, Authorization::Right, "any will do");
+    assert_eq!(request.authorization, Authorization::Valid, "any will do");
     assert_eq!(request.body, body);
 }
 

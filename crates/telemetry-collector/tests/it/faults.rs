@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use telemetry_collector::{Answer, Collector, EVENTS_PATH, Fault, PREDICTIONS_PATH};
+use telemetry_collector::{Collector, EVENTS_PATH, FaultRule, PREDICTIONS_PATH, ResponseTemplate};
 
 use crate::client::{Client, TOO_LONG, event, ids, report};
 
@@ -18,12 +18,12 @@ fn statuses(collector: &Collector, line: &str, count: usize) -> Vec<u16> {
 #[test]
 fn a_fault_holds_until_it_is_cleared() {
     let collector = Collector::start().unwrap();
-    collector.fault(Answer::status(503));
+    collector.fault(ResponseTemplate::status(503));
     assert_eq!(statuses(&collector, "GET /", 5), [503; 5]);
-    collector.script([Answer::status(500)]);
+    collector.script([ResponseTemplate::status(500)]);
     collector.clear_faults();
     assert_eq!(statuses(&collector, "GET /", 2), [200, 200]);
-    collector.fault(Fault::new(Answer::status(502)).nth(2));
+    collector.fault(FaultRule::new(ResponseTemplate::status(502)).nth(2));
     assert_eq!(statuses(&collector, "GET /", 3), [200, 502, 200]);
     assert_eq!(collector.totals().faulted, 6);
 }
@@ -31,8 +31,8 @@ fn a_fault_holds_until_it_is_cleared() {
 #[test]
 fn faults_are_chosen_by_number_and_path() {
     let collector = Collector::builder()
-        .fault(Fault::new(Answer::status(429)).path(EVENTS_PATH).range(2..=3))
-        .fault(Fault::new(Answer::status(500)).path(PREDICTIONS_PATH))
+        .fault(FaultRule::new(ResponseTemplate::status(429)).path(EVENTS_PATH).range(2..=3))
+        .fault(FaultRule::new(ResponseTemplate::status(500)).path(PREDICTIONS_PATH))
         .start()
         .unwrap();
     assert_eq!(statuses(&collector, "GET /", 2), [200, 200]);
@@ -43,9 +43,9 @@ fn faults_are_chosen_by_number_and_path() {
 #[test]
 fn the_script_comes_first_and_is_counted() {
     let collector = Collector::start().unwrap();
-    collector.fault(Fault::new(Answer::status(500)).range(..=3));
-    collector.fault(Answer::status(501));
-    collector.script([Answer::normal(), Answer::status(404)]);
+    collector.fault(FaultRule::new(ResponseTemplate::status(500)).range(..=3));
+    collector.fault(ResponseTemplate::status(501));
+    collector.script([ResponseTemplate::normal(), ResponseTemplate::status(404)]);
     assert_eq!(statuses(&collector, "GET /", 5), [200, 404, 500, 501, 501]);
     // A scripted usual answer changes nothing.
     assert_eq!(collector.totals().faulted, 4);
@@ -55,7 +55,7 @@ fn the_script_comes_first_and_is_counted() {
 fn a_seed_chooses_the_same_requests_in_each_run() {
     let run = |seed| {
         let collector = Collector::start().unwrap();
-        collector.fault(Fault::new(Answer::status(503)).probability(0.3).seed(seed));
+        collector.fault(FaultRule::new(ResponseTemplate::status(503)).probability(0.3).seed(seed));
         // By two connections: the order of the requests is all that counts.
         let (mut one, mut other) = (Client::new(&collector), Client::new(&collector));
         (0..200)
@@ -76,7 +76,7 @@ fn a_seed_chooses_the_same_requests_in_each_run() {
 #[test]
 fn a_connection_is_closed_before_anything_is_read() {
     let collector = Collector::start().unwrap();
-    collector.fault(Fault::close_before_reading().nth(2));
+    collector.fault(FaultRule::close_before_reading().nth(2));
     report(&collector, [event(1)]);
     let closed = Client::new(&collector);
     assert!(collector.wait_for(TOO_LONG, |totals| totals.connections == 2));
@@ -91,8 +91,8 @@ fn a_connection_is_closed_before_anything_is_read() {
 #[test]
 fn a_connection_is_left_alone_for_a_while() {
     let collector = Collector::start().unwrap();
-    collector.fault(Fault::delay_before_reading(Duration::MAX).nth(1));
-    collector.fault(Fault::delay_before_reading(Duration::from_millis(30)).nth(2));
+    collector.fault(FaultRule::delay_before_reading(Duration::MAX).nth(1));
+    collector.fault(FaultRule::delay_before_reading(Duration::from_millis(30)).nth(2));
     let mut forever = Client::new(&collector);
     forever.post(1);
     assert!(collector.wait_for(TOO_LONG, |totals| totals.connections == 1));
@@ -115,11 +115,11 @@ fn each_fault_is_told_once() {
     let lines = Arc::clone(&told);
     let collector = Collector::builder()
         .on_fault(move |fault| lines.lock().unwrap().push(fault.to_string()))
-        .fault(Fault::delay_before_reading(Duration::from_millis(1)))
-        .fault(Fault::new(Answer::status(503)).nth(2))
+        .fault(FaultRule::delay_before_reading(Duration::from_millis(1)))
+        .fault(FaultRule::new(ResponseTemplate::status(503)).nth(2))
         .start()
         .unwrap();
-    collector.script([Answer::normal()]);
+    collector.script([ResponseTemplate::normal()]);
     assert_eq!(statuses(&collector, "GET /health", 3), [200, 503, 200]);
     drop(collector);
     assert_eq!(
@@ -135,7 +135,7 @@ fn each_fault_is_told_once() {
 fn a_redirect_leads_to_another_collector() {
     let other = Collector::start().unwrap();
     let collector = Collector::start().unwrap();
-    collector.fault(Answer::redirect(307, other.url()));
+    collector.fault(ResponseTemplate::redirect(307, other.url()));
     let mut client = Client::new(&collector);
     client.post(1);
     let answered = client.receive().unwrap();
@@ -147,7 +147,7 @@ fn a_redirect_leads_to_another_collector() {
     let mut client = Client::new(&other);
     client.ask("POST /v1/events/batch", &[("authorization", "Bearer secret")], b"{}");
     let recorded = &other.requests()[0];
-    assert_eq!(recorded.authorization, telemetry_collector::Authorization::Right);
+    assert_eq!(recorded.authorization, telemetry_collector::Authorization::Valid);
     assert!(!format!("{recorded:?}").contains("secret"), "{recorded:?}");
     assert_eq!(ids(&collector), [], "a redirect takes nothing");
 }

@@ -7,14 +7,14 @@ use std::{
     time::Duration,
 };
 
-use telemetry_collector::{Answer, Collector};
+use telemetry_collector::{Collector, ResponseTemplate};
 
 use crate::client::{Client, TOO_LONG, batch, event, report};
 
 #[test]
 fn stopping_ends_open_connections() {
     let collector = Collector::start().unwrap();
-    collector.script([Answer::never()]);
+    collector.script([ResponseTemplate::hang()]);
     let (mut hanging, mut idle) = (Client::new(&collector), Client::new(&collector));
     hanging.send("GET /", &[], b"");
     assert!(collector.wait_for(TOO_LONG, |totals| totals.requests == 1));

@@ -99,7 +99,7 @@ fn it_tells_of_each_request_and_ends_with_the_totals() {
     assert!(status.success(), "{status}");
     assert_eq!(
         rest,
-        "4 requests (1 refused), 2 batches, 6 events: 2 accepted (2 held, 0 forgotten), \
+        "4 requests (1 refused), 2 batches, 6 events: 2 accepted (2 held, 0 evicted), \
          1 duplicate, 3 rejected\n"
     );
 }

@@ -21,7 +21,7 @@ fn requests_are_recorded_with_number_time_and_hash() {
     let requests = collector.requests();
     let seen: Vec<_> =
         requests.iter().map(|seen| (seen.number, seen.connection, seen.authorization)).collect();
-    let (right, absent) = (Authorization::Right, Authorization::Absent);
+    let (right, absent) = (Authorization::Valid, Authorization::Absent);
     assert_eq!(seen, [(1, 1, right), (2, 1, absent), (3, 2, absent)]);
     assert!(requests[0].time > Duration::ZERO && requests.is_sorted_by_key(|seen| seen.time));
     assert_eq!(requests[0].body_hash(), requests[1].body_hash());
@@ -58,8 +58,8 @@ fn ids_are_remembered_longer_than_events() {
     // All at once and again, as after an outage.
     let again = batch((0..1_000).step_by(10).map(event));
     assert_eq!(client.ask(EVENTS, &[], &again).status, 200);
-    assert!((0..1_000).all(|id| collector.has_taken(Uuid::from_u128(id))));
-    assert!(!collector.has_taken(Uuid::from_u128(1_000)));
+    assert!((0..1_000).all(|id| collector.has_accepted(Uuid::from_u128(id))));
+    assert!(!collector.has_accepted(Uuid::from_u128(1_000)));
     let totals = collector.stop();
     assert_eq!((totals.accepted, totals.duplicates, totals.held), (1_000, 100, 3));
 }

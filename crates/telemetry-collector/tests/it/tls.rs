@@ -12,7 +12,7 @@ use rustls::{
     crypto::ring,
     pki_types::{CertificateDer, pem::PemObject},
 };
-use telemetry_collector::{Answer, Certificate, Collector, Fault, Place};
+use telemetry_collector::{Certificate, Collector, FaultRule, Position, ResponseTemplate};
 
 use crate::client::{Client, EVENTS, TOO_LONG, batch, event, ids};
 
@@ -35,7 +35,7 @@ fn from_pem(pem: &str) -> CertificateDer<'static> {
 /// A client that trusts the collector's authority and nobody else, and knows it by this name.
 fn trusting(collector: &Collector, name: &'static str) -> Client {
     let mut roots = RootCertStore::empty();
-    let authority = collector.authority_der().expect("it has one").to_vec();
+    let authority = collector.ca_der().expect("it has one").to_vec();
     roots.add(CertificateDer::from(authority)).expect("a certificate");
     over_tls(collector.addr(), roots, name)
 }
@@ -61,7 +61,7 @@ fn refused(mut client: Client) -> rustls::Error {
 
 #[test]
 fn the_right_certificate_is_accepted_under_each_name_of_loopback() {
-    let collector = with(Certificate::Right);
+    let collector = with(Certificate::Valid);
     assert_eq!(collector.url(), format!("https://{}", collector.addr()));
     for (id, name) in (1..).zip(["localhost", "127.0.0.1", "::1"]) {
         let mut client = trusting(&collector, name);
@@ -77,7 +77,7 @@ fn each_other_certificate_is_refused_for_what_is_wrong_with_it() {
     for (certificate, expected) in [
         (Certificate::SelfSigned, "UnknownIssuer"),
         (Certificate::Expired, "Expired"),
-        (Certificate::OtherName, "NotValidForName"),
+        (Certificate::WrongHost, "NotValidForName"),
     ] {
         let told = Arc::new(Mutex::new(String::new()));
         let line = Arc::clone(&told);
@@ -100,9 +100,9 @@ fn each_other_certificate_is_refused_for_what_is_wrong_with_it() {
 
 #[test]
 fn nobody_trusts_the_authority_unasked() {
-    let (collector, other) = (with(Certificate::Right), with(Certificate::Right));
+    let (collector, other) = (with(Certificate::Valid), with(Certificate::Valid));
     let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from(other.authority_der().unwrap().to_vec())).unwrap();
+    roots.add(CertificateDer::from(other.ca_der().unwrap().to_vec())).unwrap();
     let error = refused(over_tls(collector.addr(), roots, "127.0.0.1"));
     let unknown = CertificateError::UnknownIssuer;
     assert_eq!(error, rustls::Error::InvalidCertificate(unknown), "each has its own");
@@ -111,16 +111,16 @@ fn nobody_trusts_the_authority_unasked() {
 #[test]
 fn the_authority_is_in_pem_too() {
     let collector = with(Certificate::Expired);
-    let pem = collector.authority_pem().unwrap();
+    let pem = collector.ca_pem().unwrap();
     assert!(pem.starts_with("-----BEGIN CERTIFICATE-----"), "{pem}");
-    assert_eq!(Some(&*from_pem(pem)), collector.authority_der());
+    assert_eq!(Some(&*from_pem(pem)), collector.ca_der());
     let plain = Collector::start().unwrap();
-    assert_eq!((plain.authority_pem(), plain.authority_der()), (None, None));
+    assert_eq!((plain.ca_pem(), plain.ca_der()), (None, None));
 }
 
 #[test]
 fn who_speaks_no_tls_is_counted_and_harms_nobody() {
-    let collector = with(Certificate::Right);
+    let collector = with(Certificate::Valid);
     let mut plain = Client::new(&collector);
     plain.post(1);
     assert!(collector.wait_for(TOO_LONG, |totals| totals.failed_handshakes == 1));
@@ -131,10 +131,10 @@ fn who_speaks_no_tls_is_counted_and_harms_nobody() {
 
 #[test]
 fn faults_hold_under_tls() {
-    let collector = with(Certificate::Right);
-    collector.fault(Fault::close_before_reading().nth(3));
+    let collector = with(Certificate::Valid);
+    collector.fault(FaultRule::close_before_reading().nth(3));
     let mut client = trusting(&collector, "localhost");
-    collector.script([Answer::normal().body("0123456789").cut(Place::InBody)]);
+    collector.script([ResponseTemplate::normal().body("0123456789").cut(Position::InBody)]);
     client.post(1);
     let error = client.receive().unwrap_err();
     // TLS tells a cut from an end, by itself.
@@ -142,7 +142,7 @@ fn faults_hold_under_tls() {
     assert!(error.to_string().contains("close_notify"), "{error}");
 
     let mut client = trusting(&collector, "localhost");
-    collector.script([Answer::status(503).body_size(1 << 20)]);
+    collector.script([ResponseTemplate::status(503).body_size(1 << 20)]);
     client.post(2);
     let answered = client.receive().unwrap();
     assert_eq!((answered.status, answered.body.len()), (503, 1 << 20));

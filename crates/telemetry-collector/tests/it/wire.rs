@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use telemetry_collector::{Answer, Collector, Place};
+use telemetry_collector::{Collector, Position, ResponseTemplate};
 
 use crate::client::{Client, TOO_LONG, event, ids, report};
 
@@ -17,7 +17,7 @@ fn split(answer: &[u8]) -> (&str, &[u8]) {
 
 /// A collector with this answer for all, a client of it that has reported an event, and the time
 /// from which it waits.
-fn asked(answer: Answer) -> (Collector, Client, Instant) {
+fn asked(answer: ResponseTemplate) -> (Collector, Client, Instant) {
     let collector = Collector::start().expect("a free port");
     collector.fault(answer);
     let mut client = Client::new(&collector);
@@ -34,7 +34,7 @@ fn now() -> Instant {
 #[test]
 fn a_body_of_a_gibibyte_is_sent_as_declared() {
     let size = 1 << 30;
-    let (collector, mut client, _) = asked(Answer::normal().body_size(size));
+    let (collector, mut client, _) = asked(ResponseTemplate::normal().body_size(size));
     let (mut buffer, spaces) = (vec![0; 1 << 20], vec![b' '; 1 << 20]);
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
@@ -61,7 +61,7 @@ fn a_body_of_a_gibibyte_is_sent_as_declared() {
 
 #[test]
 fn a_body_in_chunks_has_no_length_until_its_end() {
-    let (_collector, client, _) = asked(Answer::status(500).body_size(200_000).chunked());
+    let (_collector, client, _) = asked(ResponseTemplate::status(500).body_size(200_000).chunked());
     let answer = client.rest();
     let (head, mut body) = split(&answer);
     assert!(head.contains("transfer-encoding: chunked\r\n"), "{head}");
@@ -84,7 +84,7 @@ fn a_body_in_chunks_has_no_length_until_its_end() {
 
 #[test]
 fn an_empty_body_in_chunks_has_an_end() {
-    let (_collector, client, _) = asked(Answer::normal().body("").chunked());
+    let (_collector, client, _) = asked(ResponseTemplate::normal().body("").chunked());
     let answer = client.rest();
     assert_eq!(split(&answer).1, b"0\r\n\r\n");
 }
@@ -92,11 +92,11 @@ fn an_empty_body_in_chunks_has_an_end() {
 #[test]
 fn an_answer_without_a_body_has_none() {
     for (answer, line, length) in [
-        (Answer::status(204), "POST /", false),
-        (Answer::status(304), "GET /", false),
-        (Answer::status(200), "HEAD /", true),
+        (ResponseTemplate::status(204), "POST /", false),
+        (ResponseTemplate::status(304), "GET /", false),
+        (ResponseTemplate::status(200), "HEAD /", true),
     ] {
-        for manner in [Answer::chunked, Answer::close_afterwards] {
+        for manner in [ResponseTemplate::chunked, ResponseTemplate::close_afterwards] {
             let collector = Collector::start().unwrap();
             collector.fault(manner(answer.clone().body("some")));
             let mut client = Client::new(&collector);
@@ -111,11 +111,11 @@ fn an_answer_without_a_body_has_none() {
 
 #[test]
 fn json_can_be_nested_deep_or_cut_off() {
-    let (_collector, mut client, _) = asked(Answer::normal().nested_json(100_000));
+    let (_collector, mut client, _) = asked(ResponseTemplate::normal().nested_json(100_000));
     let body = client.receive().unwrap().body;
     assert_eq!(body, ["[".repeat(100_000), "]".repeat(100_000)].concat().into_bytes());
 
-    let (_collector, mut client, _) = asked(Answer::normal().invalid_json());
+    let (_collector, mut client, _) = asked(ResponseTemplate::normal().invalid_json());
     let answered = client.receive().unwrap();
     assert_eq!(answered.status, 200);
     let error = serde_json::from_slice::<serde_json::Value>(&answered.body).unwrap_err();
@@ -124,7 +124,7 @@ fn json_can_be_nested_deep_or_cut_off() {
 
 #[test]
 fn a_head_without_end_goes_on_while_the_client_reads() {
-    let (collector, mut client, _) = asked(Answer::normal().endless_head());
+    let (collector, mut client, _) = asked(ResponseTemplate::normal().endless_head());
     let mut head = Vec::new();
     let mut buffer = vec![0; 1 << 16];
     while head.len() < 4 << 20 {
@@ -154,7 +154,7 @@ fn a_head_without_end_goes_on_while_the_client_reads() {
 #[test]
 fn bytes_can_be_counted_out() {
     let interval = Duration::from_millis(1);
-    let answer = Answer::status(503).body("0123456789").pace(7, interval);
+    let answer = ResponseTemplate::status(503).body("0123456789").pace(7, interval);
     let (_collector, client, start) = asked(answer);
     let answer = client.rest();
     let took = start.elapsed();
@@ -165,7 +165,7 @@ fn bytes_can_be_counted_out() {
 
 #[test]
 fn a_byte_comes_before_the_next_one_is_due() {
-    let (collector, mut client, _) = asked(Answer::normal().pace(1, Duration::MAX));
+    let (collector, mut client, _) = asked(ResponseTemplate::normal().pace(1, Duration::MAX));
     let mut buffer = [0; 1];
     assert_eq!(client.some(&mut buffer).unwrap(), 1);
     assert_eq!(buffer[0], b'H');
@@ -176,17 +176,20 @@ fn a_byte_comes_before_the_next_one_is_due() {
 #[test]
 fn an_answer_stops_where_it_is_to_pause() {
     let usual = {
-        let (_collector, client, _) = asked(Answer::normal().close_afterwards());
+        let (_collector, client, _) = asked(ResponseTemplate::normal().close_afterwards());
         client.rest()
     };
     let (head, body) = split(&usual);
     let closing = "connection: close\r\n".len();
     let whole = head.len() + closing + 2;
-    for (place, sent) in
-        [(Place::InHead, whole / 2), (Place::InBody, whole + body.len() / 2), (Place::After(3), 3)]
-    {
+    for (place, sent) in [
+        (Position::InHead, whole / 2),
+        (Position::InBody, whole + body.len() / 2),
+        (Position::After(3), 3),
+    ] {
         // For ever, so that what came is all that comes.
-        let (collector, mut client, _) = asked(Answer::normal().pause(place, Duration::MAX));
+        let (collector, mut client, _) =
+            asked(ResponseTemplate::normal().pause(place, Duration::MAX));
         let mut buffer = vec![0; sent + 1];
         let mut read = 0;
         while read < sent {
@@ -198,7 +201,8 @@ fn an_answer_stops_where_it_is_to_pause() {
     }
     // For a while: then comes the rest.
     let pause = Duration::from_millis(20);
-    let (_collector, client, start) = asked(Answer::normal().pause(Place::InBody, pause));
+    let (_collector, client, start) =
+        asked(ResponseTemplate::normal().pause(Position::InBody, pause));
     assert_eq!(client.rest().len(), usual.len() + closing);
     assert!(start.elapsed() >= pause);
 }
@@ -206,42 +210,46 @@ fn an_answer_stops_where_it_is_to_pause() {
 #[test]
 fn a_pause_after_an_empty_body_is_before_the_end() {
     let pause = Duration::from_millis(20);
-    let (_collector, client, start) = asked(Answer::normal().body("").pause(Place::InBody, pause));
+    let (_collector, client, start) =
+        asked(ResponseTemplate::normal().body("").pause(Position::InBody, pause));
     assert!(client.rest().ends_with(b"\r\n\r\n"));
     assert!(start.elapsed() >= pause);
 }
 
 #[test]
 fn an_answer_is_cut_where_it_is_to_be() {
-    let (_collector, client, _) = asked(Answer::status(503).body("0123456789").cut(Place::InBody));
+    let (_collector, client, _) =
+        asked(ResponseTemplate::status(503).body("0123456789").cut(Position::InBody));
     let answer = client.rest();
     let (head, body) = split(&answer);
     assert!(head.contains("content-length: 10\r\n"), "{head}");
     assert_eq!(body, b"01234");
 
-    let (_collector, client, _) = asked(Answer::status(503).cut(Place::InHead));
+    let (_collector, client, _) = asked(ResponseTemplate::status(503).cut(Position::InHead));
     let answer = client.rest();
     assert!(answer.starts_with(b"HTTP/1.1 503 ") && !answer.ends_with(b"\r\n\r\n"), "{answer:?}");
 
-    let (_collector, client, _) = asked(Answer::status(503).cut(Place::After(4)));
+    let (_collector, client, _) = asked(ResponseTemplate::status(503).cut(Position::After(4)));
     assert_eq!(client.rest(), b"HTTP");
-    let (_collector, client, _) = asked(Answer::status(503).cut(Place::After(0)));
+    let (_collector, client, _) = asked(ResponseTemplate::status(503).cut(Position::After(0)));
     assert_eq!(client.rest(), b"");
 }
 
 #[test]
 fn a_length_can_be_a_lie() {
-    let (_collector, mut client, _) = asked(Answer::normal().body("{}").content_length(1 << 20));
+    let (_collector, mut client, _) =
+        asked(ResponseTemplate::normal().body("{}").content_length(1 << 20));
     let error = client.receive().unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
-    let (_collector, mut client, _) = asked(Answer::normal().body("[] {}").content_length(2));
+    let (_collector, mut client, _) =
+        asked(ResponseTemplate::normal().body("[] {}").content_length(2));
     assert_eq!(client.receive().unwrap().body, b"[]");
     assert_eq!(client.rest(), b" {}", "more than was declared");
 }
 
 #[test]
 fn a_connection_can_end_unannounced() {
-    let (_collector, mut client, _) = asked(Answer::normal().close_afterwards());
+    let (_collector, mut client, _) = asked(ResponseTemplate::normal().close_afterwards());
     let answered = client.receive().unwrap();
     assert_eq!((answered.status, answered.header("connection")), (200, None));
     assert_eq!(client.rest(), b"");
@@ -250,7 +258,7 @@ fn a_connection_can_end_unannounced() {
 #[test]
 fn headers_and_delay_hold_for_what_is_written_by_hand() {
     let delay = Duration::from_millis(20);
-    let answer = Answer::normal().header("x-extra", "1").delay(delay).body_size(3);
+    let answer = ResponseTemplate::normal().header("x-extra", "1").delay(delay).body_size(3);
     let (_collector, mut client, start) = asked(answer);
     let answered = client.receive().unwrap();
     assert!(start.elapsed() >= delay);
@@ -264,14 +272,14 @@ fn stopping_is_prompt_with_every_fault_under_way() {
     let forever = Duration::MAX;
     let collector = Collector::start().unwrap();
     let answers = [
-        Answer::never(),
-        Answer::normal().delay(forever),
-        Answer::normal().pace(1, forever),
-        Answer::normal().pause(Place::InHead, forever),
-        Answer::normal().endless_head(),
-        Answer::normal().body_size(u64::MAX),
-        Answer::normal().body_size(u64::MAX).chunked(),
-        Answer::normal().nested_json(u64::MAX),
+        ResponseTemplate::hang(),
+        ResponseTemplate::normal().delay(forever),
+        ResponseTemplate::normal().pace(1, forever),
+        ResponseTemplate::normal().pause(Position::InHead, forever),
+        ResponseTemplate::normal().endless_head(),
+        ResponseTemplate::normal().body_size(u64::MAX),
+        ResponseTemplate::normal().body_size(u64::MAX).chunked(),
+        ResponseTemplate::normal().nested_json(u64::MAX),
     ];
     let count = answers.len();
     collector.script(answers);

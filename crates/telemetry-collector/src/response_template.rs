@@ -8,13 +8,13 @@ use std::{
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
 
-use crate::wire::{Content, Framing, Manner, Pace, Place};
+use crate::wire::{BodySource, Framing, Pace, Position, WireBehavior};
 
 /// JSON that ends too early.
 const INVALID_JSON: &str = r#"{"accepted":1,"results":[{"event_id":"#;
 
 /// What happens to one request, instead of the usual; see
-/// [`Collector::script`](crate::Collector::script) and [`Fault`](crate::Fault).
+/// [`Collector::script`](crate::Collector::script) and [`FaultRule`](crate::FaultRule).
 ///
 /// Every request is read to its end and logged first. Where there is an answer, it can be changed:
 /// what it says, and how its bytes go out. `delay` applies to all; the other changes have no
@@ -23,23 +23,23 @@ const INVALID_JSON: &str = r#"{"accepted":1,"results":[{"event_id":"#;
 /// ```
 /// use std::time::Duration;
 ///
-/// use telemetry_collector::{Answer, Place};
+/// use telemetry_collector::{ResponseTemplate, Position};
 ///
-/// let busy = Answer::status(429).header("retry-after", "1");
-/// let slow = Answer::normal().delay(Duration::from_millis(200));
-/// let unreadable = Answer::normal().body("<html>");
-/// let huge = Answer::normal().body_size(1 << 30).chunked();
-/// let slower = Answer::normal().pace(1, Duration::from_secs(1));
-/// let torn = Answer::normal().cut(Place::InBody);
+/// let busy = ResponseTemplate::status(429).header("retry-after", "1");
+/// let slow = ResponseTemplate::normal().delay(Duration::from_millis(200));
+/// let unreadable = ResponseTemplate::normal().body("<html>");
+/// let huge = ResponseTemplate::normal().body_size(1 << 30).chunked();
+/// let slower = ResponseTemplate::normal().pace(1, Duration::from_secs(1));
+/// let torn = ResponseTemplate::normal().cut(Position::InBody);
 /// ```
 #[derive(Clone, Debug)]
 #[must_use = "an answer is given when it is part of a script or of a fault"]
-pub struct Answer {
+pub struct ResponseTemplate {
     pub(crate) behavior: Behavior,
     pub(crate) headers: HeaderMap,
-    pub(crate) content: Option<Content>,
+    pub(crate) content: Option<BodySource>,
     pub(crate) delay: Duration,
-    pub(crate) manner: Manner,
+    pub(crate) manner: WireBehavior,
     location: Option<Uri>,
 }
 
@@ -48,11 +48,11 @@ pub(crate) enum Behavior {
     Normal,
     Status(StatusCode),
     Close,
-    CloseAfterTaking,
-    Never,
+    CloseAfterProcessing,
+    Hang,
 }
 
-impl Answer {
+impl ResponseTemplate {
     /// The usual processing and the usual answer.
     pub fn normal() -> Self {
         Self::of(Behavior::Normal)
@@ -93,14 +93,14 @@ impl Answer {
 
     /// The request is processed as usual, then the connection is closed without an answer: the
     /// client cannot know whether its events were taken.
-    pub fn close_after_taking() -> Self {
-        Self::of(Behavior::CloseAfterTaking)
+    pub fn close_after_processing() -> Self {
+        Self::of(Behavior::CloseAfterProcessing)
     }
 
     /// No answer, and the request is not processed. The connection stays open until the client or
     /// the collector goes.
-    pub fn never() -> Self {
-        Self::of(Behavior::Never)
+    pub fn hang() -> Self {
+        Self::of(Behavior::Hang)
     }
 
     /// Sets a header of the answer, in place of the one of that name.
@@ -123,7 +123,7 @@ impl Answer {
     /// Replaces the answer's body. The content type stays `application/json` unless a header says
     /// otherwise.
     pub fn body(mut self, body: impl Into<Bytes>) -> Self {
-        self.content = Some(Content::Bytes(body.into()));
+        self.content = Some(BodySource::Bytes(body.into()));
         self
     }
 
@@ -135,7 +135,7 @@ impl Answer {
     /// Replaces the answer's body by arrays within arrays: valid JSON, and the end of a parser
     /// that recurses.
     pub fn nested_json(mut self, depth: u64) -> Self {
-        self.content = Some(Content::Runs(vec![(b'[', depth), (b']', depth)]));
+        self.content = Some(BodySource::Runs(vec![(b'[', depth), (b']', depth)]));
         self
     }
 
@@ -144,7 +144,7 @@ impl Answer {
     ///
     /// Its length is declared in the head unless it is sent in [chunks](Self::chunked).
     pub fn body_size(mut self, bytes: u64) -> Self {
-        self.content = Some(Content::Runs(vec![(b' ', bytes)]));
+        self.content = Some(BodySource::Runs(vec![(b' ', bytes)]));
         self
     }
 
@@ -172,7 +172,7 @@ impl Answer {
     ///
     /// # Panics
     ///
-    /// `bytes` is 0: see [`never`](Self::never).
+    /// `bytes` is 0: see [`never`](Self::hang).
     #[track_caller]
     pub fn pace(mut self, bytes: usize, interval: Duration) -> Self {
         assert_ne!(bytes, 0, "a pace of no bytes");
@@ -181,13 +181,13 @@ impl Answer {
     }
 
     /// Stops sending at this place, for so long, then goes on.
-    pub fn pause(mut self, place: Place, pause: Duration) -> Self {
+    pub fn pause(mut self, place: Position, pause: Duration) -> Self {
         self.manner.pause = Some((place, pause));
         self
     }
 
     /// Closes the connection at this place of the answer.
-    pub fn cut(mut self, place: Place) -> Self {
+    pub fn cut(mut self, place: Position) -> Self {
         self.manner.cut = Some(place);
         self
     }
@@ -211,7 +211,7 @@ impl Answer {
             headers: HeaderMap::new(),
             content: None,
             delay: Duration::ZERO,
-            manner: Manner::default(),
+            manner: WireBehavior::default(),
             location: None,
         }
     }
@@ -232,7 +232,7 @@ impl Answer {
 
     /// Whether hyper cannot send it.
     pub(crate) fn is_by_hand(&self) -> bool {
-        !self.manner.is_usual() || matches!(self.content, Some(Content::Runs(_)))
+        !self.manner.is_usual() || matches!(self.content, Some(BodySource::Runs(_)))
     }
 
     /// Where a request for this path and query is sent.
@@ -249,7 +249,7 @@ impl Answer {
 }
 
 /// What is changed, for a person: `status 503, delayed by 2s`.
-impl Display for Answer {
+impl Display for ResponseTemplate {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self.behavior {
             Behavior::Normal => f.write_str("the usual answer")?,
@@ -258,8 +258,8 @@ impl Display for Answer {
                 None => write!(f, "status {}", status.as_u16())?,
             },
             Behavior::Close => f.write_str("closed without an answer")?,
-            Behavior::CloseAfterTaking => f.write_str("closed after taking")?,
-            Behavior::Never => f.write_str("no answer")?,
+            Behavior::CloseAfterProcessing => f.write_str("closed after taking")?,
+            Behavior::Hang => f.write_str("no answer")?,
         }
         if !self.delay.is_zero() {
             write!(f, ", delayed by {:?}", self.delay)?;
@@ -285,17 +285,17 @@ mod tests {
     #[test]
     fn an_answer_that_http_cannot_carry_is_refused_where_it_is_made() {
         for make in [
-            (|| Answer::status(100)) as fn() -> Answer,
-            || Answer::status(1000),
-            || Answer::status(0),
-            || Answer::normal().header("a b", "c"),
-            || Answer::normal().header("a", "b\r\nc: d"),
-            || Answer::normal().header("Content-Length", "7"),
-            || Answer::normal().pace(0, Duration::ZERO),
-            || Answer::redirect(200, "http://127.0.0.1:1"),
-            || Answer::redirect(307, "/elsewhere"),
-            || Answer::redirect(307, "127.0.0.1:1"),
-            || Answer::redirect(307, "http://a b"),
+            (|| ResponseTemplate::status(100)) as fn() -> ResponseTemplate,
+            || ResponseTemplate::status(1000),
+            || ResponseTemplate::status(0),
+            || ResponseTemplate::normal().header("a b", "c"),
+            || ResponseTemplate::normal().header("a", "b\r\nc: d"),
+            || ResponseTemplate::normal().header("Content-Length", "7"),
+            || ResponseTemplate::normal().pace(0, Duration::ZERO),
+            || ResponseTemplate::redirect(200, "http://127.0.0.1:1"),
+            || ResponseTemplate::redirect(307, "/elsewhere"),
+            || ResponseTemplate::redirect(307, "127.0.0.1:1"),
+            || ResponseTemplate::redirect(307, "http://a b"),
         ] {
             assert!(std::panic::catch_unwind(make).is_err());
         }
@@ -303,44 +303,44 @@ mod tests {
 
     #[test]
     fn a_redirect_keeps_the_path_unless_it_has_its_own() {
-        let to = |url| Answer::redirect(308, url).location("/v1/a?b=c").unwrap();
+        let to = |url| ResponseTemplate::redirect(308, url).location("/v1/a?b=c").unwrap();
         assert_eq!(to("http://127.0.0.1:1"), "http://127.0.0.1:1/v1/a?b=c");
         assert_eq!(to("http://127.0.0.1:1/"), "http://127.0.0.1:1/v1/a?b=c");
         assert_eq!(to("http://127.0.0.1:1/own"), "http://127.0.0.1:1/own");
         assert_eq!(to("http://127.0.0.1:1/?q"), "http://127.0.0.1:1/?q");
-        assert!(Answer::status(307).location("/").is_none());
+        assert!(ResponseTemplate::status(307).location("/").is_none());
     }
 
     #[test]
     fn what_is_changed_is_told() {
         let second = Duration::from_secs(1);
         for (answer, told) in [
-            (Answer::normal(), "the usual answer"),
+            (ResponseTemplate::normal(), "the usual answer"),
             (
-                Answer::status(503).header("retry-after", "3").delay(second),
+                ResponseTemplate::status(503).header("retry-after", "3").delay(second),
                 "status 503, delayed by 1s, with retry-after",
             ),
-            (Answer::redirect(307, "http://a:1"), "status 307 to http://a:1/"),
+            (ResponseTemplate::redirect(307, "http://a:1"), "status 307 to http://a:1/"),
             (
-                Answer::close().delay(second).body("no effect"),
+                ResponseTemplate::close().delay(second).body("no effect"),
                 "closed without an answer, delayed by 1s",
             ),
-            (Answer::close_after_taking(), "closed after taking"),
-            (Answer::never(), "no answer"),
+            (ResponseTemplate::close_after_processing(), "closed after taking"),
+            (ResponseTemplate::hang(), "no answer"),
             (
-                Answer::normal().body_size(9).chunked().pace(1, second),
+                ResponseTemplate::normal().body_size(9).chunked().pace(1, second),
                 "the usual answer, body of 9 bytes, in chunks, 1 byte each 1s",
             ),
             (
-                Answer::normal()
+                ResponseTemplate::normal()
                     .content_length(7)
-                    .pause(Place::InBody, second)
-                    .cut(Place::After(9)),
+                    .pause(Position::InBody, second)
+                    .cut(Position::After(9)),
                 "the usual answer, declared as 7 bytes, paused for 1s in the body, \
                  cut after 9 bytes",
             ),
-            (Answer::normal().endless_head(), "the usual answer, with an endless head"),
-            (Answer::normal().close_afterwards(), "the usual answer, then closed"),
+            (ResponseTemplate::normal().endless_head(), "the usual answer, with an endless head"),
+            (ResponseTemplate::normal().close_afterwards(), "the usual answer, then closed"),
         ] {
             assert_eq!(answer.to_string(), told);
             assert_eq!(answer.is_usual(), told == "the usual answer");

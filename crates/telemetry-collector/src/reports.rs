@@ -6,7 +6,7 @@ use http::{Method, StatusCode};
 use serde::Serialize;
 use telemetry_model::BatchReceipt;
 
-/// The most rejected events that a [`BatchSeen`] displays.
+/// The most rejected events that a [`BatchReport`] displays.
 const MAX_REJECTED_SHOWN: usize = 5;
 
 /// The most columns of a displayed line.
@@ -14,7 +14,7 @@ const COLUMNS: usize = 80;
 
 /// What has been counted since the start.
 ///
-/// `received` = `accepted` + `duplicates` + `rejected`, and `accepted` = `held` + `forgotten`, at
+/// `received` = `accepted` + `duplicates` + `rejected`, and `accepted` = `held` + `evicted`, at
 /// any time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
@@ -37,7 +37,7 @@ pub struct Totals {
     /// Events held now.
     pub held: u64,
     /// Events taken and given up again to make room.
-    pub forgotten: u64,
+    pub evicted: u64,
     /// Connections, whatever came by them.
     pub connections: u64,
     /// Connections that ended in their TLS handshake.
@@ -48,7 +48,7 @@ pub struct Totals {
 
 impl fmt::Display for Totals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { accepted, rejected, refused, held, forgotten, .. } = self;
+        let Self { accepted, rejected, refused, held, evicted, .. } = self;
         let requests = Counted(self.requests, "request", "requests");
         let batches = Counted(self.batches, "batch", "batches");
         let events = Counted(self.received, "event", "events");
@@ -56,7 +56,7 @@ impl fmt::Display for Totals {
         write!(
             f,
             "{requests} ({refused} refused), {batches}, {events}: {accepted} accepted \
-             ({held} held, {forgotten} forgotten), {duplicates}, {rejected} rejected"
+             ({held} held, {evicted} evicted), {duplicates}, {rejected} rejected"
         )
     }
 }
@@ -77,7 +77,7 @@ impl fmt::Display for Counted {
 /// columns.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub struct BatchSeen {
+pub struct BatchReport {
     /// Which batch: the first is 1.
     pub number: u64,
     /// Events in it.
@@ -94,7 +94,7 @@ pub struct BatchSeen {
     pub totals: Totals,
 }
 
-impl fmt::Display for BatchSeen {
+impl fmt::Display for BatchReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { number, events, accepted, duplicates, rejected, .. } = self;
         let noun = if *events == 1 { "event " } else { "events" };
@@ -125,14 +125,14 @@ impl fmt::Display for BatchSeen {
 /// A predictions request that was answered. Displays as one line.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub struct PredictionsSeen {
+pub struct PredictionsReport {
     /// Queries in it.
     pub queries: u64,
     /// Those for which there was a prediction, from a fallback or not.
     pub predicted: u64,
 }
 
-impl fmt::Display for PredictionsSeen {
+impl fmt::Display for PredictionsReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { queries, predicted } = self;
         let noun = if *queries == 1 { "query " } else { "queries" };
@@ -153,7 +153,7 @@ pub struct Refusal {
     /// The reason, as the answer tells it. Never contains the API key.
     pub reason: String,
     /// Whether a script or a fault asked for it.
-    pub is_on_request: bool,
+    pub is_injected: bool,
 }
 
 impl fmt::Display for Refusal {
@@ -167,7 +167,7 @@ impl fmt::Display for Refusal {
 /// of at most 80 columns.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub struct FaultSeen {
+pub struct InjectedFault {
     /// Which connection: the first is 1.
     pub connection: u64,
     /// Which request, its method and its path; none if nothing was read.
@@ -176,7 +176,7 @@ pub struct FaultSeen {
     pub fault: String,
 }
 
-impl fmt::Display for FaultSeen {
+impl fmt::Display for InjectedFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { connection, request, fault } = self;
         f.write_str(&shown(&match request {
@@ -224,8 +224,8 @@ mod tests {
 
     use super::*;
 
-    fn batch(rejected: Vec<EventResult>) -> BatchSeen {
-        BatchSeen {
+    fn batch(rejected: Vec<EventResult>) -> BatchReport {
+        BatchReport {
             number: 3,
             events: 100,
             accepted: 99 - rejected.len() as u64,
@@ -265,7 +265,7 @@ mod tests {
             path: "/".repeat(500),
             status: StatusCode::NOT_FOUND,
             reason: "\r\u{7}".into(),
-            is_on_request: false,
+            is_injected: false,
         };
         let mut wide = batch(vec![rejected]);
         for count in [&mut wide.number, &mut wide.totals.accepted] {
@@ -281,7 +281,7 @@ mod tests {
 
     #[test]
     fn the_other_lines_are_readable() {
-        let seen = PredictionsSeen { queries: 2, predicted: 1 };
+        let seen = PredictionsReport { queries: 2, predicted: 1 };
         assert_eq!(seen.to_string(), "predictions   2 queries   1 predicted");
         let totals = Totals {
             requests: 3,
@@ -290,14 +290,14 @@ mod tests {
             received: 5,
             accepted: 3,
             held: 2,
-            forgotten: 1,
+            evicted: 1,
             duplicates: 1,
             rejected: 1,
             ..Totals::default()
         };
         assert_eq!(
             totals.to_string(),
-            "3 requests (1 refused), 1 batch, 5 events: 3 accepted (2 held, 1 forgotten), \
+            "3 requests (1 refused), 1 batch, 5 events: 3 accepted (2 held, 1 evicted), \
              1 duplicate, 1 rejected"
         );
     }
