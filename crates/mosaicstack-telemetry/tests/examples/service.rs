@@ -15,7 +15,7 @@ use mosaicstack_telemetry::{
     transport::{Request, Response, Transport, UreqTransport},
 };
 use serde_json::{Value, json};
-use telemetry_collector::{Answer, Collector};
+use telemetry_collector::{Collector, ResponseTemplate};
 
 use crate::{counters, example, example_to};
 
@@ -161,7 +161,10 @@ fn service_answers_its_curl_lines_and_a_signal_delivers_pending_events() {
 #[test]
 fn service_passes_failures_of_predictions_on_and_still_reports() {
     let collector = Collector::start().unwrap();
-    collector.script([Answer::status(404), Answer::status(503).header("retry-after", "60")]);
+    collector.script([
+        ResponseTemplate::status(404),
+        ResponseTemplate::status(503).header("retry-after", "60"),
+    ]);
     let [report, ask] = curl_lines();
     let service = Service::start(example_to("service", collector.url()));
     for (answer, status) in [(404, 502), (503, 503)] {
