@@ -7,10 +7,11 @@ use telemetry_model::{
 
 use crate::percentiles::{distribution, named};
 
-/// How many dimensions a match drops: none, then complexity, provider and model, in this order.
+/// Fallback levels: 0 matches all dimensions; 1 to 3 drop complexity, provider and model, in this
+/// order.
 const LEVELS: usize = 4;
 
-/// What one prediction is computed from: the events that match its query best.
+/// The events that match a query best, reduced to the input of one prediction.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Sample {
     level: usize,
@@ -34,8 +35,7 @@ struct Estimates {
 }
 
 impl Sample {
-    /// Takes the events that match the query in all dimensions; if there are none, those that
-    /// match without the complexity, then without the provider as well, then without the model.
+    /// Selects the events at the lowest level at which any event matches the query.
     pub(crate) fn gather<'e>(
         events: impl Iterator<Item = &'e TaskCompletionEvent>,
         query: &PredictionQuery,
@@ -46,8 +46,7 @@ impl Sample {
             if level < best.level {
                 best = Self { level, ..Self::default() };
             }
-            // A sample is only used when no event matches more closely, so that all of its events
-            // drop exactly as many dimensions.
+            // Equality suffices: events that match more closely would have lowered the level.
             if level == best.level {
                 best.add(event);
             }
@@ -71,7 +70,7 @@ impl Sample {
         self.succeeded += u64::from(event.outcome == Outcome::Success);
     }
 
-    /// The prediction and what it rests on.
+    /// The prediction, and the size and confidence of its sample.
     pub(crate) fn response(self, query: &PredictionQuery) -> PredictionResponse {
         let size = self.duration.len() as u64;
         let confidence = match (size, self.level) {
@@ -122,7 +121,7 @@ impl Estimates {
     }
 }
 
-/// How many dimensions must be dropped for the event to match; none if even the task type differs.
+/// The level at which the event matches. `None` if even the task type differs.
 fn level(event: &TaskCompletionEvent, query: &PredictionQuery) -> Option<usize> {
     if event.task_type != query.task_type {
         None

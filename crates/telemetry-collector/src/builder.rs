@@ -1,4 +1,4 @@
-//! How a collector is to be.
+//! Configuration of a collector.
 
 use std::{
     fmt, io,
@@ -20,21 +20,22 @@ use crate::{
 #[cfg(feature = "tls")]
 use crate::{Certificate, FailedHandshake};
 
-/// The most events held, unless [`CollectorBuilder::max_events`] says otherwise.
+/// The default of [`CollectorBuilder::max_events`].
 const DEFAULT_MAX_EVENTS: usize = 100_000;
 
-/// How a [`Collector`] is to be.
+/// Configures and starts a [`Collector`].
 ///
-/// The callbacks run on the collector's thread, one at a time, before the request is answered; as long
-/// as one runs, nothing else is served. One that panics costs its request the answer.
-#[must_use = "a builder makes a collector when `start` is called"]
+/// Callbacks run on the thread of the collector, one at a time, before the response is sent: while
+/// one runs, no other request is served. A callback that panics closes the connection of its
+/// request.
+#[must_use = "a builder has no effect until `start` is called"]
 pub struct CollectorBuilder {
     port: u16,
     api_key: Option<String>,
     instance_id: Option<Uuid>,
     max_events: usize,
     remembered_ids: Option<usize>,
-    faults: Vec<FaultRule>,
+    rules: Vec<FaultRule>,
     callbacks: Callbacks,
     #[cfg(feature = "tls")]
     certificate: Option<Certificate>,
@@ -48,70 +49,69 @@ impl CollectorBuilder {
             instance_id: None,
             max_events: DEFAULT_MAX_EVENTS,
             remembered_ids: None,
-            faults: Vec::new(),
+            rules: Vec::new(),
             callbacks: Callbacks::default(),
             #[cfg(feature = "tls")]
             certificate: None,
         }
     }
 
-    /// The port on 127.0.0.1; 0, the default, is a free one.
+    /// Sets the port on 127.0.0.1. The default, 0, chooses a free one.
     pub fn port(mut self, port: u16) -> Self {
         self.port = port;
         self
     }
 
-    /// The key that reporting events takes. By default, none does.
+    /// Requires this API key for events. By default none is required.
     pub fn api_key(mut self, key: impl Into<String>) -> Self {
         self.api_key = Some(key.into());
         self
     }
 
-    /// The instance whose events are taken. By default, any is.
+    /// Rejects events of other instances. By default the events of any instance are accepted.
     pub fn instance_id(mut self, id: Uuid) -> Self {
         self.instance_id = Some(id);
         self
     }
 
-    /// The most events held: the oldest are evicted first. By default 100,000.
+    /// Limits the events held; the oldest are evicted. The default is 100,000.
     ///
-    /// As many evicted ones are still known by their id, so that they are not taken again, unless
-    /// [`remember_ids`](Self::remember_ids) says otherwise.
+    /// The ids of as many evicted events are remembered, so that a repetition counts as a duplicate,
+    /// unless [`remember_ids`](Self::remember_ids) sets another limit.
     pub fn max_events(mut self, max: usize) -> Self {
         self.max_events = max;
         self
     }
 
-    /// The most evicted events that are still known by their id. One takes about 50 bytes.
+    /// Limits the remembered ids of evicted events. An id takes about 50 bytes.
     ///
-    /// With as many as a test sends in all, `accepted` is the number of different events that
-    /// arrived, whatever was sent twice, and [`Collector::has_accepted`] tells which, while few
-    /// events are held.
+    /// With a limit above the number of events in a test, [`Collector::has_accepted`] and the count
+    /// of duplicates are exact, however few events are held.
     pub fn remember_ids(mut self, max: usize) -> Self {
         self.remembered_ids = Some(max);
         self
     }
 
-    /// Adds a fault that applies from the first connection on; see [`Collector::fault`].
-    pub fn fault(mut self, fault: impl Into<FaultRule>) -> Self {
-        self.faults.push(fault.into());
+    /// Adds a fault rule before the first connection; see [`Collector::fault`].
+    pub fn fault(mut self, rule: impl Into<FaultRule>) -> Self {
+        self.rules.push(rule.into());
         self
     }
 
-    /// Speaks TLS, and shows a certificate of this kind. By default, it speaks plain HTTP.
+    /// Serves HTTPS only, with a certificate of this kind. The default is plain HTTP.
     #[cfg(feature = "tls")]
     pub fn tls(mut self, certificate: Certificate) -> Self {
         self.certificate = Some(certificate);
         self
     }
 
-    /// Is called for each batch whose events were looked at one by one.
+    /// Calls back for each batch whose events were processed one by one.
     pub fn on_batch(mut self, callback: impl Fn(&BatchReport) + Send + Sync + 'static) -> Self {
         self.callbacks.batch = Some(Box::new(callback));
         self
     }
 
-    /// Is called for each predictions request that was answered.
+    /// Calls back for each predictions request that was processed.
     pub fn on_predictions(
         mut self,
         callback: impl Fn(&PredictionsReport) + Send + Sync + 'static,
@@ -120,13 +120,13 @@ impl CollectorBuilder {
         self
     }
 
-    /// Is called for each request for which the answer is not a 2xx.
+    /// Calls back for each response whose status is not a 2xx.
     pub fn on_refusal(mut self, callback: impl Fn(&Refusal) + Send + Sync + 'static) -> Self {
         self.callbacks.refusal = Some(Box::new(callback));
         self
     }
 
-    /// Is called for each request that arrived in full, before any other callback.
+    /// Calls back for each request that was read to its end, before any other callback.
     pub fn on_request(
         mut self,
         callback: impl Fn(&RecordedRequest) + Send + Sync + 'static,
@@ -135,35 +135,35 @@ impl CollectorBuilder {
         self
     }
 
-    /// Is called for each request and each connection for which a script or a fault changes
-    /// something.
+    /// Calls back for each request and each connection that a script or a fault rule changes.
     pub fn on_fault(mut self, callback: impl Fn(&InjectedFault) + Send + Sync + 'static) -> Self {
         self.callbacks.fault = Some(Box::new(callback));
         self
     }
 
-    /// Is called for each connection that ended in its TLS handshake.
+    /// Calls back for each connection that ends in its TLS handshake.
     #[cfg(feature = "tls")]
     pub fn on_failed_handshake(
         mut self,
         callback: impl Fn(&FailedHandshake) + Send + Sync + 'static,
     ) -> Self {
-        self.callbacks.handshake = Some(Box::new(callback));
+        self.callbacks.failed_handshake = Some(Box::new(callback));
         self
     }
 
-    /// Starts the collector; when this returns, it listens.
+    /// Starts the collector. It accepts connections when this returns.
     ///
     /// # Errors
     ///
-    /// The port is in use or not permitted, or there is no room for a socket or a thread.
+    /// If the port is in use ([`io::ErrorKind::AddrInUse`]) or not permitted, or if the socket, the
+    /// thread or the certificate cannot be created.
     pub fn start(self) -> io::Result<Collector> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, self.port))?;
         listener.set_nonblocking(true)?;
         let addr = listener.local_addr()?;
         let max_evicted_ids = self.remembered_ids.unwrap_or(self.max_events);
         let mut store = Store::new(self.max_events, max_evicted_ids);
-        self.faults.into_iter().for_each(|fault| store.faults.add(fault));
+        self.rules.into_iter().for_each(|rule| store.rules.add(rule));
         let shared = Shared::new(self.api_key, self.instance_id, self.callbacks, store);
         #[cfg(feature = "tls")]
         let shared = shared.with_tls(self.certificate)?;
@@ -176,11 +176,12 @@ impl CollectorBuilder {
         let thread = thread::Builder::new().name("telemetry-collector".into()).spawn({
             let shared = Arc::clone(&shared);
             move || {
+                // Dropped at the end of the thread, even by a panic.
                 let _alive = alive;
                 server::run(listener, shared, &started, stopped);
             }
         })?;
-        starting.recv().map_err(|_| io::Error::other("the collector's thread died"))??;
+        starting.recv().map_err(|_| io::Error::other("the collector's thread panicked"))??;
         Ok(Collector {
             url: format!("{scheme}://{addr}"),
             addr,
@@ -200,7 +201,7 @@ impl fmt::Debug for CollectorBuilder {
             .field("instance_id", &self.instance_id)
             .field("max_events", &self.max_events)
             .field("remembered_ids", &self.remembered_ids)
-            .field("faults", &self.faults)
+            .field("rules", &self.rules)
             .finish_non_exhaustive()
     }
 }

@@ -18,14 +18,13 @@ use crate::{
     store::Store,
 };
 
-/// How long stopping waits for the collector's thread. Only a callback that does not return makes it
-/// wait at all.
+/// The longest that a stop waits for the collector's thread, which only a callback can block.
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A running collector: API v1 on 127.0.0.1, served by a thread of its own.
+/// A running collector: API v1 on 127.0.0.1, served by its own thread.
 ///
-/// Every method may be called from any thread, also from one that runs a tokio runtime. Dropping
-/// it stops it as [`stop`](Self::stop) does.
+/// Every method may be called from any thread, including one that runs a tokio runtime. Dropping
+/// the collector stops it as [`stop`](Self::stop) does.
 ///
 /// ```
 /// let collector = telemetry_collector::Collector::start()?;
@@ -41,56 +40,56 @@ pub struct Collector {
     pub(crate) thread: ThreadId,
     /// Dropped to stop the thread.
     pub(crate) running: Option<oneshot::Sender<()>>,
-    /// Disconnected when the thread has ended.
+    /// Disconnected when the thread has ended. The mutex makes the collector `Sync`.
     pub(crate) ended: Mutex<mpsc::Receiver<()>>,
 }
 
 impl Collector {
-    /// Starts a collector on a free port that takes events of any instance, with any key or none.
+    /// Starts a collector with the defaults of [`builder`](Self::builder).
     ///
     /// # Errors
     ///
-    /// As for [`CollectorBuilder::start`].
+    /// See [`CollectorBuilder::start`].
     pub fn start() -> io::Result<Self> {
         Self::builder().start()
     }
 
-    /// Starts from the defaults: a free port, any key, any instance, 100,000 events.
+    /// Returns a builder with the defaults: a free port, no API key, any instance, up to 100,000
+    /// events.
     pub fn builder() -> CollectorBuilder {
         CollectorBuilder::new()
     }
 
-    /// What a client is configured with: `http://127.0.0.1:` and the port, no slash at the end. With
-    /// TLS, it is `https`.
+    /// The server URL for a client, without a slash at the end: `http://127.0.0.1:PORT`, or
+    /// `https://…` with TLS.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// The address it listens on.
+    /// The address that the collector listens on.
     #[must_use]
     pub const fn addr(&self) -> SocketAddr {
         self.addr
     }
 
-    /// The certificate, in PEM, of the authority that signed what a collector with TLS shows; none
-    /// without TLS. A client is to trust it, where a client can.
+    /// The certificate of the CA that issued the server's certificate, in PEM. `None` without TLS.
     ///
-    /// It is made at the start, and its key is not kept.
+    /// Each collector with TLS generates its CA at the start and discards the CA's private key.
     #[cfg(feature = "tls")]
     #[must_use]
     pub fn ca_pem(&self) -> Option<&str> {
         Some(&self.shared.tls.as_ref()?.ca_pem)
     }
 
-    /// As [`ca_pem`](Self::ca_pem), in DER.
+    /// The certificate of [`ca_pem`](Self::ca_pem) in DER.
     #[cfg(feature = "tls")]
     #[must_use]
     pub fn ca_der(&self) -> Option<&[u8]> {
         Some(&self.shared.tls.as_ref()?.ca_der)
     }
 
-    /// What has been counted so far. A request is counted before it is answered.
+    /// The current counters.
     #[must_use]
     pub fn totals(&self) -> Totals {
         self.shared.read(Store::totals)
@@ -102,70 +101,72 @@ impl Collector {
         self.shared.read(|store| store.events().cloned().collect())
     }
 
-    /// The last requests, oldest first: at most 1,000, and at most 16 MiB of them.
+    /// The last requests, oldest first: at most 1,000, and at most 16 MiB of paths, headers and
+    /// bodies.
     #[must_use]
     pub fn requests(&self) -> Vec<RecordedRequest> {
         self.shared.read(|store| store.log.to_vec())
     }
 
-    /// Answers one query from the events held, as the endpoint does.
+    /// Predicts from the events held, as the endpoint does.
     #[must_use]
     pub fn predict(&self, query: &PredictionQuery) -> PredictionResponse {
         self.shared.predict(query)
     }
 
-    /// Adds to the script: the next requests, to whatever path, get these answers in order. When
-    /// the script is at its end, all is as usual again.
-    pub fn script(&self, answers: impl IntoIterator<Item = ResponseTemplate>) {
-        // Collected first: the iterator may call the collector.
-        let answers: Vec<_> = answers.into_iter().collect();
-        self.shared.update(|store| store.script.extend(answers));
+    /// Queues templates for the next requests, one each, in order and whatever their path. They
+    /// take precedence over fault rules.
+    pub fn script(&self, templates: impl IntoIterator<Item = ResponseTemplate>) {
+        // Collected without the lock: the iterator may call the collector.
+        let templates: Vec<_> = templates.into_iter().collect();
+        self.shared.update(|store| store.script.extend(templates));
     }
 
-    /// Adds a fault, or an [`ResponseTemplate`] that every request is to get. A request for which there is a
-    /// scripted answer gets that one; else what the fault says that was added first among those
-    /// that apply; else all is as usual.
-    pub fn fault(&self, fault: impl Into<FaultRule>) {
-        let fault = fault.into();
-        self.shared.update(|store| store.faults.add(fault));
+    /// Adds a fault rule, or a template for all requests.
+    ///
+    /// The first rule that applies determines the response, in the order in which they were added,
+    /// unless the request has a scripted one.
+    pub fn fault(&self, rule: impl Into<FaultRule>) {
+        let rule = rule.into();
+        self.shared.update(|store| store.rules.add(rule));
     }
 
-    /// Forgets all faults and what is left of the script: from now on, all is as usual. What is
-    /// under way goes on.
+    /// Removes all fault rules and the rest of the script. Responses that are being sent are not
+    /// affected.
     pub fn clear_faults(&self) {
         self.shared.update(|store| {
-            store.faults.clear();
+            store.rules.clear();
             store.script.clear();
         });
     }
 
-    /// Whether an event with this id was taken. Events that are evicted are known for as long as
-    /// their ids are: see [`CollectorBuilder::remember_ids`].
+    /// Whether an event with this id was accepted. The ids of evicted events are subject to
+    /// [`CollectorBuilder::remember_ids`].
     #[must_use]
     pub fn has_accepted(&self, event_id: Uuid) -> bool {
         self.shared.read(|store| store.has_accepted(&event_id))
     }
 
-    /// Waits until `reached` holds of the totals, at most for `timeout`. Returns whether it does.
+    /// Blocks until `reached` holds of the totals, at most for `timeout`. Returns whether it holds.
     ///
-    /// `reached` is called at once and after every change. It may call the collector.
+    /// `reached` is called at once and after every change of the totals. It may call the collector.
     pub fn wait_for(&self, timeout: Duration, reached: impl FnMut(&Totals) -> bool) -> bool {
         self.shared.wait_for(timeout, reached)
     }
 
-    /// Ends the open connections, answered or not, frees the port, and returns the final totals.
+    /// Closes all connections, frees the port, and returns the final totals.
     ///
-    /// Waits until that is done. The exception is a callback that is still running: it is waited for
-    /// up to 5 seconds, or not at all if it is the caller.
+    /// Blocks until that is done, but at most 5 seconds for a callback that is running. Called by a
+    /// callback, it returns at once, and the collector stops when the callback returns.
     pub fn stop(mut self) -> Totals {
-        self.end();
+        self.shut_down();
         self.totals()
     }
 
-    fn end(&mut self) {
+    fn shut_down(&mut self) {
         drop(self.running.take());
         if thread::current().id() != self.thread {
-            // Nothing is ever sent: the answer is that the other side is gone, or a time-out.
+            // Never a message: the result is the disconnection, or a time-out.
             let _ = self.ended.get_mut().recv_timeout(STOP_TIMEOUT);
         }
     }
@@ -173,7 +174,7 @@ impl Collector {
 
 impl Drop for Collector {
     fn drop(&mut self) {
-        self.end();
+        self.shut_down();
     }
 }
 

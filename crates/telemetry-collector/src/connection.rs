@@ -1,4 +1,4 @@
-//! One connection: HTTP/1.1 by hyper, until an answer is to be written by hand.
+//! One connection: HTTP/1.1 by hyper, until a response has to be written byte by byte.
 
 use std::{
     convert::Infallible,
@@ -11,7 +11,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode, header};
+use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full};
 use hyper::{
     body::{Body, Incoming},
@@ -27,17 +27,18 @@ use tokio::{
 
 use crate::{
     Authorization, InjectedFault, RecordedRequest, Refusal, ResponseTemplate,
+    raw_response::RawResponse,
     response_template::Behavior,
     routes::{self, ApiRequest, ApiResponse},
     shared::Shared,
     store::Store,
-    wire::{BodySource, RawResponse},
+    wire::BodySource,
 };
 
 /// The most bytes of a request's head.
 const MAX_HEAD_BYTES: usize = 64 * 1024;
 
-/// The most bytes that are read and thrown away of a body that is too large.
+/// The most bytes that are read and discarded of a body that is too large.
 const MAX_DISCARDED_BYTES: usize = 10 * MAX_BATCH_BYTES;
 
 #[derive(Clone)]
@@ -47,7 +48,7 @@ pub(crate) struct Connection {
 }
 
 /// Serves a connection to its end.
-pub(crate) async fn converse<S>(stream: S, connection: Connection)
+pub(crate) async fn serve_http<S>(stream: S, connection: Connection)
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
@@ -55,11 +56,11 @@ where
     let service = service_fn(move |request| {
         let (connection, take_over) = (connection.clone(), take_over.clone());
         async move {
-            match connection.answer(request).await? {
-                Given::Response(response) => Ok::<_, Closed>(response),
-                Given::RawResponse(answer) => {
-                    // There is one request at a time, and this is the last.
-                    let _ = take_over.try_send(answer);
+            match connection.respond(request).await? {
+                Prepared::Response(response) => Ok::<_, Closed>(response),
+                Prepared::Raw(response) => {
+                    // Never full: there is one request at a time, and this is the last.
+                    let _ = take_over.try_send(response);
                     match future::pending::<Infallible>().await {}
                 }
             }
@@ -68,121 +69,123 @@ where
     let mut http = http1::Builder::new();
     let mut served =
         http.max_buf_size(MAX_HEAD_BYTES).serve_connection(TokioIo::new(stream), service);
-    let by_hand: Option<RawResponse> = future::poll_fn(|context| {
-        // The client has gone or spoke no HTTP, or the connection was closed on request.
+    let raw_response: Option<RawResponse> = future::poll_fn(|context| {
+        // The client has gone or sent no HTTP, or a template closed the connection.
         if Pin::new(&mut served).poll(context).is_ready() {
             return Poll::Ready(None);
         }
         taken_over.poll_recv(context)
     })
     .await;
-    if let Some(answer) = by_hand {
-        answer.send(served.into_parts().io.into_inner()).await;
+    if let Some(response) = raw_response {
+        response.send(served.into_parts().io.into_inner()).await;
     }
 }
 
-enum Given {
+/// A response, by its sender.
+enum Prepared {
     Response(Response<Full<Bytes>>),
-    RawResponse(RawResponse),
+    Raw(RawResponse),
 }
 
 impl Connection {
-    async fn answer(&self, request: Request<Incoming>) -> Result<Given, Closed> {
+    async fn respond(&self, request: Request<Incoming>) -> Result<Prepared, Closed> {
         let shared = &*self.shared;
         let (head, body) = request.into_parts();
-        let awaits_go_ahead = head.headers.contains_key(header::EXPECT);
-        let body = read(body, awaits_go_ahead).await.map_err(|_| Closed)?;
+        let awaits_continue = head.headers.contains_key(header::EXPECT);
+        let body = read(body, awaits_continue).await.map_err(|_| Closed)?;
         let authorization = Authorization::of(&head.headers, shared.api_key.as_deref());
-        // Requests are booked by this thread alone, so that no other gets this number.
+        // Unique, because only this thread records requests.
         let number = shared.read(Store::totals).requests + 1;
-        let received = RecordedRequest::new(
+        let recorded = RecordedRequest::new(
             (number, shared.elapsed()),
             self.number,
             &head,
             authorization,
             body.clone().unwrap_or_default(),
         );
-        let path = received.path.clone();
-        let seen = shared.callbacks.request.as_ref().map(|callback| (callback, received.clone()));
-        let answer = shared.update(|store| store.arrived(received));
-        if let Some((callback, received)) = seen {
-            callback(&received);
+        let path = recorded.path.clone();
+        let callback = shared.callbacks.request.as_ref().map(|it| (it, recorded.clone()));
+        let template = shared.update(|store| store.record_request(recorded));
+        if let Some((callback, recorded)) = callback {
+            callback(&recorded);
         }
-        if let Some(callback) = shared.callbacks.fault.as_ref().filter(|_| !answer.is_usual()) {
+        if let Some(callback) = shared.callbacks.fault.as_ref().filter(|_| !template.is_unchanged())
+        {
             callback(&InjectedFault {
                 connection: self.number,
                 request: Some((number, head.method.clone(), path.clone())),
-                fault: answer.to_string(),
+                fault: template.to_string(),
             });
         }
 
-        let question = ApiRequest {
+        let request = ApiRequest {
             method: &head.method,
             path: head.uri.path(),
             authorization,
             body: body.as_deref(),
         };
-        let reply = work_out(shared, &question, &answer);
-        if !reply.status.is_success() && answer.is_given() {
-            shared.update(|store| store.refused());
+        let response = process(shared, &request, &template);
+        if !response.status.is_success() && template.has_response() {
+            shared.update(|store| store.record_refusal());
             if let Some(callback) = &shared.callbacks.refusal {
                 callback(&Refusal {
                     method: head.method.clone(),
                     path: path.clone(),
-                    status: reply.status,
-                    reason: reply.reason().into(),
-                    is_injected: matches!(answer.behavior, Behavior::Status(_)),
+                    status: response.status,
+                    reason: response.reason().into(),
+                    is_injected: matches!(template.behavior, Behavior::Status(_)),
                 });
             }
         }
-        give(answer, reply, &head.method, &path).await
+        prepare(template, response, &head.method, &path).await
     }
 }
 
-fn work_out(shared: &Shared, question: &ApiRequest<'_>, answer: &ResponseTemplate) -> ApiResponse {
-    match answer.behavior {
-        Behavior::Normal | Behavior::CloseAfterProcessing => routes::respond(shared, question),
+fn process(shared: &Shared, request: &ApiRequest<'_>, template: &ResponseTemplate) -> ApiResponse {
+    match template.behavior {
+        Behavior::Normal | Behavior::CloseAfterProcessing => routes::respond(shared, request),
         Behavior::Status(status) => ApiResponse::error(status, "scripted"),
         // Never sent.
         Behavior::Close | Behavior::Hang => ApiResponse::error(StatusCode::OK, ""),
     }
 }
 
-/// Does what `answer` says, given the reply that was worked out for a request for `path`.
-async fn give(
-    answer: ResponseTemplate,
-    reply: ApiResponse,
-    method: &http::Method,
+/// Applies the template to the response to a request for `path`.
+async fn prepare(
+    template: ResponseTemplate,
+    response: ApiResponse,
+    method: &Method,
     path: &str,
-) -> Result<Given, Closed> {
-    if !answer.delay.is_zero() {
-        tokio::time::sleep(answer.delay).await;
+) -> Result<Prepared, Closed> {
+    if !template.delay.is_zero() {
+        tokio::time::sleep(template.delay).await;
     }
-    match answer.behavior {
+    match template.behavior {
         Behavior::Close | Behavior::CloseAfterProcessing => return Err(Closed),
         Behavior::Hang => match future::pending::<Infallible>().await {},
         Behavior::Normal | Behavior::Status(_) => {}
     }
-    let (mut parts, body) = reply.into_parts();
-    parts.headers.extend(answer.location(path).map(|url| (header::LOCATION, url)));
-    for (name, value) in &answer.headers {
+    let (mut parts, body) = response.into_parts();
+    parts.headers.extend(template.location(path).map(|url| (header::LOCATION, url)));
+    for (name, value) in &template.headers {
         parts.headers.insert(name, value.clone());
     }
-    let is_by_hand = answer.is_by_hand();
-    Ok(match answer.content.unwrap_or(BodySource::Bytes(body)) {
-        BodySource::Bytes(body) if !is_by_hand => {
-            Given::Response(Response::from_parts(parts, Full::new(body)))
+    let is_raw = template.needs_raw_response();
+    Ok(match template.body.unwrap_or(BodySource::Bytes(body)) {
+        BodySource::Bytes(body) if !is_raw => {
+            Prepared::Response(Response::from_parts(parts, Full::new(body)))
         }
-        content => Given::RawResponse(RawResponse::new(method, &parts, content, answer.manner)),
+        body => Prepared::Raw(RawResponse::new(method, &parts, body, template.wire)),
     })
 }
 
-/// The body, or none if it has more than [`MAX_BATCH_BYTES`].
-async fn read(mut body: Incoming, awaits_go_ahead: bool) -> hyper::Result<Option<Bytes>> {
+/// Reads the body. `None` if it is larger than [`MAX_BATCH_BYTES`].
+async fn read(mut body: Incoming, awaits_continue: bool) -> hyper::Result<Option<Bytes>> {
     let mut bytes = Vec::new();
     let mut fits = body.size_hint().lower() <= MAX_BATCH_BYTES as u64;
     while fits && let Some(frame) = body.frame().await {
-        // Trailers are not data; they mean nothing here.
+        // The other kind of frame, trailers, has no meaning in this API.
         if let Ok(data) = frame?.into_data() {
             fits = bytes.len() + data.len() <= MAX_BATCH_BYTES;
             if fits {
@@ -194,9 +197,9 @@ async fn read(mut body: Incoming, awaits_go_ahead: bool) -> hyper::Result<Option
         bytes.shrink_to_fit();
         return Ok(Some(bytes.into()));
     }
-    // A client that is still sending would see a broken connection in place of the answer. One
-    // that awaits a go-ahead is not sending.
-    if !awaits_go_ahead {
+    // A client that is still sending would see a reset connection instead of the 413. One that
+    // awaits `100 Continue` is not sending.
+    if !awaits_continue {
         tokio::spawn(discard(body));
     }
     Ok(None)
@@ -211,13 +214,13 @@ async fn discard(mut body: Incoming) {
     }
 }
 
-/// Makes hyper close the connection without an answer.
+/// The error that makes hyper close the connection without a response.
 #[derive(Debug)]
 struct Closed;
 
 impl fmt::Display for Closed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the connection is closed without an answer")
+        f.write_str("connection closed without a response")
     }
 }
 

@@ -1,5 +1,5 @@
 #![cfg_attr(feature = "tls", doc = include_str!("../README.md"))]
-// It tells of what comes with the feature.
+// The README links to items that depend on the feature.
 #![cfg_attr(
     not(feature = "tls"),
     doc = "The Mosaic Stack Telemetry API v1 on loopback, for development and tests."
@@ -12,6 +12,7 @@ mod collector;
 mod connection;
 mod fault;
 mod percentiles;
+mod raw_response;
 mod reports;
 mod requests;
 mod response_template;

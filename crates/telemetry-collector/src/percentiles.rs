@@ -1,28 +1,28 @@
-//! Percentiles.
+//! Percentiles by linear interpolation between the closest ranks.
 
 use telemetry_model::{Percentiles, TokenDistribution};
 
-/// The percentiles of the values, which may come in any order.
+/// The percentiles of the values, in any order. All are 0.0 if there are no values.
 pub(crate) fn distribution(mut values: Vec<u64>) -> TokenDistribution {
     values.sort_unstable();
     TokenDistribution::from_fn(|share| percentile(&values, share))
 }
 
-/// The same percentiles by their names on the wire.
+/// Converts to percentiles keyed by their names on the wire.
 pub(crate) fn named(distribution: TokenDistribution) -> Percentiles {
     let TokenDistribution { p10, p25, median, p75, p90, .. } = distribution;
     Percentiles::new(median).with("p10", p10).with("p25", p25).with("p75", p75).with("p90", p90)
 }
 
-/// The percentile by linear interpolation between the closest ranks, as numpy's default and
-/// Excel's `PERCENTILE.INC`. 0.0 if there are no values.
+/// The percentile at `share`, which is in `0.0..=1.0`, as computed by numpy's default method and by
+/// Excel's `PERCENTILE.INC`.
 fn percentile(sorted: &[u64], share: f64) -> f64 {
     let Some(last) = sorted.len().checked_sub(1) else { return 0.0 };
     let rank = share * last as f64;
     let below = (rank.floor() as usize).min(last);
     let low = sorted[below];
     let high = sorted[(below + 1).min(last)];
-    // The bounds keep rounding from carrying a percentile past its neighbours.
+    // Clamped because rounding could exceed the neighbours.
     ((high - low) as f64).mul_add(rank.fract(), low as f64).clamp(low as f64, high as f64)
 }
 

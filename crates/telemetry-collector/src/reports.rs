@@ -1,4 +1,4 @@
-//! What the collector tells of what it has seen.
+//! Reports: the arguments of the callbacks, and the totals.
 
 use std::fmt::{self, Write as _};
 
@@ -10,39 +10,39 @@ use telemetry_model::BatchReceipt;
 const MAX_REJECTED_SHOWN: usize = 5;
 
 /// The most columns of a displayed line.
-const COLUMNS: usize = 80;
+const MAX_COLUMNS: usize = 80;
 
-/// What has been counted since the start.
+/// Counters since the start.
 ///
-/// `received` = `accepted` + `duplicates` + `rejected`, and `accepted` = `held` + `evicted`, at
-/// any time.
+/// At any time `received` = `accepted` + `duplicates` + `rejected`, and `accepted` = `held` +
+/// `evicted`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Totals {
-    /// Requests that arrived in full, whatever they asked for and however they were answered. A
-    /// request is counted before it is answered.
+    /// Requests read to their end, whatever the path and the response. Incremented before the
+    /// response.
     pub requests: u64,
-    /// Requests whose events were looked at one by one.
+    /// Requests whose events were processed one by one.
     pub batches: u64,
-    /// Events in them.
+    /// Events in those batches.
     pub received: u64,
-    /// Events taken, each once.
+    /// Events accepted, each `event_id` once.
     pub accepted: u64,
-    /// Events that had been taken before; they are answered as accepted.
+    /// Events whose `event_id` had been accepted before. The receipt reports them as accepted.
     pub duplicates: u64,
-    /// Events not taken: faulty, or of another instance.
+    /// Events that are invalid, or of another instance.
     pub rejected: u64,
-    /// Requests for which the answer is not a 2xx, scripted ones among them.
+    /// Responses whose status is not a 2xx, injected ones included.
     pub refused: u64,
     /// Events held now.
     pub held: u64,
-    /// Events taken and given up again to make room.
+    /// Accepted events that were removed to make room.
     pub evicted: u64,
-    /// Connections, whatever came by them.
+    /// TCP connections.
     pub connections: u64,
     /// Connections that ended in their TLS handshake.
     pub failed_handshakes: u64,
-    /// Requests and connections for which a script or a fault changed something.
+    /// Requests and connections that a script or a fault rule changed.
     pub faulted: u64,
 }
 
@@ -61,36 +61,35 @@ impl fmt::Display for Totals {
     }
 }
 
-/// A number with its noun, for one and for more.
+/// A number with its noun in the singular or the plural.
 struct Counted(u64, &'static str, &'static str);
 
 impl fmt::Display for Counted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self(count, one, more) = self;
-        write!(f, "{count} {}", if *count == 1 { one } else { more })
+        let Self(count, singular, plural) = self;
+        write!(f, "{count} {}", if *count == 1 { singular } else { plural })
     }
 }
 
-/// A batch whose events were looked at one by one.
+/// A batch whose events were processed one by one.
 ///
-/// Displays as a line and one more for each of the first 5 rejected events, none wider than 80
-/// columns.
+/// Displays as one line, and one for each of the first 5 rejected events, of at most 80 columns.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct BatchReport {
-    /// Which batch: the first is 1.
+    /// The number of the batch, from 1.
     pub number: u64,
-    /// Events in it.
+    /// Events in the batch.
     pub events: u64,
-    /// Events taken.
+    /// Events accepted.
     pub accepted: u64,
-    /// Events that had been taken before.
+    /// Events accepted before.
     pub duplicates: u64,
-    /// Events not taken.
+    /// Events rejected.
     pub rejected: u64,
-    /// The usual answer: what became of each event, in the batch's order.
+    /// The usual response: a result for each event, in the order of the batch.
     pub receipt: BatchReceipt,
-    /// The totals with this batch.
+    /// The totals, this batch included.
     pub totals: Totals,
 }
 
@@ -106,14 +105,14 @@ impl fmt::Display for BatchReport {
             write!(line, "   {rejected} rejected")?;
         }
         write!(line, "   total {}", self.totals.accepted)?;
-        f.write_str(&shown(&line))?;
+        f.write_str(&printable(&line))?;
 
         let mut rejected = self.receipt.results.iter().filter(|result| result.is_rejected());
         for result in rejected.by_ref().take(MAX_REJECTED_SHOWN) {
             let id = result.event_id.map_or_else(|| "no event_id".into(), |id| id.to_string());
             let error = result.error.as_deref().unwrap_or_default();
-            let fault = error.lines().next().unwrap_or_default();
-            write!(f, "\n{}", shown(&format!("  {id}: {fault}")))?;
+            let first = error.lines().next().unwrap_or_default();
+            write!(f, "\n{}", printable(&format!("  {id}: {first}")))?;
         }
         match rejected.count() {
             0 => Ok(()),
@@ -122,13 +121,13 @@ impl fmt::Display for BatchReport {
     }
 }
 
-/// A predictions request that was answered. Displays as one line.
+/// A predictions request that was processed. Displays as one line.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct PredictionsReport {
-    /// Queries in it.
+    /// Queries in the request.
     pub queries: u64,
-    /// Those for which there was a prediction, from a fallback or not.
+    /// Queries with a prediction, from a fallback or not.
     pub predicted: u64,
 }
 
@@ -140,46 +139,47 @@ impl fmt::Display for PredictionsReport {
     }
 }
 
-/// A request for which the answer is not a 2xx. Displays as one line of at most 80 columns.
+/// A response whose status is not a 2xx. Displays as one line of at most 80 columns.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Refusal {
-    /// The request's method.
+    /// The method of the request.
     pub method: Method,
-    /// The request's path, with its query if it has one.
+    /// The path of the request, with its query.
     pub path: String,
-    /// The answer's status.
+    /// The status of the response.
     pub status: StatusCode,
-    /// The reason, as the answer tells it. Never contains the API key.
+    /// The `error` of the response. Never contains the API key.
     pub reason: String,
-    /// Whether a script or a fault asked for it.
+    /// Whether a script or a fault rule set the status.
     pub is_injected: bool,
 }
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { method, path, status, reason, .. } = self;
-        f.write_str(&shown(&format!("refused {} {method} {path}: {reason}", status.as_u16())))
+        f.write_str(&printable(&format!("refused {} {method} {path}: {reason}", status.as_u16())))
     }
 }
 
-/// A request or a connection for which a script or a fault changed something. Displays as one line
-/// of at most 80 columns.
+/// A request or a connection that a script or a fault rule changed. Displays as one line of at most
+/// 80 columns.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct InjectedFault {
-    /// Which connection: the first is 1.
+    /// The number of the connection, from 1.
     pub connection: u64,
-    /// Which request, its method and its path; none if nothing was read.
+    /// The number of the request, from 1, its method and its path. `None` for a fault of the
+    /// connection.
     pub request: Option<(u64, Method, String)>,
-    /// What happens to it, such as `status 503, delayed by 2s`.
+    /// A summary of the fault, such as `status 503, delay 2s`.
     pub fault: String,
 }
 
 impl fmt::Display for InjectedFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { connection, request, fault } = self;
-        f.write_str(&shown(&match request {
+        f.write_str(&printable(&match request {
             Some((number, method, path)) => {
                 format!("fault on request {number}, {method} {path}: {fault}")
             }
@@ -193,9 +193,9 @@ impl fmt::Display for InjectedFault {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct FailedHandshake {
-    /// Which connection: the first is 1.
+    /// The number of the connection, from 1.
     pub connection: u64,
-    /// Why, such as what the client said of the certificate.
+    /// The error, such as the alert that the client sent.
     pub reason: String,
 }
 
@@ -203,16 +203,18 @@ pub struct FailedHandshake {
 impl fmt::Display for FailedHandshake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { connection, reason } = self;
-        f.write_str(&shown(&format!("no TLS on connection {connection}: {reason}")))
+        f.write_str(&printable(&format!(
+            "TLS handshake failed on connection {connection}: {reason}"
+        )))
     }
 }
 
-/// `line`, cut to the columns there are. What could steer a terminal is replaced: the text comes
-/// from clients.
-pub(crate) fn shown(line: &str) -> String {
+/// Truncates a line to [`MAX_COLUMNS`] and replaces control characters, since parts of it come from
+/// clients and may be displayed by a terminal.
+pub(crate) fn printable(line: &str) -> String {
     let visible = |c: char| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c };
-    match line.char_indices().nth(COLUMNS) {
-        Some(_) => line.chars().take(COLUMNS - 1).map(visible).chain(['…']).collect(),
+    match line.char_indices().nth(MAX_COLUMNS) {
+        Some(_) => line.chars().take(MAX_COLUMNS - 1).map(visible).chain(['…']).collect(),
         None => line.chars().map(visible).collect(),
     }
 }
@@ -237,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_is_a_line_and_one_for_each_rejected_event() {
+    fn batch_displays_a_line_and_one_for_each_of_five_rejected_events() {
         let rejected = EventResult::rejected(Some(Uuid::from_u128(1)), "/events/7/model: empty\nx");
         assert_eq!(
             batch(vec![rejected]).to_string(),
@@ -248,18 +250,13 @@ mod tests {
             batch(Vec::new()).to_string(),
             "batch   3   100 events    99 accepted   1 duplicate   total 300"
         );
+        let many = batch(vec![EventResult::rejected(None, "bad"); 7]).to_string();
+        assert_eq!(many.matches("  no event_id: bad").count(), 5);
+        assert!(many.ends_with("\n  and 2 more"), "{many}");
     }
 
     #[test]
-    fn only_the_first_rejected_events_are_named() {
-        let shown = batch(vec![EventResult::rejected(None, "bad"); 7]).to_string();
-        assert_eq!(shown.matches("  no event_id: bad").count(), 5);
-        assert!(shown.ends_with("\n  and 2 more"), "{shown}");
-    }
-
-    #[test]
-    fn what_clients_send_can_neither_widen_a_line_nor_steer_a_terminal() {
-        let rejected = EventResult::rejected(None, "\u{1b}[31m".repeat(50));
+    fn text_from_clients_neither_widens_a_line_nor_controls_a_terminal() {
         let refusal = Refusal {
             method: Method::POST,
             path: "/".repeat(500),
@@ -267,22 +264,16 @@ mod tests {
             reason: "\r\u{7}".into(),
             is_injected: false,
         };
-        let mut wide = batch(vec![rejected]);
-        for count in [&mut wide.number, &mut wide.totals.accepted] {
-            *count = u64::MAX;
-        }
-        for text in [wide.to_string(), refusal.to_string()] {
-            for line in text.lines() {
-                assert!(line.chars().count() <= COLUMNS, "{line}");
-                assert!(!line.contains(char::is_control), "{line}");
-            }
+        let mut wide = batch(vec![EventResult::rejected(None, "\u{1b}[31m".repeat(50))]);
+        (wide.number, wide.totals.accepted) = (u64::MAX, u64::MAX);
+        for line in [wide.to_string(), refusal.to_string()].iter().flat_map(|text| text.lines()) {
+            assert!(line.chars().count() <= MAX_COLUMNS, "{line}");
+            assert!(!line.contains(char::is_control), "{line}");
         }
     }
 
     #[test]
-    fn the_other_lines_are_readable() {
-        let seen = PredictionsReport { queries: 2, predicted: 1 };
-        assert_eq!(seen.to_string(), "predictions   2 queries   1 predicted");
+    fn totals_display_as_one_line() {
         let totals = Totals {
             requests: 3,
             refused: 1,

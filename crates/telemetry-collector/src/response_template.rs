@@ -1,4 +1,4 @@
-//! Answers on request: what a server does on a bad day.
+//! Response templates: the response to a request that is not served as usual.
 
 use std::{
     fmt::{self, Display, Formatter},
@@ -13,34 +13,35 @@ use crate::wire::{BodySource, Framing, Pace, Position, WireBehavior};
 /// JSON that ends too early.
 const INVALID_JSON: &str = r#"{"accepted":1,"results":[{"event_id":"#;
 
-/// What happens to one request, instead of the usual; see
-/// [`Collector::script`](crate::Collector::script) and [`FaultRule`](crate::FaultRule).
+/// A response in place of the usual one; see [`Collector::script`](crate::Collector::script) and
+/// [`FaultRule`](crate::FaultRule).
 ///
-/// Every request is read to its end and logged first. Where there is an answer, it can be changed:
-/// what it says, and how its bytes go out. `delay` applies to all; the other changes have no
-/// effect where there is no answer.
+/// The request is always read to its end and recorded first. [`delay`](Self::delay) applies to
+/// every template; the other changes have no effect on [`close`](Self::close),
+/// [`close_after_processing`](Self::close_after_processing) and [`hang`](Self::hang).
 ///
 /// ```
 /// use std::time::Duration;
 ///
-/// use telemetry_collector::{ResponseTemplate, Position};
+/// use telemetry_collector::{Position, ResponseTemplate};
 ///
 /// let busy = ResponseTemplate::status(429).header("retry-after", "1");
 /// let slow = ResponseTemplate::normal().delay(Duration::from_millis(200));
 /// let unreadable = ResponseTemplate::normal().body("<html>");
 /// let huge = ResponseTemplate::normal().body_size(1 << 30).chunked();
-/// let slower = ResponseTemplate::normal().pace(1, Duration::from_secs(1));
-/// let torn = ResponseTemplate::normal().cut(Position::InBody);
+/// let trickle = ResponseTemplate::normal().pace(1, Duration::from_secs(1));
+/// let truncated = ResponseTemplate::normal().cut(Position::InBody);
 /// ```
 #[derive(Clone, Debug)]
-#[must_use = "an answer is given when it is part of a script or of a fault"]
+#[must_use = "a template has no effect until it is part of a script or a rule"]
 pub struct ResponseTemplate {
     pub(crate) behavior: Behavior,
     pub(crate) headers: HeaderMap,
-    pub(crate) content: Option<BodySource>,
+    /// `None` keeps the usual body.
+    pub(crate) body: Option<BodySource>,
     pub(crate) delay: Duration,
-    pub(crate) manner: WireBehavior,
-    location: Option<Uri>,
+    pub(crate) wire: WireBehavior,
+    redirect_to: Option<Uri>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,62 +54,62 @@ pub(crate) enum Behavior {
 }
 
 impl ResponseTemplate {
-    /// The usual processing and the usual answer.
+    /// Processes the request and responds as usual.
     pub fn normal() -> Self {
-        Self::of(Behavior::Normal)
+        Self::with_behavior(Behavior::Normal)
     }
 
-    /// This status, with `{"error": …}` unless [`body`](Self::body) says otherwise. The request is
-    /// not processed: no event is taken, whatever the status.
+    /// Responds with `status` and the body `{"error": "scripted"}`. The request is not processed:
+    /// no event is accepted, whatever the status.
     ///
     /// # Panics
     ///
-    /// `status` is not in 200..=999, where the final answers of HTTP are.
+    /// If `status` is not in `200..=999`, the range of final responses.
     #[track_caller]
     pub fn status(status: u16) -> Self {
         let status = StatusCode::from_u16(status).ok().filter(|status| !status.is_informational());
-        Self::of(Behavior::Status(status.expect("a final status is in 200..=999")))
+        Self::with_behavior(Behavior::Status(status.expect("a final status is in 200..=999")))
     }
 
-    /// Sends the client elsewhere: `status` with a `location`. The request is not processed.
+    /// Responds with `status` and a `location`. The request is not processed.
     ///
-    /// The location is `url` with the path of the request; just `url` if that has a path.
+    /// The location is `url`, with the path of the request unless `url` has a path.
     ///
     /// # Panics
     ///
-    /// `status` is not in 300..=399, or `url` is none with a scheme and a host.
+    /// If `status` is not in `300..=399`, or if `url` has no scheme or no host.
     #[track_caller]
     pub fn redirect(status: u16, url: impl AsRef<str>) -> Self {
         assert!((300..=399).contains(&status), "a redirect has a status in 300..=399");
-        let is_whole = |url: &Uri| url.scheme().is_some() && url.authority().is_some();
-        let url = url.as_ref().parse().ok().filter(is_whole);
-        let location = Some(url.expect("a URL such as http://127.0.0.1:8001"));
-        Self { location, ..Self::status(status) }
+        let is_absolute = |url: &Uri| url.scheme().is_some() && url.authority().is_some();
+        let url = url.as_ref().parse().ok().filter(is_absolute);
+        let redirect_to = Some(url.expect("a URL such as http://127.0.0.1:8001"));
+        Self { redirect_to, ..Self::status(status) }
     }
 
-    /// The connection is closed without an answer, and the request is not processed.
+    /// Closes the connection without a response. The request is not processed.
     pub fn close() -> Self {
-        Self::of(Behavior::Close)
+        Self::with_behavior(Behavior::Close)
     }
 
-    /// The request is processed as usual, then the connection is closed without an answer: the
-    /// client cannot know whether its events were taken.
+    /// Processes the request as usual, then closes the connection without a response. The client
+    /// cannot tell whether its events were accepted.
     pub fn close_after_processing() -> Self {
-        Self::of(Behavior::CloseAfterProcessing)
+        Self::with_behavior(Behavior::CloseAfterProcessing)
     }
 
-    /// No answer, and the request is not processed. The connection stays open until the client or
-    /// the collector goes.
+    /// Never responds, and keeps the connection open until the client closes it or the collector
+    /// stops. The request is not processed.
     pub fn hang() -> Self {
-        Self::of(Behavior::Hang)
+        Self::with_behavior(Behavior::Hang)
     }
 
-    /// Sets a header of the answer, in place of the one of that name.
+    /// Sets a header, replacing the usual one of that name.
     ///
     /// # Panics
     ///
-    /// The name or the value cannot be in a header, or the header is one that frames the answer
-    /// (`content-length`, `transfer-encoding`): see [`content_length`](Self::content_length) and
+    /// If the name or the value is invalid, or if the header frames the body (`content-length`,
+    /// `transfer-encoding`): use [`content_length`](Self::content_length) and
     /// [`chunked`](Self::chunked).
     #[track_caller]
     pub fn header(mut self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
@@ -120,124 +121,123 @@ impl ResponseTemplate {
         self
     }
 
-    /// Replaces the answer's body. The content type stays `application/json` unless a header says
-    /// otherwise.
+    /// Replaces the body. The content type stays `application/json` unless it is set by
+    /// [`header`](Self::header).
     pub fn body(mut self, body: impl Into<Bytes>) -> Self {
-        self.content = Some(BodySource::Bytes(body.into()));
+        self.body = Some(BodySource::Bytes(body.into()));
         self
     }
 
-    /// Replaces the answer's body by one that is cut off in the middle of a JSON document.
+    /// Replaces the body by JSON that ends in the middle of a string.
     pub fn invalid_json(self) -> Self {
         self.body(INVALID_JSON)
     }
 
-    /// Replaces the answer's body by arrays within arrays: valid JSON, and the end of a parser
-    /// that recurses.
+    /// Replaces the body by `depth` nested JSON arrays, which overflow the stack of a recursive
+    /// parser.
     pub fn nested_json(mut self, depth: u64) -> Self {
-        self.content = Some(BodySource::Runs(vec![(b'[', depth), (b']', depth)]));
+        self.body = Some(BodySource::Runs(vec![(b'[', depth), (b']', depth)]));
         self
     }
 
-    /// Replaces the answer's body by one of this size, which is made while it is sent. It is all
-    /// spaces, so that a parser of JSON has no reason to stop.
-    ///
-    /// Its length is declared in the head unless it is sent in [chunks](Self::chunked).
+    /// Replaces the body by this many spaces, which a JSON parser skips. The body is generated
+    /// while it is sent: 1 GiB takes no more memory than 1 MiB.
     pub fn body_size(mut self, bytes: u64) -> Self {
-        self.content = Some(BodySource::Runs(vec![(b' ', bytes)]));
+        self.body = Some(BodySource::Runs(vec![(b' ', bytes)]));
         self
     }
 
-    /// Sends the body in chunks, so that its length is not known before its end.
+    /// Sends the body chunked instead of declaring its length.
     pub fn chunked(mut self) -> Self {
-        self.manner.framing = Framing::Chunked;
+        self.wire.framing = Framing::Chunked;
         self
     }
 
-    /// Declares this length, whatever the body has. Then the connection is closed, so a client
-    /// that expects more sees a broken body.
+    /// Declares this length, whatever the length of the body, and closes the connection after the
+    /// body.
     pub fn content_length(mut self, bytes: u64) -> Self {
-        self.manner.framing = Framing::Declared(bytes);
+        self.wire.framing = Framing::Declared(bytes);
         self
     }
 
-    /// The head does not end: header follows header, each with another name, until the client
-    /// or the collector goes.
+    /// Sends headers with distinct names until the client closes the connection or the collector
+    /// stops.
     pub fn endless_head(mut self) -> Self {
-        self.manner.is_head_endless = true;
+        self.wire.is_head_endless = true;
         self
     }
 
-    /// Sends the answer, its head included, in pieces of so many bytes, with this time after each.
+    /// Sends the response, its head included, in pieces of `bytes`, and waits for `interval` after
+    /// each.
     ///
     /// # Panics
     ///
-    /// `bytes` is 0: see [`never`](Self::hang).
+    /// If `bytes` is 0. Use [`hang`](Self::hang) to send nothing.
     #[track_caller]
     pub fn pace(mut self, bytes: usize, interval: Duration) -> Self {
-        assert_ne!(bytes, 0, "a pace of no bytes");
-        self.manner.pace = Some(Pace { bytes, interval });
+        assert_ne!(bytes, 0, "a pace of 0 bytes");
+        self.wire.pace = Some(Pace { bytes, interval });
         self
     }
 
-    /// Stops sending at this place, for so long, then goes on.
-    pub fn pause(mut self, place: Position, pause: Duration) -> Self {
-        self.manner.pause = Some((place, pause));
+    /// Stops sending for `pause` at this position.
+    pub fn pause(mut self, at: Position, pause: Duration) -> Self {
+        self.wire.pause = Some((at, pause));
         self
     }
 
-    /// Closes the connection at this place of the answer.
-    pub fn cut(mut self, place: Position) -> Self {
-        self.manner.cut = Some(place);
+    /// Closes the connection at this position.
+    pub fn cut(mut self, at: Position) -> Self {
+        self.wire.cut = Some(at);
         self
     }
 
-    /// Closes the connection after the answer, which does not announce it: a client that keeps
-    /// the connection finds out when it uses it again.
+    /// Closes the connection after the response without announcing it (`connection: close`). A
+    /// client that pools the connection notices when it reuses it.
     pub fn close_afterwards(mut self) -> Self {
-        self.manner.is_end_hidden = true;
+        self.wire.is_close_hidden = true;
         self
     }
 
-    /// Waits between the processing, if there is any, and the answer or the close.
+    /// Waits between the processing, if there is any, and the response or the close.
     pub fn delay(mut self, delay: Duration) -> Self {
         self.delay = delay;
         self
     }
 
-    fn of(behavior: Behavior) -> Self {
+    fn with_behavior(behavior: Behavior) -> Self {
         Self {
             behavior,
             headers: HeaderMap::new(),
-            content: None,
+            body: None,
             delay: Duration::ZERO,
-            manner: WireBehavior::default(),
-            location: None,
+            wire: WireBehavior::default(),
+            redirect_to: None,
         }
     }
 
-    /// Whether there is an answer at all.
-    pub(crate) const fn is_given(&self) -> bool {
+    /// Whether a response is sent.
+    pub(crate) const fn has_response(&self) -> bool {
         matches!(self.behavior, Behavior::Normal | Behavior::Status(_))
     }
 
-    /// Whether nothing is changed.
-    pub(crate) fn is_usual(&self) -> bool {
+    /// Whether the response is the usual one, unchanged.
+    pub(crate) fn is_unchanged(&self) -> bool {
         self.behavior == Behavior::Normal
             && self.headers.is_empty()
-            && self.content.is_none()
+            && self.body.is_none()
             && self.delay.is_zero()
-            && !self.is_by_hand()
+            && !self.needs_raw_response()
     }
 
-    /// Whether hyper cannot send it.
-    pub(crate) fn is_by_hand(&self) -> bool {
-        !self.manner.is_usual() || matches!(self.content, Some(BodySource::Runs(_)))
+    /// Whether hyper cannot send the response.
+    pub(crate) fn needs_raw_response(&self) -> bool {
+        !self.wire.is_ordinary() || matches!(self.body, Some(BodySource::Runs(_)))
     }
 
-    /// Where a request for this path and query is sent.
+    /// The `location` for a request for this path and query.
     pub(crate) fn location(&self, path: &str) -> Option<HeaderValue> {
-        let url = self.location.as_ref()?;
+        let url = self.redirect_to.as_ref()?;
         let has_path = url.path() != "/" || url.query().is_some();
         let location = if has_path {
             url.to_string()
@@ -248,33 +248,32 @@ impl ResponseTemplate {
     }
 }
 
-/// What is changed, for a person: `status 503, delayed by 2s`.
+/// A summary for logs, such as `status 503, delay 2s`.
 impl Display for ResponseTemplate {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self.behavior {
-            Behavior::Normal => f.write_str("the usual answer")?,
-            Behavior::Status(status) => match &self.location {
-                Some(url) => write!(f, "status {} to {url}", status.as_u16())?,
-                None => write!(f, "status {}", status.as_u16())?,
-            },
-            Behavior::Close => f.write_str("closed without an answer")?,
-            Behavior::CloseAfterProcessing => f.write_str("closed after taking")?,
-            Behavior::Hang => f.write_str("no answer")?,
+            Behavior::Normal => f.write_str("normal")?,
+            Behavior::Status(status) => write!(f, "status {}", status.as_u16())?,
+            Behavior::Close => f.write_str("close")?,
+            Behavior::CloseAfterProcessing => f.write_str("close after processing")?,
+            Behavior::Hang => f.write_str("hang")?,
+        }
+        if let Some(url) = &self.redirect_to {
+            write!(f, ", redirect to {url}")?;
         }
         if !self.delay.is_zero() {
-            write!(f, ", delayed by {:?}", self.delay)?;
+            write!(f, ", delay {:?}", self.delay)?;
         }
-        if !self.is_given() {
+        if !self.has_response() {
             return Ok(());
         }
-        if !self.headers.is_empty() {
-            let names: Vec<_> = self.headers.keys().map(HeaderName::as_str).collect();
-            write!(f, ", with {}", names.join(", "))?;
+        for name in self.headers.keys() {
+            write!(f, ", {name}")?;
         }
-        if let Some(content) = &self.content {
-            write!(f, ", body of {} bytes", content.len())?;
+        if let Some(body) = &self.body {
+            write!(f, ", body of {} bytes", body.len())?;
         }
-        self.manner.fmt(f)
+        self.wire.fmt(f)
     }
 }
 
@@ -283,11 +282,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_answer_that_http_cannot_carry_is_refused_where_it_is_made() {
+    fn invalid_template_panics_where_it_is_made() {
         for make in [
-            (|| ResponseTemplate::status(100)) as fn() -> ResponseTemplate,
+            (|| ResponseTemplate::status(199)) as fn() -> ResponseTemplate,
             || ResponseTemplate::status(1000),
-            || ResponseTemplate::status(0),
             || ResponseTemplate::normal().header("a b", "c"),
             || ResponseTemplate::normal().header("a", "b\r\nc: d"),
             || ResponseTemplate::normal().header("Content-Length", "7"),
@@ -302,48 +300,45 @@ mod tests {
     }
 
     #[test]
-    fn a_redirect_keeps_the_path_unless_it_has_its_own() {
-        let to = |url| ResponseTemplate::redirect(308, url).location("/v1/a?b=c").unwrap();
-        assert_eq!(to("http://127.0.0.1:1"), "http://127.0.0.1:1/v1/a?b=c");
-        assert_eq!(to("http://127.0.0.1:1/"), "http://127.0.0.1:1/v1/a?b=c");
-        assert_eq!(to("http://127.0.0.1:1/own"), "http://127.0.0.1:1/own");
-        assert_eq!(to("http://127.0.0.1:1/?q"), "http://127.0.0.1:1/?q");
-        assert!(ResponseTemplate::status(307).location("/").is_none());
+    fn redirect_keeps_the_request_path_unless_its_url_has_one() {
+        for (url, expected) in [
+            ("http://127.0.0.1:1", "http://127.0.0.1:1/v1/a?b=c"),
+            ("http://127.0.0.1:1/", "http://127.0.0.1:1/v1/a?b=c"),
+            ("http://127.0.0.1:1/own", "http://127.0.0.1:1/own"),
+            ("http://127.0.0.1:1/?q", "http://127.0.0.1:1/?q"),
+        ] {
+            let location = ResponseTemplate::redirect(308, url).location("/v1/a?b=c");
+            assert_eq!(location.unwrap(), expected, "{url}");
+        }
     }
 
     #[test]
-    fn what_is_changed_is_told() {
+    fn display_lists_every_change() {
         let second = Duration::from_secs(1);
-        for (answer, told) in [
-            (ResponseTemplate::normal(), "the usual answer"),
+        let normal = ResponseTemplate::normal;
+        for (template, expected) in [
+            (normal(), "normal"),
             (
                 ResponseTemplate::status(503).header("retry-after", "3").delay(second),
-                "status 503, delayed by 1s, with retry-after",
+                "status 503, delay 1s, retry-after",
             ),
-            (ResponseTemplate::redirect(307, "http://a:1"), "status 307 to http://a:1/"),
+            (ResponseTemplate::redirect(307, "http://a:1"), "status 307, redirect to http://a:1/"),
+            (ResponseTemplate::close().delay(second).body("no effect"), "close, delay 1s"),
+            (ResponseTemplate::close_after_processing(), "close after processing"),
+            (ResponseTemplate::hang(), "hang"),
             (
-                ResponseTemplate::close().delay(second).body("no effect"),
-                "closed without an answer, delayed by 1s",
-            ),
-            (ResponseTemplate::close_after_processing(), "closed after taking"),
-            (ResponseTemplate::hang(), "no answer"),
-            (
-                ResponseTemplate::normal().body_size(9).chunked().pace(1, second),
-                "the usual answer, body of 9 bytes, in chunks, 1 byte each 1s",
+                normal().body_size(9).chunked().pace(1, second),
+                "normal, body of 9 bytes, chunked, pace 1 per 1s",
             ),
             (
-                ResponseTemplate::normal()
-                    .content_length(7)
-                    .pause(Position::InBody, second)
-                    .cut(Position::After(9)),
-                "the usual answer, declared as 7 bytes, paused for 1s in the body, \
-                 cut after 9 bytes",
+                normal().content_length(7).pause(Position::InBody, second).cut(Position::After(9)),
+                "normal, content-length 7, pause 1s in the body, cut after 9 bytes",
             ),
-            (ResponseTemplate::normal().endless_head(), "the usual answer, with an endless head"),
-            (ResponseTemplate::normal().close_afterwards(), "the usual answer, then closed"),
+            (normal().endless_head(), "normal, endless head"),
+            (normal().close_afterwards(), "normal, unannounced close"),
         ] {
-            assert_eq!(answer.to_string(), told);
-            assert_eq!(answer.is_usual(), told == "the usual answer");
+            assert_eq!(template.to_string(), expected);
+            assert_eq!(template.is_unchanged(), expected == "normal");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A thread of its own, and the connections it takes.
+//! The thread of a collector, and the connections that it accepts.
 
 use std::{
     io,
@@ -15,16 +15,16 @@ use tokio::{
 use crate::FailedHandshake;
 use crate::{
     InjectedFault,
-    connection::{Connection, converse},
+    connection::{Connection, serve_http},
     fault::ConnectionFault,
     shared::Shared,
 };
 
-/// How long accepting pauses when there is no room for one more socket.
+/// The interval between attempts to accept while the process has no free file descriptor.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Serves until `stopped` resolves, then ends every connection. Says in `started` whether it
-/// serves.
+/// Serves until `stopped` resolves, then closes every connection. Sends the result of the start to
+/// `started`.
 pub(crate) fn run(
     listener: std::net::TcpListener,
     shared: Arc<Shared>,
@@ -43,27 +43,26 @@ pub(crate) fn run(
         };
         tokio::spawn(accept(listener, shared));
         started.send(Ok(())).unwrap_or_default();
-        // The sender is dropped, never used: either result means the same.
+        // The sender is dropped without a message, so this is always an error.
         stopped.await.unwrap_or_default();
     });
-    // Dropping the runtime drops its tasks, and with them the sockets.
+    // Dropping the runtime drops its tasks and closes their sockets.
 }
 
 async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
-                let (number, fault) = shared.update(|store| store.connected());
+                let (number, fault) = shared.update(|store| store.record_connection());
                 let connection = Connection { number, shared: Arc::clone(&shared) };
                 tokio::spawn(serve(stream, connection, fault));
             }
-            // Either the client has gone, or there is no room for a socket, which can last.
+            // The client has gone, or there is no file descriptor, which can last.
             Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
         }
     }
 }
 
-/// Serves one connection to its end.
 async fn serve(stream: TcpStream, connection: Connection, fault: Option<ConnectionFault>) {
     if let Some(fault) = fault {
         if let Some(callback) = &connection.shared.callbacks.fault {
@@ -75,20 +74,21 @@ async fn serve(stream: TcpStream, connection: Connection, fault: Option<Connecti
             ConnectionFault::Delay(delay) => tokio::time::sleep(delay).await,
         }
     }
-    // Without it, answers wait for acknowledgements; where it cannot be set, they come later.
+    // With Nagle's algorithm, a small response would wait for an acknowledgement. An error only
+    // costs that time.
     let _ = stream.set_nodelay(true);
     #[cfg(feature = "tls")]
     if let Some(tls) = &connection.shared.tls {
         return match tls.accept(stream).await {
-            Ok(stream) => converse(stream, connection).await,
+            Ok(stream) => serve_http(stream, connection).await,
             Err(error) => {
-                connection.shared.update(|store| store.handshake_failed());
-                if let Some(callback) = &connection.shared.callbacks.handshake {
+                connection.shared.update(|store| store.record_failed_handshake());
+                if let Some(callback) = &connection.shared.callbacks.failed_handshake {
                     let reason = error.to_string();
                     callback(&FailedHandshake { connection: connection.number, reason });
                 }
             }
         };
     }
-    converse(stream, connection).await;
+    serve_http(stream, connection).await;
 }

@@ -1,4 +1,4 @@
-//! What the handle and the connections have in common.
+//! State shared by the [`Collector`](crate::Collector) and its connections.
 
 #[cfg(feature = "tls")]
 use std::io;
@@ -25,11 +25,13 @@ pub(crate) struct Callbacks {
     pub(crate) request: Callback<RecordedRequest>,
     pub(crate) fault: Callback<InjectedFault>,
     #[cfg(feature = "tls")]
-    pub(crate) handshake: Callback<FailedHandshake>,
+    pub(crate) failed_handshake: Callback<FailedHandshake>,
 }
 
-/// The configuration and the store. The lock is never held while a callback or a caller's closure
-/// runs.
+/// The configuration and the store.
+///
+/// The lock is never held while a callback or a closure of the caller runs: both may call the
+/// collector.
 pub(crate) struct Shared {
     pub(crate) api_key: Option<String>,
     pub(crate) instance_id: Option<Uuid>,
@@ -48,7 +50,6 @@ impl Shared {
         callbacks: Callbacks,
         store: Store,
     ) -> Self {
-        let store = Mutex::new(store);
         Self {
             api_key,
             instance_id,
@@ -56,7 +57,7 @@ impl Shared {
             #[cfg(feature = "tls")]
             tls: None,
             started: now(),
-            store,
+            store: Mutex::new(store),
             changed: Condvar::new(),
         }
     }
@@ -72,7 +73,7 @@ impl Shared {
     }
 
     #[cfg(not(feature = "tls"))]
-    #[expect(clippy::unused_self, reason = "with the feature `tls`, it decides")]
+    #[expect(clippy::unused_self, reason = "the scheme depends on it with the feature `tls`")]
     pub(crate) const fn scheme(&self) -> &'static str {
         "http"
     }
@@ -86,6 +87,7 @@ impl Shared {
         read(&self.store.lock())
     }
 
+    /// Changes the store and wakes the threads in [`wait_for`](Self::wait_for).
     pub(crate) fn update<T>(&self, update: impl FnOnce(&mut Store) -> T) -> T {
         let result = update(&mut self.store.lock());
         self.changed.notify_all();
@@ -93,16 +95,18 @@ impl Shared {
     }
 
     pub(crate) fn predict(&self, query: &PredictionQuery) -> PredictionResponse {
-        // Sorting, the long part, is done without the lock.
+        // Sorting, the slow part, happens without the lock.
         let sample = self.read(|store| Sample::gather(store.events(), query));
         sample.response(query)
     }
 
+    /// Blocks until `reached` holds of the totals, or for `timeout`. Returns whether it holds.
     pub(crate) fn wait_for(
         &self,
         timeout: Duration,
         mut reached: impl FnMut(&Totals) -> bool,
     ) -> bool {
+        // None is a time-out beyond the range of the clock.
         let deadline = now().checked_add(timeout);
         let mut totals = self.read(Store::totals);
         while !reached(&totals) {
@@ -126,7 +130,7 @@ impl Shared {
 
 #[expect(
     clippy::disallowed_methods,
-    reason = "time-outs and records of tests are those of the real clock"
+    reason = "time-outs and records of tests follow the real clock"
 )]
 fn now() -> Instant {
     Instant::now()

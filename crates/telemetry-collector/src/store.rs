@@ -1,4 +1,4 @@
-//! What the collector keeps: events, the ids that were taken, counts, and the request log.
+//! Accepted events, the ids of evicted ones, counters, the request log, the script and the rules.
 
 use std::collections::{HashSet, VecDeque};
 
@@ -11,33 +11,38 @@ use crate::{
     requests::RequestLog,
 };
 
+/// An event of a batch, or the errors of its validation.
+type Parsed = Result<TaskCompletionEvent, telemetry_model::Faults>;
+
+/// The state of a collector.
+///
+/// Invariant: `accepted_ids` holds the ids of `events` and of `evicted_ids`, and no others.
 #[derive(Debug)]
 pub(crate) struct Store {
     events: VecDeque<TaskCompletionEvent>,
     max_events: usize,
-    /// The ids of the events held and of the last ones evicted.
-    taken: HashSet<Uuid>,
-    evicted: VecDeque<Uuid>,
+    accepted_ids: HashSet<Uuid>,
+    evicted_ids: VecDeque<Uuid>,
     max_evicted_ids: usize,
     totals: Totals,
     pub(crate) log: RequestLog,
     pub(crate) script: VecDeque<ResponseTemplate>,
-    pub(crate) faults: FaultRules,
+    pub(crate) rules: FaultRules,
 }
 
 impl Store {
-    /// Holds at most `max_events`, and the ids of at most `max_evicted_ids` others.
+    /// Holds up to `max_events`, and the ids of up to `max_evicted_ids` others.
     pub(crate) fn new(max_events: usize, max_evicted_ids: usize) -> Self {
         Self {
             events: VecDeque::new(),
             max_events,
-            taken: HashSet::new(),
-            evicted: VecDeque::new(),
+            accepted_ids: HashSet::new(),
+            evicted_ids: VecDeque::new(),
             max_evicted_ids,
             totals: Totals::default(),
             log: RequestLog::default(),
             script: VecDeque::new(),
-            faults: FaultRules::default(),
+            rules: FaultRules::default(),
         }
     }
 
@@ -50,50 +55,51 @@ impl Store {
         self.events.iter()
     }
 
-    /// Whether an event with this id was taken, as far as ids are known.
+    /// Whether an event with this id was accepted, as far as ids are remembered.
     pub(crate) fn has_accepted(&self, id: &Uuid) -> bool {
-        self.taken.contains(id)
+        self.accepted_ids.contains(id)
     }
 
-    /// Books a connection: its number, and what is to happen to it.
-    pub(crate) fn connected(&mut self) -> (u64, Option<ConnectionFault>) {
+    /// Counts a connection. Returns its number, and the fault to inject.
+    pub(crate) fn record_connection(&mut self) -> (u64, Option<ConnectionFault>) {
         self.totals.connections += 1;
-        let fault = self.faults.connection();
+        let fault = self.rules.on_connection();
         self.totals.faulted += u64::from(fault.is_some());
         (self.totals.connections, fault)
     }
 
     #[cfg(feature = "tls")]
-    pub(crate) const fn handshake_failed(&mut self) {
+    pub(crate) const fn record_failed_handshake(&mut self) {
         self.totals.failed_handshakes += 1;
     }
 
-    /// Books a request: what is to happen to it.
-    pub(crate) fn arrived(&mut self, request: RecordedRequest) -> ResponseTemplate {
+    /// Counts and logs a request. Returns the template of its response.
+    pub(crate) fn record_request(&mut self, request: RecordedRequest) -> ResponseTemplate {
         self.totals.requests += 1;
-        // The faults count it even if the script comes first.
+        // Asked even if the script comes first, because rules count all their candidates.
         let path = request.path.split('?').next().unwrap_or_default();
-        let fault = self.faults.request(path);
-        let answer = self.script.pop_front().or(fault).unwrap_or_else(ResponseTemplate::normal);
-        self.totals.faulted += u64::from(!answer.is_usual());
+        let injected = self.rules.on_request(path);
+        let scripted = self.script.pop_front();
+        let template = scripted.or(injected).unwrap_or_else(ResponseTemplate::normal);
+        self.totals.faulted += u64::from(!template.is_unchanged());
         self.log.push(request);
-        answer
+        template
     }
 
-    pub(crate) const fn refused(&mut self) {
+    pub(crate) const fn record_refusal(&mut self) {
         self.totals.refused += 1;
     }
 
-    /// Takes what can be taken of a batch: events that are well-formed, of `instance` if one is
-    /// given, and new.
-    pub(crate) fn take(
+    /// Accepts the events that are valid, new, and of `instance` if there is one.
+    pub(crate) fn record_batch(
         &mut self,
-        batch: Vec<Result<TaskCompletionEvent, telemetry_model::ValidationErrors>>,
+        batch: Vec<Parsed>,
         instance: Option<Uuid>,
     ) -> BatchReport {
         let before = self.totals;
         let events = batch.into_iter().enumerate();
-        let results = events.map(|(index, event)| self.take_one(index, event, instance)).collect();
+        let results =
+            events.map(|(index, event)| self.record_event(index, event, instance)).collect();
         self.totals.batches += 1;
         let totals = self.totals;
         BatchReport {
@@ -107,18 +113,13 @@ impl Store {
         }
     }
 
-    fn take_one(
-        &mut self,
-        index: usize,
-        event: Result<TaskCompletionEvent, telemetry_model::ValidationErrors>,
-        instance: Option<Uuid>,
-    ) -> EventResult {
+    fn record_event(&mut self, index: usize, event: Parsed, instance: Option<Uuid>) -> EventResult {
         self.totals.received += 1;
         let event = match event {
             Ok(event) => event,
-            Err(faults) => {
+            Err(errors) => {
                 self.totals.rejected += 1;
-                return EventResult::rejected(faults.event_id(), faults.to_string());
+                return EventResult::rejected(errors.event_id(), errors.to_string());
             }
         };
         let (id, found) = (event.event_id, event.instance_id);
@@ -130,7 +131,7 @@ impl Store {
             );
             return EventResult::rejected(Some(id), error);
         }
-        if self.taken.insert(id) {
+        if self.accepted_ids.insert(id) {
             self.totals.accepted += 1;
             self.hold(event);
         } else {
@@ -145,12 +146,12 @@ impl Store {
             && let Some(oldest) = self.events.pop_front()
         {
             self.totals.evicted += 1;
-            self.evicted.push_back(oldest.event_id);
+            self.evicted_ids.push_back(oldest.event_id);
         }
-        if self.evicted.len() > self.max_evicted_ids
-            && let Some(id) = self.evicted.pop_front()
+        if self.evicted_ids.len() > self.max_evicted_ids
+            && let Some(id) = self.evicted_ids.pop_front()
         {
-            self.taken.remove(&id);
+            self.accepted_ids.remove(&id);
         }
         self.totals.held = self.events.len() as u64;
     }
@@ -163,7 +164,7 @@ mod tests {
 
     use super::*;
 
-    fn event(id: u128) -> Result<TaskCompletionEvent, telemetry_model::ValidationErrors> {
+    fn event(id: u128) -> Parsed {
         Ok(EventBuilder::new(Uuid::from_u128(9)).event_id(Uuid::from_u128(id)).build())
     }
 
@@ -172,65 +173,64 @@ mod tests {
     }
 
     #[test]
-    fn an_event_is_taken_once() {
+    fn repeated_event_is_accepted_once() {
         let mut store = Store::new(10, 10);
-        let seen = store.take(vec![event(1), event(2), event(1)], None);
-        assert_eq!((seen.accepted, seen.duplicates, seen.rejected), (2, 1, 0));
-        assert_eq!((seen.receipt.accepted, seen.receipt.rejected), (3, 0));
-        let seen = store.take(vec![event(2), event(3)], None);
-        assert_eq!((seen.number, seen.accepted, seen.duplicates), (2, 1, 1));
+        let report = store.record_batch(vec![event(1), event(2), event(1)], None);
+        assert_eq!((report.accepted, report.duplicates, report.rejected), (2, 1, 0));
+        assert_eq!((report.receipt.accepted, report.receipt.rejected), (3, 0));
+        let report = store.record_batch(vec![event(2), event(3)], None);
+        assert_eq!((report.number, report.accepted, report.duplicates), (2, 1, 1));
         assert_eq!(ids(&store), [1, 2, 3]);
     }
 
     #[test]
-    fn the_oldest_is_forgotten_first_and_not_taken_again() {
+    fn oldest_event_is_evicted_first_and_its_id_remembered() {
         let mut store = Store::new(2, 2);
-        store.take((1..=4).map(event).collect(), None);
+        store.record_batch((1..=4).map(event).collect(), None);
         assert_eq!(ids(&store), [3, 4]);
         assert_eq!((store.totals.held, store.totals.evicted), (2, 2));
-        assert_eq!(store.take(vec![event(1), event(2)], None).duplicates, 2);
-        // The memory for evicted ids is bounded as well: 1 gives way when 3 is evicted.
-        store.take(vec![event(5)], None);
+        assert_eq!(store.record_batch(vec![event(1), event(2)], None).duplicates, 2);
+        // Ids are bounded as well: that of 1 is dropped when 3 is evicted.
+        store.record_batch(vec![event(5)], None);
         let known: Vec<_> =
             (1..=5).filter(|id| store.has_accepted(&Uuid::from_u128(*id))).collect();
         assert_eq!(known, [2, 3, 4, 5]);
-        assert_eq!(store.take(vec![event(1)], None).accepted, 1);
+        assert_eq!(store.record_batch(vec![event(1)], None).accepted, 1);
     }
 
     #[test]
-    fn events_of_another_instance_are_rejected() {
+    fn event_of_another_instance_is_rejected_and_its_id_stays_unused() {
         let mut store = Store::new(2, 2);
         let (right, wrong) = (Some(Uuid::from_u128(9)), Some(Uuid::from_u128(8)));
-        assert_eq!(store.take(vec![event(1)], right).accepted, 1);
-        let seen = store.take(vec![event(2)], wrong);
-        let error = seen.receipt.results[0].error.as_deref().unwrap();
+        let report = store.record_batch(vec![event(2)], wrong);
+        let error = report.receipt.results[0].error.as_deref().unwrap();
         assert!(error.starts_with("/events/0/instance_id: expected 00000000-"), "{error}");
-        // Its id has not been used up.
-        assert_eq!(store.take(vec![event(2)], right).accepted, 1);
+        assert_eq!(store.record_batch(vec![event(2)], right).accepted, 1);
     }
 
     proptest! {
         #[test]
-        fn the_books_close_and_memory_is_bounded(
+        fn counters_add_up_and_memory_is_bounded(
             batches in vec(vec(0..20u128, 0..10), 0..20),
-            max in 0..8usize,
-            remembered in 0..8usize,
+            max_events in 0..8usize,
+            max_evicted_ids in 0..8usize,
         ) {
-            let mut store = Store::new(max, remembered);
+            let mut store = Store::new(max_events, max_evicted_ids);
             for batch in batches {
-                // Id 0 stands for a faulty event.
-                let faulty = || TaskCompletionEvent::from_json(b"{}");
-                let batch =
-                    batch.into_iter().map(|id| if id == 0 { faulty() } else { event(id) });
-                store.take(batch.collect(), None);
+                // 0 stands for an invalid event.
+                let parsed = |id| if id == 0 { TaskCompletionEvent::from_json(b"{}") } else { event(id) };
+                store.record_batch(batch.into_iter().map(parsed).collect(), None);
                 let totals = store.totals;
-                let booked = totals.accepted + totals.duplicates + totals.rejected;
-                prop_assert_eq!(totals.received, booked);
+                let sum = totals.accepted + totals.duplicates + totals.rejected;
+                prop_assert_eq!(totals.received, sum);
                 prop_assert_eq!(totals.accepted, totals.held + totals.evicted);
                 prop_assert_eq!(totals.held, store.events.len() as u64);
-                prop_assert!(store.events.len() <= max);
-                prop_assert_eq!(store.taken.len(), store.events.len() + store.evicted.len());
-                prop_assert!(store.evicted.len() <= remembered);
+                prop_assert!(store.events.len() <= max_events);
+                prop_assert_eq!(
+                    store.accepted_ids.len(),
+                    store.events.len() + store.evicted_ids.len()
+                );
+                prop_assert!(store.evicted_ids.len() <= max_evicted_ids);
             }
         }
     }

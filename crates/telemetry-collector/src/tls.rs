@@ -1,4 +1,4 @@
-//! TLS, with certificates that are made at the start.
+//! TLS with certificates that are generated at the start.
 
 use std::{
     io,
@@ -15,22 +15,22 @@ use tokio::net::TcpStream;
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use uuid::Uuid;
 
-/// The certificate that a collector shows, and what a client that trusts the collector's
-/// [authority](crate::Collector::ca_pem) thinks of it.
+/// The kind of certificate that a collector presents. The comments say how a client responds that
+/// trusts the collector's [CA](crate::Collector::ca_pem).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Certificate {
-    /// Of the authority, for `localhost`, `127.0.0.1` and `::1`: it is accepted.
+    /// Issued by the CA for `localhost`, `127.0.0.1` and `::1`: accepted.
     Valid,
-    /// Of nobody but itself: its issuer is unknown.
+    /// Not issued by the CA: refused for its unknown issuer.
     SelfSigned,
-    /// Of the authority, until the end of the year 2020: it has expired.
+    /// Issued by the CA until the end of 2020: refused as expired.
     Expired,
-    /// Of the authority, for `other.example`: it is for another name.
+    /// Issued by the CA for `other.example`: refused for its name.
     WrongHost,
 }
 
-/// What a collector with TLS has.
+/// The CA's certificate, and the acceptor of TLS connections.
 pub(crate) struct Tls {
     pub(crate) ca_pem: String,
     pub(crate) ca_der: Vec<u8>,
@@ -39,44 +39,40 @@ pub(crate) struct Tls {
 
 impl Tls {
     pub(crate) fn new(certificate: Certificate) -> io::Result<Self> {
-        let authority = authority().map_err(io::Error::other)?;
-        let (shown, key) = made(certificate, &authority).map_err(io::Error::other)?;
+        let ca = generate_ca().map_err(io::Error::other)?;
+        let (presented, key) = issue(certificate, &ca).map_err(io::Error::other)?;
         let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
             .map_err(io::Error::other)?
             .with_no_client_auth()
             .with_single_cert(
-                vec![shown.der().clone()],
+                vec![presented.der().clone()],
                 PrivatePkcs8KeyDer::from(key.serialize_der()).into(),
             )
             .map_err(io::Error::other)?;
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(Self {
-            ca_pem: authority.pem(),
-            ca_der: authority.der().to_vec(),
-            acceptor: Arc::new(config).into(),
-        })
+        Ok(Self { ca_pem: ca.pem(), ca_der: ca.der().to_vec(), acceptor: Arc::new(config).into() })
     }
 
-    /// Shakes hands.
+    /// Performs the handshake.
     pub(crate) async fn accept(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
         self.acceptor.accept(stream).await
     }
 }
 
-fn authority() -> Result<CertifiedIssuer<'static, KeyPair>, rcgen::Error> {
+fn generate_ca() -> Result<CertifiedIssuer<'static, KeyPair>, rcgen::Error> {
     let mut params = CertificateParams::default();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
-    // A name of its own, so that a client that trusts another collector does not know it.
-    let name = format!("telemetry-collector authority {}", Uuid::new_v4());
+    // Unique, so that a client that trusts the CA of another collector reports an unknown issuer.
+    let name = format!("telemetry-collector CA {}", Uuid::new_v4());
     params.distinguished_name.push(DnType::CommonName, name);
     CertifiedIssuer::self_signed(params, KeyPair::generate()?)
 }
 
-fn made(
+fn issue(
     certificate: Certificate,
-    authority: &CertifiedIssuer<'_, KeyPair>,
+    ca: &CertifiedIssuer<'_, KeyPair>,
 ) -> Result<(rcgen::Certificate, KeyPair), rcgen::Error> {
     let names = match certificate {
         Certificate::WrongHost => vec!["other.example".to_owned()],
@@ -94,9 +90,9 @@ fn made(
         params.not_after = date_time_ymd(2020, 12, 31);
     }
     let key = KeyPair::generate()?;
-    let made = match certificate {
+    let issued = match certificate {
         Certificate::SelfSigned => params.self_signed(&key)?,
-        _ => params.signed_by(&key, authority)?,
+        _ => params.signed_by(&key, ca)?,
     };
-    Ok((made, key))
+    Ok((issued, key))
 }

@@ -1,4 +1,4 @@
-//! As much of an HTTP/1.1 client as the tests need.
+//! An HTTP/1.1 client that can also read and write single bytes.
 
 use std::{
     fmt::Write as _,
@@ -12,8 +12,8 @@ use telemetry_collector::Collector;
 use telemetry_model::{EventBuilder, TaskCompletionEvent};
 use uuid::Uuid;
 
-/// After this long, a test has failed.
-pub(crate) const TOO_LONG: Duration = Duration::from_secs(60);
+/// The time after which a test has failed.
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(60);
 
 pub(crate) const INSTANCE: Uuid = Uuid::from_u128(0x12345678_1234_1234_1234_123456789abc);
 
@@ -26,9 +26,8 @@ pub(crate) trait Stream: Read + Write + Send {}
 
 impl<S: Read + Write + Send> Stream for S {}
 
-/// An answer.
 #[derive(Debug)]
-pub(crate) struct Answered {
+pub(crate) struct Response {
     pub(crate) status: u16,
     headers: Vec<(String, String)>,
     pub(crate) body: Vec<u8>,
@@ -49,18 +48,18 @@ impl Client {
 
     pub(crate) fn connect(addr: SocketAddr) -> TcpStream {
         let stream = TcpStream::connect(addr).expect("the collector listens");
-        stream.set_read_timeout(Some(TOO_LONG)).expect("a valid time-out");
-        stream.set_write_timeout(Some(TOO_LONG)).expect("a valid time-out");
+        stream.set_read_timeout(Some(TIMEOUT)).expect("a valid time-out");
+        stream.set_write_timeout(Some(TIMEOUT)).expect("a valid time-out");
         stream
     }
 
-    /// Sends a report of one event.
+    /// Sends a batch of one event.
     pub(crate) fn post(&mut self, id: u128) {
         self.send(EVENTS, &[], &batch([event(id)]));
     }
 
-    /// All that comes until the connection is closed. That it breaks is an end as well: a peer that
-    /// closes without reading all resets.
+    /// Reads to the end of the connection. A reset is an end as well: a peer that closes without
+    /// reading everything sends one.
     pub(crate) fn rest(mut self) -> Vec<u8> {
         let mut rest = Vec::new();
         match self.0.read_to_end(&mut rest) {
@@ -69,12 +68,10 @@ impl Client {
         }
     }
 
-    /// The next bytes.
-    pub(crate) fn some(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+    pub(crate) fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
         self.0.read(bytes)
     }
 
-    /// Sends bytes as they are.
     pub(crate) fn write(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
         self.0.get_mut().write_all(bytes.as_ref())
     }
@@ -82,35 +79,40 @@ impl Client {
     pub(crate) fn send(&mut self, line: &str, headers: &[(&str, &str)], body: &[u8]) {
         let mut head = format!("{line} HTTP/1.1\r\nhost: localhost\r\n");
         for (name, value) in headers {
-            write!(head, "{name}: {value}\r\n").expect("a string takes anything");
+            write!(head, "{name}: {value}\r\n").expect("a string grows");
         }
-        write!(head, "content-length: {}\r\n\r\n", body.len()).expect("a string takes anything");
+        write!(head, "content-length: {}\r\n\r\n", body.len()).expect("a string grows");
         self.write([head.as_bytes(), body].concat()).expect("the collector reads");
     }
 
-    /// Reads an answer; an error if the connection is closed instead.
-    pub(crate) fn receive(&mut self) -> io::Result<Answered> {
+    /// Reads a response. An error if the connection is closed instead.
+    pub(crate) fn receive(&mut self) -> io::Result<Response> {
         let line = self.line()?;
         let status = line.split(' ').nth(1).and_then(|status| status.parse().ok());
         let status = status.ok_or_else(|| io::Error::other(format!("status line {line:?}")))?;
         let mut headers = Vec::new();
-        loop {
-            let line = self.line()?;
-            let Some((name, value)) = line.split_once(": ") else { break };
+        while let Some((name, value)) = self.line()?.split_once(": ") {
             headers.push((name.to_owned(), value.to_owned()));
         }
-        let mut answered = Answered { status, headers, body: Vec::new() };
-        let length = answered
-            .header("content-length")
-            .map_or(0, |length| length.parse().expect("the length is a number"));
-        answered.body.resize(length, 0);
-        self.0.read_exact(&mut answered.body)?;
-        Ok(answered)
+        let mut response = Response { status, headers, body: Vec::new() };
+        let length = response.header("content-length").map_or(Ok(0), str::parse);
+        response.body.resize(length.expect("the length is a number"), 0);
+        self.0.read_exact(&mut response.body)?;
+        Ok(response)
     }
 
-    pub(crate) fn ask(&mut self, line: &str, headers: &[(&str, &str)], body: &[u8]) -> Answered {
+    pub(crate) fn request(&mut self, line: &str, body: &[u8]) -> Response {
+        self.request_with(line, &[], body)
+    }
+
+    pub(crate) fn request_with(
+        &mut self,
+        line: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Response {
         self.send(line, headers, body);
-        self.receive().expect("there is an answer")
+        self.receive().expect("there is a response")
     }
 
     fn line(&mut self) -> io::Result<String> {
@@ -122,7 +124,7 @@ impl Client {
     }
 }
 
-impl Answered {
+impl Response {
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let mut headers = self.headers.iter();
         headers.find(|(found, _)| found == name).map(|(_, value)| value.as_str())
@@ -130,7 +132,7 @@ impl Answered {
 
     pub(crate) fn json(&self) -> Value {
         assert_eq!(self.header("content-type"), Some("application/json"), "{self:?}");
-        serde_json::from_slice(&self.body).expect("the answer is JSON")
+        serde_json::from_slice(&self.body).expect("the body is JSON")
     }
 
     pub(crate) fn error(&self) -> String {
@@ -147,14 +149,15 @@ pub(crate) fn batch(events: impl IntoIterator<Item = TaskCompletionEvent>) -> Ve
     json!({ "events": events }).to_string().into_bytes()
 }
 
+/// The ids of the events held.
 pub(crate) fn ids(collector: &Collector) -> Vec<u128> {
     collector.events().iter().map(|event| event.event_id.as_u128()).collect()
 }
 
-/// Posts events on a connection of their own.
+/// Posts events on a new connection.
 pub(crate) fn report(
     collector: &Collector,
     events: impl IntoIterator<Item = TaskCompletionEvent>,
-) -> Answered {
-    Client::new(collector).ask("POST /v1/events/batch", &[], &batch(events))
+) -> Response {
+    Client::new(collector).request(EVENTS, &batch(events))
 }

@@ -1,14 +1,13 @@
 //! The collector over real sockets.
 
-mod answers;
 mod client;
 mod events;
 mod faults;
 mod lifecycle;
 mod predictions;
-#[cfg(unix)]
+#[cfg(all(feature = "cli", unix))]
 mod program;
-mod records;
+mod requests;
+mod responses;
 #[cfg(feature = "tls")]
 mod tls;
-mod wire;

@@ -1,6 +1,4 @@
-//! The program: its arguments, its lines, its end.
-
-mod faults;
+//! The program: its output, its faults and its end.
 
 use std::{
     io::{BufRead, BufReader, Read},
@@ -8,14 +6,13 @@ use std::{
     process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio},
 };
 
-use crate::client::{Client, INSTANCE, batch, event};
+use crate::client::{Client, EVENTS, INSTANCE, batch, event};
 
 /// A running program; killed if a test fails.
 struct Program {
     child: Child,
     out: BufReader<ChildStdout>,
     addr: SocketAddr,
-    /// What it printed until the first request.
     greeting: String,
 }
 
@@ -23,26 +20,32 @@ fn command() -> Command {
     Command::new(env!("CARGO_BIN_EXE_telemetry-collector"))
 }
 
-fn run(arguments: &[&str]) -> Output {
-    command().args(arguments).stdin(Stdio::null()).output().expect("the program can be run")
+fn run(args: &[&str]) -> Output {
+    command().args(args).stdin(Stdio::null()).output().expect("the program can be run")
+}
+
+/// Runs the program, which is to exit with this code. Returns its errors.
+fn errors(args: &[&str], code: i32) -> String {
+    let output = run(args);
+    let errors = String::from_utf8(output.stderr).expect("errors are text");
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(code), 0), "{errors}");
+    errors
 }
 
 impl Program {
-    fn start(arguments: &[&str]) -> Self {
+    fn start(args: &[&str]) -> Self {
         let mut command = command();
-        command.args(["--port", "0"]).args(arguments).stdout(Stdio::piped());
+        command.args(["--port", "0"]).args(args).stdout(Stdio::piped());
         let mut child = command.spawn().expect("the program can be run");
         let mut out = BufReader::new(child.stdout.take().expect("it is piped"));
         let mut greeting = String::new();
-        // To the third empty line.
+        // The greeting ends with its third empty line.
         while greeting.matches("\n\n").count() < 3 {
             let read = out.read_line(&mut greeting).expect("it prints text");
             assert_ne!(read, 0, "it ended after {greeting:?}");
         }
-        let first = greeting.lines().next().expect("there is a line");
-        let addr =
-            first.split_once("://").map(|(_, rest)| rest).and_then(|rest| rest.split(' ').next());
-        let addr = addr.expect("the first line has the address").parse().expect("an address");
+        let addr = greeting.split_once("://").and_then(|(_, rest)| rest.split_once(' '));
+        let addr = addr.expect("the first line has a URL").0.parse().expect("an address");
         Self { child, out, addr, greeting }
     }
 
@@ -52,7 +55,7 @@ impl Program {
         line.trim_end().to_owned()
     }
 
-    /// Sends a signal, and returns the status and what was printed since.
+    /// Sends a signal. Returns the status and the rest of the output.
     fn end(mut self, signal: &str) -> (ExitStatus, String) {
         let pid = self.child.id().to_string();
         let sent = Command::new("kill").args([signal, &pid]).status().expect("there is a kill");
@@ -65,34 +68,33 @@ impl Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
-        // Fails if it has ended, as it should have.
+        // An error if it has ended, as it should have.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
 #[test]
-fn it_tells_of_each_request_and_ends_with_the_totals() {
+fn each_request_is_printed_and_sigterm_prints_the_totals() {
     let mut program = Program::start(&["--instance-id", &INSTANCE.to_string()]);
     assert!(program.greeting.contains(&format!("SERVER_URL=http://{}\n", program.addr)));
     assert!(program.greeting.contains(&format!("INSTANCE_ID={INSTANCE}\n")));
-    assert!(program.greeting.contains("Any key of 64 hexadecimal characters will do."));
 
     let mut client = Client::to(program.addr);
-    let mut body = String::from_utf8(batch([event(1), event(1), event(2)])).unwrap();
-    client.ask("POST /v1/events/batch", &[], body.as_bytes());
+    let body = String::from_utf8(batch([event(1), event(1), event(2)])).unwrap();
+    client.request(EVENTS, body.as_bytes());
     assert_eq!(program.line(), "batch   1     3 events     2 accepted   1 duplicate   total 2");
-    body = body.replace("\"retry_count\":0", "\"retry_count\":-1");
-    client.ask("POST /v1/events/batch", &[], body.as_bytes());
+    let body = body.replace("\"retry_count\":0", "\"retry_count\":-1");
+    client.request(EVENTS, body.as_bytes());
     assert_eq!(program.line(), "batch   2     3 events     0 accepted   3 rejected   total 2");
     for _ in 0..3 {
         let line = program.line();
         assert!(line.starts_with("  00000000-0000-0000-0000-"), "{line}");
         assert!(line.contains(": /events/") && line.chars().count() <= 80, "{line}");
     }
-    client.ask("POST /v1/predictions/batch", &[], br#"{"queries": []}"#);
+    client.request("POST /v1/predictions/batch", br#"{"queries": []}"#);
     assert_eq!(program.line(), "predictions   0 queries   0 predicted");
-    client.ask("GET /nowhere", &[], b"");
+    client.request("GET /nowhere", b"");
     assert!(program.line().starts_with("refused 404 GET /nowhere: no such path"));
 
     let (status, rest) = program.end("-TERM");
@@ -105,95 +107,158 @@ fn it_tells_of_each_request_and_ends_with_the_totals() {
 }
 
 #[test]
-fn control_c_ends_it_and_its_open_connections() {
+fn ctrl_c_ends_the_program_and_its_connections() {
     let key = "ab".repeat(32);
     let program = Program::start(&[&format!("--api-key={key}")]);
     assert!(!program.greeting.contains(&key));
     let mut client = Client::to(program.addr);
-    assert_eq!(client.ask("POST /v1/events/batch", &[], &batch([event(1)])).status, 401);
+    assert_eq!(client.request(EVENTS, &batch([event(1)])).status, 401);
     let (status, rest) = program.end("-INT");
-    assert!(status.success(), "{status}");
-    assert!(rest.ends_with("0 rejected\n"), "{rest}");
+    assert!(status.success() && rest.ends_with("0 rejected\n"), "{status} {rest}");
     assert!(client.receive().is_err());
 }
 
 #[test]
-fn it_outlives_its_reader() {
+fn program_serves_after_its_output_is_closed() {
     let mut program = Program::start(&[]);
-    // As `head` does when it has seen enough.
-    let unread = Command::new("true").stdout(Stdio::piped()).spawn().and_then(|mut child| {
-        child.wait()?;
-        child.stdout.take().ok_or_else(|| std::io::Error::other("it is piped"))
-    });
-    program.out = BufReader::new(unread.unwrap());
+    // Closes the pipe, as `head` does.
+    let mut other = Command::new("true").stdout(Stdio::piped()).spawn().unwrap();
+    program.out = BufReader::new(other.stdout.take().unwrap());
+    other.wait().unwrap();
     let mut client = Client::to(program.addr);
     for id in 0..3 {
-        assert_eq!(client.ask("POST /v1/events/batch", &[], &batch([event(id)])).status, 200);
+        assert_eq!(client.request(EVENTS, &batch([event(id)])).status, 200);
     }
-    let (status, _) = program.end("-TERM");
-    assert!(status.success(), "{status}");
+    assert!(program.end("-TERM").0.success());
 }
 
 #[test]
-fn every_bad_argument_is_told_and_no_key() {
-    let output = run(&["--port", "x", "--api-key", "cafecafe", "--colour"]);
-    assert_eq!(output.status.code(), Some(2));
+fn invalid_argument_is_an_error_and_help_is_not() {
+    let error = errors(&["--port", "x"], 2);
+    assert!(error.contains("--port") && error.contains("--help"), "{error}");
+    assert!(!errors(&["--api-key", "cafecafe"], 2).contains("cafecafe"));
+    let help = run(&["--help"]);
+    assert!(help.status.success() && help.stdout.len() > 1_000);
+}
+
+#[test]
+fn port_in_use_is_an_error_with_alternatives() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port().to_string();
+    let error = errors(&["--port", &port], 1);
+    assert!(error.contains(&port) && error.contains("--port 0"), "{error}");
+}
+
+#[test]
+fn faults_are_injected_and_printed() {
+    let faults = [
+        r#"{"status":503,"retry_after":3,"body":"a,b","times":1}"#,
+        r#"{"action":"close_after_processing","path":"/v1/events/batch","skip":1,"times":1}"#,
+        r#"{"action":"close_before_reading","skip":1}"#,
+    ];
+    let mut program = Program::start(&faults.map(|fault| ["--fault", fault]).concat());
+    for (number, fault) in (1..).zip(faults) {
+        assert_eq!(program.line(), format!("fault {number}: {fault}"));
+    }
+    let mut client = Client::to(program.addr);
+    let response = client.request("GET /", b"");
+    assert_eq!((response.status, response.header("retry-after")), (503, Some("3")));
+    assert_eq!(response.body, b"a,b");
     assert_eq!(
-        String::from_utf8(output.stderr).unwrap(),
-        "telemetry-collector: --port: expected a number from 0 to 65535, found \"x\"\n\
-         telemetry-collector: --api-key: expected 64 hexadecimal characters\n\
-         telemetry-collector: \"--colour\": no such option\n\
-         telemetry-collector: see telemetry-collector --help\n"
+        program.line(),
+        "fault on request 1, GET /: status 503, retry-after, body of 3 bytes"
     );
-    assert!(output.stdout.is_empty());
+    client.post(1);
+    assert_eq!(client.receive().unwrap().status, 200, "the first batch");
+    assert!(program.line().starts_with("batch   1     1 event "));
+    client.post(2);
+    assert!(client.receive().is_err());
+    let line = program.line();
+    assert_eq!(line, "fault on request 3, POST /v1/events/batch: close after processing");
+    assert!(program.line().starts_with("batch   2     1 event      1 accepted"));
+    assert_eq!(Client::to(program.addr).rest(), b"");
+    assert_eq!(program.line(), "fault on connection 2: close before reading");
+    let (status, rest) = program.end("-TERM");
+    assert!(status.success() && rest.starts_with("3 requests (1 refused), 2 batches"), "{rest}");
 }
 
 #[test]
-fn help_names_every_option() {
-    let output = run(&["--help"]);
-    assert!(output.status.success());
-    let help = String::from_utf8(output.stdout).unwrap();
-    for option in ["--port", "--api-key", "--instance-id", "--fault", "--tls", "--ca", "--help"] {
-        assert!(help.contains(option), "{option}");
+fn redirect_leads_to_a_recorder_that_prints_its_requests() {
+    let mut program = Program::start(&["--fault", r#"{"action":"redirect","status":308}"#]);
+    program.line();
+    let line = program.line();
+    let url = line.strip_prefix("recorder: ").expect("the URL of the recorder");
+    let mut client = Client::to(program.addr);
+    client.post(1);
+    let response = client.receive().unwrap();
+    let location = format!("{url}/v1/events/batch");
+    assert_eq!((response.status, response.header("location")), (308, Some(location.as_str())));
+    program.line();
+
+    let mut client = Client::to(url.strip_prefix("http://").unwrap().parse().unwrap());
+    client.request_with(EVENTS, &[("authorization", "Bearer cafe")], b"foobar");
+    let line = program.line();
+    assert_eq!(
+        line,
+        "recorder: key present, 6 bytes, hash 85944171f73967e8, POST /v1/events/batch"
+    );
+    let (_, rest) = program.end("-TERM");
+    assert!(rest.ends_with("recorder: 1 requests\n"), "{rest}");
+}
+
+/// The peak memory of the program, in KiB.
+#[cfg(target_os = "linux")]
+fn peak(program: &Program) -> u64 {
+    let status = format!("/proc/{}/status", program.child.id());
+    let status = std::fs::read_to_string(status).expect("the program runs");
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a peak");
+    peak.trim().trim_end_matches(" kB").parse().expect("a number")
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn memory_is_independent_of_the_size_of_responses() {
+    let mut program = Program::start(&[
+        r#"--fault={"body_size":1073741824,"skip":1,"times":1}"#,
+        r#"--fault={"nested_json":300000000,"chunked":true,"skip":2,"times":1}"#,
+        r#"--fault={"endless_head":true,"skip":3}"#,
+    ]);
+    // Allocates the memory that every request needs.
+    Client::to(program.addr).request("GET /", b"");
+    (0..3).for_each(|_| drop(program.line()));
+    let before = peak(&program);
+    let mut buffer = vec![0; 1 << 20];
+    for size in [1 << 30, 600_000_000, 100_000_000] {
+        let mut client = Client::to(program.addr);
+        client.send("GET /", &[], b"");
+        let mut read = 0;
+        while read < size {
+            let some = client.read(&mut buffer).unwrap();
+            assert_ne!(some, 0, "it ended after {read} bytes");
+            read += some;
+        }
     }
-    assert!(help.lines().all(|line| line.chars().count() <= 80), "{help}");
-}
-
-#[test]
-fn a_port_in_use_is_told_with_the_way_out() {
-    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = taken.local_addr().unwrap().port().to_string();
-    let output = run(&["--port", &port]);
-    assert_eq!(output.status.code(), Some(1));
-    let told = String::from_utf8(output.stderr).unwrap();
-    assert!(told.contains(&port) && told.contains("in use") && told.contains("--port 0"), "{told}");
+    let growth = peak(&program) - before;
+    assert!(growth < 8 * 1024, "{growth} KiB");
 }
 
 #[cfg(feature = "tls")]
 #[test]
-fn it_speaks_tls_and_writes_its_authority() {
+fn tls_is_served_and_the_ca_written() {
+    use crate::tls;
+
     let file = std::env::temp_dir().join(format!("telemetry-collector-{}.pem", std::process::id()));
-    let name = file.to_str().unwrap();
-    let mut program = Program::start(&["--tls", "other-name", "--ca", name]);
+    let mut program =
+        Program::start(&["--tls", "wrong-host", "--ca", file.to_str().expect("the path is text")]);
     let pem = std::fs::read_to_string(&file).unwrap();
     std::fs::remove_file(&file).unwrap();
-    assert!(pem.starts_with("-----BEGIN CERTIFICATE-----"), "{pem}");
     assert!(program.greeting.contains("SERVER_URL=https://127.0.0.1:"));
-
-    assert!(crate::tls::refuses(program.addr, &pem, "127.0.0.1"));
-    assert!(program.line().starts_with("no TLS on connection 1: "));
-    assert!(!crate::tls::refuses(program.addr, &pem, "other.example"));
-    let output = run(&["--port=0", "--tls=right", "--ca", "/nowhere/ca.pem"]);
-    assert_eq!(output.status.code(), Some(1));
-    let told = String::from_utf8(output.stderr).unwrap();
-    assert!(told.contains("--ca: cannot write \"/nowhere/ca.pem\""), "{told}");
-}
-
-#[cfg(not(feature = "tls"))]
-#[test]
-fn without_the_feature_there_is_no_tls() {
-    let output = run(&["--port=0", "--tls=right"]);
-    assert_eq!(output.status.code(), Some(1));
-    let told = String::from_utf8(output.stderr).unwrap();
-    assert!(told.contains("built without the feature `tls`"), "{told}");
+    let accepts = |host| {
+        let mut client = tls::client(program.addr, tls::from_pem(&pem), host);
+        client.write("GET / HTTP/1.1\r\n\r\n").is_ok()
+    };
+    assert!(!accepts("127.0.0.1") && accepts("other.example"));
+    assert!(program.line().starts_with("TLS handshake failed on connection 1: "));
+    let error = errors(&["--port=0", "--tls=valid", "--ca", "/nowhere/ca.pem"], 1);
+    assert!(error.contains("failed to write --ca \"/nowhere/ca.pem\""), "{error}");
 }

@@ -1,0 +1,173 @@
+//! The collector as a program.
+
+mod args;
+mod fault_spec;
+
+use std::{
+    fmt::Display,
+    io::{self, Write},
+    process::ExitCode,
+};
+
+use args::Args;
+use telemetry_collector::{Collector, CollectorBuilder};
+
+fn main() -> ExitCode {
+    let args = match Args::parse_from(std::env::args_os()) {
+        Ok(args) => args,
+        Err(error) if !error.use_stderr() => {
+            print(&error);
+            return ExitCode::SUCCESS;
+        }
+        Err(error) => {
+            print_error(args::redact(&error.to_string()).trim_end());
+            return ExitCode::from(2);
+        }
+    };
+    match serve(&args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            print_error(format!("error: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Serves until a signal arrives. The error is a complete message.
+fn serve(args: &Args) -> Result<(), String> {
+    let builder = Collector::builder().port(args.port);
+    let builder = builder.on_batch(print).on_predictions(print).on_fault(print);
+    let mut builder = builder.on_refusal(|refusal| {
+        // An injected one is printed as a fault.
+        if !refusal.is_injected {
+            print(refusal);
+        }
+    });
+    if let Some(key) = &args.api_key {
+        builder = builder.api_key(key);
+    }
+    if let Some(id) = args.instance_id {
+        builder = builder.instance_id(id);
+    }
+    #[cfg(feature = "tls")]
+    if let Some(kind) = args.tls {
+        builder = builder.on_failed_handshake(print).tls(kind.into());
+    }
+
+    let signals = |error| format!("failed to install the signal handlers: {error}");
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_io().build().map_err(signals)?;
+    runtime.block_on(async {
+        // Before the first line, since its reader may send a signal at once.
+        let stop_signal = stop_signal().map_err(signals)?;
+        let recorder = start_recorder(args)?;
+        let url = recorder.as_ref().map_or("", Collector::url);
+        let rules = args.faults.iter().map(|fault| fault.to_rule(url));
+        let collector = rules.fold(builder, CollectorBuilder::fault).start();
+        let collector = collector.map_err(|error| start_error(args.port, &error))?;
+        #[cfg(feature = "tls")]
+        if let (Some(file), Some(pem)) = (&args.ca, collector.ca_pem()) {
+            std::fs::write(file, pem)
+                .map_err(|error| format!("failed to write --ca {file:?}: {error}"))?;
+        }
+        print(&greeting(&collector, args));
+        for (number, json) in (1..).zip(&args.fault_json) {
+            print(&format_args!("fault {number}: {json}"));
+        }
+        if let Some(recorder) = &recorder {
+            print(&format_args!("recorder: {}", recorder.url()));
+        }
+        stop_signal.await;
+        print(&collector.stop());
+        if let Some(recorder) = recorder {
+            print(&format_args!("recorder: {} requests", recorder.stop().requests));
+        }
+        Ok(())
+    })
+}
+
+/// Starts the collector that records what follows a redirect, if a fault needs it.
+fn start_recorder(args: &Args) -> Result<Option<Collector>, String> {
+    if !args.faults.iter().any(fault_spec::FaultSpec::needs_recorder) {
+        return Ok(None);
+    }
+    let builder = Collector::builder();
+    let builder = builder.on_request(|request| print(&format_args!("recorder: {request}")));
+    builder.start().map(Some).map_err(|error| format!("failed to start the recorder: {error}"))
+}
+
+fn start_error(port: u16, error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => format!(
+            "port {port} of 127.0.0.1 is in use: choose another with --port N, or a free one with \
+             --port 0"
+        ),
+        _ => format!("failed to listen on port {port} of 127.0.0.1: {error}"),
+    }
+}
+
+#[cfg(feature = "tls")]
+impl From<args::Tls> for telemetry_collector::Certificate {
+    fn from(kind: args::Tls) -> Self {
+        match kind {
+            args::Tls::Valid => Self::Valid,
+            args::Tls::SelfSigned => Self::SelfSigned,
+            args::Tls::Expired => Self::Expired,
+            args::Tls::WrongHost => Self::WrongHost,
+        }
+    }
+}
+
+fn greeting(collector: &Collector, args: &Args) -> String {
+    let url = collector.url();
+    let key = match args.api_key {
+        Some(_) => "<the value of --api-key>".into(),
+        None => "0123456789abcdef".repeat(4),
+    };
+    let id = match args.instance_id {
+        Some(id) => id.to_string(),
+        None => "12345678-1234-1234-1234-123456789abc".into(),
+    };
+    let accepted = match (&args.api_key, args.instance_id) {
+        (None, None) => "Any API key of 64 hexadecimal characters and any instance are accepted.",
+        (None, Some(_)) => "Any API key of 64 hexadecimal characters is accepted.",
+        (Some(_), None) => "Any instance is accepted.",
+        (Some(_), Some(_)) => "No other API key and no other instance is accepted.",
+    };
+    format!(
+        "listening on {url} (stop with Ctrl-C); for a client:\n\n  \
+         export MOSAIC_TELEMETRY_SERVER_URL={url}\n  \
+         export MOSAIC_TELEMETRY_API_KEY={key}\n  \
+         export MOSAIC_TELEMETRY_INSTANCE_ID={id}\n\n\
+         {accepted}\n"
+    )
+}
+
+/// A future that resolves on Ctrl-C or SIGTERM. Signals are caught from the call on.
+#[cfg(unix)]
+fn stop_signal() -> io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+
+    let mut signals = [signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?];
+    Ok(std::future::poll_fn(move |context| {
+        // Polls both, so that both wake this task.
+        let ready = signals.each_mut().map(|signal| signal.poll_recv(context).is_ready());
+        if ready.contains(&true) { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+    }))
+}
+
+/// A future that resolves on Ctrl-C.
+#[cfg(not(unix))]
+fn stop_signal() -> io::Result<impl Future<Output = ()>> {
+    Ok(async { tokio::signal::ctrl_c().await.unwrap_or_default() })
+}
+
+/// Prints to stdout. Ignores errors: the program keeps serving when its output is closed.
+fn print<T: Display + ?Sized>(text: &T) {
+    let mut out = io::stdout().lock();
+    let _ = writeln!(out, "{text}").and_then(|()| out.flush());
+}
+
+fn print_error(text: impl Display) {
+    let _ = writeln!(io::stderr().lock(), "{text}");
+}
