@@ -18,7 +18,7 @@ use crate::{
     store::Store,
 };
 #[cfg(feature = "tls")]
-use crate::{Certificate, FailedHandshake};
+use crate::{Certificate, FailedHandshake, tls::Tls};
 
 /// The default of [`CollectorBuilder::max_events`].
 const DEFAULT_MAX_EVENTS: usize = 100_000;
@@ -164,11 +164,20 @@ impl CollectorBuilder {
         let max_evicted_ids = self.remembered_ids.unwrap_or(self.max_events);
         let mut store = Store::new(self.max_events, max_evicted_ids);
         self.rules.into_iter().for_each(|rule| store.rules.add(rule));
-        let shared = Shared::new(self.api_key, self.instance_id, self.callbacks, store);
         #[cfg(feature = "tls")]
-        let shared = shared.with_tls(self.certificate)?;
-        let scheme = shared.scheme();
-        let shared = Arc::new(shared);
+        let tls = self.certificate.map(Tls::new).transpose()?;
+        #[cfg(feature = "tls")]
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        #[cfg(not(feature = "tls"))]
+        let scheme = "http";
+        let shared = Arc::new(Shared::new(
+            self.api_key,
+            self.instance_id,
+            self.callbacks,
+            store,
+            #[cfg(feature = "tls")]
+            tls,
+        ));
 
         let (running, stopped) = oneshot::channel();
         let (started, starting) = mpsc::sync_channel(1);

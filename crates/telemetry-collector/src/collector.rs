@@ -140,7 +140,7 @@ impl Collector {
         });
     }
 
-    /// Whether an event with this id was accepted. The ids of evicted events are subject to
+    /// Returns true if an event with this id was accepted. The ids of evicted events are subject to
     /// [`CollectorBuilder::remember_ids`].
     #[must_use]
     pub fn has_accepted(&self, event_id: Uuid) -> bool {

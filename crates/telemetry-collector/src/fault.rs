@@ -130,7 +130,7 @@ impl FaultRule {
         Self { effect, path: None, skip: 0, times: u64::MAX, probability: 1.0, seed: 0 }
     }
 
-    /// Whether the rule applies to the candidate `number`, given the `index` of the rule.
+    /// True if the rule applies to the candidate `number`, given the `index` of the rule.
     fn applies(&self, number: u64, index: u64) -> bool {
         number > self.skip
             && number - self.skip <= self.times

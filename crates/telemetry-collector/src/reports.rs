@@ -151,7 +151,7 @@ pub struct Refusal {
     pub status: StatusCode,
     /// The `error` of the response. Never contains the API key.
     pub reason: String,
-    /// Whether a script or a fault rule set the status.
+    /// True if a script or a fault rule set the status.
     pub is_injected: bool,
 }
 

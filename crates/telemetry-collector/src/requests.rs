@@ -67,7 +67,7 @@ impl RecordedRequest {
         self.headers.get(name)?.to_str().ok()
     }
 
-    /// Whether the request had an `authorization` header, valid or not.
+    /// Returns true if the request had an `authorization` header, valid or not.
     #[must_use]
     pub fn has_key(&self) -> bool {
         self.authorization != Authorization::Absent

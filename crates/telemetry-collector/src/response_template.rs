@@ -216,12 +216,12 @@ impl ResponseTemplate {
         }
     }
 
-    /// Whether a response is sent.
+    /// True if a response is sent.
     pub(crate) const fn has_response(&self) -> bool {
         matches!(self.behavior, Behavior::Normal | Behavior::Status(_))
     }
 
-    /// Whether the response is the usual one, unchanged.
+    /// True if the response is the usual one, unchanged.
     pub(crate) fn is_unchanged(&self) -> bool {
         self.behavior == Behavior::Normal
             && self.headers.is_empty()
@@ -230,7 +230,7 @@ impl ResponseTemplate {
             && !self.needs_raw_response()
     }
 
-    /// Whether hyper cannot send the response.
+    /// True if hyper cannot send the response.
     pub(crate) fn needs_raw_response(&self) -> bool {
         !self.wire.is_ordinary() || matches!(self.body, Some(BodySource::Runs(_)))
     }

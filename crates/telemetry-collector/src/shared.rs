@@ -1,7 +1,5 @@
 //! State shared by the [`Collector`](crate::Collector) and its connections.
 
-#[cfg(feature = "tls")]
-use std::io;
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
@@ -13,7 +11,7 @@ use crate::{
     aggregate::Sample, store::Store,
 };
 #[cfg(feature = "tls")]
-use crate::{Certificate, FailedHandshake, tls::Tls};
+use crate::{FailedHandshake, tls::Tls};
 
 type Callback<T> = Option<Box<dyn Fn(&T) + Send + Sync>>;
 
@@ -49,33 +47,18 @@ impl Shared {
         instance_id: Option<Uuid>,
         callbacks: Callbacks,
         store: Store,
+        #[cfg(feature = "tls")] tls: Option<Tls>,
     ) -> Self {
         Self {
             api_key,
             instance_id,
             callbacks,
             #[cfg(feature = "tls")]
-            tls: None,
+            tls,
             started: now(),
             store: Mutex::new(store),
             changed: Condvar::new(),
         }
-    }
-
-    #[cfg(feature = "tls")]
-    pub(crate) fn with_tls(self, certificate: Option<Certificate>) -> io::Result<Self> {
-        Ok(Self { tls: certificate.map(Tls::new).transpose()?, ..self })
-    }
-
-    #[cfg(feature = "tls")]
-    pub(crate) const fn scheme(&self) -> &'static str {
-        if self.tls.is_some() { "https" } else { "http" }
-    }
-
-    #[cfg(not(feature = "tls"))]
-    #[expect(clippy::unused_self, reason = "the scheme depends on it with the feature `tls`")]
-    pub(crate) const fn scheme(&self) -> &'static str {
-        "http"
     }
 
     /// The time since the start.

@@ -55,7 +55,7 @@ impl Store {
         self.events.iter()
     }
 
-    /// Whether an event with this id was accepted, as far as ids are remembered.
+    /// True if an event with this id was accepted, as far as ids are remembered.
     pub(crate) fn has_accepted(&self, id: &Uuid) -> bool {
         self.accepted_ids.contains(id)
     }

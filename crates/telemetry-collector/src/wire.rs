@@ -98,12 +98,12 @@ pub(crate) struct WireBehavior {
     pub(crate) pause: Option<(Position, Duration)>,
     pub(crate) cut: Option<Position>,
     pub(crate) is_head_endless: bool,
-    /// Whether the close of the connection is not announced in the head.
+    /// Omits `connection: close` from the head.
     pub(crate) is_close_hidden: bool,
 }
 
 impl WireBehavior {
-    /// Whether there is no deviation.
+    /// True if there is no deviation.
     pub(crate) const fn is_ordinary(&self) -> bool {
         matches!(self.framing, Framing::Length)
             && self.pace.is_none()

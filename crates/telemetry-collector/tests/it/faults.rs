@@ -1,9 +1,6 @@
 //! Fault rules.
 
-use std::{
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::time::Duration;
 
 use telemetry_collector::{Collector, EVENTS_PATH, FaultRule, PREDICTIONS_PATH, ResponseTemplate};
 
@@ -73,26 +70,4 @@ fn connection_is_delayed_before_reading() {
     assert_eq!((requests[0].connection, collector.totals().faulted), (2, 2));
     collector.stop();
     assert!(forever.receive().is_err());
-}
-
-#[test]
-fn callback_reports_each_fault_once() {
-    let lines = Arc::new(Mutex::new(Vec::new()));
-    let reported = Arc::clone(&lines);
-    let collector = Collector::builder()
-        .on_fault(move |fault| reported.lock().unwrap().push(fault.to_string()))
-        .fault(FaultRule::delay_before_reading(Duration::from_millis(1)))
-        .fault(FaultRule::new(ResponseTemplate::status(503)).skip(1).times(1))
-        .start()
-        .unwrap();
-    collector.script([ResponseTemplate::normal()]);
-    assert_eq!(statuses(&collector, "GET /health", 3), [200, 503, 200]);
-    drop(collector);
-    assert_eq!(
-        *lines.lock().unwrap(),
-        [
-            "fault on connection 1: delay of 1ms before reading",
-            "fault on request 2, GET /health: status 503",
-        ]
-    );
 }

@@ -9,7 +9,7 @@ use std::{
 
 use telemetry_collector::Collector;
 
-use crate::client::{Client, EVENTS, TIMEOUT, batch, event, report};
+use crate::client::{Client, TIMEOUT, event, report};
 
 #[test]
 fn stop_and_drop_free_the_port() {
@@ -88,23 +88,4 @@ fn panic_of_a_callback_costs_one_response() {
     assert!(client.receive().is_err());
     assert_eq!(Client::new(&collector).request("GET /", b"").status, 200);
     assert_eq!(collector.stop().accepted, 1);
-}
-
-#[test]
-fn concurrent_clients_are_all_served() {
-    let collector = Collector::start().unwrap();
-    thread::scope(|scope| {
-        for client in 0..16 {
-            let collector = &collector;
-            scope.spawn(move || {
-                let mut connection = Client::new(collector);
-                for number in 0..20 {
-                    let body = batch([event(client * 100 + number)]);
-                    assert_eq!(connection.request(EVENTS, &body).status, 200);
-                }
-            });
-        }
-    });
-    let totals = collector.stop();
-    assert_eq!((totals.requests, totals.accepted, totals.connections), (320, 320, 16));
 }

@@ -44,23 +44,8 @@ Fields, all optional:
 
 const EXAMPLE: &str = r#"{"status":503,"retry_after":3,"times":2}"#;
 
-/// Fields that need a response.
-const OF_RESPONSE: [&str; 14] = [
-    "status",
-    "headers",
-    "retry_after",
-    "body",
-    "body_size",
-    "invalid_json",
-    "nested_json",
-    "chunked",
-    "content_length",
-    "endless_head",
-    "pace",
-    "pause",
-    "cut",
-    "close_afterwards",
-];
+/// Fields that need no response.
+const OF_ANY_ACTION: [&str; 4] = ["action", "skip", "times", "probability"];
 
 /// A valid fault. Fields have the names and the meaning of the methods of [`ResponseTemplate`] and
 /// [`FaultRule`].
@@ -136,7 +121,7 @@ enum Part {
 }
 
 impl FaultSpec {
-    /// Whether this is a redirect to the recorder.
+    /// True if this is a redirect to the recorder.
     pub(crate) fn needs_recorder(&self) -> bool {
         self.action == Action::Redirect && self.url.is_none()
     }
@@ -238,15 +223,15 @@ impl FaultSpec {
 
     /// The error of a field that would have no effect.
     fn misplaced(&self, field: &str, fields: &BTreeMap<String, IgnoredAny>) -> Option<String> {
+        let is_of_connections =
+            matches!(self.action, Action::CloseBeforeReading | Action::DelayBeforeReading);
         let has_response = matches!(self.action, Action::Respond | Action::Redirect);
-        let has_request =
-            !matches!(self.action, Action::CloseBeforeReading | Action::DelayBeforeReading);
         let (is_misplaced, needs) = match field {
             "url" => (self.action != Action::Redirect, "the action redirect"),
             "seed" => (!fields.contains_key("probability"), "a probability"),
-            "path" => (!has_request, "a fault of requests"),
+            "path" => (is_of_connections, "a fault of requests"),
             "delay_ms" => (self.action == Action::CloseBeforeReading, "another action"),
-            _ => (!has_response && OF_RESPONSE.contains(&field), "a fault with a response"),
+            _ => (!has_response && !OF_ANY_ACTION.contains(&field), "a fault with a response"),
         };
         is_misplaced.then(|| format!("{field}: has no effect without {needs}"))
     }
