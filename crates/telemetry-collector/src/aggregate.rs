@@ -1,4 +1,6 @@
 //! Predictions from the events held.
+//!
+//! A [`Sample`] is gathered under the lock of the store and evaluated without it.
 
 use telemetry_model::{
     Confidence, CorrectionFactors, FallbackLevel, Outcome, PredictionData, PredictionMetadata,
@@ -7,8 +9,8 @@ use telemetry_model::{
 
 use crate::percentiles::{distribution, named};
 
-/// Fallback levels: 0 matches all dimensions; 1 to 3 drop complexity, provider and model, in this
-/// order.
+/// The number of fallback levels. Level 0 matches all dimensions; 1 to 3 drop complexity, provider
+/// and model, in this order.
 const LEVELS: usize = 4;
 
 /// The events that match a query best, reduced to the input of one prediction.
@@ -21,13 +23,14 @@ pub(crate) struct Sample {
     duration: Vec<u64>,
     input: Estimates,
     output: Estimates,
+    /// Tasks that ran a quality gate.
     gated: u64,
     gated_passed: u64,
     passed: u64,
     succeeded: u64,
 }
 
-/// Sums over the tasks for which there was an estimate.
+/// Sums over the tasks with an estimate. A count may be `i64::MAX`, so 64 bits are too few.
 #[derive(Clone, Copy, Debug, Default)]
 struct Estimates {
     estimated: u128,
@@ -116,6 +119,7 @@ impl Estimates {
         }
     }
 
+    /// The factor from estimated to actual tokens; 1.0 without estimates.
     fn factor(self) -> f64 {
         if self.estimated == 0 { 1.0 } else { self.actual as f64 / self.estimated as f64 }
     }
@@ -136,6 +140,7 @@ fn level(event: &TaskCompletionEvent, query: &PredictionQuery) -> Option<usize> 
     }
 }
 
+/// The explanation of a fallback.
 fn note(level: usize, query: &PredictionQuery) -> Option<String> {
     let PredictionQuery { model, provider, complexity, .. } = query;
     match level {
@@ -175,12 +180,12 @@ mod tests {
             .complexity(Complexity::High)
     }
 
-    fn answer(events: &[TaskCompletionEvent]) -> PredictionResponse {
+    fn respond(events: &[TaskCompletionEvent]) -> PredictionResponse {
         Sample::gather(events.iter(), &query()).response(&query())
     }
 
     #[test]
-    fn every_number_of_a_prediction_is_the_one_computed_by_hand() {
+    fn prediction_matches_values_computed_by_hand() {
         let gates = |passed, gates_run: &[QualityGate]| Quality {
             passed,
             gates_run: gates_run.to_vec(),
@@ -207,7 +212,7 @@ mod tests {
                 .outcome(Outcome::Partial)
                 .quality(gates(false, &[QualityGate::Test]))
                 .build(),
-            // No estimate and no gate: counted neither in the factor nor in the rate of passes.
+            // Without estimate and gates: part of neither the factor nor the pass rate.
             matching()
                 .tokens(tokens(0, 1_000, 60))
                 .cost(Cost { estimated: 0, actual: 2_000 })
@@ -216,7 +221,7 @@ mod tests {
                 .quality(gates(true, &[]))
                 .build(),
         ];
-        let PredictionResponse { prediction, metadata, .. } = answer(&events);
+        let PredictionResponse { prediction, metadata, .. } = respond(&events);
         let data = prediction.unwrap();
         // Ranks 0.2, 0.5, 1, 1.5 and 1.8 among 150, 250, 1000.
         let input = data.input_tokens;
@@ -242,30 +247,30 @@ mod tests {
     }
 
     #[test]
-    fn factors_are_sums_over_sums() {
+    fn correction_factor_is_a_ratio_of_sums() {
         let estimate = |estimated_out, actual_out| {
             matching().tokens(Tokens { estimated_out, actual_out, ..Tokens::default() }).build()
         };
-        let data = answer(&[estimate(100, 300), estimate(300, 300), estimate(0, 999)]);
-        // 600 / 400, where the mean of the single factors would be 2.
+        let data = respond(&[estimate(100, 300), estimate(300, 300), estimate(0, 999)]);
+        // 600 / 400. The mean of the single factors would be 2.
         assert_eq!(data.prediction.unwrap().correction_factors, CorrectionFactors::new(1.0, 1.5));
     }
 
     #[test]
-    fn where_no_gate_ran_the_rate_is_of_all_tasks() {
+    fn gate_pass_rate_without_gates_covers_all_tasks() {
         let passed = |passed| matching().quality(Quality { passed, ..Quality::default() }).build();
-        let data = answer(&[passed(true), passed(false), passed(false), passed(false)]);
+        let data = respond(&[passed(true), passed(false), passed(false), passed(false)]);
         assert_eq!(data.prediction.unwrap().quality.gate_pass_rate, 0.25);
     }
 
     #[test]
-    fn dimensions_are_dropped_one_after_the_other() {
+    fn fallback_drops_dimensions_in_order() {
         let other_type = matching().task_type(TaskType::Planning).build();
         let other_model = matching().model("n").build();
         let other_provider = matching().provider(Provider::Openai).build();
         let other_complexity = matching().complexity(Complexity::Low).build();
         let mut events = vec![other_type];
-        let nothing = answer(&events);
+        let nothing = respond(&events);
         assert_eq!(nothing.prediction, None);
         assert_eq!(nothing.metadata, PredictionMetadata::new(0, Confidence::None));
         for (event, level, note) in [
@@ -282,17 +287,17 @@ mod tests {
             (other_complexity, 1.0, "no tasks with complexity high: all complexities are counted"),
         ] {
             events.extend(vec![event; 200]);
-            let metadata = answer(&events).metadata;
+            let metadata = respond(&events).metadata;
             assert_eq!(metadata.fallback_level, Some(FallbackLevel::Number(level)));
             assert_eq!(metadata.fallback_note.as_deref(), Some(note));
             assert_eq!((metadata.sample_size, metadata.confidence), (200, Confidence::Low));
         }
         events.push(matching().build());
-        assert_eq!(answer(&events).metadata, PredictionMetadata::new(1, Confidence::Low));
+        assert_eq!(respond(&events).metadata, PredictionMetadata::new(1, Confidence::Low));
     }
 
     #[test]
-    fn confidence_grows_with_the_sample() {
+    fn confidence_depends_on_sample_size() {
         for (size, confidence) in [
             (1, Confidence::Low),
             (29, Confidence::Low),
@@ -300,7 +305,7 @@ mod tests {
             (99, Confidence::Medium),
             (100, Confidence::High),
         ] {
-            let metadata = answer(&vec![matching().build(); size]).metadata;
+            let metadata = respond(&vec![matching().build(); size]).metadata;
             assert_eq!(metadata, PredictionMetadata::new(size as u64, confidence));
         }
     }

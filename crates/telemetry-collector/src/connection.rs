@@ -1,4 +1,6 @@
 //! One connection: HTTP/1.1 by hyper, until a response has to be written byte by byte.
+//!
+//! A request is read, recorded, processed and answered in this order; the callbacks run in between.
 
 use std::{
     convert::Infallible,
@@ -89,6 +91,7 @@ enum Prepared {
 }
 
 impl Connection {
+    /// Records and processes a request, and runs its callbacks. An error closes the connection.
     async fn respond(&self, request: Request<Incoming>) -> Result<Prepared, Closed> {
         let shared = &*self.shared;
         let (head, body) = request.into_parts();
@@ -142,6 +145,7 @@ impl Connection {
     }
 }
 
+/// The response before the changes of the template.
 fn process(shared: &Shared, request: &ApiRequest<'_>, template: &ResponseTemplate) -> ApiResponse {
     match template.behavior {
         Behavior::Normal | Behavior::CloseAfterProcessing => routes::respond(shared, request),
@@ -151,7 +155,7 @@ fn process(shared: &Shared, request: &ApiRequest<'_>, template: &ResponseTemplat
     }
 }
 
-/// Applies the template to the response to a request for `path`.
+/// Waits for the delay of the template and applies its changes. `path` is that of the request.
 async fn prepare(
     template: ResponseTemplate,
     response: ApiResponse,
@@ -205,6 +209,7 @@ async fn read(mut body: Incoming, awaits_continue: bool) -> hyper::Result<Option
     Ok(None)
 }
 
+/// Reads and discards a body, up to [`MAX_DISCARDED_BYTES`].
 async fn discard(mut body: Incoming) {
     let mut discarded = 0;
     while discarded <= MAX_DISCARDED_BYTES

@@ -34,12 +34,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn percentiles_are_interpolated_between_the_closest_ranks() {
+    fn percentile_is_interpolated_between_the_closest_ranks() {
         // numpy.percentile([15, 20, 35, 40, 50], [10, 25, 50, 75, 90]) == [17, 20, 35, 40, 46]
         let found = distribution(vec![50, 15, 40, 20, 35]);
         assert_eq!((found.p10, found.p25, found.median), (17.0, 20.0, 35.0));
         assert_eq!((found.p75, found.p90), (40.0, 46.0));
-        // The median of an even number is the mean of the two in the middle.
+        // An even number of values: the mean of the two in the middle.
         assert_eq!(percentile(&[1, 2, 3, 10], 0.5), 2.5);
         assert_eq!(percentile(&[7], 0.9), 7.0);
         assert_eq!(percentile(&[], 0.5), 0.0);

@@ -48,7 +48,7 @@ impl RawResponse {
         let is_chunked = has_body && wire.framing == Framing::Chunked;
         let length = match wire.framing {
             Framing::Declared(bytes) => Some(bytes),
-            // RFC 9110 allows the length in the response to HEAD, and forbids it with a 204.
+            // RFC 9110, 8.6: allowed in the response to HEAD, forbidden with a 204.
             _ => (!is_chunked && (has_body || *method == Method::HEAD)).then_some(body.len()),
         };
         if is_chunked {
@@ -86,6 +86,8 @@ impl RawResponse {
         .await;
     }
 
+    /// Writes the pieces in parts that end at the pause, at the cut and at each interval of the
+    /// pace.
     async fn write(self, writer: &mut (impl AsyncWrite + Unpin)) -> io::Result<()> {
         let head = self.head.len() as u64;
         let offset = |position| match position {

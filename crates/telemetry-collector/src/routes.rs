@@ -86,6 +86,7 @@ fn health(shared: &Shared, _: &ApiRequest<'_>) -> Result<ApiResponse, ApiRespons
     Ok(ApiResponse::ok(json!({ "status": "ok", "totals": shared.read(Store::totals) })))
 }
 
+/// Checks the key, validates the batch and accepts its events.
 fn events(shared: &Shared, request: &ApiRequest<'_>) -> Result<ApiResponse, ApiResponse> {
     if shared.api_key.is_some() {
         match request.authorization {
@@ -112,6 +113,7 @@ fn events(shared: &Shared, request: &ApiRequest<'_>) -> Result<ApiResponse, ApiR
     Ok(response)
 }
 
+/// Predicts for each query, in their order. Needs no key.
 fn predictions(shared: &Shared, request: &ApiRequest<'_>) -> Result<ApiResponse, ApiResponse> {
     let request = PredictionRequest::from_json(body(request)?)
         .map_err(|errors| unprocessable("expected a predictions request", &errors))?;
@@ -123,6 +125,7 @@ fn predictions(shared: &Shared, request: &ApiRequest<'_>) -> Result<ApiResponse,
     Ok(ApiResponse::ok(json!(PredictionResults::new(results))))
 }
 
+/// The body, or the refusal of one that was too large.
 fn body<'r>(request: &ApiRequest<'r>) -> Result<&'r [u8], ApiResponse> {
     request.body.ok_or_else(|| {
         let error = format!("expected a body of at most {MAX_BATCH_BYTES} bytes");
@@ -130,6 +133,7 @@ fn body<'r>(request: &ApiRequest<'r>) -> Result<&'r [u8], ApiResponse> {
     })
 }
 
+/// A 422 with the errors of the validation.
 fn unprocessable(error: &str, details: &Faults) -> ApiResponse {
     let mut response = ApiResponse::error(StatusCode::UNPROCESSABLE_ENTITY, error);
     response.body["details"] = details.iter().map(|detail| json!(detail)).collect();

@@ -49,6 +49,7 @@ pub(crate) fn run(
     // Dropping the runtime drops its tasks and closes their sockets.
 }
 
+/// Accepts connections until the runtime is dropped; each is served by its own task.
 async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     loop {
         match listener.accept().await {
@@ -63,6 +64,7 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     }
 }
 
+/// Serves a connection to its end, a fault and the TLS handshake first.
 async fn serve(stream: TcpStream, connection: Connection, fault: Option<ConnectionFault>) {
     if let Some(fault) = fault {
         if let Some(callback) = &connection.shared.callbacks.fault {

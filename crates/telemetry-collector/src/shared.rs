@@ -15,6 +15,7 @@ use crate::{FailedHandshake, tls::Tls};
 
 type Callback<T> = Option<Box<dyn Fn(&T) + Send + Sync>>;
 
+/// The callbacks that are set; see the methods of [`CollectorBuilder`](crate::CollectorBuilder).
 #[derive(Default)]
 pub(crate) struct Callbacks {
     pub(crate) batch: Callback<BatchReport>,
@@ -77,6 +78,7 @@ impl Shared {
         result
     }
 
+    /// Predicts from the events held.
     pub(crate) fn predict(&self, query: &PredictionQuery) -> PredictionResponse {
         // Sorting, the slow part, happens without the lock.
         let sample = self.read(|store| Sample::gather(store.events(), query));

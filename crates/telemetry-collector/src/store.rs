@@ -113,6 +113,7 @@ impl Store {
         }
     }
 
+    /// Counts one event of a batch and holds it if it is accepted. `index` is its place in the batch.
     fn record_event(&mut self, index: usize, event: Parsed, instance: Option<Uuid>) -> EventResult {
         self.totals.received += 1;
         let event = match event {
@@ -140,6 +141,7 @@ impl Store {
         EventResult::accepted(id)
     }
 
+    /// Holds an event; evicts the oldest event and the oldest id above the limits.
     fn hold(&mut self, event: TaskCompletionEvent) {
         self.events.push_back(event);
         if self.events.len() > self.max_events

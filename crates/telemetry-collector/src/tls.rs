@@ -38,6 +38,7 @@ pub(crate) struct Tls {
 }
 
 impl Tls {
+    /// Generates a CA and a server certificate of this kind.
     pub(crate) fn new(certificate: Certificate) -> io::Result<Self> {
         let ca = generate_ca().map_err(io::Error::other)?;
         let (presented, key) = issue(certificate, &ca).map_err(io::Error::other)?;
@@ -60,16 +61,18 @@ impl Tls {
     }
 }
 
+/// Generates a CA with a unique name.
 fn generate_ca() -> Result<CertifiedIssuer<'static, KeyPair>, rcgen::Error> {
     let mut params = CertificateParams::default();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
-    // Unique, so that a client that trusts the CA of another collector reports an unknown issuer.
+    // So that a client that trusts the CA of another collector reports an unknown issuer.
     let name = format!("telemetry-collector CA {}", Uuid::new_v4());
     params.distinguished_name.push(DnType::CommonName, name);
     CertifiedIssuer::self_signed(params, KeyPair::generate()?)
 }
 
+/// Generates a server certificate and its key.
 fn issue(
     certificate: Certificate,
     ca: &CertifiedIssuer<'_, KeyPair>,

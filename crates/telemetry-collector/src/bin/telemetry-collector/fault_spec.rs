@@ -7,40 +7,7 @@ use serde::{Deserialize, de::IgnoredAny};
 use telemetry_collector::{EVENTS_PATH, FaultRule, Position, ResponseTemplate};
 
 /// The part of `--help` on faults.
-pub(crate) const HELP: &str = "\
-Faults are JSON objects. The first that applies to a request determines its
-response. Examples:
-
-  {\"status\":503,\"retry_after\":3,\"times\":2}
-      the first two requests are refused
-  {\"action\":\"close_after_processing\",\"path\":\"/v1/events/batch\",
-   \"probability\":0.1,\"seed\":7}
-      one in ten batches gets no response; the same ones in each run
-  {\"action\":\"close_before_reading\",\"skip\":2,\"times\":1}
-      the third connection is closed
-  {\"action\":\"delay_before_reading\",\"delay_ms\":2000}
-      connections are left alone for two seconds
-  {\"pace\":{\"bytes\":1,\"ms\":1000}}
-      usual responses are sent at a byte a second
-  {\"pause\":{\"at\":\"body\",\"ms\":10000}}, {\"cut\":\"body\"}
-      usual responses pause, or end, in the middle
-  {\"status\":200,\"body_size\":1073741824,\"chunked\":true}
-  {\"status\":200,\"nested_json\":100000}
-  {\"status\":200,\"endless_head\":true}
-      responses that are too large
-  {\"action\":\"redirect\"}
-      307 to a port that is opened for it; its requests are printed
-
-Fields, all optional:
-
-  action             respond (default), redirect, close, close_after_processing,
-                     hang, close_before_reading, delay_before_reading
-  delay_ms           before the response, or before reading
-  of a response      status, headers, retry_after (seconds), body, body_size,
-                     invalid_json, nested_json, chunked, content_length,
-                     endless_head, pace, pause, cut, close_afterwards
-  of a redirect      url, without a path to keep that of the request
-  selection          path (not for connections), skip, times, probability, seed";
+pub(crate) const HELP: &str = include_str!("faults.txt");
 
 const EXAMPLE: &str = r#"{"status":503,"retry_after":3,"times":2}"#;
 
@@ -92,6 +59,7 @@ enum Action {
     DelayBeforeReading,
 }
 
+/// A wait of `ms` after each `bytes`.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Pace {
@@ -106,6 +74,7 @@ struct Pause {
     ms: u64,
 }
 
+/// A [`Position`]: `"head"`, `"body"` or a number.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(untagged, expecting = "expected \"head\", \"body\" or a number of bytes")]
 enum At {
@@ -197,11 +166,8 @@ impl FaultSpec {
             check("headers", is_header(name, value), error);
         }
         if let Some(url) = &self.url {
-            check(
-                "url",
-                is_url(url),
-                format!("a URL such as http://127.0.0.1:8001, found {url:?}"),
-            );
+            let error = format!("a URL such as http://127.0.0.1:8001, found {url:?}");
+            check("url", is_url(url), error);
         }
         if let Some(path) = &self.path {
             let error = format!("a path such as {EVENTS_PATH}, found {path:?}");
