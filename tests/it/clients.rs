@@ -11,7 +11,7 @@ use std::{
 };
 
 use mosaicstack_telemetry::{Health, TelemetryConfig, TelemetryHandle, transport::Request};
-use telemetry_collector::{Answer, Authorization, Collector};
+use telemetry_collector::{Authorization, Collector, ResponseTemplate};
 use telemetry_tests::{Client, Kind, Log, status, track};
 
 use crate::blocking::{AMPLE, collector, eager, ids, returned};
@@ -38,7 +38,7 @@ fn flush_sends_all_batches_in_order_over_one_connection() {
         assert!(stats.is_balanced());
         let requests = collector.requests();
         assert!(requests.iter().all(|it| it.connection == requests[0].connection));
-        assert!(requests.iter().all(|it| it.authorization == Authorization::Right));
+        assert!(requests.iter().all(|it| it.authorization == Authorization::Valid));
     }
 }
 
@@ -114,10 +114,10 @@ fn failed_requests_are_repeated_byte_for_byte() {
     for kind in Kind::ALL {
         let collector = collector();
         collector.script([
-            Answer::status(503),
-            Answer::close(),
-            Answer::close_after_taking(),
-            Answer::normal().body("<html>"),
+            ResponseTemplate::status(503),
+            ResponseTemplate::close(),
+            ResponseTemplate::close_after_processing(),
+            ResponseTemplate::normal().body("<html>"),
         ]);
         let client = start(kind, &collector);
         let tracked = track(&client.handle(), 3);
@@ -138,11 +138,11 @@ fn failed_requests_are_repeated_byte_for_byte() {
 
 #[test]
 fn flush_gives_up_before_its_deadline_and_stop_tries_once_more() {
-    type Case = (fn() -> Answer, u64, Health);
+    type Case = (fn() -> ResponseTemplate, u64, Health);
     let cases: [Case; 3] = [
-        (|| Answer::status(429).header("retry-after", "3600"), 1, Health::Retrying),
-        (|| Answer::status(503), 4, Health::Retrying),
-        (|| Answer::status(403), 1, Health::Misconfigured),
+        (|| ResponseTemplate::status(429).header("retry-after", "3600"), 1, Health::Retrying),
+        (|| ResponseTemplate::status(503), 4, Health::Retrying),
+        (|| ResponseTemplate::status(403), 1, Health::Misconfigured),
     ];
     for (kind, (answer, requests, health)) in
         Kind::ALL.into_iter().flat_map(|kind| cases.map(|case| (kind, case)))

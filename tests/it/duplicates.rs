@@ -10,7 +10,7 @@ use std::{
 use mosaicstack_telemetry::{RetryPolicy, Stats, TelemetryConfig};
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use telemetry_collector::{Answer, Collector, Fault, Place};
+use telemetry_collector::{Collector, FaultRule, Position, ResponseTemplate};
 use telemetry_tests::{Client, Kind, Reply, config, long_tests, track};
 use uuid::Uuid;
 
@@ -97,29 +97,29 @@ impl Random {
 }
 
 /// Answers with a known outcome.
-const CLEAR: [fn() -> Answer; 11] = [
-    Answer::normal,
-    Answer::normal,
-    || Answer::normal().body(""),
-    || Answer::normal().body("<html>"),
-    || Answer::status(503),
-    || Answer::status(500),
-    || Answer::status(429).header("retry-after", "0"),
-    || Answer::status(408),
+const CLEAR: [fn() -> ResponseTemplate; 11] = [
+    ResponseTemplate::normal,
+    ResponseTemplate::normal,
+    || ResponseTemplate::normal().body(""),
+    || ResponseTemplate::normal().body("<html>"),
+    || ResponseTemplate::status(503),
+    || ResponseTemplate::status(500),
+    || ResponseTemplate::status(429).header("retry-after", "0"),
+    || ResponseTemplate::status(408),
     // The batch is bisected.
-    || Answer::status(413),
-    || Answer::status(422),
-    || Answer::normal().close_afterwards(),
+    || ResponseTemplate::status(413),
+    || ResponseTemplate::status(422),
+    || ResponseTemplate::normal().close_afterwards(),
 ];
 
 /// Answers after which the client cannot know whether the server took the events.
-const AMBIGUOUS: [fn() -> Answer; 6] = [
-    Answer::close_after_taking,
-    Answer::close,
-    || Answer::normal().cut(Place::InHead),
-    || Answer::normal().cut(Place::InBody),
-    || Answer::normal().cut(Place::After(1)),
-    || Answer::normal().delay(10 * TIMEOUT),
+const AMBIGUOUS: [fn() -> ResponseTemplate; 6] = [
+    ResponseTemplate::close_after_processing,
+    ResponseTemplate::close,
+    || ResponseTemplate::normal().cut(Position::InHead),
+    || ResponseTemplate::normal().cut(Position::InBody),
+    || ResponseTemplate::normal().cut(Position::After(1)),
+    || ResponseTemplate::normal().delay(10 * TIMEOUT),
 ];
 
 /// Request timeout where answers are ambiguous.
@@ -146,7 +146,7 @@ fn run(seed: u64, kind: Kind, is_ambiguous: bool) -> (usize, u64) {
         kinds[random.below(kinds.len())]()
     });
     collector.script(answers.collect::<Vec<_>>());
-    collector.fault(Fault::close_before_reading().probability(0.2).seed(seed));
+    collector.fault(FaultRule::close_before_reading().probability(0.2).seed(seed));
 
     let policy = RetryPolicy {
         initial_backoff: Duration::from_millis(1),

@@ -15,7 +15,7 @@ use mosaicstack_telemetry::{
     AsyncTelemetryClient,
     transport::{Request, TransportError},
 };
-use telemetry_collector::{Answer, Collector};
+use telemetry_collector::{Collector, ResponseTemplate};
 use telemetry_tests::{status, track};
 use tokio::{
     runtime::{Builder, Runtime},
@@ -57,7 +57,7 @@ async fn wait_for(collector: Collector, accepted: u64) -> Collector {
 fn drop_returns_at_once_and_queued_events_are_delivered_in_the_background() {
     on_each_runtime(|| async {
         let collector = collector();
-        collector.script([Answer::normal().delay(Duration::from_millis(20))]);
+        collector.script([ResponseTemplate::normal().delay(Duration::from_millis(20))]);
         let client = client(&collector);
         let handle = client.handle();
         let tracked = track(&handle, 99);

@@ -2,7 +2,7 @@
 
 use std::{thread, time::Duration};
 
-use telemetry_collector::Answer;
+use telemetry_collector::ResponseTemplate;
 use telemetry_tests::{Kind, Order, Remote, Settings, long_tests};
 
 use crate::{
@@ -13,7 +13,7 @@ use crate::{
 /// Bound of the rise after the first tenth of the events, in KiB.
 const MOST: u64 = 4 * 1024;
 
-type Start = fn() -> Answer;
+type Start = fn() -> ResponseTemplate;
 
 /// Tracks `events` through a full queue, at a server with this answer, or without a server.
 fn check(kind: Kind, name: &str, answer: Option<Start>, events: u64) {
@@ -53,9 +53,9 @@ fn memory_does_not_grow_however_much_is_tracked() {
     let servers: [(_, Option<Start>, _); 4] = [
         // The most requests are possible where each fails at once.
         ("absent", None, 10_000_000),
-        ("busy", Some(|| Answer::status(503)), 1_000_000),
-        ("closing", Some(Answer::close), 1_000_000),
-        ("silent", Some(Answer::never), 1_000_000),
+        ("busy", Some(|| ResponseTemplate::status(503)), 1_000_000),
+        ("closing", Some(ResponseTemplate::close), 1_000_000),
+        ("silent", Some(ResponseTemplate::hang), 1_000_000),
     ];
     for (name, answer, long) in servers {
         let events = if long_tests() { long } else { 50_000 };

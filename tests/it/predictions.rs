@@ -6,7 +6,7 @@ use mosaicstack_telemetry::{
     AsyncTelemetryClient, Complexity, Confidence, Outcome, PredictionError, PredictionQuery,
     Provider, TaskType, TelemetryConfig, transport::TransportError,
 };
-use telemetry_collector::{Answer, Collector};
+use telemetry_collector::{Collector, ResponseTemplate};
 use telemetry_tests::{Client, Kind, track};
 use tokio::task::JoinSet;
 
@@ -39,7 +39,7 @@ async fn concurrent_lookups_of_a_thousand_tasks_send_one_request() {
 #[test]
 fn concurrent_lookups_of_threads_send_one_request() {
     let collector = collector();
-    collector.script([Answer::normal().delay(Duration::from_millis(20))]);
+    collector.script([ResponseTemplate::normal().delay(Duration::from_millis(20))]);
     let client = start(Kind::Blocking, &collector);
     let barrier = Barrier::new(16);
     thread::scope(|scope| {
@@ -56,7 +56,7 @@ fn concurrent_lookups_of_threads_send_one_request() {
 #[tokio::test(flavor = "multi_thread")]
 async fn lookup_of_a_cancelled_task_is_taken_over_by_another() {
     let collector = collector();
-    collector.script([Answer::never(), Answer::normal()]);
+    collector.script([ResponseTemplate::hang(), ResponseTemplate::normal()]);
     let client = AsyncTelemetryClient::start(eager(collector.url()).build().unwrap());
     let (asks, waits) = (client.predictions().clone(), client.predictions().clone());
     let first = tokio::spawn(async move { asks.get(&query(0)).await });
@@ -96,11 +96,11 @@ fn failure_has_its_error_and_is_not_counted() {
     for kind in Kind::ALL {
         let collector = collector();
         collector.script([
-            Answer::status(500),
-            Answer::status(404),
-            Answer::close(),
-            Answer::normal().body("<html>"),
-            Answer::normal().body(r#"{"results": []}"#),
+            ResponseTemplate::status(500),
+            ResponseTemplate::status(404),
+            ResponseTemplate::close(),
+            ResponseTemplate::normal().body("<html>"),
+            ResponseTemplate::normal().body(r#"{"results": []}"#),
         ]);
         let client = start(kind, &collector);
         let refresh = || client.refresh(&[query(0)]).unwrap_err();
@@ -118,7 +118,7 @@ fn failure_has_its_error_and_is_not_counted() {
 fn pause_of_one_endpoint_does_not_hold_up_the_other() {
     for kind in Kind::ALL {
         let collector = collector();
-        let busy = || Answer::status(429).header("retry-after", "600");
+        let busy = || ResponseTemplate::status(429).header("retry-after", "600");
         collector.script([busy()]);
         let client = start(kind, &collector);
         assert!(matches!(client.refresh(&[query(0)]), Err(PredictionError::Refused(429))));

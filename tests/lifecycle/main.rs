@@ -17,7 +17,7 @@ use std::{
 };
 
 use libtest_mimic::{Arguments, Failed, Trial};
-use telemetry_collector::{Answer, Collector};
+use telemetry_collector::{Collector, ResponseTemplate};
 
 use self::support::{Resources, Server};
 
@@ -75,7 +75,7 @@ impl Case {
     fn check(&self) -> Result<(), Failed> {
         let collector = Collector::start()?;
         if self.is_silent {
-            collector.script(vec![Answer::never(); 100]);
+            collector.script(vec![ResponseTemplate::hang(); 100]);
         }
         let mut child = Command::new(env::current_exe()?);
         child.env(CASE, &self.name).env(SERVER, collector.url()).env_remove("RUST_BACKTRACE");

@@ -18,7 +18,7 @@ use mosaicstack_telemetry::{
     transport::{Request, Transport, UreqTransport},
 };
 use serde_json::{Value, json};
-use telemetry_collector::{Answer, Collector};
+use telemetry_collector::{Collector, ResponseTemplate};
 
 /// An example, which cargo builds with the tests of its package. Its environment has no
 /// configuration.
@@ -114,7 +114,11 @@ fn cli_without_configuration_runs_with_a_warning() {
 #[test]
 fn cli_exits_though_the_server_never_responds() {
     let collector = Collector::start().unwrap();
-    collector.script([Answer::never(), Answer::never(), Answer::never()]);
+    collector.script([
+        ResponseTemplate::hang(),
+        ResponseTemplate::hang(),
+        ResponseTemplate::hang(),
+    ]);
     let lines = lines(&mut example_to("cli", collector.url()));
     assert_eq!(lines[1], counters(1, 0, 0));
 }
@@ -140,7 +144,7 @@ fn budget_chooses_a_model_by_predictions() {
 }
 
 /// A response to one query.
-fn prediction(cost: &Value, sample_size: u64, confidence: &str) -> Answer {
+fn prediction(cost: &Value, sample_size: u64, confidence: &str) -> ResponseTemplate {
     let tokens = |median: u64| json!({"p10": 1, "p25": 2, "median": median, "p75": 4, "p90": 5});
     let prediction = json!({
         "input_tokens": tokens(105_000),
@@ -150,7 +154,7 @@ fn prediction(cost: &Value, sample_size: u64, confidence: &str) -> Answer {
     });
     let metadata = json!({"sample_size": sample_size, "confidence": confidence});
     let body = json!({"results": [{"prediction": prediction, "metadata": metadata}]});
-    Answer::normal().body(body.to_string())
+    ResponseTemplate::normal().body(body.to_string())
 }
 
 #[test]
@@ -188,7 +192,7 @@ fn budget_without_predictions_uses_list_prices() {
     let failure = "no predictions: the server answered 500";
     for reason in ["no data", "confidence low", failure] {
         if reason == failure {
-            collector.script([Answer::status(500), Answer::status(500)]);
+            collector.script([ResponseTemplate::status(500), ResponseTemplate::status(500)]);
         }
         let expected = [
             format!("claude-sonnet-4-5-20250929: {reason}; by its list price, $6.30"),

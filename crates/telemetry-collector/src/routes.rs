@@ -3,7 +3,9 @@
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Response, StatusCode, header, response};
 use serde_json::{Value, json};
-use telemetry_model::{EventBatch, Faults, MAX_BATCH_BYTES, PredictionRequest, PredictionResults};
+use telemetry_model::{
+    EventBatch, MAX_BATCH_BYTES, PredictionRequest, PredictionResults, ValidationErrors,
+};
 
 use crate::{Authorization, PredictionsReport, shared::Shared, store::Store};
 
@@ -134,7 +136,7 @@ fn body<'r>(request: &ApiRequest<'r>) -> Result<&'r [u8], ApiResponse> {
 }
 
 /// A 422 with the errors of the validation.
-fn unprocessable(error: &str, details: &Faults) -> ApiResponse {
+fn unprocessable(error: &str, details: &ValidationErrors) -> ApiResponse {
     let mut response = ApiResponse::error(StatusCode::UNPROCESSABLE_ENTITY, error);
     response.body["details"] = details.iter().map(|detail| json!(detail)).collect();
     response

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// An event of a batch, or the errors of its validation.
-type Parsed = Result<TaskCompletionEvent, telemetry_model::Faults>;
+type Parsed = Result<TaskCompletionEvent, telemetry_model::ValidationErrors>;
 
 /// The state of a collector.
 ///

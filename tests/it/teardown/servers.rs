@@ -2,7 +2,7 @@
 
 use std::{any::Any, time::Duration};
 
-use telemetry_collector::{Answer, Fault};
+use telemetry_collector::{FaultRule, ResponseTemplate};
 
 use crate::blocking::{ABSENT, collector};
 
@@ -13,31 +13,33 @@ pub(super) type Start = fn() -> Server;
 
 /// Each kind of server, with the function that starts it.
 pub(super) const SERVERS: [(&str, Start); 15] = [
-    ("healthy", || scripted(Answer::normal())),
-    ("slow", || scripted(Answer::normal().delay(Duration::from_millis(33)))),
+    ("healthy", || scripted(ResponseTemplate::normal())),
+    ("slow", || scripted(ResponseTemplate::normal().delay(Duration::from_millis(33)))),
     ("absent", absent),
-    ("silent", || scripted(Answer::never())),
+    ("silent", || scripted(ResponseTemplate::hang())),
     ("trickling", || {
-        scripted(Answer::normal().body_size(1_000_000).pace(1, Duration::from_millis(5)))
+        scripted(ResponseTemplate::normal().body_size(1_000_000).pace(1, Duration::from_millis(5)))
     }),
-    ("sending a byte a second", || scripted(Answer::normal().pace(1, Duration::from_secs(1)))),
-    ("sending 1 GiB", || scripted(Answer::normal().body_size(1 << 30))),
-    ("sending headers without end", || scripted(Answer::normal().endless_head())),
+    ("sending a byte a second", || {
+        scripted(ResponseTemplate::normal().pace(1, Duration::from_secs(1)))
+    }),
+    ("sending 1 GiB", || scripted(ResponseTemplate::normal().body_size(1 << 30))),
+    ("sending headers without end", || scripted(ResponseTemplate::normal().endless_head())),
     ("silent in the handshake", silent_in_the_handshake),
-    ("busy", || scripted(Answer::status(503))),
-    ("pausing", || scripted(Answer::status(503).header("retry-after", "600"))),
-    ("urging", || scripted(Answer::status(503).header("retry-after", "0"))),
-    ("refusing the key", || scripted(Answer::status(403))),
-    ("refusing events", || scripted(Answer::status(400))),
-    ("closing", || scripted(Answer::close())),
+    ("busy", || scripted(ResponseTemplate::status(503))),
+    ("pausing", || scripted(ResponseTemplate::status(503).header("retry-after", "600"))),
+    ("urging", || scripted(ResponseTemplate::status(503).header("retry-after", "0"))),
+    ("refusing the key", || scripted(ResponseTemplate::status(403))),
+    ("refusing events", || scripted(ResponseTemplate::status(400))),
+    ("closing", || scripted(ResponseTemplate::close())),
 ];
 
 /// A collector with the same answer to all requests.
-fn scripted(answer: Answer) -> Server {
+fn scripted(answer: ResponseTemplate) -> Server {
     faulty(answer.into())
 }
 
-fn faulty(fault: Fault) -> Server {
+fn faulty(fault: FaultRule) -> Server {
     let collector = collector();
     collector.fault(fault);
     (collector.url().to_owned(), Box::new(collector))
@@ -45,7 +47,7 @@ fn faulty(fault: Fault) -> Server {
 
 /// A server that never answers the TLS handshake.
 fn silent_in_the_handshake() -> Server {
-    let (url, alive) = faulty(Fault::delay_before_reading(Duration::from_secs(3600)));
+    let (url, alive) = faulty(FaultRule::delay_before_reading(Duration::from_secs(3600)));
     (url.replace("http://", "https://"), alive)
 }
 

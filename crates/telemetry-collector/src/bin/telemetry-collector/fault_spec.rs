@@ -1,4 +1,4 @@
-//! Faults in JSON, the values of `--fault`.
+//! ValidationErrors in JSON, the values of `--fault`.
 
 use std::{collections::BTreeMap, num::NonZeroUsize, str::FromStr, time::Duration};
 
