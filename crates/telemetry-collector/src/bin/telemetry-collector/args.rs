@@ -79,10 +79,9 @@ impl Args {
             errors.push("--api-key: expected 64 hexadecimal characters".to_owned());
         }
         for (number, json) in (1..).zip(&args.fault_json) {
-            match json.parse() {
+            match json.parse::<FaultSpec>() {
                 Ok(fault) => args.faults.push(fault),
                 Err(found) => {
-                    let found: Vec<String> = found;
                     errors.extend(found.iter().map(|error| format!("--fault {number}: {error}")));
                 }
             }
