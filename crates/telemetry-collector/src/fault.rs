@@ -88,20 +88,20 @@ impl FaultRule {
         self
     }
 
-    /// Spares the first `count` candidates. The default is 0.
+    /// Skips the first `count` candidates. The default is 0.
     pub const fn skip(mut self, count: u64) -> Self {
         self.skip = count;
         self
     }
 
-    /// Spares all candidates after `count` ones, counted behind those that [`skip`](Self::skip)
-    /// spares. There is no limit by default.
+    /// Stops after `count` candidates, not counting those that [`skip`](Self::skip) skips. There is
+    /// no limit by default.
     pub const fn times(mut self, count: u64) -> Self {
         self.times = count;
         self
     }
 
-    /// Applies to each remaining candidate with this probability. The default is 1.
+    /// Applies to each of the remaining candidates with this probability. The default is 1.
     ///
     /// The outcome is a function of the [seed](Self::seed) and the candidate's number, so a run can
     /// be repeated however its requests are timed.
