@@ -56,10 +56,10 @@ fn each_outcome_has_its_notification_with_cause_and_time() {
         (Ok(status(503)), |until| deferred(BUSY, until)),
         (Err(TransportError::Timeout), |until| deferred(FailureCause::Timeout, until)),
         (Err(TransportError::network("reset")), |until| {
-            deferred(FailureCause::Network("no answer: reset".into()), until)
+            deferred(FailureCause::Network("network error: reset".into()), until)
         }),
         (Err(TransportError::other("the certificate is refused")), |until| {
-            let text = "the request cannot be sent: the certificate is refused";
+            let text = "cannot send the request: the certificate is refused";
             Notification::Misconfigured { cause: FailureCause::Other(text.into()), until }
         }),
         (Ok(status(403)), |until| Notification::Misconfigured {

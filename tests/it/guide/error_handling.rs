@@ -44,7 +44,7 @@ fn misconfigured_telemetry_is_disabled_with_a_warning() {
     assert!(!config.is_enabled());
     let lines = log.lines("WARN mosaicstack_telemetry: telemetry is disabled: ");
     assert_eq!(lines.len(), 1);
-    assert_eq!(log.lines("server_url: expected").len(), 1, "with the reason");
+    assert_eq!(log.lines("server_url: invalid URL").len(), 1, "with the reason");
 }
 
 #[test]

@@ -60,7 +60,7 @@ fn end_of_the_runtime_is_logged_and_not_waited_for() {
     let client = runtime.block_on(async { silent_client(100 * AMPLE) });
     track(&client.handle(), 1);
     drop(runtime);
-    assert_eq!(log.lines("events only wait in the queue").len(), 1);
+    assert_eq!(log.lines("events stay queued").len(), 1);
     let stats = returned(|| {
         current_thread().block_on(async {
             client.flush(100 * AMPLE).await.expect_err("the task is gone");

@@ -47,14 +47,14 @@ fn misconfiguration_is_logged_once_and_retried_each_interval() {
         assert_eq!(times(&simulation), [INTERVAL, 2 * INTERVAL, 3 * INTERVAL]);
         let stats = simulation.handle.stats();
         assert_eq!((stats.pending, stats.health), (5, Health::Misconfigured));
-        assert_eq!(log.lines("check the URL").len(), 1);
+        assert_eq!(log.lines("check the server URL").len(), 1);
         simulation.run_until(4 * INTERVAL, accept);
         let stats = simulation.handle.stats();
         assert_eq!((stats.delivered, stats.health), (5, Health::Good));
-        assert_eq!(log.lines("takes events again").len(), 1);
+        assert_eq!(log.lines("accepts events again").len(), 1);
         track(&simulation.handle, 5);
         simulation.run_until(5 * INTERVAL, |_| Ok(status(code)));
-        assert_eq!(log.lines("check the URL").len(), 2, "a new failure");
+        assert_eq!(log.lines("check the server URL").len(), 2, "a new failure");
     }
 }
 
@@ -77,7 +77,7 @@ fn bad_event_is_found_and_the_others_are_delivered() {
     assert!(stats.is_balanced());
     assert_eq!(taken, tracked, "in order");
     assert!(simulation.sent.len() <= 23, "{}", simulation.sent.len());
-    let dropped = log.lines("is dropped");
+    let dropped = log.lines("the server rejected event");
     assert_eq!(dropped.len(), 1);
     assert!(dropped[0].contains(&bad.to_string()), "{dropped:?}");
 }

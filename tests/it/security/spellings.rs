@@ -80,7 +80,7 @@ fn plain_http_is_refused_except_to_loopback() {
         assert_eq!(allowed.is_ok(), is_valid, "{url}");
         if is_valid {
             let message = refused.to_string();
-            assert!(message.contains("would travel in the open"), "{url}: {message}");
+            assert!(message.contains("would be sent unencrypted"), "{url}: {message}");
             assert!(message.contains("allow_plain_http"), "{url}: {message}");
         }
     }

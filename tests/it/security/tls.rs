@@ -83,7 +83,7 @@ fn servers_with_invalid_certificates_get_no_byte_and_the_reason_is_reported() {
             };
             assert_eq!(received, [""; 0], "{place}");
             assert_eq!((life.stats.delivered, life.stats.pending), (0, 3), "{place}");
-            let is_named = life.notices.contains("Refused") && life.notices.contains(reason);
+            let is_named = life.notices.contains("Misconfigured") && life.notices.contains(reason);
             assert!(is_named, "{place}: {}", life.notices);
             let is_warned = logged.iter().any(|it| {
                 it.target == "mosaicstack_telemetry"
