@@ -1,4 +1,4 @@
-//! What both clients do, over real sockets or with closures as transports.
+//! Behavior of both clients, over real sockets or with closures as transports.
 
 use std::{
     sync::{

@@ -86,7 +86,7 @@ impl io::Write for Trap {
     }
 }
 
-/// Where the worker blocks.
+/// Code that blocks the worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
     Transport,

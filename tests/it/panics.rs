@@ -24,7 +24,7 @@ use crate::blocking::{AMPLE, eager, returned};
 
 const URL: &str = "https://example.com";
 
-/// Where the transport's code panics.
+/// Code of the transport that panics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Point {
     /// In the transport, before it sends anything.

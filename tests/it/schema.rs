@@ -45,7 +45,7 @@ impl Body {
         ]
     }
 
-    /// Whether the document is valid; an error if schema and validation disagree.
+    /// True if the document is valid; an error if schema and validation disagree.
     fn verdict(&self, json: &str) -> Result<bool, String> {
         let document: Value = serde_json::from_str(json).map_err(|error| error.to_string())?;
         let (by_schema, by_validation) =

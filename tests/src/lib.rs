@@ -43,7 +43,7 @@ pub const KEY: &str = "5ec2e7c0ffee5ec2e7c0ffee5ec2e7c0ffee5ec2e7c0ffee5ec2e7c0f
 /// Instance id of the configurations of tests.
 pub const INSTANCE: &str = "12345678-1234-1234-1234-123456789abc";
 
-/// Whether the environment sets `TELEMETRY_LONG_TESTS`: more cases, and the tests that take minutes.
+/// True if the environment sets `TELEMETRY_LONG_TESTS`: more cases, and the tests that take minutes.
 #[must_use]
 pub fn long_tests() -> bool {
     env::var_os("TELEMETRY_LONG_TESTS").is_some()

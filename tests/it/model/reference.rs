@@ -195,14 +195,14 @@ impl Reference {
         }
     }
 
-    /// Whether a driver that waits has to be woken for a full batch.
+    /// True if a driver that waits has to be woken for a full batch.
     pub(super) fn flushes_early(&self, now: Duration) -> bool {
         let full = self.config.batch_size().min(self.config.max_queue_size());
         let is_full = self.config.is_early_flush() && self.pending() >= full;
         is_full && !self.gave_up && self.opens() <= now && now < self.due
     }
 
-    /// Whether the next poll shows the length of a delay.
+    /// True if the next poll shows the length of a delay.
     pub(super) fn is_unresolved(&self) -> bool {
         matches!(self.not_before, NotBefore::Between(..))
     }
