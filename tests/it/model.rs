@@ -10,7 +10,7 @@ use telemetry_tests::long_tests;
 
 use self::{
     driver::Driver,
-    replies::{Reply, RetryAfter},
+    replies::Reply,
     steps::{Settings, Step},
 };
 
@@ -36,7 +36,7 @@ fn submitter_in_random_schedules_agrees_with_reference_model() {
 /// A small queue; everything else as by default.
 fn small_queue() -> Settings {
     let config = telemetry_tests::config("https://example.com").max_queue_size(20).batch_size(5);
-    Settings { config: config.build().expect("a valid configuration"), seed: 7, wall: 0 }
+    Settings { config: config.build().expect("a valid configuration"), seed: 7 }
 }
 
 // Regressions that random schedules found.
@@ -48,7 +48,7 @@ fn poll_with_request_in_flight_does_not_end_last_drain() {
         Step::Close(250),
         Step::Poll,
         Step::Poll,
-        Step::Reply(Reply::Status(503, RetryAfter::Seconds(0))),
+        Step::Reply(Reply::Status(503, Some(0))),
     ];
     run(&small_queue(), &steps, false);
 }

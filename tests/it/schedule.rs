@@ -8,10 +8,7 @@ mod shutdown;
 
 use std::{ops::Range, time::Duration};
 
-use mosaicstack_telemetry::{
-    Health, TelemetryConfig,
-    transport::{Response, TransportError},
-};
+use mosaicstack_telemetry::{Health, Response, TelemetryConfig, TransportError, Verdict};
 use telemetry_tests::{Log, Next, Sent, Simulation, config, status, track};
 use uuid::Uuid;
 

@@ -10,9 +10,8 @@ use std::{
 };
 
 use mosaicstack_telemetry::{
-    TelemetryConfig, TelemetryHandle,
-    sans_io::{Action, Delivery, DeliveryOutcome, PredictionCache, Start, Submitter},
-    transport::{Request, Response, Timeout, TransportError},
+    Action, Delivery, Request, Response, Start, Submitter, TelemetryConfig, TelemetryHandle,
+    Timeout, TransportError, Verdict,
 };
 use uuid::Uuid;
 
@@ -24,8 +23,6 @@ pub struct Simulation {
     pub handle: TelemetryHandle,
     /// The submitter under test.
     pub submitter: Submitter,
-    /// Cache and lookups of predictions.
-    pub predictions: PredictionCache,
     /// All requests so far, in order.
     pub sent: Vec<Sent>,
     start: Instant,
@@ -63,14 +60,10 @@ impl Simulation {
         Self::seeded(config, 7)
     }
 
-    /// Starts at time 0 with the given seed.
+    /// Starts at time 0, at the beginning of 1970, with the given seed.
+    #[expect(clippy::disallowed_methods, reason = "an `Instant` comes from the clock alone")]
     pub fn seeded(config: &TelemetryConfig, seed: u64) -> Self {
-        Self::starting_at(config, seed, SystemTime::UNIX_EPOCH)
-    }
-
-    /// Starts at time 0 with the given seed, at this time of the wall clock.
-    pub fn starting_at(config: &TelemetryConfig, seed: u64, wall: SystemTime) -> Self {
-        let now = instant();
+        let now = Instant::now();
         let woken = Arc::<AtomicUsize>::default();
         let wake = {
             let woken = Arc::clone(&woken);
@@ -78,18 +71,9 @@ impl Simulation {
                 woken.fetch_add(1, Ordering::Relaxed);
             }
         };
-        let start = Start { now, wall, seed };
-        let (submitter, handle) = Submitter::new(config, start, wake);
-        let predictions = PredictionCache::new(config);
-        Self {
-            handle,
-            submitter,
-            predictions,
-            sent: Vec::new(),
-            start: now,
-            now: Duration::ZERO,
-            woken,
-        }
+        let start = Start { now, wall: SystemTime::UNIX_EPOCH, seed };
+        let (handle, submitter) = TelemetryHandle::with_submitter(config, start, wake);
+        Self { handle, submitter, sent: Vec::new(), start: now, now: Duration::ZERO, woken }
     }
 
     /// Time since the start.
@@ -153,7 +137,7 @@ impl Simulation {
         &mut self,
         delivery: Delivery,
         result: Result<Response, TransportError>,
-    ) -> DeliveryOutcome {
+    ) -> Verdict {
         let now = self.instant();
         self.submitter.complete(now, delivery, result)
     }
@@ -188,12 +172,6 @@ impl Simulation {
         let ids = events(&body).iter().map(|event| event.event_id).collect();
         self.sent.push(Sent { at: self.now, ids, timeout, body });
     }
-}
-
-/// Current instant, for tests that only need some start.
-#[expect(clippy::disallowed_methods, reason = "an `Instant` comes from the clock alone")]
-pub(crate) fn instant() -> Instant {
-    Instant::now()
 }
 
 impl fmt::Debug for Simulation {

@@ -1,6 +1,6 @@
 //! Takes steps with the submitter and with its model, and compares them.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use mosaicstack_telemetry::sans_io::Delivery;
 use telemetry_tests::{Next, Simulation};
@@ -16,7 +16,6 @@ pub(super) struct Driver {
     settings: Settings,
     simulation: Simulation,
     reference: Reference,
-    wall: SystemTime,
     delivery: Option<Delivery>,
     /// Result of the last poll; `None` if the driver has to poll again.
     polled: Option<Expected>,
@@ -28,13 +27,10 @@ pub(super) struct Driver {
 
 impl Driver {
     pub(super) fn new(settings: &Settings) -> Self {
-        let since = Duration::from_secs(settings.wall.unsigned_abs());
-        let wall = if settings.wall < 0 { UNIX_EPOCH - since } else { UNIX_EPOCH + since };
         Self {
-            simulation: Simulation::starting_at(&settings.config, settings.seed, wall),
+            simulation: Simulation::seeded(&settings.config, settings.seed),
             reference: Reference::new(&settings.config),
             settings: settings.clone(),
-            wall,
             delivery: None,
             polled: None,
             woken: 0,
@@ -128,12 +124,11 @@ impl Driver {
 
     fn complete(&mut self, reply: &Reply) {
         let Some(delivery) = self.delivery.take() else { return };
-        let (now, wall) = (self.simulation.now(), self.wall + self.simulation.now());
         let ids = self.reference.in_flight.iter().map(|&it| self.events[it as usize].0);
         assert!(delivery.events().map(|event| event.event_id).eq(ids));
-        let (count, outcome) = (delivery.len(), reply.outcome(wall));
-        assert_eq!(self.simulation.complete(delivery, reply.result(wall)), outcome, "{reply:?}");
-        self.reference.complete(now, outcome, reply.rejected(count));
+        let (count, outcome) = (delivery.len(), reply.outcome());
+        assert_eq!(self.simulation.complete(delivery, reply.result()), outcome, "{reply:?}");
+        self.reference.complete(self.simulation.now(), outcome, reply.rejected(count));
         self.polled = None;
     }
 

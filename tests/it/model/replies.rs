@@ -1,12 +1,8 @@
 //! Random results of requests, and their documented meaning.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
-use http::{HeaderMap, HeaderValue};
-use mosaicstack_telemetry::{
-    sans_io::DeliveryOutcome,
-    transport::{Response, TransportError},
-};
+use mosaicstack_telemetry::{Response, TransportError, Verdict};
 use proptest::{option, prelude::*, sample::select};
 use serde_json::json;
 use telemetry_tests::status;
@@ -15,36 +11,25 @@ use telemetry_tests::status;
 pub(super) enum Reply {
     /// A status of success, and the `rejected` of its receipt.
     Accepted(u16, Option<u64>),
-    /// Any other status.
-    Status(u16, RetryAfter),
+    /// Any other status, and the seconds of its `Retry-After`.
+    Status(u16, Option<u64>),
     Timeout,
     NetworkError,
     /// An error that a retry does not cure.
     OtherError,
 }
 
-#[derive(Clone, Debug)]
-pub(super) enum RetryAfter {
-    Absent,
-    Seconds(u64),
-    /// Seconds after the `Date` header, or after the client's clock without that header.
-    Date {
-        offset: i64,
-        has_date: bool,
-    },
-}
-
 impl Reply {
     /// Outcome by `docs/protocol.md`.
-    pub(super) fn outcome(&self, wall: SystemTime) -> DeliveryOutcome {
+    pub(super) fn outcome(&self) -> Verdict {
         match self {
-            Self::Accepted(..) => DeliveryOutcome::Accepted,
-            Self::Timeout | Self::NetworkError => DeliveryOutcome::Retry { retry_after: None },
-            Self::Status(400 | 413 | 422, _) => DeliveryOutcome::BatchRejected,
-            Self::Status(408 | 429 | 500..=599, it) => {
-                DeliveryOutcome::Retry { retry_after: it.pause(wall) }
+            Self::Accepted(..) => Verdict::Accepted,
+            Self::Timeout | Self::NetworkError => Verdict::Transient { retry_after: None },
+            Self::Status(400 | 413 | 422, _) => Verdict::BatchAtFault,
+            Self::Status(408 | 429 | 500..=599, seconds) => {
+                Verdict::Transient { retry_after: seconds.map(Duration::from_secs) }
             }
-            Self::Status(..) | Self::OtherError => DeliveryOutcome::Misconfigured,
+            Self::Status(..) | Self::OtherError => Verdict::Configuration,
         }
     }
 
@@ -54,15 +39,17 @@ impl Reply {
         count.min(usize::try_from(*rejected).unwrap_or(usize::MAX))
     }
 
-    pub(super) fn result(&self, wall: SystemTime) -> Result<Response, TransportError> {
+    pub(super) fn result(&self) -> Result<Response, TransportError> {
         match self {
             Self::Accepted(code, rejected) => {
                 let receipt = rejected.map(|it| json!({ "rejected": it }).to_string());
                 Ok(status(*code).map(|_| receipt.unwrap_or_default().into_bytes()))
             }
-            Self::Status(code, retry_after) => {
+            Self::Status(code, seconds) => {
                 let mut response = status(*code);
-                retry_after.write(response.headers_mut(), wall);
+                if let Some(seconds) = *seconds {
+                    response.headers_mut().insert("retry-after", seconds.into());
+                }
                 Ok(response)
             }
             Self::Timeout => Err(TransportError::Timeout),
@@ -72,54 +59,11 @@ impl Reply {
     }
 }
 
-impl RetryAfter {
-    fn pause(&self, wall: SystemTime) -> Option<Duration> {
-        match self {
-            Self::Absent => None,
-            Self::Seconds(seconds) => Some(Duration::from_secs(*seconds)),
-            Self::Date { offset, has_date } => {
-                let pause = Duration::from_secs((*offset).try_into().unwrap_or_default());
-                // A date has whole seconds, the client's clock has fractions.
-                Some(pause.saturating_sub(Duration::from_nanos(date(*has_date, wall).1.into())))
-            }
-        }
-    }
-
-    fn write(&self, headers: &mut HeaderMap, wall: SystemTime) {
-        let mut write = |name: &'static str, value: String| {
-            headers.insert(name, HeaderValue::from_str(&value).expect("text"));
-        };
-        match self {
-            Self::Absent => {}
-            Self::Seconds(seconds) => write("retry-after", seconds.to_string()),
-            Self::Date { offset, has_date } => {
-                let (now, _, sends_date) = date(*has_date, wall);
-                let text = |seconds: u64| {
-                    httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(seconds))
-                };
-                write("retry-after", text(now.saturating_add_signed(*offset)));
-                if sends_date {
-                    write("date", text(now));
-                }
-            }
-        }
-    }
-}
-
-/// Clock that a `Retry-After` date refers to: seconds, nanoseconds, and whether the server sends it.
-fn date(has_date: bool, wall: SystemTime) -> (u64, u32, bool) {
-    match wall.duration_since(UNIX_EPOCH) {
-        Ok(since) if !has_date && since.as_secs() < 253_000_000_000 => {
-            (since.as_secs(), since.subsec_nanos(), false)
-        }
-        // Years behind the client's clock.
-        _ => (1_000_000_000, 0, true),
-    }
-}
-
 pub(super) fn reply() -> impl Strategy<Value = Reply> {
-    let status = |codes: &[u16]| {
-        (select(codes.to_vec()), retry_after()).prop_map(|(code, wait)| Reply::Status(code, wait))
+    let retry_after = option::of(prop_oneof![0..3_u64, 0..1_000_u64, any::<u64>()]);
+    let status = move |codes: &[u16]| {
+        (select(codes.to_vec()), retry_after.clone())
+            .prop_map(|(code, seconds)| Reply::Status(code, seconds))
     };
     let rejected = option::of(prop_oneof![0..5_u64, any::<u64>()]);
     prop_oneof![
@@ -131,14 +75,5 @@ pub(super) fn reply() -> impl Strategy<Value = Reply> {
         1 => Just(Reply::Timeout),
         2 => Just(Reply::NetworkError),
         1 => Just(Reply::OtherError),
-    ]
-}
-
-fn retry_after() -> impl Strategy<Value = RetryAfter> {
-    prop_oneof![
-        3 => Just(RetryAfter::Absent),
-        3 => prop_oneof![0..3_u64, 0..1_000_u64, any::<u64>()].prop_map(RetryAfter::Seconds),
-        2 => (prop_oneof![-100_000..100_000_i64, -5..5_i64], any::<bool>())
-            .prop_map(|(offset, has_date)| RetryAfter::Date { offset, has_date }),
     ]
 }

@@ -72,6 +72,17 @@ fn retry_after_is_honored_spread_and_clamped() {
 }
 
 #[test]
+fn retry_after_date_without_a_date_header_uses_the_clock_of_the_client() {
+    let mut simulation = simulation();
+    simulation.advance(10 * SECOND);
+    track(&simulation.handle, 100);
+    let delivery = simulation.send();
+    let response = with_retry_after(429, "Thu, 01 Jan 1970 00:01:00 GMT");
+    let outcome = simulation.complete(delivery, Ok(response));
+    assert_eq!(outcome, Verdict::Transient { retry_after: Some(50 * SECOND) });
+}
+
+#[test]
 fn pause_is_ended_by_time_alone() {
     let mut simulation = simulation();
     track(&simulation.handle, 100);
