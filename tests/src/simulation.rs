@@ -61,9 +61,8 @@ impl Simulation {
     }
 
     /// Starts at time 0, at the beginning of 1970, with the given seed.
-    #[expect(clippy::disallowed_methods, reason = "an `Instant` comes from the clock alone")]
     pub fn seeded(config: &TelemetryConfig, seed: u64) -> Self {
-        let now = Instant::now();
+        let now = instant();
         let woken = Arc::<AtomicUsize>::default();
         let wake = {
             let woken = Arc::clone(&woken);
@@ -178,4 +177,10 @@ impl fmt::Debug for Simulation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Simulation").field("now", &self.now).finish_non_exhaustive()
     }
+}
+
+/// Zero of a virtual clock.
+#[expect(clippy::disallowed_methods, reason = "an `Instant` comes from the clock alone")]
+pub(crate) fn instant() -> Instant {
+    Instant::now()
 }
