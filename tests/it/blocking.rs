@@ -15,7 +15,7 @@ use mosaicstack_telemetry::{
     RetryPolicy, TelemetryClient, TelemetryConfigBuilder, TelemetryHandle, transport::Request,
 };
 use telemetry_collector::Collector;
-use telemetry_tests::{config, status, track};
+use telemetry_tests::{Client, Kind, config, status, track};
 use uuid::Uuid;
 
 /// Far beyond the duration of any test.
@@ -41,6 +41,11 @@ pub(crate) fn eager(url: &str) -> TelemetryConfigBuilder {
 /// A blocking client with almost no backoff.
 pub(crate) fn client(collector: &Collector) -> TelemetryClient {
     TelemetryClient::start(eager(collector.url()).build().expect("a valid configuration"))
+}
+
+/// A client of either kind with almost no backoff.
+pub(crate) fn start(kind: Kind, collector: &Collector) -> Client {
+    Client::start(kind, eager(collector.url()).build().expect("a valid configuration"))
 }
 
 /// Ids of the events that the collector holds.

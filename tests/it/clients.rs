@@ -14,13 +14,9 @@ use mosaicstack_telemetry::{Health, TelemetryConfig, TelemetryHandle, transport:
 use telemetry_collector::{Authorization, Collector, ResponseTemplate};
 use telemetry_tests::{Client, Kind, Log, status, track};
 
-use crate::blocking::{AMPLE, collector, eager, ids, returned};
+use crate::blocking::{AMPLE, collector, eager, ids, returned, start};
 
 const URL: &str = "https://example.com";
-
-fn start(kind: Kind, collector: &Collector) -> Client {
-    Client::start(kind, eager(collector.url()).build().expect("a valid configuration"))
-}
 
 #[test]
 fn flush_sends_all_batches_in_order_over_one_connection() {

@@ -2,18 +2,18 @@
 
 use std::collections::BTreeSet;
 
-use telemetry_collector::ResponseTemplate;
-use telemetry_tests::{Client, Kind, track};
+use telemetry_collector::Answer;
+use telemetry_tests::{Kind, track};
 
 use super::guide_queries;
-use crate::blocking::{collector, eager};
+use crate::blocking::{collector, start};
 
 #[test]
 fn both_clients_request_two_endpoints_only() {
     for kind in Kind::ALL {
         let collector = collector();
-        collector.script([503, 200, 429, 400].map(ResponseTemplate::status));
-        let client = Client::start(kind, eager(collector.url()).build().unwrap());
+        collector.script([503, 200, 429, 400].map(Answer::status));
+        let client = start(kind, &collector);
         track(&client.handle(), 150);
         let _ = client.refresh(&guide_queries());
         let _ = client.stop();

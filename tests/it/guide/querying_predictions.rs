@@ -4,9 +4,9 @@ use mosaicstack_telemetry::{
     Complexity, Cost, Outcome, PredictionQuery, PredictionResponse, Provider, Quality, QualityGate,
     TaskType, TelemetryHandle, Tokens, model::FallbackLevel,
 };
-use telemetry_tests::{Client, Kind};
+use telemetry_tests::Kind;
 
-use crate::blocking::{AMPLE, collector, eager};
+use crate::blocking::{AMPLE, collector, start};
 
 const MODEL: &str = "claude-sonnet-4-5-20250929";
 
@@ -73,7 +73,7 @@ fn printed(response: Option<&PredictionResponse>) -> Vec<String> {
 fn fetched_predictions_are_read_from_the_cache_and_printed() {
     for kind in Kind::ALL {
         let collector = collector();
-        let client = Client::start(kind, eager(collector.url()).build().unwrap());
+        let client = start(kind, &collector);
         let handle = client.handle();
         let [known, unknown] = guide_queries();
         let cached = |query| client.cached(query).map(|cached| cached.response);

@@ -3,12 +3,12 @@
 use std::{future::ready, thread};
 
 use mosaicstack_telemetry::{AsyncTelemetryClient, TaskCompletionEvent, TelemetryClient};
-use telemetry_tests::{Client, Kind, config, status};
+use telemetry_tests::{Kind, config, status};
 use tokio::runtime::Handle;
 
 use super::{async_client, guide_queries};
 use crate::{
-    blocking::{AMPLE, collector, eager},
+    blocking::{AMPLE, collector, start},
     wire::guide_event,
 };
 
@@ -41,7 +41,7 @@ async fn track_is_synchronous_in_both_clients() {
 fn both_clients_deliver_the_example_with_the_same_requests() {
     let sent = Kind::ALL.map(|kind| {
         let collector = collector();
-        let client = Client::start(kind, eager(collector.url()).build().unwrap());
+        let client = start(kind, &collector);
         client.handle().track(guide_event());
         client.refresh(&guide_queries()).unwrap();
         let stats = client.stop();
