@@ -1,8 +1,7 @@
 //! The crates together: one binary, a module for each subject.
 
+mod any_client;
 mod blocking;
-mod child;
-mod clients;
 mod duplicates;
 mod fuzz;
 mod guide;
@@ -12,7 +11,7 @@ mod iterations;
 mod lookups;
 mod model;
 mod nonblocking;
-mod notifications;
+mod notices;
 mod outage;
 mod panics;
 mod plateau;

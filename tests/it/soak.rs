@@ -2,16 +2,18 @@
 
 use std::{
     env,
+    ops::Range,
     sync::{Arc, Mutex},
-    time::Duration,
+    thread,
+    time::{Duration, Instant},
 };
 
-use telemetry_collector::{
-    BatchReport, Collector, EVENTS_PATH, FaultRule, Position, ResponseTemplate,
-};
-use telemetry_tests::{Kind, Order, Remote, Report, Settings, long_tests};
+use mosaicstack_telemetry::{RetryPolicy, Stats, TelemetryConfig, TelemetryHandle};
+use telemetry_collector::{Answer, BatchSeen, Collector, EVENTS_PATH, Fault, Place};
+use telemetry_tests::{Kind, long_tests, resident};
+use uuid::Uuid;
 
-use crate::{blocking::AMPLE, child::CLIENT};
+use crate::{any_client::AnyClient, blocking::AMPLE, guide::said_alone};
 
 /// Environment variable with the duration in seconds; ten minutes without it.
 const SECONDS: &str = "TELEMETRY_SOAK_SECONDS";
@@ -38,7 +40,7 @@ struct Accepted {
 }
 
 impl Accepted {
-    fn add(&mut self, seen: &BatchReport) {
+    fn add(&mut self, seen: &BatchSeen) {
         let before = (self.distinct, self.repeated);
         for id in seen.receipt.results.iter().filter_map(|result| result.event_id) {
             let number = usize::try_from(id.as_u128()).expect("ids are numbers");
@@ -63,103 +65,115 @@ fn failing(often: f64) -> (Collector, Arc<Mutex<Accepted>>) {
         adding.lock().expect("not poisoned").add(seen);
     });
     let collector = collector.start().expect("loopback can be bound");
-    let busy = |seconds| ResponseTemplate::status(429).header("retry-after", seconds);
+    let busy = |seconds| Answer::status(429).header("retry-after", seconds);
     let rare = 0.0003 / often.sqrt();
     for (probability, answer) in [
-        (0.01, ResponseTemplate::status(503)),
+        (0.01, Answer::status(503)),
         (0.005, busy("0")),
         (rare, busy("1")),
-        (0.01, ResponseTemplate::close()),
-        (0.01, ResponseTemplate::close_after_processing()),
-        (0.005, ResponseTemplate::normal().cut(Position::InBody)),
-        (0.005, ResponseTemplate::normal().cut(Position::InHead)),
-        (0.01, ResponseTemplate::normal().delay(Duration::from_millis(30))),
+        (0.01, Answer::close()),
+        (0.01, Answer::close_after_taking()),
+        (0.005, Answer::normal().cut(Place::InBody)),
+        (0.005, Answer::normal().cut(Place::InHead)),
+        (0.01, Answer::normal().delay(Duration::from_millis(30))),
         // After the request timeout.
-        (rare, ResponseTemplate::normal().delay(3 * SECOND)),
-        (rare, ResponseTemplate::hang()),
+        (rare, Answer::normal().delay(3 * SECOND)),
+        (rare, Answer::never()),
     ] {
-        let fault = FaultRule::new(answer).path(EVENTS_PATH);
+        let fault = Fault::new(answer).path(EVENTS_PATH);
         collector.fault(fault.probability((probability * often).min(0.1)).seed(SEED));
     }
-    collector.fault(FaultRule::close_before_reading().probability(0.2).seed(SEED));
+    collector.fault(Fault::close_before_reading().probability(0.2).seed(SEED));
     (collector, accepted)
 }
 
-fn client(kind: Kind, collector: &Collector) -> Remote {
-    let settings = Settings {
-        max_queue_size: QUEUE,
-        request_timeout: SECOND,
-        max_retries: 10,
-        submit_interval: SECOND,
-        ..Settings::new(kind, collector.url())
-    };
-    Remote::start(CLIENT, &settings)
+fn config(collector: &Collector) -> TelemetryConfig {
+    let (max_retries, initial_backoff) = (10, Duration::from_millis(1));
+    let config = telemetry_tests::config(collector.url())
+        .max_queue_size(QUEUE)
+        .request_timeout(SECOND)
+        .submit_interval(SECOND)
+        .retry_policy(RetryPolicy { max_retries, initial_backoff, ..RetryPolicy::default() })
+        .shutdown_timeout(2 * AMPLE);
+    config.build().expect("a configuration")
 }
 
-/// Flushes and stops: all events are delivered, and each was accepted once. Returns the last report
-/// and the number of duplicates.
-fn finish(client: &mut Remote, collector: Collector, accepted: &Mutex<Accepted>) -> (Report, u64) {
-    let flushed = client.order(Order::Flush(4 * AMPLE));
-    assert!(flushed.is_done, "{flushed:?}");
-    let report = client.order(Order::Stop);
-    assert!(report.is_balanced, "{report:?}");
-    assert_eq!((report.rejected, report.pending, report.panics), (0, 0, 0), "{report:?}");
-    assert_eq!(report.delivered + report.evicted, report.tracked);
+fn track(handle: &TelemetryHandle, numbers: Range<u64>) {
+    for number in numbers {
+        handle.track(handle.event().event_id(Uuid::from_u128(number.into())).build());
+    }
+}
+
+/// Flushes and stops: all events are delivered, and each was accepted once.
+fn finish(client: AnyClient, collector: Collector, accepted: &Mutex<Accepted>) -> Stats {
+    client.flush(4 * AMPLE).expect("the server accepts most requests");
+    let stats = client.stop();
+    assert!(stats.is_balanced(), "{stats:?}");
+    assert_eq!((stats.rejected, stats.pending, stats.panics), (0, 0, 0), "{stats:?}");
     let totals = collector.stop();
     let accepted = accepted.lock().expect("not poisoned");
     assert_eq!((totals.accepted, totals.duplicates), (accepted.distinct, accepted.repeated));
     assert_eq!(totals.rejected, 0);
     // Missing events were evicted; an event evicted after an ambiguous answer may be there.
     let has = |number| accepted.bits.get(number as usize).is_some_and(|it| *it);
-    let missing = (1..=report.tracked).filter(|&number| !has(number)).count() as u64;
-    assert_eq!(accepted.distinct + missing, report.tracked, "ids that were never tracked");
-    assert!(missing <= report.evicted, "{missing} are missing, {report:?}");
-    (report, accepted.repeated)
+    let missing = (0..stats.tracked).filter(|&number| !has(number)).count() as u64;
+    assert_eq!(accepted.distinct + missing, stats.tracked, "ids that were never tracked");
+    assert!(missing <= stats.evicted, "{missing} are missing, {stats:?}");
+    stats
 }
 
 #[test]
 fn every_event_arrives_exactly_once_from_a_server_that_fails_at_random() {
     for kind in Kind::ALL {
         let (collector, accepted) = failing(20.0);
-        let mut client = client(kind, &collector);
-        client.order(Order::Track(10_000));
-        let (report, duplicates) = finish(&mut client, collector, &accepted);
-        assert_eq!(report.evicted, 0);
-        let failures = &report.failures;
-        assert!(
-            ["429", "503", "network"].iter().all(|it| failures.contains_key(*it)),
-            "{report:?}"
-        );
-        assert!(duplicates > 0, "{report:?}");
+        let client = AnyClient::start(kind, config(&collector));
+        track(&client.handle(), 0..10_000);
+        let stats = finish(client, collector, &accepted);
+        assert_eq!(stats.evicted, 0);
+        let duplicates = accepted.lock().expect("not poisoned").repeated;
+        assert!(stats.retried > 0 && duplicates > 0, "{duplicates} duplicates, {stats:?}");
     }
 }
 
-/// Only among the long tests.
+/// Only among the long tests, in its own process.
 #[test]
 fn memory_is_flat_under_load() {
-    if !long_tests() {
+    let name = "::memory_is_flat_under_load";
+    if !long_tests() || said_alone(&[module_path!(), name].concat(), &[]).is_some() {
         return;
     }
     let seconds = env::var(SECONDS).ok().map_or(600, |it| it.parse().expect("seconds"));
     let (collector, accepted) = failing(1.0);
-    let mut client = client(Kind::Blocking, &collector);
+    let client = AnyClient::start(Kind::Blocking, config(&collector));
+    let handle = client.handle();
     // An outage fills the queue first, so that no later one needs more memory.
-    collector.script([ResponseTemplate::status(429).header("retry-after", "2")]);
-    client.order(Order::Track(100));
+    collector.script([Answer::status(429).header("retry-after", "2")]);
+    track(&handle, 0..100);
     assert!(collector.wait_for(AMPLE, |totals| totals.requests > 0));
-    client.order(Order::Track(QUEUE as u64));
-    let (mut resident, mut took) = (Vec::new(), Duration::ZERO);
-    for _ in 0..seconds {
-        took += client.order(Order::Pace(PER_SECOND, SECOND)).took;
-        resident.extend(client.sizes().map(|sizes| sizes.resident));
+    let before = 100 + QUEUE as u64;
+    track(&handle, 100..before);
+    let (start, mut next, mut sizes) = (now(), before, Vec::new());
+    for second in 1..=seconds {
+        while start.elapsed() < second * SECOND {
+            let due = before + PER_SECOND * start.elapsed().as_millis() as u64 / 1_000;
+            track(&handle, next..due);
+            next = due;
+            thread::park_timeout(Duration::from_millis(10));
+        }
+        sizes.extend(resident());
     }
-    let (report, _) = finish(&mut client, collector, &accepted);
-    let rate = (report.tracked - QUEUE as u64 - 100) as f64 / took.as_secs_f64();
+    let rate = (next - before) as f64 / start.elapsed().as_secs_f64();
     assert!(rate > 0.95 * PER_SECOND as f64, "{rate:.0} events a second");
-    assert!(report.evicted * 100 <= report.tracked, "{report:?}");
-    let after = resident.get(WARM_UP..).unwrap_or_default();
+    let stats = finish(client, collector, &accepted);
+    assert!(stats.evicted * 100 <= stats.tracked, "{stats:?}");
+    let after = sizes.get(WARM_UP..).unwrap_or_default();
     let (Some(least), Some(most)) = (after.iter().min(), after.iter().max()) else {
         panic!("{SECONDS}: expected more than {WARM_UP}, and /proc")
     };
-    assert!(most - least < FLAT, "KiB each second: {resident:?}");
+    assert!(most - least < FLAT, "KiB each second: {sizes:?}");
+}
+
+#[expect(clippy::disallowed_methods, reason = "the load is paced in real time")]
+fn now() -> Instant {
+    Instant::now()
 }

@@ -1,9 +1,7 @@
 //! Many clients one after another: no thread, descriptor, task or memory stays behind.
 
-use std::fs;
-
 use mosaicstack_telemetry::{AsyncTelemetryClient, TelemetryClient};
-use telemetry_tests::{long_tests, track};
+use telemetry_tests::{long_tests, resident, track};
 use tokio::{runtime::Runtime, task};
 
 use crate::{
@@ -72,13 +70,7 @@ fn repeat(runtime: &Runtime, life: impl Fn(&Runtime)) {
     live(WARM_UP);
     let warm = resident();
     live(if long_tests() { 3 * LIVES } else { LIVES });
-    let gained = resident().saturating_sub(warm);
-    assert!(gained < SLACK, "{gained} KiB gained, from {warm} KiB");
-}
-
-/// Resident memory of this process in KiB; 0 on systems other than Linux.
-fn resident() -> u64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or_default()
+    if let Some((warm, resident)) = warm.zip(resident()) {
+        assert!(resident < warm + SLACK, "{resident} KiB, before: {warm} KiB");
+    }
 }

@@ -14,10 +14,10 @@ mod predictions;
 mod redaction;
 mod retry_after;
 
-use std::{cell::Cell, fs, io, path::PathBuf, time::Duration};
+use std::{fs, io, path::PathBuf, time::Duration};
 
 pub use self::mutation::{Mutator, places};
-use crate::KEY;
+use crate::{KEY, allocated};
 
 /// A fuzz target.
 #[derive(Clone, Copy, Debug)]
@@ -84,13 +84,11 @@ fn in_proportion<T>(length: usize, parts: usize, read: impl FnOnce() -> T) -> T 
     const BASE: u64 = 64 * 1024;
     const PART: u64 = 16 * 1024;
 
-    let (read, result) = (Cell::new(Some(read)), Cell::new(None));
-    let info = allocation_counter::measure(|| result.set(read.take().map(|read| read())));
+    let (result, in_all, at_once) = allocated(read);
     let (length, base) = (length as u64, BASE + PART * parts as u64);
-    let (in_all, at_once) = (info.bytes_total, info.bytes_max);
     assert!(in_all <= IN_ALL * length + base, "{in_all} bytes allocated for {length}");
     assert!(at_once <= AT_ONCE * length + base, "{at_once} bytes held for {length}");
-    result.take().expect("it was read")
+    result
 }
 
 /// The input as text, with the API key in place of `{key}`, and in capitals of `{KEY}`.

@@ -1,0 +1,60 @@
+//! Either client, with the same blocking methods.
+
+use std::time::Duration;
+
+use mosaicstack_telemetry::{
+    AsyncTelemetryClient, Complexity, FlushError, PredictionError, PredictionQuery, Provider,
+    Stats, TaskType, TelemetryClient, TelemetryConfig, TelemetryHandle,
+};
+use telemetry_tests::Kind;
+use tokio::runtime::{Builder, Runtime};
+
+pub(crate) enum AnyClient {
+    Blocking(TelemetryClient),
+    Tokio(AsyncTelemetryClient, Runtime),
+}
+
+impl AnyClient {
+    pub(crate) fn start(kind: Kind, config: TelemetryConfig) -> Self {
+        if kind == Kind::Blocking {
+            return Self::Blocking(TelemetryClient::start(config));
+        }
+        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build();
+        Self::on(runtime.expect("a runtime"), config)
+    }
+
+    pub(crate) fn on(runtime: Runtime, config: TelemetryConfig) -> Self {
+        Self::Tokio(runtime.block_on(async { AsyncTelemetryClient::start(config) }), runtime)
+    }
+
+    pub(crate) fn handle(&self) -> TelemetryHandle {
+        match self {
+            Self::Blocking(client) => client.handle(),
+            Self::Tokio(client, _) => client.handle(),
+        }
+    }
+
+    pub(crate) fn flush(&self, deadline: Duration) -> Result<(), FlushError> {
+        match self {
+            Self::Blocking(client) => client.flush(deadline),
+            Self::Tokio(client, runtime) => runtime.block_on(client.flush(deadline)),
+        }
+    }
+
+    pub(crate) fn predict(&self) -> Result<(), PredictionError> {
+        let model = "claude-haiku-4-5-20251001";
+        let queries =
+            [PredictionQuery::new(TaskType::Testing, model, Provider::Anthropic, Complexity::Low)];
+        match self {
+            Self::Blocking(client) => client.refresh_predictions(&queries),
+            Self::Tokio(client, runtime) => runtime.block_on(client.refresh_predictions(&queries)),
+        }
+    }
+
+    pub(crate) fn stop(self) -> Stats {
+        match self {
+            Self::Blocking(client) => client.stop(),
+            Self::Tokio(client, runtime) => runtime.block_on(client.stop()),
+        }
+    }
+}
