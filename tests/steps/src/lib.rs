@@ -1,14 +1,12 @@
-//! Counts the instructions that a piece of a program takes: the same for the same program and input,
-//! whatever else the machine is doing, and with nothing installed.
+//! Counts the instructions of a piece of a program: the same for the same program and input, however
+//! busy the machine is, and without any tool.
 //!
-//! The program to be counted calls [`region`] around each piece, after [`begin`]. Who wants the counts
-//! starts it with [`count`], which takes the program through its regions in single steps. Started by
-//! anybody else, the program runs as ever.
+//! The program calls [`begin`] and then [`region`] around each piece; [`count`] starts it and takes its
+//! regions in single steps. Started in another way, the program runs as usual.
 //!
-//! What the processor can decides how the C library copies, so the program is told that it can little
-//! (glibc's tunables). Instructions of the calling thread alone are counted, in user mode; a system
-//! call is one. Copying by `rep movs` counts each repetition. A step takes microseconds, so a region is
-//! to be short.
+//! Counted are instructions of the calling thread in user mode; a system call is one, and so is each
+//! repetition of `rep movs`. A step takes about 10 µs. Since the C library selects how to copy by the
+//! processor's features, the program is told (by glibc's tunables) that there are few.
 
 #[cfg(target_os = "linux")]
 mod linux;
@@ -17,36 +15,24 @@ mod linux;
 pub use linux::{begin, count, region};
 
 #[cfg(not(target_os = "linux"))]
+pub use elsewhere::{begin, count, region};
+
+/// The same functions without counts.
+#[cfg(not(target_os = "linux"))]
+#[expect(missing_docs, reason = "as on Linux")]
+#[expect(clippy::missing_errors_doc, reason = "as on Linux")]
 mod elsewhere {
     use std::process::Command;
 
-    /// Does nothing here.
-    ///
-    /// # Errors
-    ///
-    /// None here.
     pub fn begin() -> Result<(), String> {
         Ok(())
     }
 
-    /// Calls `piece`.
-    ///
-    /// # Errors
-    ///
-    /// None here.
     pub fn region<T>(piece: impl FnOnce() -> T) -> Result<T, String> {
         Ok(piece())
     }
 
-    /// Counts nothing here.
-    ///
-    /// # Errors
-    ///
-    /// Always: it takes Linux.
     pub fn count(_: &mut Command) -> Result<Vec<u64>, String> {
         Err("instructions are counted on Linux only".into())
     }
 }
-
-#[cfg(not(target_os = "linux"))]
-pub use elsewhere::{begin, count, region};

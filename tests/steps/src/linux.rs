@@ -14,108 +14,86 @@ use nix::{
     unistd::Pid,
 };
 
-/// Says to the program that it is counted.
+/// Tells the program that it is counted.
 const VARIABLE: &str = "TELEMETRY_STEPS";
 
-/// Has the C library copy and compare as on the plainest of these processors: it chooses by what the
-/// processor can, and the counts with it.
+/// The processor features that the C library must not use.
 const PLAIN: (&str, &str) = (
     "GLIBC_TUNABLES",
     "glibc.cpu.hwcaps=-AVX512F,-AVX512VL,-AVX512BW,-AVX2,-AVX,-AVX_Fast_Unaligned_Load,-RTM,-ERMS,\
      -FSRM,-SSSE3,-SSE4_1,-SSE4_2,-BMI2",
 );
 
-/// Where a region begins and where it ends.
+/// Raised at the beginning and the end of a region.
 const MARK: Signal = Signal::SIGUSR1;
 
-/// Lets whoever started this program count its regions, if [`count`] started it; does nothing
-/// otherwise. For the main thread, once, before the first [`region`].
+/// Prepares this program to be counted, if [`count`] started it. Call it on the main thread, once, before
+/// the first [`region`].
 ///
 /// # Errors
 ///
 /// The system does not let this process be traced.
 pub fn begin() -> Result<(), String> {
-    if !is_counted() {
+    if env::var_os(VARIABLE).is_none() {
         return Ok(());
     }
     ptrace::traceme().map_err(|error| format!("this process cannot be traced: {error}"))?;
     region(|| ())
 }
 
-/// Calls `piece`, and has its instructions counted, if [`count`] started this program.
+/// Calls `piece`, whose instructions are counted if [`count`] started this program.
 ///
 /// # Errors
 ///
 /// This process cannot send itself a signal.
 pub fn region<T>(piece: impl FnOnce() -> T) -> Result<T, String> {
-    if !is_counted() {
+    if env::var_os(VARIABLE).is_none() {
         return Ok(piece());
     }
-    let mark = || raise(MARK).map_err(|error| format!("cannot send a signal: {error}"));
+    let mark = || raise(MARK).map_err(|error| format!("cannot raise a signal: {error}"));
     mark()?;
     let result = piece();
     mark()?;
     Ok(result)
 }
 
-fn is_counted() -> bool {
-    env::var_os(VARIABLE).is_some()
-}
-
-/// Runs `program`, and returns how many instructions each of its regions took, in their order; what
-/// an empty region takes is subtracted.
+/// Runs `program`; returns the instructions of each region in order, without those of an empty region.
 ///
 /// # Errors
 ///
-/// The program cannot be started or traced, or does not end well, or has no region.
+/// The program cannot be started or traced, fails, or has no region.
 pub fn count(program: &mut Command) -> Result<Vec<u64>, String> {
     let child = program.env(VARIABLE, "1").env(PLAIN.0, PLAIN.1).spawn();
     let mut child = child.map_err(|error| format!("cannot start {program:?}: {error}"))?;
     let regions = regions(&child);
-    // Its number may be somebody else's once it has ended.
-    if matches!(regions, Err(Failure { has_ended: false, .. })) {
+    // A child that has ended is reaped, and its id may be in use again.
+    if matches!(regions, Err((_, false))) {
         let _ = child.kill();
         let _ = child.wait();
     }
-    let regions = regions.map_err(|failure| failure.reason)?;
-    match regions.split_first() {
-        Some((empty, regions)) => Ok(regions.iter().map(|it| it.saturating_sub(*empty)).collect()),
-        None => Err(format!("{program:?} never called `begin`")),
-    }
+    let regions = regions.map_err(|(reason, _)| reason)?;
+    let (empty, regions) = regions.split_first().ok_or("the program never called `begin`")?;
+    Ok(regions.iter().map(|it| it.saturating_sub(*empty)).collect())
 }
 
-/// Why there are no counts.
-struct Failure {
-    reason: String,
-    has_ended: bool,
-}
-
-fn regions(child: &Child) -> Result<Vec<u64>, Failure> {
-    let failure = |reason, has_ended| Failure { reason, has_ended };
-    let pid = i32::try_from(child.id());
-    let pid = pid.map_err(|_| failure("its number is too large".into(), false))?;
-    let pid = Pid::from_raw(pid);
-    let mut regions = Vec::new();
-    // The steps of the region that it is in.
-    let mut steps = None;
+/// Fails with the reason, and whether the child has ended.
+fn regions(child: &Child) -> Result<Vec<u64>, (String, bool)> {
+    let alive = |error: &dyn std::fmt::Display| (format!("cannot trace the child: {error}"), false);
+    let pid = Pid::from_raw(i32::try_from(child.id()).map_err(|error| alive(&error))?);
+    let (mut regions, mut steps) = (Vec::new(), None);
     loop {
         let mut signal = None;
-        let status = waitpid(pid, None);
-        match status.map_err(|error| failure(format!("cannot wait for it: {error}"), false))? {
+        match waitpid(pid, None).map_err(|error| alive(&error))? {
             WaitStatus::Exited(_, 0) if steps.is_none() => return Ok(regions),
             WaitStatus::Stopped(_, MARK) => match steps.take() {
                 Some(counted) => regions.push(counted),
-                None => steps = Some(0),
+                None => steps = Some(0_u64),
             },
-            WaitStatus::Stopped(_, Signal::SIGTRAP) => {
-                steps = steps.map(|counted: u64| counted + 1);
-            }
-            // Such as the end of a process that it has started.
+            WaitStatus::Stopped(_, Signal::SIGTRAP) => steps = steps.map(|counted| counted + 1),
             WaitStatus::Stopped(_, other) => signal = Some(other),
-            status => return Err(failure(format!("it did not end well: {status:?}"), true)),
+            status => return Err((format!("the child failed: {status:?}"), true)),
         }
-        let next =
-            if steps.is_some() { ptrace::step(pid, signal) } else { ptrace::cont(pid, signal) };
-        next.map_err(|error| failure(format!("cannot go on with it: {error}"), false))?;
+        let next = if steps.is_some() { ptrace::step } else { ptrace::cont };
+        next(pid, signal).map_err(|error| alive(&error))?;
     }
 }
