@@ -1,11 +1,17 @@
 //! Fleets of clients and a server that fails for an hour, in virtual time.
 
+mod fleet;
+mod report;
+mod server;
+mod traffic;
+
 use std::{sync::LazyLock, time::Duration};
 
-use telemetry_tests::{
-    Simulation, config,
-    fleet::{Fleet, Launch, Outage, Report},
-    status, track,
+use telemetry_tests::{Simulation, config, status, track};
+
+use self::{
+    fleet::{Fleet, Outage},
+    report::Report,
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -14,7 +20,7 @@ static BUSY: LazyLock<Report> = LazyLock::new(|| run(Outage::Busy));
 
 /// Clients that start at once are the harder case.
 fn run(outage: Outage) -> Report {
-    let report = Fleet { clients: 200, launch: Launch::AtOnce, outage, seed: 7 }.run();
+    let report = Fleet { clients: 200, starts_at_once: true, outage, seed: 7 }.run();
     assert_eq!(report.violations(), [""; 0]);
     report
 }
@@ -22,7 +28,7 @@ fn run(outage: Outage) -> Report {
 #[test]
 fn busy_server_gets_four_requests_a_cycle() {
     let report = &*BUSY;
-    assert_eq!(report.busiest, 4, "each client: one attempt and three retries");
+    assert_eq!(report.seen.busiest, 4, "each client: one attempt and three retries");
     let cycles = 60 * MINUTE.as_secs() / 270 + 1;
     let attempts = report.during().total;
     assert!(attempts <= 200 * 4 * cycles, "{attempts}");
@@ -47,22 +53,22 @@ fn clients_started_at_once_are_spread_from_the_first_interval() {
 #[test]
 fn retry_after_is_kept_by_every_client() {
     let report = run(Outage::BusyFor(MINUTE));
-    assert_eq!(report.asked_to_wait, report.during().total);
-    assert_eq!(report.early, 0);
-    assert!(report.busiest <= 4);
+    assert_eq!(report.seen.asked_to_wait, report.during().total);
+    assert_eq!(report.seen.early, 0);
+    assert!(report.seen.busiest <= 4);
 }
 
 #[test]
 fn clients_with_the_same_retry_after_date_come_back_spread() {
     let report = run(Outage::BusyUntilItEnds);
-    assert_eq!((report.busiest, report.during().total), (1, 200), "each asks once");
+    assert_eq!((report.seen.busiest, report.during().total), (1, 200), "each asks once");
     assert!(report.back(10) > Some(MINUTE / 4), "{:?}", report.back(10));
     assert!(report.back(50) > Some(MINUTE), "{:?}", report.back(50));
 }
 
 #[test]
 fn refused_connections_are_retried_like_busy_answers() {
-    assert_eq!(run(Outage::Refused).seconds, BUSY.seconds);
+    assert_eq!(run(Outage::Refused).seen.seconds, BUSY.seen.seconds);
 }
 
 #[test]
@@ -75,7 +81,7 @@ fn silent_server_gets_fewer_requests_than_a_busy_one() {
 #[test]
 fn overloaded_server_gets_the_backlog_within_half_an_hour() {
     let report = run(Outage::Overload);
-    let beyond = report.asked_to_wait;
+    let beyond = report.seen.asked_to_wait;
     assert!(beyond > 0 && beyond < report.stats.requests / 4, "{beyond}");
     assert!(report.done().is_some_and(|at| at < 30 * MINUTE), "{:?}", report.done());
 }
@@ -83,10 +89,39 @@ fn overloaded_server_gets_the_backlog_within_half_an_hour() {
 #[test]
 fn run_follows_from_its_seed() {
     let run = |seed| {
-        let (launch, outage) = (Launch::Spread, Outage::Overload);
-        let report = Fleet { clients: 30, launch, outage, seed }.run();
-        (report.seconds, report.first, report.stats)
+        let outage = Outage::Overload;
+        let report = Fleet { clients: 30, starts_at_once: false, outage, seed }.run();
+        (report.seen.seconds, report.first, report.stats)
     };
     assert!(run(7) == run(7));
     assert!(run(7).0 != run(8).0);
+}
+
+/// Prints the figures of `docs/reliability.md`. `cargo xtask outage` is a shortcut.
+#[test]
+#[ignore = "takes a minute, in a release build"]
+fn table() {
+    println!(
+        "                                requests a minute    in a busy second  clients back (m:s)  \
+         backlog            \nclients start   outage          before during  after before during \
+         after   50 %   95 %  100 %   gone  evicted  tracked"
+    );
+    let fleet =
+        |clients, starts_at_once, outage| Fleet { clients, starts_at_once, outage, seed: 4 };
+    let outages = [
+        Outage::Busy,
+        Outage::BusyFor(MINUTE),
+        Outage::BusyUntilItEnds,
+        Outage::Refused,
+        Outage::Silent,
+        Outage::Overload,
+    ];
+    let small = outages.map(|outage| [false, true].map(|at_once| fleet(1_000, at_once, outage)));
+    let large = fleet(100_000, true, Outage::Overload);
+    let reports = small.into_iter().flatten().chain([large]).map(|fleet| {
+        let report = fleet.run();
+        println!("{report}");
+        report.violations()
+    });
+    assert_eq!(reports.collect::<Vec<_>>().concat(), [""; 0]);
 }

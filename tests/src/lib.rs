@@ -13,7 +13,6 @@ mod integration {}
 mod from_python {}
 
 pub mod evidence;
-pub mod fleet;
 pub mod fuzz;
 pub mod lifecycle;
 mod log;
@@ -29,7 +28,8 @@ use uuid::Uuid;
 pub use self::{
     log::{Fuse, Log},
     memory::{allocated, resident},
-    simulation::{Next, Sent, Simulation},
+    random::Random,
+    simulation::{Next, Sent, Simulation, instant},
 };
 
 /// A key that must not turn up anywhere but in the header.

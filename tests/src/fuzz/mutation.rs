@@ -119,9 +119,9 @@ impl Mutator {
                 };
             }
             Value::Number(_) if index < 4 => {
-                let number = f64::from_bits(self.random.next());
+                let number = f64::from_bits(self.random.next_u64());
                 *value = match index {
-                    0 => self.random.next().into(),
+                    0 => self.random.next_u64().into(),
                     1 => (1_u64 << self.random.below(64)).into(),
                     2 => number.into(),
                     _ => (number % 3.0).into(),

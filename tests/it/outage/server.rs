@@ -6,10 +6,10 @@ use std::{
 };
 
 use http::HeaderValue;
-use mosaicstack_telemetry::transport::{Response, TransportError};
+use mosaicstack_telemetry::{Response, TransportError};
+use telemetry_tests::{Random, status};
 
-use super::{END, FROM, Outage, UNTIL, WALL};
-use crate::{random::Random, status};
+use super::fleet::{END, FROM, Outage, UNTIL, WALL};
 
 type Answer = (Duration, Result<Response, TransportError>);
 
@@ -30,12 +30,18 @@ const TOKEN: u64 = 1_000_000;
 pub(super) struct Server {
     outage: Outage,
     random: Random,
-    clients: Vec<Seen>,
+    clients: Vec<Client>,
     /// Requests accepted a second during an overload, with the micro-tokens that are left.
     rate: u64,
     tokens: u64,
     filled: Duration,
     window: Duration,
+    pub(super) seen: Seen,
+}
+
+/// Counts of requests and events.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Seen {
     /// Requests by second.
     pub(super) seconds: Vec<u32>,
     /// Events accepted.
@@ -52,7 +58,7 @@ pub(super) struct Server {
 
 /// The server's view of one client.
 #[derive(Clone, Debug, Default)]
-struct Seen {
+struct Client {
     /// The number of the last accepted event.
     last: u64,
     not_before: Duration,
@@ -65,17 +71,12 @@ impl Server {
         Self {
             outage,
             random,
-            clients: vec![Seen::default(); clients as usize],
+            clients: vec![Client::default(); clients as usize],
             rate: clients.div_ceil(CLIENTS_A_SECOND).into(),
             tokens: 0,
             filled: Duration::ZERO,
             window,
-            seconds: vec![0; END.as_secs() as usize],
-            accepted: 0,
-            again: 0,
-            early: 0,
-            asked_to_wait: 0,
-            busiest: 0,
+            seen: Seen { seconds: vec![0; END.as_secs() as usize], ..Seen::default() },
         }
     }
 
@@ -92,23 +93,23 @@ impl Server {
         events: impl Iterator<Item = u64>,
         timeout: Duration,
     ) -> Answer {
-        self.seconds[now.as_secs() as usize] += 1;
-        let seen = &mut self.clients[client as usize];
-        self.early += u64::from(now < seen.not_before);
+        let (seen, it) = (&mut self.seen, &mut self.clients[client as usize]);
+        seen.seconds[now.as_secs() as usize] += 1;
+        seen.early += u64::from(now < it.not_before);
         if FROM <= now && now < UNTIL {
-            seen.recent.retain(|at| now - *at < self.window);
-            seen.recent.push_back(now);
-            self.busiest = self.busiest.max(seen.recent.len());
+            it.recent.retain(|at| now - *at < self.window);
+            it.recent.push_back(now);
+            seen.busiest = seen.busiest.max(it.recent.len());
             return self.fail(now, client, timeout);
         }
         if self.outage == Outage::Overload && !self.has_capacity(now) {
             return self.ask_to_wait(now, client, 429, SLOW_DOWN, &SLOW_DOWN.as_secs().to_string());
         }
-        let seen = &mut self.clients[client as usize];
+        let (seen, it) = (&mut self.seen, &mut self.clients[client as usize]);
         for number in events {
-            self.again += u64::from(number <= seen.last);
-            self.accepted += 1;
-            seen.last = number;
+            seen.again += u64::from(number <= it.last);
+            seen.accepted += 1;
+            it.last = number;
         }
         (self.random.within(ACCEPTS), Ok(status(200)))
     }
@@ -142,7 +143,7 @@ impl Server {
         let mut response = status(code);
         let value = HeaderValue::from_str(header).expect("a number or a date");
         response.headers_mut().insert(http::header::RETRY_AFTER, value);
-        self.asked_to_wait += 1;
+        self.seen.asked_to_wait += 1;
         // A date is absolute; seconds count from the answer.
         let from = if self.outage == Outage::BusyUntilItEnds { now } else { now + takes };
         self.clients[client as usize].not_before = from + wait;
@@ -160,17 +161,12 @@ impl Server {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn bucket_gives_its_rate_and_its_savings() {
-        let mut server = Server::new(Outage::Overload, 1_000, Duration::ZERO, Random(7));
-        for (millis, expected) in [(1_000, 2), (1_000, 0), (1_500, 1), (1_000_000, 20)] {
-            let now = Duration::from_millis(millis);
-            let taken = (0..100).filter(|_| server.has_capacity(now)).count();
-            assert_eq!(taken, expected, "{now:?}");
-        }
+#[test]
+fn bucket_gives_its_rate_and_its_savings() {
+    let mut server = Server::new(Outage::Overload, 1_000, Duration::ZERO, Random(7));
+    for (millis, expected) in [(1_000, 2), (1_000, 0), (1_500, 1), (1_000_000, 20)] {
+        let now = Duration::from_millis(millis);
+        let taken = (0..100).filter(|_| server.has_capacity(now)).count();
+        assert_eq!(taken, expected, "{now:?}");
     }
 }

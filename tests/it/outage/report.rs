@@ -4,8 +4,12 @@ use std::{fmt, ops::Range, time::Duration};
 
 use mosaicstack_telemetry::Stats;
 
-use super::{END, FROM, Fleet, Launch, MINUTE, Outage, SECOND, STARTS, UNTIL, server::Server};
+use super::{
+    fleet::{END, FROM, Fleet, Outage, STARTS, UNTIL},
+    server::Seen,
+};
 
+const MINUTE: Duration = Duration::from_secs(60);
 /// One attempt and three retries.
 const ATTEMPTS: u32 = 4;
 /// Shortest wait between two flush cycles: nine tenths of the interval.
@@ -17,65 +21,38 @@ const AT_ONCE: usize = 20;
 
 /// The figures of one run.
 #[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct Report {
-    /// The fleet of the run.
-    pub fleet: Fleet,
-    /// Requests by second.
-    pub seconds: Vec<u32>,
+pub(super) struct Report {
+    pub(super) fleet: Fleet,
+    /// The figures of the server.
+    pub(super) seen: Seen,
     /// Clients that had events pending when the outage ended.
-    pub backlogged: usize,
+    pub(super) backlogged: usize,
     /// When each of them was successful for the first time, from the end of the outage; sorted.
-    pub first: Vec<Duration>,
+    pub(super) first: Vec<Duration>,
     /// When each had delivered its backlog; sorted.
-    pub drained: Vec<Duration>,
+    pub(super) drained: Vec<Duration>,
     /// The sum of all clients' counters.
-    pub stats: Stats,
+    pub(super) stats: Stats,
     /// Whether each client's counters balance and match the events that it tracked.
-    pub is_balanced: bool,
-    /// Events that the server accepted.
-    pub accepted: u64,
+    is_balanced: bool,
     /// Accepted events whose answer was under way when the simulation ended.
-    pub unanswered: u64,
-    /// Events that the server accepted twice, or out of order.
-    pub again: u64,
-    /// Answers with a `Retry-After`.
-    pub asked_to_wait: u64,
-    /// Requests before the time of a `Retry-After`.
-    pub early: u64,
-    /// The most requests of one client within nine tenths of its interval, during the outage.
-    pub busiest: usize,
+    pub(super) unanswered: u64,
 }
 
 /// The requests of a period.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Load {
-    /// All of them.
-    pub total: u64,
+pub(super) struct Load {
+    pub(super) total: u64,
     /// In an average minute, rounded.
-    pub a_minute: u64,
+    a_minute: u64,
     /// In the busiest second.
-    pub peak: u32,
+    peak: u32,
 }
 
 impl Report {
     pub(super) fn new(fleet: Fleet) -> Self {
-        Self {
-            fleet,
-            seconds: Vec::new(),
-            backlogged: 0,
-            first: Vec::new(),
-            drained: Vec::new(),
-            stats: Stats::default(),
-            is_balanced: true,
-            accepted: 0,
-            unanswered: 0,
-            again: 0,
-            asked_to_wait: 0,
-            early: 0,
-            busiest: 0,
-        }
+        let (seen, stats, first, drained) = Default::default();
+        let (backlogged, is_balanced, unanswered) = (0, true, 0);
+        Self { fleet, seen, backlogged, first, drained, stats, is_balanced, unanswered }
     }
 
     /// Adds a client's counters.
@@ -92,52 +69,40 @@ impl Report {
         sum.dropped.closed += client.dropped.total();
     }
 
-    /// Adds the server's counts.
-    pub(super) fn close(mut self, server: Server) -> Self {
-        self.first.sort_unstable();
-        self.drained.sort_unstable();
-        let Server { seconds, accepted, again, asked_to_wait, early, busiest, .. } = server;
-        Self { seconds, accepted, again, asked_to_wait, early, busiest, ..self }
-    }
-
     /// The half hour before the outage, when all clients have started.
-    #[must_use]
-    pub fn before(&self) -> Load {
+    pub(super) fn before(&self) -> Load {
         self.load(STARTS..FROM)
     }
 
     /// The hour of the outage.
-    #[must_use]
-    pub fn during(&self) -> Load {
+    pub(super) fn during(&self) -> Load {
         self.load(FROM..UNTIL)
     }
 
     /// The hour after it.
-    #[must_use]
-    pub fn after(&self) -> Load {
+    pub(super) fn after(&self) -> Load {
         self.load(UNTIL..END)
     }
 
     fn load(&self, time: Range<Duration>) -> Load {
-        let seconds = &self.seconds[time.start.as_secs() as usize..time.end.as_secs() as usize];
+        let seconds =
+            &self.seen.seconds[time.start.as_secs() as usize..time.end.as_secs() as usize];
         let total = seconds.iter().copied().map(u64::from).sum::<u64>();
-        let minutes = seconds.len() as u64 / MINUTE.as_secs();
+        let minutes = seconds.len() as u64 / 60;
         let peak = seconds.iter().copied().max().unwrap_or(0);
         Load { total, a_minute: (total + minutes / 2) / minutes, peak }
     }
 
     /// The time after the outage within which this percentage of the clients with a backlog had
     /// their first success; `None` if they had not.
-    #[must_use]
-    pub fn back(&self, percent: usize) -> Option<Duration> {
+    pub(super) fn back(&self, percent: usize) -> Option<Duration> {
         let count = (self.backlogged * percent).div_ceil(100);
         self.first.get(count.checked_sub(1)?).copied()
     }
 
     /// The time after the outage at which the last of the backlog was delivered; `None` if some of
     /// it was not.
-    #[must_use]
-    pub fn done(&self) -> Option<Duration> {
+    pub(super) fn done(&self) -> Option<Duration> {
         self.drained.get(self.backlogged.checked_sub(1)?).copied()
     }
 
@@ -146,9 +111,9 @@ impl Report {
     /// Each client sends at its own time, so requests come at random. The busiest second of an hour
     /// has hardly more than the mean and six times its root, of a Poisson distribution. In addition,
     /// two services may send a full queue each.
-    #[must_use]
-    pub fn violations(&self) -> Vec<String> {
-        let Self { stats, accepted, again, early, busiest, .. } = *self;
+    pub(super) fn violations(&self) -> Vec<String> {
+        let Seen { accepted, again, early, busiest, .. } = self.seen;
+        let stats = self.stats;
         let (crowd, all) = (self.crowd(), self.backlogged);
         let (earliest, latest) = self.half_is_back();
         let half = self.back(50);
@@ -196,7 +161,9 @@ impl Report {
 
     /// The most clients that were back within the same ten seconds.
     fn crowd(&self) -> usize {
-        let until = |first: &Duration| self.first.partition_point(|at| *at < *first + 10 * SECOND);
+        let until = |first: &Duration| {
+            self.first.partition_point(|at| *at < *first + Duration::from_secs(10))
+        };
         (0..).zip(&self.first).map(|(index, first)| until(first) - index).max().unwrap_or(0)
     }
 
@@ -206,16 +173,16 @@ impl Report {
         match self.fleet.outage {
             Outage::BusyFor(wait) => (wait / 2, wait * 2),
             Outage::Overload => (MINUTE, 8 * MINUTE),
-            _ => (100 * SECOND, 200 * SECOND),
+            _ => (Duration::from_secs(100), Duration::from_secs(200)),
         }
     }
 }
 
-/// A row of the table of `cargo xtask outage`.
+/// A row of the table.
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Fleet { clients, launch, outage, .. } = self.fleet;
-        let start = if launch == Launch::Spread { "spread" } else { "at once" };
+        let Fleet { clients, starts_at_once, outage, .. } = self.fleet;
+        let start = if starts_at_once { "at once" } else { "spread" };
         let outage = format!("{outage:?}");
         let [before, during, after] = [self.before(), self.during(), self.after()];
         let time = |time: Option<Duration>| {

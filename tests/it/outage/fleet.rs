@@ -3,13 +3,10 @@
 //! Each client is a real [`Submitter`]; server, network and clock are simulated. All randomness comes
 //! from one seed, in whole numbers, so a run is the same on every machine.
 
-mod report;
-mod server;
-mod traffic;
-
 use std::{
     cmp::Reverse,
     collections::BinaryHeap,
+    mem,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -18,59 +15,38 @@ use std::{
 };
 
 use mosaicstack_telemetry::{
-    TelemetryConfig, TelemetryHandle,
-    sans_io::{Action, Delivery, Start, Submitter},
-    time::OffsetDateTime,
-    transport::{Response, Timeout, TransportError},
+    Action, Delivery, Response, Start, Submitter, TelemetryConfig, TelemetryHandle, Timeout,
+    TransportError, reexport::time::OffsetDateTime,
 };
+use telemetry_tests::{Random, config, instant};
 use uuid::Uuid;
 
-pub use self::report::{Load, Report};
-use self::{server::Server, traffic::Traffic};
-use crate::{random::Random, simulation::instant};
+use super::{report::Report, server::Server, traffic::Traffic};
 
-const SECOND: Duration = Duration::from_secs(1);
-const MINUTE: Duration = Duration::from_secs(60);
-/// The period in which the clients start, unless they start at once.
-const STARTS: Duration = Duration::from_secs(30 * 60);
-/// When the outage begins, from the first start.
-const FROM: Duration = Duration::from_secs(60 * 60);
-/// When it ends.
-const UNTIL: Duration = Duration::from_secs(2 * 60 * 60);
-/// When the simulation ends.
-const END: Duration = Duration::from_secs(3 * 60 * 60);
-
+/// Period in which the clients start, unless they start at once.
+pub(super) const STARTS: Duration = Duration::from_secs(30 * 60);
+/// Begin of the outage, from the first start.
+pub(super) const FROM: Duration = Duration::from_secs(60 * 60);
+/// End of the outage.
+pub(super) const UNTIL: Duration = Duration::from_secs(2 * 60 * 60);
+/// End of the simulation.
+pub(super) const END: Duration = Duration::from_secs(3 * 60 * 60);
 /// The wall clock at the first start.
-const WALL: Duration = Duration::from_secs(1_767_225_600);
+pub(super) const WALL: Duration = Duration::from_secs(1_767_225_600);
 
 /// Clients with the default configuration, and the outage that they meet.
 #[derive(Clone, Copy, Debug)]
-#[expect(clippy::exhaustive_structs, reason = "made by tests")]
-pub struct Fleet {
-    /// The number of clients.
-    pub clients: u32,
-    /// When they start.
-    pub launch: Launch,
-    /// The failure of the server.
-    pub outage: Outage,
-    /// The seed of all randomness.
-    pub seed: u64,
-}
-
-/// When the clients of a fleet start.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(clippy::exhaustive_enums, reason = "made by tests")]
-pub enum Launch {
-    /// At random within half an hour.
-    Spread,
-    /// At the same moment, as after a deployment.
-    AtOnce,
+pub(super) struct Fleet {
+    pub(super) clients: u32,
+    /// Whether all start at the same moment, as after a deployment.
+    pub(super) starts_at_once: bool,
+    pub(super) outage: Outage,
+    pub(super) seed: u64,
 }
 
 /// The behavior of a server during an outage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(clippy::exhaustive_enums, reason = "made by tests")]
-pub enum Outage {
+pub(super) enum Outage {
     /// It answers 503.
     Busy,
     /// It answers 503 with a `Retry-After` of that many seconds.
@@ -90,7 +66,7 @@ struct Client {
     handle: TelemetryHandle,
     submitter: Submitter,
     traffic: Traffic,
-    /// The number of events it has tracked, which is the id of the last one.
+    /// Events tracked, which is the id of the last one.
     tracked: u64,
     /// `tracked` at the end of the outage, until all of that is delivered.
     backlog: Option<u64>,
@@ -98,15 +74,6 @@ struct Client {
     is_back: bool,
     in_flight: Option<(Delivery, Result<Response, TransportError>)>,
     wakes_at: Duration,
-}
-
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct Entry {
-    at: Duration,
-    /// Unique, so that the order of entries is total.
-    number: u64,
-    client: u32,
-    what: What,
 }
 
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
@@ -125,7 +92,8 @@ struct Run {
     /// `None` until the client starts.
     clients: Vec<Option<Client>>,
     server: Server,
-    agenda: BinaryHeap<Reverse<Entry>>,
+    /// Time, a unique number that makes the order total, client, and event.
+    agenda: BinaryHeap<Reverse<(Duration, u64, u32, What)>>,
     entries: u64,
     random: Random,
     woken: Arc<AtomicBool>,
@@ -134,19 +102,13 @@ struct Run {
 
 impl Fleet {
     /// Runs an hour, the outage of an hour, and an hour.
-    ///
-    /// # Panics
-    ///
-    /// A submitter is done although it was never closed.
-    #[must_use]
-    pub fn run(&self) -> Report {
-        let config = crate::config("https://example.com").interval_jitter(true).build();
+    pub(super) fn run(self) -> Report {
+        let config = config("https://example.com").interval_jitter(true).build();
         let config = config.expect("a configuration");
         let mut random = Random(self.seed);
         // The shortest interval that jitter allows.
         let window = config.submit_interval() * 9 / 10;
-        let dice = Random(random.next());
-        let server = Server::new(self.outage, self.clients, window, dice);
+        let server = Server::new(self.outage, self.clients, window, Random(random.next_u64()));
         let mut run = Run {
             config,
             zero: instant(),
@@ -157,17 +119,27 @@ impl Fleet {
             entries: 0,
             random,
             woken: Arc::default(),
-            report: Report::new(*self),
+            report: Report::new(self),
         };
         for client in 0..self.clients {
-            let at = match self.launch {
-                Launch::Spread => run.random.within(STARTS),
-                Launch::AtOnce => Duration::ZERO,
-            };
+            let is_spread = !self.starts_at_once;
+            let at = if is_spread { run.random.within(STARTS) } else { Duration::ZERO };
             run.plan(at, client, What::Start);
         }
         run.plan(UNTIL, 0, What::OutageEnds);
-        run.go();
+        while let Some(Reverse((now, _, client, what))) = run.agenda.pop()
+            && now < END
+        {
+            run.now = now;
+            match what {
+                What::Start => run.start(client),
+                What::Task => run.task(client),
+                What::Wake if run.client(client).wakes_at == now => run.poll(client),
+                What::Wake => {}
+                What::Answer => run.answer(client),
+                What::OutageEnds => run.end_outage(),
+            }
+        }
         run.finish()
     }
 }
@@ -175,31 +147,20 @@ impl Fleet {
 impl Run {
     fn plan(&mut self, at: Duration, client: u32, what: What) {
         self.entries += 1;
-        self.agenda.push(Reverse(Entry { at, number: self.entries, client, what }));
+        self.agenda.push(Reverse((at, self.entries, client, what)));
     }
 
-    fn go(&mut self) {
-        while let Some(Reverse(entry)) = self.agenda.pop()
-            && entry.at < END
-        {
-            self.now = entry.at;
-            match entry.what {
-                What::Start => self.start(entry.client),
-                What::Task => self.task(entry.client),
-                What::Wake => self.wake(entry.client),
-                What::Answer => self.answer(entry.client),
-                What::OutageEnds => self.outage_ends(),
-            }
-        }
+    fn client(&mut self, id: u32) -> &mut Client {
+        self.clients[id as usize].as_mut().expect("it has started")
     }
 
     fn start(&mut self, id: u32) {
         let wall = SystemTime::UNIX_EPOCH + WALL + self.now;
-        let start = Start { now: self.zero + self.now, wall, seed: self.random.next() };
+        let start = Start { now: self.zero + self.now, wall, seed: self.random.next_u64() };
         let woken = Arc::clone(&self.woken);
         let wake = move || woken.store(true, Ordering::Relaxed);
-        let (submitter, handle) = Submitter::new(&self.config, start, wake);
-        let mut traffic = Traffic::new(id, Random(self.random.next()));
+        let (handle, submitter) = TelemetryHandle::with_submitter(&self.config, start, wake);
+        let mut traffic = Traffic::new(id, Random(self.random.next_u64()));
         let first = self.now + traffic.next();
         self.clients[id as usize] = Some(Client {
             handle,
@@ -216,25 +177,20 @@ impl Run {
     }
 
     fn task(&mut self, id: u32) {
-        let client = self.clients[id as usize].as_mut().expect("it has started");
+        let now = self.now;
+        let client = self.client(id);
         client.tracked += 1;
         let event = client
             .handle
             .event()
             .event_id(Uuid::from_u64_pair(id.into(), client.tracked))
-            .timestamp(OffsetDateTime::UNIX_EPOCH + WALL + self.now)
+            .timestamp(OffsetDateTime::UNIX_EPOCH + WALL + now)
             .model("claude-sonnet-4-5-20250929")
             .build();
         client.handle.track(event);
-        let next = self.now + client.traffic.next();
+        let next = now + client.traffic.next();
         self.plan(next, id, What::Task);
         if self.woken.swap(false, Ordering::Relaxed) {
-            self.poll(id);
-        }
-    }
-
-    fn wake(&mut self, id: u32) {
-        if self.clients[id as usize].as_ref().is_some_and(|it| it.wakes_at == self.now) {
             self.poll(id);
         }
     }
@@ -254,8 +210,7 @@ impl Run {
             }
             Action::Wait(until) => {
                 let until = until.saturating_duration_since(self.zero);
-                if client.wakes_at != until {
-                    client.wakes_at = until;
+                if mem::replace(&mut client.wakes_at, until) != until {
                     self.plan(until, id, What::Wake);
                 }
             }
@@ -272,7 +227,7 @@ impl Run {
             && is_accepted
         {
             let after = self.now - UNTIL;
-            if !std::mem::replace(&mut client.is_back, true) {
+            if !mem::replace(&mut client.is_back, true) {
                 self.report.first.push(after);
             }
             if self.server.last(id) >= backlog {
@@ -283,7 +238,7 @@ impl Run {
         self.poll(id);
     }
 
-    fn outage_ends(&mut self) {
+    fn end_outage(&mut self) {
         for client in self.clients.iter_mut().flatten() {
             client.backlog = (client.handle.stats().pending > 0).then_some(client.tracked);
             self.report.backlogged += usize::from(client.backlog.is_some());
@@ -300,6 +255,9 @@ impl Run {
             }
             report.add(client.handle.stats(), client.tracked);
         }
-        report.close(server)
+        report.first.sort_unstable();
+        report.drained.sort_unstable();
+        report.seen = server.seen;
+        report
     }
 }
