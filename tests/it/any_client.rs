@@ -1,13 +1,16 @@
 //! Either client, with the same blocking methods.
 
-use std::time::Duration;
+use std::{thread, time::Duration};
 
 use mosaicstack_telemetry::{
     AsyncTelemetryClient, Complexity, FlushError, PredictionError, PredictionQuery, Provider,
     Stats, TaskType, TelemetryClient, TelemetryConfig, TelemetryHandle,
 };
 use telemetry_tests::Kind;
-use tokio::runtime::{Builder, Runtime};
+use tokio::{
+    runtime::{Builder, Runtime},
+    task,
+};
 
 pub(crate) enum AnyClient {
     Blocking(TelemetryClient),
@@ -51,10 +54,27 @@ impl AnyClient {
         }
     }
 
-    pub(crate) fn stop(self) -> Stats {
+    /// Returns the runtime, too: dropping it may take time.
+    pub(crate) fn stop(self) -> (Stats, Option<Runtime>) {
         match self {
-            Self::Blocking(client) => client.stop(),
-            Self::Tokio(client, runtime) => runtime.block_on(client.stop()),
+            Self::Blocking(client) => (client.stop(), None),
+            Self::Tokio(client, runtime) => (runtime.block_on(client.stop()), Some(runtime)),
+        }
+    }
+
+    pub(crate) fn run_until(&self, is_done: impl Fn() -> bool) {
+        match self {
+            Self::Blocking(_) => {
+                while !is_done() {
+                    thread::yield_now();
+                }
+            }
+            Self::Tokio(_, runtime) => runtime.block_on(async {
+                task::yield_now().await;
+                while !is_done() {
+                    task::yield_now().await;
+                }
+            }),
         }
     }
 }

@@ -205,7 +205,7 @@ fn check(name: &str, reply: &Reply, kind: Kind) {
     let last = track(&client.handle(), 3).pop();
     // A pooled connection may be broken, and the machine may be busy.
     let delivers = (0..20).any(|_| client.flush(AMPLE).is_ok());
-    let stats = client.stop();
+    let (stats, _) = client.stop();
     assert!(delivers && stats.is_balanced(), "{name}, {kind:?}: {stats:?}");
     assert_eq!((stats.pending, stats.panics), (0, 0), "{name}, {kind:?}");
     assert_eq!(collector.events().last().map(|event| event.event_id), last, "{name}, {kind:?}");

@@ -75,7 +75,7 @@ fn check(kind: Kind, name: &str, speak: Option<Speak>, events: usize) {
     if let Some((before, after)) = before.zip(resident()) {
         assert!(after < before + MOST, "{kind:?}, {name}: {after} KiB, before: {before} KiB");
     }
-    let stats = client.stop();
+    let (stats, _) = client.stop();
     assert!(stats.is_balanced(), "{kind:?}, {name}: {stats:?}");
     // The queue and the batch in flight.
     assert!(stats.pending <= 1_100, "{kind:?}, {name}: {stats:?}");

@@ -107,7 +107,7 @@ fn track(handle: &TelemetryHandle, numbers: Range<u64>) {
 /// Flushes and stops: all events are delivered, and each was accepted once.
 fn finish(client: AnyClient, collector: Collector, accepted: &Mutex<Accepted>) -> Stats {
     client.flush(4 * AMPLE).expect("the server accepts most requests");
-    let stats = client.stop();
+    let (stats, _) = client.stop();
     assert!(stats.is_balanced(), "{stats:?}");
     assert_eq!((stats.rejected, stats.pending, stats.panics), (0, 0, 0), "{stats:?}");
     let totals = collector.stop();

@@ -4,6 +4,7 @@
 mod servers;
 
 use std::{
+    any::Any,
     sync::{
         Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -14,14 +15,16 @@ use std::{
 };
 
 use mosaicstack_telemetry::{
-    AsyncTelemetryClient, TelemetryClient, TelemetryConfig, TelemetryHandle,
-    transport::{Request, Response, Transport, TransportError, UreqTransport},
+    Request, Response, TelemetryClient, Transport, TransportError, UreqTransport,
 };
 use telemetry_tests::{config, long_tests, status, track};
-use tokio::{runtime::Builder, task, time};
+use tokio::runtime::Builder;
 
 use self::servers::{SERVERS, Start};
-use crate::blocking::{AMPLE, returned};
+use crate::{
+    any_client::AnyClient,
+    blocking::{AMPLE, returned},
+};
 
 /// How late a call may return.
 const SLACK: Duration = Duration::from_millis(50);
@@ -32,27 +35,22 @@ const AT_ONCE: usize = 16;
 const DEADLINES: [Duration; 3] =
     [Duration::ZERO, Duration::from_millis(50), Duration::from_secs(1)];
 
-/// Client, call, and whether it is made during an attempt.
-const CALLS: [(Client, Call, bool); 11] = [
-    (Client::Blocking, Call::Flush, false),
-    (Client::Blocking, Call::Flush, true),
-    (Client::Blocking, Call::Stop, false),
-    (Client::Blocking, Call::Stop, true),
-    (Client::Blocking, Call::Drop, true),
-    (Client::MultiThread, Call::Flush, false),
-    (Client::CurrentThread, Call::Flush, true),
-    (Client::MultiThread, Call::Stop, false),
-    (Client::CurrentThread, Call::Stop, true),
-    (Client::MultiThread, Call::Drop, false),
-    (Client::CurrentThread, Call::Drop, true),
+/// Runtime (none for the blocking client), call, and whether it is made during an attempt.
+const CALLS: [(Option<Runtime>, Call, bool); 11] = [
+    (None, Call::Flush, false),
+    (None, Call::Flush, true),
+    (None, Call::Stop, false),
+    (None, Call::Stop, true),
+    (None, Call::Drop, true),
+    (Some(Builder::new_multi_thread), Call::Flush, false),
+    (Some(Builder::new_current_thread), Call::Flush, true),
+    (Some(Builder::new_multi_thread), Call::Stop, false),
+    (Some(Builder::new_current_thread), Call::Stop, true),
+    (Some(Builder::new_multi_thread), Call::Drop, false),
+    (Some(Builder::new_current_thread), Call::Drop, true),
 ];
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Client {
-    Blocking,
-    CurrentThread,
-    MultiThread,
-}
+type Runtime = fn() -> Builder;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Call {
@@ -61,12 +59,10 @@ enum Call {
     Drop,
 }
 
-#[derive(Debug)]
 struct Case {
-    #[expect(dead_code, reason = "for messages")]
-    server: &'static str,
+    name: String,
     start: Start,
-    client: Client,
+    runtime: Option<Runtime>,
     call: Call,
     is_sending: bool,
     deadline: Duration,
@@ -90,10 +86,11 @@ impl Case {
     fn all() -> Vec<Self> {
         let mut cases = Vec::new();
         for (s, (server, start)) in SERVERS.into_iter().enumerate() {
-            for (c, (client, call, is_sending)) in CALLS.into_iter().enumerate() {
+            for (c, (runtime, call, is_sending)) in CALLS.into_iter().enumerate() {
                 for (d, deadline) in DEADLINES.into_iter().enumerate() {
                     if long_tests() || (s + c + d).is_multiple_of(3) {
-                        cases.push(Self { server, start, client, call, is_sending, deadline });
+                        let name = format!("{server}, {:?}, {deadline:?}", CALLS[c]);
+                        cases.push(Self { name, start, runtime, call, is_sending, deadline });
                     }
                 }
             }
@@ -103,7 +100,7 @@ impl Case {
 
     /// Dropping the client on tokio does not wait.
     fn limit(&self) -> Duration {
-        let waits = self.client == Client::Blocking || self.call != Call::Drop;
+        let waits = self.runtime.is_none() || self.call != Call::Drop;
         SLACK + if waits { self.deadline } else { Duration::ZERO }
     }
 
@@ -113,85 +110,58 @@ impl Case {
         let (url, server) = (self.start)();
         let config = config(&url).early_flush(self.is_sending).shutdown_timeout(self.deadline);
         let config = config.max_queue_size(events()).build().expect("a configuration");
-        let setup = (machine, server);
-        let (took, handle) = match self.client {
-            Client::Blocking => self.run_blocking(config, setup),
-            _ => self.run_on_tokio(config, setup),
-        };
-        let stats = handle.stats();
-        assert_eq!(stats.tracked, events() as u64);
-        assert!(stats.is_balanced(), "{self:?}: {stats:?}");
-        took
-    }
-
-    fn run_blocking<M, S>(
-        &self,
-        config: TelemetryConfig,
-        (machine, server): (M, S),
-    ) -> (Duration, TelemetryHandle) {
         let (held, worker) = mpsc::channel::<()>();
-        let ureq = UreqTransport::new();
-        let client = TelemetryClient::with_transport(config, move |request: Request| {
-            let _held = &held;
-            ureq.send(request)
-        });
+        let client = match self.runtime {
+            None => {
+                let ureq = UreqTransport::new();
+                let transport = move |request: Request| {
+                    let _held = &held;
+                    ureq.send(request)
+                };
+                AnyClient::Blocking(TelemetryClient::with_transport(config, transport))
+            }
+            Some(builder) => {
+                drop(held);
+                let runtime = builder().worker_threads(1).enable_all().build();
+                AnyClient::on(runtime.expect("a runtime"), config)
+            }
+        };
         let handle = client.handle();
         track(&handle, events());
         drop(machine);
-        while self.is_sending && handle.stats().requests == 0 {
-            thread::yield_now();
-        }
+        client.run_until(|| !self.is_sending || handle.stats().requests > 0);
         let (call, deadline) = (self.call, self.deadline);
-        let (client, took) = returned(move || timed(client, |client| call.make(client, deadline)));
-        drop((server, client));
+        let (rest, took) = returned(move || timed(client, |client| call.make(client, deadline)));
+        drop((server, rest));
         // Disconnected when the worker has ended, after an attempt that was left alone.
         assert_eq!(worker.recv_timeout(AMPLE), Err(RecvTimeoutError::Disconnected));
-        (took, handle)
-    }
-
-    fn run_on_tokio<M, S>(
-        &self,
-        config: TelemetryConfig,
-        (machine, _server): (M, S),
-    ) -> (Duration, TelemetryHandle) {
-        let mut runtime = match self.client {
-            Client::MultiThread => Builder::new_multi_thread(),
-            _ => Builder::new_current_thread(),
-        };
-        let runtime = runtime.worker_threads(1).enable_all().build().expect("a runtime");
-        let calls = async {
-            let client = AsyncTelemetryClient::start(config);
-            let handle = client.handle();
-            track(&handle, events());
-            drop(machine);
-            task::yield_now().await;
-            while self.is_sending && handle.stats().requests == 0 {
-                task::yield_now().await;
-            }
-            let start = now();
-            match self.call {
-                Call::Flush => drop(client.flush(self.deadline).await),
-                Call::Stop => assert!(client.stop().await.is_balanced()),
-                Call::Drop => drop(client),
-            }
-            (start.elapsed(), handle)
-        };
-        runtime.block_on(async { time::timeout(AMPLE, calls).await }).expect("it returns")
+        let stats = handle.stats();
+        assert_eq!(stats.tracked, events() as u64);
+        assert!(stats.is_balanced(), "{}: {stats:?}", self.name);
+        took
     }
 }
 
 impl Call {
-    /// Returns the client if it is still alive. A flush may fail: that depends on the server.
-    fn make(self, client: TelemetryClient, deadline: Duration) -> Option<TelemetryClient> {
-        match self {
-            Self::Flush => drop(client.flush(deadline)),
-            Self::Stop => {
-                assert!(client.stop().is_balanced());
-                return None;
+    /// Returns the rest of the client, which is to be dropped after the call was timed. A flush may
+    /// fail: that depends on the server.
+    fn make(self, client: AnyClient, deadline: Duration) -> Box<dyn Any + Send> {
+        match (self, client) {
+            (Self::Flush, client) => {
+                let _ = client.flush(deadline);
+                Box::new(client)
             }
-            Self::Drop => return None,
+            (Self::Stop, client) => {
+                let (stats, runtime) = client.stop();
+                assert!(stats.is_balanced(), "{stats:?}");
+                Box::new(runtime)
+            }
+            (Self::Drop, AnyClient::Tokio(client, runtime)) => {
+                drop(client);
+                Box::new(runtime)
+            }
+            (Self::Drop, AnyClient::Blocking(_)) => Box::new(()),
         }
-        Some(client)
     }
 }
 
@@ -223,7 +193,7 @@ fn calls_return_in_time_with_every_server() {
         }
     });
     for (case, time) in took.into_inner().expect("not poisoned") {
-        in_time(&format!("{case:?}"), case.limit(), time, || case.run());
+        in_time(&case.name, case.limit(), time, || case.run());
     }
 }
 
@@ -248,7 +218,7 @@ fn stuck_client(
     let config = config("https://example.com").shutdown_timeout(timeout);
     let client = if in_callback {
         let accept = |_: Request| -> Result<Response, TransportError> { Ok(status(200)) };
-        let config = config.on_notification(move |_| block()).build().expect("a configuration");
+        let config = config.on_notice(move |_| block()).build().expect("a configuration");
         TelemetryClient::with_transport(config, accept)
     } else {
         let transport = move |_: Request| {
@@ -270,8 +240,9 @@ fn blocking_calls_return_in_time_while_the_transport_or_the_callback_never_does(
             let run = || {
                 let (client, _calls, _release) = stuck_client(in_callback, DEADLINE);
                 let handle = client.handle();
-                let (client, took) =
-                    returned(move || timed(client, |client| call.make(client, DEADLINE)));
+                let (client, took) = returned(move || {
+                    timed(AnyClient::Blocking(client), |client| call.make(client, DEADLINE))
+                });
                 let stats = handle.stats();
                 assert!(stats.is_balanced(), "{stats:?}");
                 assert!(in_callback || (stats.pending, stats.delivered) == (100, 0), "{stats:?}");
