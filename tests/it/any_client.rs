@@ -49,8 +49,10 @@ impl AnyClient {
         let queries =
             [PredictionQuery::new(TaskType::Testing, model, Provider::Anthropic, Complexity::Low)];
         match self {
-            Self::Blocking(client) => client.refresh_predictions(&queries),
-            Self::Tokio(client, runtime) => runtime.block_on(client.refresh_predictions(&queries)),
+            Self::Blocking(client) => client.predictions().refresh(&queries),
+            Self::Tokio(client, runtime) => {
+                runtime.block_on(client.predictions().refresh(&queries))
+            }
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod any_client;
 mod blocking;
+mod clients;
 mod duplicates;
 mod fuzz;
 mod guide;
@@ -11,7 +12,7 @@ mod iterations;
 mod lookups;
 mod model;
 mod nonblocking;
-mod notices;
+mod notifications;
 mod outage;
 mod panics;
 mod plateau;

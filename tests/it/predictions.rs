@@ -4,9 +4,9 @@ use std::{sync::Barrier, thread, time::Duration};
 
 use mosaicstack_telemetry::{
     AsyncTelemetryClient, Complexity, Confidence, Outcome, PredictionError, PredictionQuery,
-    Provider, TaskType, TelemetryConfig, TransportError,
+    Provider, TaskType, TelemetryConfig, transport::TransportError,
 };
-use telemetry_collector::Answer;
+use telemetry_collector::ResponseTemplate;
 use telemetry_tests::{Client, Kind, track};
 use tokio::task::JoinSet;
 
@@ -23,8 +23,8 @@ async fn concurrent_lookups_of_a_thousand_tasks_send_one_request() {
     let client = AsyncTelemetryClient::start(eager(collector.url()).build().unwrap());
     let mut tasks = JoinSet::new();
     for _ in 0..1_000 {
-        let predictor = client.predictor();
-        tasks.spawn(async move { predictor.predict(&query(0)).await });
+        let predictor = client.predictions().clone();
+        tasks.spawn(async move { predictor.get(&query(0)).await });
     }
     for answer in tasks.join_all().await {
         assert_eq!(answer.unwrap().metadata.confidence, Confidence::None);
@@ -35,7 +35,7 @@ async fn concurrent_lookups_of_a_thousand_tasks_send_one_request() {
 #[test]
 fn concurrent_lookups_of_threads_send_one_request() {
     let collector = collector();
-    collector.script([Answer::normal().delay(Duration::from_millis(20))]);
+    collector.script([ResponseTemplate::normal().delay(Duration::from_millis(20))]);
     let client = start(Kind::Blocking, &collector);
     let barrier = Barrier::new(16);
     thread::scope(|scope| {
@@ -52,21 +52,21 @@ fn concurrent_lookups_of_threads_send_one_request() {
 #[tokio::test(flavor = "multi_thread")]
 async fn lookup_of_a_cancelled_task_is_taken_over_by_another() {
     let collector = collector();
-    collector.script([Answer::never(), Answer::normal()]);
+    collector.script([ResponseTemplate::hang(), ResponseTemplate::normal()]);
     let client = AsyncTelemetryClient::start(eager(collector.url()).build().unwrap());
-    let (asks, waits) = (client.predictor(), client.predictor());
-    let first = tokio::spawn(async move { asks.predict(&query(0)).await });
+    let (asks, waits) = (client.predictions().clone(), client.predictions().clone());
+    let first = tokio::spawn(async move { asks.get(&query(0)).await });
     let sent = tokio::task::spawn_blocking(move || {
         assert!(collector.wait_for(AMPLE, |totals| totals.requests == 1));
         collector
     });
     let collector = sent.await.unwrap();
-    let second = tokio::spawn(async move { waits.predict(&query(0)).await });
+    let second = tokio::spawn(async move { waits.get(&query(0)).await });
     tokio::task::yield_now().await;
     first.abort();
     assert!(first.await.unwrap_err().is_cancelled());
     second.await.unwrap().unwrap();
-    assert!(client.prediction(&query(0)).is_some());
+    assert!(client.predictions().cached(&query(0)).is_some());
     assert_eq!(collector.totals().requests, 2);
 }
 
@@ -92,11 +92,11 @@ fn failure_has_its_error_and_is_not_counted() {
     for kind in Kind::ALL {
         let collector = collector();
         collector.script([
-            Answer::status(500),
-            Answer::status(404),
-            Answer::close(),
-            Answer::normal().body("<html>"),
-            Answer::normal().body(r#"{"results": []}"#),
+            ResponseTemplate::status(500),
+            ResponseTemplate::status(404),
+            ResponseTemplate::close(),
+            ResponseTemplate::normal().body("<html>"),
+            ResponseTemplate::normal().body(r#"{"results": []}"#),
         ]);
         let client = start(kind, &collector);
         let refresh = || client.refresh(&[query(0)]).unwrap_err();
@@ -114,7 +114,7 @@ fn failure_has_its_error_and_is_not_counted() {
 fn pause_of_one_endpoint_does_not_hold_up_the_other() {
     for kind in Kind::ALL {
         let collector = collector();
-        let busy = || Answer::status(429).header("retry-after", "600");
+        let busy = || ResponseTemplate::status(429).header("retry-after", "600");
         collector.script([busy()]);
         let client = start(kind, &collector);
         assert!(matches!(client.refresh(&[query(0)]), Err(PredictionError::Refused(429))));
@@ -135,16 +135,14 @@ fn pause_of_one_endpoint_does_not_hold_up_the_other() {
 }
 
 #[test]
-fn cached_predictions_can_be_read_after_the_stop() {
+fn refreshed_prediction_is_cached() {
     for kind in Kind::ALL {
         let collector = collector();
         let client = start(kind, &collector);
-        assert_eq!(client.handle().prediction(&query(0)), None);
+        assert_eq!(client.cached(&query(0)), None);
         client.refresh(&[query(0)]).unwrap();
-        let handle = client.handle();
-        let _ = client.stop();
-        assert!(handle.prediction(&query(0)).is_some());
-        assert_eq!(handle.prediction(&query(1)), None);
+        assert!(client.cached(&query(0)).is_some_and(|cached| cached.is_fresh));
+        assert_eq!(client.cached(&query(1)), None);
     }
 }
 
@@ -172,7 +170,7 @@ fn disabled_telemetry_and_dry_run_answer_without_data() {
         client.refresh(&[query(0)]).unwrap();
         let answers = client.predict_all(&[query(0)]).unwrap();
         assert_eq!((answers.len(), &answers[0].prediction), (1, &None));
-        assert_eq!(client.handle().prediction(&query(0)), None);
+        assert_eq!(client.cached(&query(0)), None);
         assert_eq!(client.stop().panics, 0);
     }
 }

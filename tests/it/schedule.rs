@@ -8,7 +8,11 @@ mod shutdown;
 
 use std::{ops::Range, time::Duration};
 
-use mosaicstack_telemetry::{Health, Response, TelemetryConfig, TransportError, Verdict};
+use mosaicstack_telemetry::{
+    Health, TelemetryConfig,
+    sans_io::DeliveryOutcome,
+    transport::{Response, TransportError},
+};
 use telemetry_tests::{Log, Next, Sent, Simulation, config, status, track};
 use uuid::Uuid;
 

@@ -15,7 +15,8 @@ use std::{
 };
 
 use mosaicstack_telemetry::{
-    Request, Response, TelemetryClient, Transport, TransportError, UreqTransport,
+    TelemetryClient,
+    transport::{Request, Response, Transport, TransportError, UreqTransport},
 };
 use telemetry_tests::{config, long_tests, status, track};
 use tokio::runtime::Builder;
@@ -218,7 +219,7 @@ fn stuck_client(
     let config = config("https://example.com").shutdown_timeout(timeout);
     let client = if in_callback {
         let accept = |_: Request| -> Result<Response, TransportError> { Ok(status(200)) };
-        let config = config.on_notice(move |_| block()).build().expect("a configuration");
+        let config = config.on_notification(move |_| block()).build().expect("a configuration");
         TelemetryClient::with_transport(config, accept)
     } else {
         let transport = move |_: Request| {

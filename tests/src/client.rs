@@ -11,7 +11,20 @@ use mosaicstack_telemetry::{
 };
 use tokio::runtime::{Builder, Runtime};
 
-use crate::Kind;
+/// A kind of client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "there are two clients")]
+pub enum Kind {
+    /// On a thread, with ureq.
+    Blocking,
+    /// On tokio, with hyper.
+    Tokio,
+}
+
+impl Kind {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Blocking, Self::Tokio];
+}
 
 /// Result of a request.
 pub type Reply = Result<Response, TransportError>;

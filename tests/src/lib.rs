@@ -1,4 +1,4 @@
-//! What the tests share: configurations, a driver in virtual time, and a place where logs land.
+//! Test support: configurations, a driver in virtual time, log subscribers.
 
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
@@ -12,33 +12,42 @@ mod integration {}
 #[doc = include_str!("../../docs/from-python.md")]
 mod from_python {}
 
-pub mod evidence;
+mod client;
 pub mod fuzz;
-pub mod lifecycle;
 mod log;
 mod memory;
 mod random;
 mod simulation;
 
+use std::env;
+
 use mosaicstack_telemetry::{
-    Response, TaskCompletionEvent, TelemetryConfig, TelemetryConfigBuilder, TelemetryHandle,
+    TaskCompletionEvent, TelemetryConfig, TelemetryConfigBuilder, TelemetryHandle,
+    model::EventBatch, transport::Response,
 };
 use uuid::Uuid;
 
 pub use self::{
-    log::{Fuse, Log},
+    client::{Client, Kind, Reply},
+    log::Log,
     memory::{allocated, resident},
     random::Random,
     simulation::{Next, Sent, Simulation, instant},
 };
 
-/// A key that must not turn up anywhere but in the header.
+/// An API key that must appear nowhere but in the `Authorization` header.
 pub const KEY: &str = "5ec2e7c0ffee5ec2e7c0ffee5ec2e7c0ffee5ec2e7c0ffee5ec2e7c0ffee5ec2";
 
-/// The installation that reports in tests.
+/// Instance id of the configurations of tests.
 pub const INSTANCE: &str = "12345678-1234-1234-1234-123456789abc";
 
-/// A configuration for the server at `url`, for tests that name times: its interval is exact.
+/// True if the environment sets `TELEMETRY_LONG_TESTS`: more cases, and the tests that take minutes.
+#[must_use]
+pub fn long_tests() -> bool {
+    env::var_os("TELEMETRY_LONG_TESTS").is_some()
+}
+
+/// A configuration for the server at `url`, without jitter of the interval.
 pub fn config(url: &str) -> TelemetryConfigBuilder {
     // Before the first client logs.
     log::keep_callsites_on();
@@ -60,44 +69,23 @@ pub fn track(handle: &TelemetryHandle, count: usize) -> Vec<Uuid> {
     (0..count).map(track).collect()
 }
 
-/// The events of a request's body.
+/// The events of a request body.
 ///
 /// # Panics
 ///
-/// It is no batch.
+/// The body is no batch of valid events.
 #[must_use]
 pub fn events(body: &[u8]) -> Vec<TaskCompletionEvent> {
-    let answers = mosaicstack_telemetry::EventBatch::from_json(body).expect("a batch");
-    answers.into_iter().map(|event| event.expect("a valid event")).collect()
+    let events = EventBatch::from_json(body).expect("a batch");
+    events.into_iter().map(|event| event.expect("a valid event")).collect()
 }
 
-/// An answer with a status and no body.
+/// A response with an empty body.
 ///
 /// # Panics
 ///
-/// There is no such status.
+/// The status is not valid.
 #[must_use]
 pub fn status(status: u16) -> Response {
-    http::Response::builder().status(status).body(Vec::new()).expect("a status")
-}
-
-/// Whether tests should run at full length, as `cargo xtask verify` asks for.
-#[must_use]
-pub fn long_tests() -> bool {
-    std::env::var_os("TELEMETRY_LONG_TESTS").is_some()
-}
-
-/// Which client a test uses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(clippy::exhaustive_enums, reason = "there are two clients")]
-pub enum Kind {
-    /// On a thread, with ureq.
-    Blocking,
-    /// On tokio, with hyper.
-    Tokio,
-}
-
-impl Kind {
-    /// Both.
-    pub const ALL: [Self; 2] = [Self::Blocking, Self::Tokio];
+    http::Response::builder().status(status).body(Vec::new()).expect("a valid status")
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use telemetry_collector::Answer;
+use telemetry_collector::ResponseTemplate;
 use telemetry_tests::{Kind, track};
 
 use super::guide_queries;
@@ -12,7 +12,7 @@ use crate::blocking::{collector, start};
 fn both_clients_request_two_endpoints_only() {
     for kind in Kind::ALL {
         let collector = collector();
-        collector.script([503, 200, 429, 400].map(Answer::status));
+        collector.script([503, 200, 429, 400].map(ResponseTemplate::status));
         let client = start(kind, &collector);
         track(&client.handle(), 150);
         let _ = client.refresh(&guide_queries());

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use mosaicstack_telemetry::{Response, TransportError, Verdict};
+use mosaicstack_telemetry::{
+    sans_io::DeliveryOutcome,
+    transport::{Response, TransportError},
+};
 use proptest::{option, prelude::*, sample::select};
 use serde_json::json;
 use telemetry_tests::status;
@@ -21,15 +24,15 @@ pub(super) enum Reply {
 
 impl Reply {
     /// Outcome by `docs/protocol.md`.
-    pub(super) fn outcome(&self) -> Verdict {
+    pub(super) fn outcome(&self) -> DeliveryOutcome {
         match self {
-            Self::Accepted(..) => Verdict::Accepted,
-            Self::Timeout | Self::NetworkError => Verdict::Transient { retry_after: None },
-            Self::Status(400 | 413 | 422, _) => Verdict::BatchAtFault,
+            Self::Accepted(..) => DeliveryOutcome::Accepted,
+            Self::Timeout | Self::NetworkError => DeliveryOutcome::Retry { retry_after: None },
+            Self::Status(400 | 413 | 422, _) => DeliveryOutcome::BatchRejected,
             Self::Status(408 | 429 | 500..=599, seconds) => {
-                Verdict::Transient { retry_after: seconds.map(Duration::from_secs) }
+                DeliveryOutcome::Retry { retry_after: seconds.map(Duration::from_secs) }
             }
-            Self::Status(..) | Self::OtherError => Verdict::Configuration,
+            Self::Status(..) | Self::OtherError => DeliveryOutcome::Misconfigured,
         }
     }
 

@@ -15,8 +15,10 @@ use std::{
 };
 
 use mosaicstack_telemetry::{
-    Action, Delivery, Response, Start, Submitter, TelemetryConfig, TelemetryHandle, Timeout,
-    TransportError, reexport::time::OffsetDateTime,
+    TelemetryConfig, TelemetryHandle,
+    sans_io::{Action, Delivery, Start, Submitter},
+    time::OffsetDateTime,
+    transport::{Response, Timeout, TransportError},
 };
 use telemetry_tests::{Random, config, instant};
 use uuid::Uuid;
@@ -159,7 +161,7 @@ impl Run {
         let start = Start { now: self.zero + self.now, wall, seed: self.random.next_u64() };
         let woken = Arc::clone(&self.woken);
         let wake = move || woken.store(true, Ordering::Relaxed);
-        let (handle, submitter) = TelemetryHandle::with_submitter(&self.config, start, wake);
+        let (submitter, handle) = Submitter::new(&self.config, start, wake);
         let mut traffic = Traffic::new(id, Random(self.random.next_u64()));
         let first = self.now + traffic.next();
         self.clients[id as usize] = Some(Client {

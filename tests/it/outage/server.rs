@@ -6,7 +6,7 @@ use std::{
 };
 
 use http::HeaderValue;
-use mosaicstack_telemetry::{Response, TransportError};
+use mosaicstack_telemetry::transport::{Response, TransportError};
 use telemetry_tests::{Random, status};
 
 use super::fleet::{END, FROM, Outage, UNTIL, WALL};

@@ -79,7 +79,7 @@ fn retry_after_date_without_a_date_header_uses_the_clock_of_the_client() {
     let delivery = simulation.send();
     let response = with_retry_after(429, "Thu, 01 Jan 1970 00:01:00 GMT");
     let outcome = simulation.complete(delivery, Ok(response));
-    assert_eq!(outcome, Verdict::Transient { retry_after: Some(50 * SECOND) });
+    assert_eq!(outcome, DeliveryOutcome::Retry { retry_after: Some(50 * SECOND) });
 }
 
 #[test]

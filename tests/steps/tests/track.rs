@@ -12,8 +12,9 @@ use std::{
 
 use mosaicstack_telemetry::{
     Complexity, ConfigError, ContextWindow, Cost, Harness, Outcome, Provider, Quality, QualityGate,
-    RepoSizeCategory, Request, Response, TaskCompletionEvent, TaskType, TelemetryClient,
-    TelemetryConfig, TelemetryHandle, Tokens, TransportError,
+    RepoSizeCategory, TaskCompletionEvent, TaskType, TelemetryClient, TelemetryConfig,
+    TelemetryHandle, Tokens,
+    transport::{Request, Response, TransportError},
 };
 use telemetry_steps::{begin, count, region};
 
