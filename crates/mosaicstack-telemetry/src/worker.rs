@@ -5,6 +5,8 @@
 //! [`Signal`] carries these requests to the worker and its progress back. Both clients share all of
 //! it but the two loops and the way in which their callers wait.
 
+#[cfg(feature = "tokio")]
+pub(crate) mod attempt;
 mod client_core;
 mod driver;
 pub(crate) mod signal;

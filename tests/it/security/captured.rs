@@ -218,11 +218,7 @@ fn only_the_wire_log_of_ureq_contains_the_key() {
         return Search::new().must_not_find("the output of the process", &said);
     }
     capture();
-    let mut count = Count {
-        search: Search::new(),
-        lines: BTreeMap::new(),
-        wire_with_key: 0,
-    };
+    let mut count = Count { search: Search::new(), lines: BTreeMap::new(), wire_with_key: 0 };
     for &way in Way::some() {
         let is_ureq = matches!(way, Way::ThreadsAndUreq | Way::TokioAndUreq);
         let wire_with_key = count.wire_with_key;

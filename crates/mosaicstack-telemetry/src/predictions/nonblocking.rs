@@ -1,9 +1,9 @@
 //! Predictions for tasks on tokio.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, task::Poll};
 
 use telemetry_model::{PredictionQuery, PredictionResponse};
-use telemetry_transport::{AsyncTransport, TransportError};
+use telemetry_transport::{AsyncTransport, Request, Response, Timeout, TransportError};
 
 use super::{Answers, CachedPrediction, LookupAction, PredictionCache, PredictionLookup};
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
     config::TelemetryConfig,
     error::PredictionError,
     event_buffer::EventBuffer,
-    worker::{ClientCore, Process, Wait, task, timer::Runtime},
+    worker::{ClientCore, Process, Wait, attempt::Attempt, timer::Runtime},
 };
 
 /// Asks the server for predictions, awaited on tokio.
@@ -82,9 +82,9 @@ impl AsyncPredictions {
     ///
     /// # Errors
     ///
-    /// The first failure, or at once [`PredictionError::Transport`] where there are no tokio timers.
-    /// The cache keeps its answers, and those that arrived before the failure; above 1,000 answers,
-    /// those that expire first are removed.
+    /// The first failure, or at once [`PredictionError::Transport`] outside a tokio runtime. The cache
+    /// keeps its answers, and those that arrived before the failure; above 1,000 answers, those that
+    /// expire first are removed.
     #[doc(alias = "refresh_predictions")]
     pub async fn refresh(&self, queries: &[PredictionQuery]) -> Result<(), PredictionError> {
         self.run(self.cache.refresh(queries.iter().cloned())).await.map(drop)
@@ -107,21 +107,30 @@ impl AsyncPredictions {
                 action => Wait::Ready(action),
             });
             match action.await {
-                // Without timers, a silent server would hold up the caller for ever.
-                LookupAction::Send(..) if !self.runtime.has_timers() => {
-                    let error = "predictions need a tokio runtime with timers (enable_time)";
+                // Without a runtime, a silent server would hold up the caller for ever.
+                LookupAction::Send(..) if !self.runtime.is_available() => {
+                    let error = "predictions need a tokio runtime";
                     return Err(PredictionError::Transport(TransportError::other(error)));
                 }
                 LookupAction::Send(request, pending) => {
-                    let (transport, buffer) = (&*self.transport, &self.buffer);
-                    let sending = task::send(transport, request, &self.runtime, buffer, |_| None);
-                    let result = sending.await;
+                    let result = self.send(request).await;
                     lookup.complete(clock::tokio_now(), clock::wall(), pending, result);
                 }
                 LookupAction::Wait(_) => {}
                 LookupAction::Done(answers) => return answers,
             }
         }
+    }
+
+    async fn send(&self, request: Request) -> Result<Response, TransportError> {
+        let expires = clock::after(clock::tokio_now(), Timeout::of(&request));
+        let mut attempt = Attempt::start(&*self.transport, request, &self.runtime, &self.buffer);
+        let result = self.runtime.wait(|now, cx| match attempt.poll(cx) {
+            Poll::Ready(result) => Wait::Ready(result),
+            Poll::Pending if now >= expires => Wait::Ready(Err(TransportError::Timeout)),
+            Poll::Pending => Wait::Until(expires),
+        });
+        result.await
     }
 }
 

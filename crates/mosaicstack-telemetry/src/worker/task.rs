@@ -1,12 +1,11 @@
 //! The worker task of the client on tokio.
 
 use std::{
-    future::Future,
+    future::{self, Future},
     pin::pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::Poll,
     thread,
-    time::Instant,
 };
 
 use telemetry_transport::{AsyncTransport, Request, Response, Timeout, TransportError};
@@ -14,15 +13,12 @@ use tokio::{sync::Notify, time};
 use tracing::warn;
 
 use super::{
+    attempt::Attempt,
     client_core::{ClientCore, report_pending},
     driver::Driver,
     timer::Runtime,
-    wait::Wait,
 };
-use crate::{
-    LOG_TARGET, clock, config::TelemetryConfig, event_buffer::EventBuffer, panics,
-    submitter::Action,
-};
+use crate::{LOG_TARGET, clock, config::TelemetryConfig, panics, submitter::Action};
 
 /// Spawns the task on the current runtime, unless telemetry is disabled.
 pub(crate) fn spawn(
@@ -77,17 +73,27 @@ impl Worker {
         self.is_done = true;
     }
 
-    /// Sends a request, at most until the deadline of a shutdown.
+    /// Sends a request: within its time-out, and at most until the deadline of a shutdown.
     async fn send(&self, request: Request) -> Result<Response, TransportError> {
+        let Driver { signal, buffer, .. } = &self.driver;
+        let expires = clock::after(clock::tokio_now(), Timeout::of(&request));
+        let mut attempt = Attempt::start(&*self.transport, request, &self.runtime, buffer);
+        let mut timer = pin!(time::sleep_until(expires.into()));
         let mut notified = pin!(self.notify.notified());
-        let shutdown_by = |cx: &mut Context<'_>| {
+        future::poll_fn(|cx| {
+            if let Poll::Ready(result) = attempt.poll(cx) {
+                return Poll::Ready(result);
+            }
             // Other requests than a shutdown are handled after the attempt.
             while notified.as_mut().poll(cx).is_ready() {
                 notified.set(self.notify.notified());
+                if let Some(deadline) = signal.shutdown_deadline() {
+                    timer.as_mut().reset(deadline.min(expires).into());
+                }
             }
-            self.driver.signal.shutdown_deadline()
-        };
-        send(&*self.transport, request, &self.runtime, &self.driver.buffer, shutdown_by).await
+            timer.as_mut().poll(cx).map(|()| Err(TransportError::Timeout))
+        })
+        .await
     }
 }
 
@@ -105,42 +111,4 @@ impl Drop for Worker {
             let _ = panics::catch(|| warn!(target: LOG_TARGET, "{reason}; events stay queued"));
         }
     }
-}
-
-/// Sends a request within its time-out, and until the time that `cut_off` returns, if earlier. A
-/// panic of the transport is a failed attempt.
-pub(crate) async fn send(
-    transport: &dyn AsyncTransport,
-    request: Request,
-    runtime: &Runtime,
-    buffer: &EventBuffer,
-    mut cut_off: impl FnMut(&mut Context<'_>) -> Option<Instant> + Send,
-) -> Result<Response, TransportError> {
-    let expires = clock::after(clock::tokio_now(), Timeout::of(&request));
-    let start = || {
-        let _entered = runtime.enter();
-        transport.send(request)
-    };
-    let Ok(mut sending) = panics::catch(start) else {
-        return Err(buffer.transport_panicked());
-    };
-    let result = runtime
-        .wait(|now, cx| {
-            let _entered = runtime.enter();
-            match panics::catch(|| sending.as_mut().poll(cx)) {
-                Ok(Poll::Ready(result)) => return Wait::Ready(result),
-                Ok(Poll::Pending) => {}
-                Err(_) => return Wait::Ready(Err(buffer.transport_panicked())),
-            }
-            let until = cut_off(cx).map_or(expires, |at| at.min(expires));
-            if now >= until {
-                return Wait::Ready(Err(TransportError::Timeout));
-            }
-            Wait::Until(until)
-        })
-        .await;
-    if panics::catch(|| drop(sending)).is_err() {
-        buffer.count_panic();
-    }
-    result
 }

@@ -1,7 +1,8 @@
 //! Waiting in a future, with tokio's timers.
 
 use std::{
-    future,
+    convert::Infallible,
+    future::{self, Future},
     pin::Pin,
     task::{Context, Poll},
     time::Instant,
@@ -9,11 +10,13 @@ use std::{
 
 use tokio::{
     runtime::{EnterGuard, Handle},
-    time::{self, Sleep},
+    sync::oneshot,
+    task::AbortHandle,
+    time,
 };
 
 use super::wait::Wait;
-use crate::{clock, panics};
+use crate::clock;
 
 /// The tokio runtime in which a client was started, if there was one.
 #[derive(Clone, Debug)]
@@ -28,64 +31,75 @@ impl Runtime {
         self.0.as_ref()
     }
 
-    /// Whether the caller has timers: those of its own runtime, or of this one.
-    pub(crate) fn has_timers(&self) -> bool {
-        let _entered = self.enter();
-        Timer::new(clock::tokio_now()).sleep.is_some()
+    /// Whether the caller has a runtime: its own, or this one.
+    pub(crate) fn is_available(&self) -> bool {
+        self.0.is_some() || Handle::try_current().is_ok()
     }
 
-    /// Enters this runtime if the caller is in none, for timers and transports that need one.
+    /// Enters this runtime if the caller is in none, for a transport that needs one.
     pub(super) fn enter(&self) -> Option<EnterGuard<'_>> {
         self.handle().filter(|_| Handle::try_current().is_err()).map(Handle::enter)
     }
 
-    /// Waits until `poll` is ready, polling it whenever it asks for it.
+    /// For callers: waits until `poll` is ready, polling it whenever it asks for it. If the caller's
+    /// runtime ends, the time that `poll` waits for counts as reached.
     pub(crate) async fn wait<T>(
         &self,
         mut poll: impl FnMut(Instant, &mut Context<'_>) -> Wait<T>,
     ) -> T {
         let mut timer: Option<Timer> = None;
         future::poll_fn(|cx| {
+            let mut now = clock::tokio_now();
             loop {
-                let until = match poll(clock::tokio_now(), cx) {
+                let until = match poll(now, cx) {
                     Wait::Ready(value) => return Poll::Ready(value),
                     Wait::Until(until) => until,
                 };
-                let _entered = self.enter();
-                let set = timer.take().filter(|timer| timer.at == until);
-                let timer = timer.insert(set.unwrap_or_else(|| Timer::new(until)));
-                if timer.poll(cx).is_pending() {
+                if timer.as_ref().is_none_or(|timer| timer.at != until) {
+                    timer = self.timer(until);
+                }
+                let Some(running) = &mut timer else { return Poll::Pending };
+                if Pin::new(&mut running.expired).poll(cx).is_pending() {
                     return Poll::Pending;
                 }
+                timer = None;
+                now = until.max(clock::tokio_now());
             }
         })
         .await
     }
+
+    /// A timer of the caller's runtime, or of this one. Without both there is no worker either: the
+    /// wait ends by itself.
+    fn timer(&self, at: Instant) -> Option<Timer> {
+        let current = Handle::try_current();
+        current.ok().as_ref().or_else(|| self.handle()).map(|runtime| Timer::start(at, runtime))
+    }
 }
 
-/// A tokio timer; `None` where tokio has none: outside a runtime, in one that was built without
-/// timers, or in one that is shutting down.
+/// A timer that may outlive its runtime.
 struct Timer {
     at: Instant,
-    sleep: Option<Pin<Box<Sleep>>>,
+    /// Ready when the task has ended: the time has come, or the runtime has dropped the task.
+    expired: oneshot::Receiver<Infallible>,
+    task: AbortHandle,
 }
 
 impl Timer {
-    fn new(at: Instant) -> Self {
-        // Without timers, tokio panics. Only the presence of a runtime can be asked for.
-        let create = || panics::catch(|| Box::pin(time::sleep_until(at.into()))).ok();
-        let sleep = Handle::try_current().ok().and_then(|_| create());
-        Self { at, sleep }
+    fn start(at: Instant, runtime: &Handle) -> Self {
+        let (running, expired) = oneshot::channel();
+        // In a task: a `Sleep` that is polled beside the end of its runtime panics, which ends a
+        // program built with `panic = "abort"`. A task is dropped instead.
+        let task = runtime.spawn(async move {
+            time::sleep_until(at.into()).await;
+            drop(running);
+        });
+        Self { at, expired, task: task.abort_handle() }
     }
+}
 
-    /// Pending for good without a timer: then only the waker ends the wait.
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(sleep) = &mut self.sleep else { return Poll::Pending };
-        // tokio panics when the runtime has shut down its timers. By then it has dropped the
-        // worker's task, which wakes all that wait for it.
-        panics::catch(|| sleep.as_mut().poll(cx)).unwrap_or_else(|_| {
-            self.sleep = None;
-            Poll::Pending
-        })
+impl Drop for Timer {
+    fn drop(&mut self) {
+        self.task.abort();
     }
 }
