@@ -192,7 +192,7 @@ fn check(name: &str, reply: &Reply, kind: Kind) {
     for _ in 0..if long_tests() { 5 } else { 1 } {
         track(&client.handle(), 3);
         let calls: [&dyn Fn() -> bool; 2] =
-            [&|| client.flush(AMPLE).is_ok(), &|| client.predict().is_ok()];
+            [&|| client.flush(AMPLE).is_ok(), &|| client.predictions().get().is_ok()];
         for call in calls {
             let start = now();
             let (_, _, held) = allocated(call);

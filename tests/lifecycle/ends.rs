@@ -2,10 +2,7 @@
 
 use std::{any::Any, cell::RefCell, io, panic, process, sync::Mutex, thread};
 
-use mosaicstack_telemetry::{
-    AsyncTelemetryClient, TelemetryClient,
-    transport::{Request, Response, TransportError},
-};
+use mosaicstack_telemetry::{AsyncTelemetryClient, TelemetryClient, transport::{Request, Response, TransportError}};
 use telemetry_tests::{status, track};
 
 use crate::{

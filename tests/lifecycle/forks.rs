@@ -13,8 +13,8 @@ use std::{
 
 use fork::Fork;
 use mosaicstack_telemetry::{
-    AsyncTelemetryClient, Outcome, PredictionError, Predictions, TelemetryClient, TelemetryHandle,
-    transport::{Request, Response, TransportError},
+    AsyncTelemetryClient, Outcome, PredictionError, Request, Response, TelemetryClient,
+    TelemetryHandle, TransportError,
 };
 use telemetry_tests::{long_tests, track};
 use tokio::runtime::Runtime;
@@ -39,7 +39,7 @@ pub(crate) fn cases() -> Vec<Case> {
             let mut client = Some(server.client(3));
             let ends: [fn(_); 4] = [stop, drop, mem::forget, |_| process::exit(0)];
             for end in ends {
-                in_child(|calls| blocking(take(&mut client), calls, end));
+                in_child(|| blocking(take(&mut client), end));
             }
             all_delivered(&take(&mut client).stop());
         })
@@ -47,16 +47,16 @@ pub(crate) fn cases() -> Vec<Case> {
         case("forked_child_of_a_sending_client_sends_nothing", |server| {
             let mut client = Some(server.sending_client());
             for end in [stop, drop] {
-                in_child(|calls| blocking(take(&mut client), calls, end));
+                in_child(|| blocking(take(&mut client), end));
             }
             all_pending(&take(&mut client).stop());
         })
         .silent(),
         case("forked_grandchild_sends_nothing", |server| {
             let mut client = Some(server.client(3));
-            in_child(|calls| {
-                in_child(|calls| blocking(take(&mut client), calls, stop));
-                blocking(take(&mut client), calls, stop);
+            in_child(|| {
+                in_child(|| blocking(take(&mut client), stop));
+                blocking(take(&mut client), stop);
             });
             all_delivered(&take(&mut client).stop());
         })
@@ -71,19 +71,14 @@ pub(crate) fn cases() -> Vec<Case> {
         })
         .delivers(3),
         case("forked_child_beside_busy_threads_returns", |server| {
-            let track_one = |handle: &TelemetryHandle, _: &Predictions| drop(track(handle, 1));
-            let read = |_: &_, predictions: &Predictions| drop(predictions.cached(&query()));
-            for (work, end) in [(track_one as fn(&_, &_), stop as fn(_)), (read, drop)] {
+            let read = |handle: &TelemetryHandle| drop(handle.prediction(&query()));
+            for (work, end) in [(track_one as fn(&_), stop as fn(_)), (read, drop)] {
                 let client = server.client(0);
-                client.predictions().get(&query()).expect("the server answers");
-                let (handle, predictions) = (client.handle(), client.predictions().clone());
-                let mut client = Some(client);
-                beside_threads(
-                    || work(&handle, &predictions),
-                    || {
-                        in_child(|calls| blocking(take(&mut client), calls, end));
-                    },
-                );
+                client.predict(&query()).expect("the server answers");
+                let (handle, mut client) = (client.handle(), Some(client));
+                beside_threads(&handle, work, || {
+                    in_child(|| blocking(take(&mut client), end));
+                });
                 take(&mut client).flush(FOREVER).expect("the server accepts");
                 let stats = handle.stats();
                 assert!(stats.is_balanced() && stats.pending == 0, "{stats:?}");
@@ -92,19 +87,19 @@ pub(crate) fn cases() -> Vec<Case> {
         .delivers(None),
         case("forked_child_after_a_stop_cannot_ask", |server| {
             let client = server.client(3);
-            let (handle, predictor) = (client.handle(), client.predictions().clone());
+            let (handle, predictor) = (client.handle(), client.predictor());
             all_delivered(&client.stop());
-            in_child(|calls| {
-                calls.time("track", || track(&handle, 1));
-                calls.time("predict", || forked(predictor.get(&query())));
+            in_child(|| {
+                timed("track", || track(&handle, 1));
+                timed("predict", || forked(predictor.predict(&query())));
             });
-            predictor.get(&query()).expect("the server answers");
+            predictor.predict(&query()).expect("the server answers");
         })
         .delivers(3),
         // Ids of parent and child differ, although both begin with a copy of one generator's state.
         case("forked_child_with_its_own_clients_delivers_with_its_own_ids", |server| {
             let client = server.client(3);
-            in_child(|_| {
+            in_child(|| {
                 all_delivered(&server.client(30).stop());
                 let runtime = multi_thread();
                 let own = runtime.block_on(async { server.async_client(30) });
@@ -117,7 +112,7 @@ pub(crate) fn cases() -> Vec<Case> {
         case("forked_child_of_an_idle_async_client_sends_nothing", |server| {
             for runtime in [current_thread(), multi_thread()] {
                 let mut client = Some(runtime.block_on(async { server.async_client(3) }));
-                in_child(|calls| on_tokio(take(&mut client), &runtime, calls));
+                in_child(|| on_tokio(take(&mut client), &runtime));
                 all_delivered(&runtime.block_on(take(&mut client).stop()));
             }
         })
@@ -126,7 +121,7 @@ pub(crate) fn cases() -> Vec<Case> {
             for runtime in [current_thread(), multi_thread()] {
                 all_pending(&runtime.block_on(async {
                     let mut client = Some(server.sending_async_client().await);
-                    in_child(|calls| on_tokio(take(&mut client), &runtime, calls));
+                    in_child(|| on_tokio(take(&mut client), &runtime));
                     take(&mut client).stop().await
                 }));
             }
@@ -136,12 +131,9 @@ pub(crate) fn cases() -> Vec<Case> {
             let runtime = multi_thread();
             let client = runtime.block_on(async { server.async_client(0) });
             let (handle, mut client) = (client.handle(), Some(client));
-            beside_threads(
-                || drop(track(&handle, 1)),
-                || {
-                    in_child(|calls| on_tokio(take(&mut client), &runtime, calls));
-                },
-            );
+            beside_threads(&handle, track_one, || {
+                in_child(|| on_tokio(take(&mut client), &runtime));
+            });
             let stats = runtime.block_on(take(&mut client).stop());
             assert!(stats.is_balanced(), "{stats:?}");
         })
@@ -170,50 +162,42 @@ pub(crate) fn cases() -> Vec<Case> {
     ]
 }
 
-/// The calls of a child that were slower than [`LIMIT`].
-#[derive(Default)]
-struct Calls(Vec<(&'static str, Duration)>);
+/// Whether the calls of the next child are measured for the second time.
+static IS_RETRY: AtomicBool = AtomicBool::new(false);
 
-impl Calls {
-    fn time<T>(&mut self, name: &'static str, call: impl FnOnce() -> T) -> T {
-        let start = now();
-        let result = call();
-        let took = start.elapsed();
-        if took >= LIMIT {
-            self.0.push((name, took));
-        }
-        result
-    }
-}
-
-/// Forks, calls `child` in the child, and waits until it has ended. If a call was slow, repeats it in
-/// another child: the machine may have been busy.
-fn in_child(mut child: impl FnMut(&mut Calls)) {
-    let mut run = |is_last: bool| match fork::fork().expect("it can be forked") {
-        Fork::Child => {
-            abort_on_hang();
-            let mut calls = Calls::default();
-            // A panic has printed its message, which the parent's parent finds.
-            let is_done = catch_unwind(AssertUnwindSafe(|| child(&mut calls))).is_ok();
-            if is_last && !calls.0.is_empty() {
-                eprintln!("slower than {LIMIT:?}, for the second time: {:?}", calls.0);
+/// Calls `child` in a forked child and waits for its end. If a call was slow, repeats it in another
+/// child: the machine may have been busy.
+fn in_child(mut child: impl FnMut()) {
+    let mut status = LATE << 8;
+    for is_retry in [false, true] {
+        // The exit code is the second byte of the status.
+        if status == LATE << 8 {
+            IS_RETRY.store(is_retry, Ordering::Relaxed);
+            match fork::fork().expect("it can be forked") {
+                Fork::Parent(pid) => status = fork::waitpid(pid).expect("it is a child"),
+                Fork::Child => {
+                    abort_on_hang();
+                    // Frames above belong to the parent.
+                    let is_done = catch_unwind(AssertUnwindSafe(&mut child)).is_ok();
+                    process::exit(i32::from(!is_done));
+                }
             }
-            process::exit(if !is_done {
-                1
-            } else if calls.0.is_empty() {
-                0
-            } else {
-                LATE
-            })
         }
-        // The exit code is in the second byte of the status.
-        Fork::Parent(pid) => fork::waitpid(pid).expect("it is a child"),
-    };
-    let mut status = run(false);
-    if status == LATE << 8 {
-        status = run(true);
     }
     assert_eq!(status, 0, "the child failed");
+}
+
+/// Makes a call in a child, which ends if the call is slow.
+fn timed<T>(name: &str, call: impl FnOnce() -> T) -> T {
+    let start = now();
+    let result = call();
+    if start.elapsed() >= LIMIT {
+        if IS_RETRY.load(Ordering::Relaxed) {
+            eprintln!("{name}: slower than {LIMIT:?}, for the second time");
+        }
+        process::exit(LATE);
+    }
+    result
 }
 
 /// Moves the client out in the child; that of the parent stays where it is.
@@ -236,50 +220,48 @@ fn forked<T: fmt::Debug>(result: Result<T, PredictionError>) {
     assert!(matches!(error, PredictionError::Forked), "{error}");
 }
 
+fn track_one(handle: &TelemetryHandle) {
+    track(handle, 1);
+}
+
 /// Forks repeatedly while other threads `work`.
-fn beside_threads(work: impl Fn() + Sync, mut fork: impl FnMut()) {
-    /// Ends the threads even if a fork fails.
-    struct End<'a>(&'a AtomicBool);
-    impl Drop for End<'_> {
-        fn drop(&mut self) {
-            self.0.store(true, Ordering::Relaxed);
-        }
-    }
+fn beside_threads(handle: &TelemetryHandle, work: fn(&TelemetryHandle), mut fork: impl FnMut()) {
     let is_over = AtomicBool::new(false);
     thread::scope(|scope| {
-        let _end = End(&is_over);
         for _ in 0..2 {
             scope.spawn(|| {
                 while !is_over.load(Ordering::Relaxed) {
-                    work();
+                    work(handle);
                 }
             });
         }
         (0..if long_tests() { 200 } else { 10 }).for_each(|_| fork());
+        is_over.store(true, Ordering::Relaxed);
     });
 }
 
-fn calls_of_a_handle(handle: &TelemetryHandle, calls: &mut Calls) {
+fn calls_of_a_handle(handle: &TelemetryHandle) {
     let tracked = handle.stats().tracked;
-    calls.time("build", || handle.event().build());
+    timed("build", || handle.event().build());
     // More than a batch, which would wake the worker.
-    calls.time("track", || track(handle, 150));
-    calls.time("begin", || handle.begin(handle.event()).finish(Outcome::Success));
-    calls.time("stats", || assert_eq!(handle.stats().tracked, tracked + 151));
+    timed("track", || track(handle, 150));
+    timed("begin", || handle.begin(handle.event()).finish(Outcome::Success));
+    timed("stats", || assert_eq!(handle.stats().tracked, tracked + 151));
+    timed("prediction", || handle.prediction(&query()));
+    timed("cached_prediction", || handle.cached_prediction(&query()));
 }
 
-fn blocking(client: TelemetryClient, calls: &mut Calls, end: fn(TelemetryClient)) {
-    calls_of_a_handle(&client.handle(), calls);
-    calls.time("flush", || client.flush(FOREVER).expect_err("there is no worker"));
-    calls.time("refresh", || forked(client.predictions().refresh(&[query()])));
-    calls.time("get", || forked(client.predictions().get(&query())));
-    calls.time("get_all", || forked(client.predictions().get_all(&[query()])));
-    calls.time("cached", || client.predictions().cached(&query()));
-    calls.time("end", || end(client));
+fn blocking(client: TelemetryClient, end: fn(TelemetryClient)) {
+    calls_of_a_handle(&client.handle());
+    timed("flush", || client.flush(FOREVER).expect_err("there is no worker"));
+    timed("refresh_predictions", || forked(client.refresh_predictions(&[query()])));
+    timed("predict", || forked(client.predict(&query())));
+    timed("predict_all", || forked(client.predict_all(&[query()])));
+    timed("end", || end(client));
 }
 
 /// The runtime's threads are in the parent, so each future has to be ready when it is first polled.
-fn on_tokio(client: AsyncTelemetryClient, runtime: &Runtime, calls: &mut Calls) {
+fn on_tokio(client: AsyncTelemetryClient, runtime: &Runtime) {
     fn ready<T>(future: impl Future<Output = T>) -> T {
         match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(value) => value,
@@ -287,10 +269,10 @@ fn on_tokio(client: AsyncTelemetryClient, runtime: &Runtime, calls: &mut Calls) 
         }
     }
     let _entered = runtime.enter();
-    calls_of_a_handle(&client.handle(), calls);
-    calls.time("flush", || ready(client.flush(FOREVER)).expect_err("there is no worker"));
-    calls.time("refresh_predictions", || forked(ready(client.predictions().refresh(&[query()]))));
-    calls.time("predict", || forked(ready(client.predictions().get(&query()))));
-    calls.time("predict_all", || forked(ready(client.predictions().get_all(&[query()]))));
-    calls.time("stop", || ready(client.stop()));
+    calls_of_a_handle(&client.handle());
+    timed("flush", || ready(client.flush(FOREVER)).expect_err("there is no worker"));
+    timed("refresh_predictions", || forked(ready(client.refresh_predictions(&[query()]))));
+    timed("predict", || forked(ready(client.predict(&query()))));
+    timed("predict_all", || forked(ready(client.predict_all(&[query()]))));
+    timed("stop", || ready(client.stop()));
 }

@@ -2,10 +2,7 @@
 
 use std::{future::pending, sync::mpsc, thread};
 
-use mosaicstack_telemetry::{
-    AsyncTelemetryClient,
-    transport::{Request, Response, TransportError},
-};
+use mosaicstack_telemetry::{AsyncTelemetryClient, transport::{Request, Response, TransportError}};
 use telemetry_tests::track;
 use tokio::{
     runtime::{Builder, Runtime},

@@ -7,11 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use mosaicstack_telemetry::{
-    AsyncTelemetryClient, Complexity, PredictionQuery, Provider, Stats, TaskType, TelemetryClient,
-    TelemetryConfig, TelemetryConfigBuilder, TelemetryHandle,
-    transport::{AsyncTransport, HyperTransport, Request, Transport, UreqTransport},
-};
+use mosaicstack_telemetry::{AsyncTelemetryClient, Complexity, PredictionQuery, Provider, Stats, TaskType, TelemetryClient, TelemetryConfig, TelemetryConfigBuilder, TelemetryHandle, transport::{AsyncTransport, HyperTransport, Request, Transport, UreqTransport}};
 use telemetry_tests::{INSTANCE, KEY, track};
 use tokio::{
     runtime::{Builder, Runtime},

@@ -17,11 +17,7 @@ use std::{
     time::Duration,
 };
 
-use mosaicstack_telemetry::{
-    AsyncTelemetryClient, Complexity, Outcome, PredictionQuery, Provider, TaskType,
-    TelemetryClient, TelemetryConfig, TelemetryHandle,
-    transport::{Request, Response, TransportError},
-};
+use mosaicstack_telemetry::{AsyncTelemetryClient, Complexity, Outcome, PredictionQuery, Provider, TaskType, TelemetryClient, TelemetryConfig, TelemetryHandle, transport::{Request, Response, TransportError}};
 use tokio::runtime::{Builder, Handle, Runtime};
 
 type Case = (&'static str, fn(), Ends);
