@@ -9,15 +9,12 @@ use std::{
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use mosaicstack_telemetry::{
-    RetryPolicy, TelemetryClient,
-    transport::{Request, Transport, UreqTransport},
-};
-use telemetry_collector::{Position, ResponseTemplate};
-use telemetry_tests::{Kind, allocated, config, long_tests, track};
+use mosaicstack_telemetry::{Request, RetryPolicy, TelemetryClient, Transport, UreqTransport};
+use telemetry_collector::{Answer, Place};
+use telemetry_tests::{Kind, allocated, config, long_tests, now, track};
 use tokio::runtime::Builder;
 
 use crate::{
@@ -36,9 +33,9 @@ const HOUR: Duration = Duration::from_secs(3600);
 /// Bytes of a body that a client reads.
 const LARGEST: usize = 1 << 20;
 
-/// What the server sends for each request.
+/// Reply of the server to each request.
 enum Reply {
-    Answer(Box<ResponseTemplate>),
+    Answer(Box<Answer>),
     /// Bytes that are not HTTP: some once, then others without end unless they are empty.
     Raw(Vec<u8>, &'static str),
     /// The same, before the request.
@@ -47,14 +44,14 @@ enum Reply {
 
 use Reply::{Early, Raw};
 
-impl From<ResponseTemplate> for Reply {
-    fn from(answer: ResponseTemplate) -> Self {
+impl From<Answer> for Reply {
+    fn from(answer: Answer) -> Self {
         Self::Answer(answer.into())
     }
 }
 
 fn replies() -> Vec<(&'static str, Reply)> {
-    let normal = ResponseTemplate::normal;
+    let normal = Answer::normal;
     let repeated = |count: usize, item: &dyn Fn(usize) -> String| {
         (0..count).map(item).collect::<Vec<_>>().join(",")
     };
@@ -70,18 +67,18 @@ fn replies() -> Vec<(&'static str, Reply)> {
     vec![
         ("body of 1 GiB", normal().body_size(1 << 30).into()),
         ("endless chunked body", normal().body_size(u64::MAX).chunked().into()),
-        ("refusal of 1 GiB", ResponseTemplate::status(503).body_size(1 << 30).into()),
+        ("refusal of 1 GiB", Answer::status(503).body_size(1 << 30).into()),
         ("endless head", normal().endless_head().into()),
         ("byte a second", normal().pace(1, Duration::from_secs(1)).into()),
         (
             "byte a millisecond",
             normal().body_size(1 << 30).pace(1, Duration::from_millis(1)).into(),
         ),
-        ("silence", ResponseTemplate::hang().into()),
-        ("silence within the head", normal().pause(Position::InHead, HOUR).into()),
-        ("silence within the body", normal().pause(Position::InBody, HOUR).into()),
+        ("silence", Answer::never().into()),
+        ("silence within the head", normal().pause(Place::InHead, HOUR).into()),
+        ("silence within the body", normal().pause(Place::InBody, HOUR).into()),
         ("less than declared", normal().content_length(1 << 62).into()),
-        ("end within the head", normal().cut(Position::InHead).into()),
+        ("end within the head", normal().cut(Place::InHead).into()),
         ("JSON 100,000 deep", normal().nested_json(100_000).into()),
         ("1 MiB of JSON, deep", normal().nested_json(1 << 19).into()),
         ("receipt of 10 MiB", results(rejected, 10 << 20).into()),
@@ -116,16 +113,16 @@ fn replies() -> Vec<(&'static str, Reply)> {
 }
 
 /// A list of at most `size` bytes.
-fn results(item: &str, size: usize) -> ResponseTemplate {
+fn results(item: &str, size: usize) -> Answer {
     let items = format!("{item},").repeat((size - 100) / (item.len() + 1));
-    ResponseTemplate::normal().body(format!(r#"{{"results":[{items}{item}]}}"#))
+    Answer::normal().body(format!(r#"{{"results":[{items}{item}]}}"#))
 }
 
 /// A body that begins like a gzip file.
-fn encoded(encoding: &str) -> ResponseTemplate {
+fn encoded(encoding: &str) -> Answer {
     let mut body = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3];
     body.resize(LARGEST, 0x5a);
-    ResponseTemplate::normal().header("content-encoding", encoding).body(body)
+    Answer::normal().header("content-encoding", encoding).body(body)
 }
 
 /// A server in front of the collector: sends `reply` while `is_hostile`, and relays otherwise.
@@ -187,12 +184,12 @@ fn check(name: &str, reply: &Reply, kind: Kind) {
 
     is_hostile.store(true, Ordering::Release);
     if let Reply::Answer(answer) = reply {
-        collector.fault(ResponseTemplate::clone(answer));
+        collector.fault(Answer::clone(answer));
     }
     for _ in 0..if long_tests() { 5 } else { 1 } {
         track(&client.handle(), 3);
         let calls: [&dyn Fn() -> bool; 2] =
-            [&|| client.flush(AMPLE).is_ok(), &|| client.predictions().get().is_ok()];
+            [&|| client.flush(AMPLE).is_ok(), &|| client.predict().is_ok()];
         for call in calls {
             let start = now();
             let (_, _, held) = allocated(call);
@@ -212,11 +209,6 @@ fn check(name: &str, reply: &Reply, kind: Kind) {
     assert!(delivers && stats.is_balanced(), "{name}, {kind:?}: {stats:?}");
     assert_eq!((stats.pending, stats.panics), (0, 0), "{name}, {kind:?}");
     assert_eq!(collector.events().last().map(|event| event.event_id), last, "{name}, {kind:?}");
-}
-
-#[expect(clippy::disallowed_methods, reason = "durations of real calls are measured")]
-fn now() -> Instant {
-    Instant::now()
 }
 
 #[test]

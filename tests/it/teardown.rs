@@ -11,14 +11,14 @@ use std::{
         mpsc::{self, Receiver, RecvTimeoutError, Sender},
     },
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use mosaicstack_telemetry::{
     TelemetryClient,
     transport::{Request, Response, Transport, TransportError, UreqTransport},
 };
-use telemetry_tests::{config, long_tests, status, track};
+use telemetry_tests::{config, long_tests, now, status, track};
 use tokio::runtime::Builder;
 
 use self::servers::{SERVERS, Start};
@@ -27,7 +27,7 @@ use crate::{
     blocking::{AMPLE, returned},
 };
 
-/// How late a call may return.
+/// Tolerance after a deadline.
 const SLACK: Duration = Duration::from_millis(50);
 
 /// Cases that run at the same time; most of them wait.
@@ -75,11 +75,6 @@ static MACHINE: Mutex<()> = Mutex::new(());
 /// Events of a client, which fill its queue.
 fn events() -> usize {
     if long_tests() { 1_000 } else { 200 }
-}
-
-#[expect(clippy::disallowed_methods, reason = "the deadlines are those of the real clock")]
-fn now() -> Instant {
-    Instant::now()
 }
 
 impl Case {

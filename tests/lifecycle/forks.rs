@@ -16,14 +16,13 @@ use mosaicstack_telemetry::{
     AsyncTelemetryClient, Outcome, PredictionError, Request, Response, TelemetryClient,
     TelemetryHandle, TransportError,
 };
-use telemetry_tests::{long_tests, track};
+use telemetry_tests::{long_tests, now, track};
 use tokio::runtime::Runtime;
 
 use crate::{
     Case, case,
     support::{
-        FOREVER, abort_on_hang, all_delivered, all_pending, current_thread, multi_thread, now,
-        query,
+        FOREVER, abort_on_hang, all_delivered, all_pending, current_thread, multi_thread, query,
     },
 };
 
@@ -162,7 +161,7 @@ pub(crate) fn cases() -> Vec<Case> {
     ]
 }
 
-/// Whether the calls of the next child are measured for the second time.
+/// Set if the calls of the next child are measured for the second time.
 static IS_RETRY: AtomicBool = AtomicBool::new(false);
 
 /// Calls `child` in a forked child and waits for its end. If a call was slow, repeats it in another

@@ -1,5 +1,5 @@
-//! Whole-process behavior of the clients. Each case runs on the main thread of its own process, with
-//! its own collector; the parent checks how the process ends, its standard error, and how many events
+//! Whole-process behavior of the clients. Each case is a process with a collector, and runs on its
+//! main thread; the parent checks how the process ends, its standard error, and how many events
 //! arrive. `cargo test --test lifecycle FILTER` runs some of them.
 
 mod ends;
@@ -32,15 +32,15 @@ const PATIENCE: Duration = Duration::from_secs(10);
 struct Case {
     name: String,
     run: Box<dyn Fn(&Server) + Send + Sync>,
-    /// Whether the server leaves requests unanswered.
+    /// The server leaves requests unanswered.
     is_silent: bool,
-    /// How the process ends, as `ExitStatus` displays it.
+    /// Exit status of the process, as `ExitStatus` displays it.
     ends: &'static str,
-    /// How many events arrive; `None` if that depends on timing.
+    /// Number of events that arrive; `None` if that depends on timing.
     delivers: Option<u64>,
     /// A part of standard error, which is empty otherwise: the clients never print.
     prints: Option<&'static str>,
-    /// Whether a client is meant to be alive at the end.
+    /// A client is meant to be alive at the end.
     leaks: bool,
 }
 

@@ -4,11 +4,15 @@ use std::{
     fs, process,
     sync::{Arc, mpsc},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use mosaicstack_telemetry::{AsyncTelemetryClient, Complexity, PredictionQuery, Provider, Stats, TaskType, TelemetryClient, TelemetryConfig, TelemetryConfigBuilder, TelemetryHandle, transport::{AsyncTransport, HyperTransport, Request, Transport, UreqTransport}};
-use telemetry_tests::{INSTANCE, KEY, track};
+use mosaicstack_telemetry::{
+    AsyncTelemetryClient, AsyncTransport, Complexity, HyperTransport, PredictionQuery, Provider,
+    Request, Stats, TaskType, TelemetryClient, TelemetryConfig, TelemetryConfigBuilder,
+    TelemetryHandle, Transport, UreqTransport,
+};
+use telemetry_tests::{INSTANCE, KEY, now, track};
 use tokio::{
     runtime::{Builder, Runtime},
     sync::Notify,
@@ -158,9 +162,4 @@ impl Resources {
             thread::yield_now();
         }
     }
-}
-
-#[expect(clippy::disallowed_methods, reason = "durations of real calls are measured")]
-pub(crate) fn now() -> Instant {
-    Instant::now()
 }

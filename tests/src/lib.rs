@@ -32,7 +32,7 @@ pub use self::{
     log::Log,
     memory::{allocated, resident},
     random::Random,
-    simulation::{Next, Sent, Simulation, instant},
+    simulation::{Next, Sent, Simulation, now},
 };
 
 /// An API key that must appear nowhere but in the `Authorization` header.

@@ -1,4 +1,4 @@
-//! Driver of a submitter in virtual time.
+//! A driver in virtual time.
 
 use std::{
     fmt,
@@ -10,62 +10,59 @@ use std::{
 };
 
 use mosaicstack_telemetry::{
-    TelemetryConfig, TelemetryHandle,
-    sans_io::{Action, Delivery, DeliveryOutcome, PredictionCache, Start, Submitter},
-    transport::{Request, Response, Timeout, TransportError},
+    Action, Delivery, Request, Response, Start, Submitter, TelemetryConfig, TelemetryHandle,
+    Timeout, TransportError, Verdict,
 };
 use uuid::Uuid;
 
 use crate::events;
 
-/// A submitter on a clock that only the test advances.
+/// A submitter, driven on a clock that only moves when told to.
 pub struct Simulation {
-    /// Handle that records events.
+    /// Records into it.
     pub handle: TelemetryHandle,
-    /// The submitter under test.
+    /// The subject.
     pub submitter: Submitter,
-    /// Cache and lookups of predictions.
-    pub predictions: PredictionCache,
-    /// All requests so far, in order.
+    /// Everything that was sent, in order.
     pub sent: Vec<Sent>,
     start: Instant,
     now: Duration,
     woken: Arc<AtomicUsize>,
 }
 
-/// A request as the server receives it.
+/// A request, as the server of a simulation sees it.
 #[derive(Clone, Debug)]
 pub struct Sent {
-    /// Time since the start.
+    /// When it was sent, since the start.
     pub at: Duration,
-    /// Ids of the events, in order.
+    /// The ids of its events, in order.
     pub ids: Vec<Uuid>,
-    /// Request timeout.
+    /// How long it may take.
     pub timeout: Duration,
-    /// Body bytes.
+    /// Its body.
     pub body: Vec<u8>,
 }
 
-/// Result of one poll.
+/// What happens next in a simulation.
 #[derive(Debug)]
 pub enum Next {
-    /// A request was sent and awaits its result.
+    /// A request is under way.
     Sent(Delivery),
-    /// Nothing to do before this time since the start.
+    /// Nothing, until then.
     Waits(Duration),
-    /// The submitter has shut down.
+    /// Nothing, ever.
     Done,
 }
 
 impl Simulation {
-    /// Starts at time 0 with a fixed seed.
+    /// Starts at time 0.
     pub fn new(config: &TelemetryConfig) -> Self {
         Self::seeded(config, 7)
     }
 
-    /// Starts at time 0, at the beginning of 1970, with the given seed.
+    /// The same with another seed.
     pub fn seeded(config: &TelemetryConfig, seed: u64) -> Self {
-        let now = instant();
+        let now = now();
         let woken = Arc::<AtomicUsize>::default();
         let wake = {
             let woken = Arc::clone(&woken);
@@ -74,55 +71,36 @@ impl Simulation {
             }
         };
         let start = Start { now, wall: SystemTime::UNIX_EPOCH, seed };
-        let (submitter, handle) = Submitter::new(config, start, wake);
-        let predictions = PredictionCache::new(config);
-        Self {
-            handle,
-            submitter,
-            predictions,
-            sent: Vec::new(),
-            start: now,
-            now: Duration::ZERO,
-            woken,
-        }
+        let (handle, submitter) = TelemetryHandle::with_submitter(config, start, wake);
+        let (sent, zero) = (Vec::new(), Duration::ZERO);
+        Self { handle, submitter, sent, start: now, now: zero, woken }
     }
 
-    /// Time since the start.
+    /// The time since the start.
     pub fn now(&self) -> Duration {
         self.now
     }
 
-    /// Current time as the submitter receives it.
+    /// The same as the submitter sees it.
     pub fn instant(&self) -> Instant {
         self.start + self.now
     }
 
-    /// Number of times the driver was woken.
+    /// How often the driver was asked to wake up.
     pub fn woken(&self) -> usize {
         self.woken.load(Ordering::Relaxed)
     }
 
-    /// Advances the clock.
+    /// Moves the clock.
     pub fn advance(&mut self, by: Duration) {
         self.now += by;
     }
 
-    /// Asks the submitter to flush.
-    pub fn flush(&mut self) {
-        self.submitter.flush(self.instant());
-    }
-
-    /// Asks the submitter to shut down within this time.
-    pub fn close(&mut self, within: Duration) {
-        let now = self.instant();
-        self.submitter.close(now, now + within);
-    }
-
-    /// Polls the submitter once.
+    /// Asks once what to do.
     pub fn step(&mut self) -> Next {
         match self.submitter.poll(self.instant()) {
             Action::Send(request, delivery) => {
-                self.record(request);
+                self.note(request);
                 Next::Sent(delivery)
             }
             Action::Wait(until) => Next::Waits(until.saturating_duration_since(self.start)),
@@ -130,31 +108,17 @@ impl Simulation {
         }
     }
 
-    /// Polls the submitter once.
-    ///
-    /// # Panics
-    ///
-    /// It sends nothing.
-    #[track_caller]
-    pub fn send(&mut self) -> Delivery {
-        match self.step() {
-            Next::Sent(delivery) => delivery,
-            other => panic!("no request but {other:?}"),
-        }
-    }
-
-    /// Reports the result of a request.
+    /// Reports what became of a request.
     pub fn complete(
         &mut self,
         delivery: Delivery,
         result: Result<Response, TransportError>,
-    ) -> DeliveryOutcome {
+    ) -> Verdict {
         let now = self.instant();
         self.submitter.complete(now, delivery, result)
     }
 
-    /// Runs until that time with a server that answers at once. Returns false if the submitter has
-    /// shut down.
+    /// Runs until that time, with a server that answers at once. Returns whether it goes on.
     pub fn run_until(
         &mut self,
         until: Duration,
@@ -163,7 +127,8 @@ impl Simulation {
         loop {
             match self.step() {
                 Next::Sent(delivery) => {
-                    let result = server(self.sent.last().expect("recorded by `step`"));
+                    let sent = self.sent.last().expect("it was noted");
+                    let result = server(sent);
                     self.complete(delivery, result);
                 }
                 Next::Waits(next) if next <= until => self.now = self.now.max(next),
@@ -173,11 +138,11 @@ impl Simulation {
                 }
                 Next::Done => return false,
             }
-            assert!(self.sent.len() < 100_000, "no progress after 100,000 requests");
+            assert!(self.sent.len() < 100_000, "it never ends");
         }
     }
 
-    fn record(&mut self, request: Request) {
+    fn note(&mut self, request: Request) {
         let timeout = Timeout::of(&request);
         let body = request.into_body();
         let ids = events(&body).iter().map(|event| event.event_id).collect();
@@ -191,9 +156,9 @@ impl fmt::Debug for Simulation {
     }
 }
 
-/// Zero of a virtual clock.
-#[expect(clippy::disallowed_methods, reason = "an `Instant` comes from the clock alone")]
+/// The real time: the zero of a virtual clock, or what a test measures with.
 #[must_use]
-pub fn instant() -> Instant {
+#[expect(clippy::disallowed_methods, reason = "tests measure real calls")]
+pub fn now() -> Instant {
     Instant::now()
 }

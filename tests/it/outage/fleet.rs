@@ -20,7 +20,7 @@ use mosaicstack_telemetry::{
     time::OffsetDateTime,
     transport::{Response, Timeout, TransportError},
 };
-use telemetry_tests::{Random, config, instant};
+use telemetry_tests::{Random, config, now};
 use uuid::Uuid;
 
 use super::{report::Report, server::Server, traffic::Traffic};
@@ -40,7 +40,7 @@ pub(super) const WALL: Duration = Duration::from_secs(1_767_225_600);
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Fleet {
     pub(super) clients: u32,
-    /// Whether all start at the same moment, as after a deployment.
+    /// All start at the same moment, as after a deployment.
     pub(super) starts_at_once: bool,
     pub(super) outage: Outage,
     pub(super) seed: u64,
@@ -72,7 +72,7 @@ struct Client {
     tracked: u64,
     /// `tracked` at the end of the outage, until all of that is delivered.
     backlog: Option<u64>,
-    /// Whether the server has accepted a batch since then.
+    /// The server has accepted a batch since then.
     is_back: bool,
     in_flight: Option<(Delivery, Result<Response, TransportError>)>,
     wakes_at: Duration,
@@ -113,7 +113,7 @@ impl Fleet {
         let server = Server::new(self.outage, self.clients, window, Random(random.next_u64()));
         let mut run = Run {
             config,
-            zero: instant(),
+            zero: now(),
             now: Duration::ZERO,
             clients: (0..self.clients).map(|_| None).collect(),
             server,

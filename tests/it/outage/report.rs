@@ -33,7 +33,7 @@ pub(super) struct Report {
     pub(super) drained: Vec<Duration>,
     /// The sum of all clients' counters.
     pub(super) stats: Stats,
-    /// Whether each client's counters balance and match the events that it tracked.
+    /// Each client's counters balance and match the events that it tracked.
     is_balanced: bool,
     /// Accepted events whose answer was under way when the simulation ended.
     pub(super) unanswered: u64,

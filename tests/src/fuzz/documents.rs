@@ -93,7 +93,7 @@ pub(super) fn check_lenient<T: Serialize + DeserializeOwned + PartialEq + Debug>
     }
 }
 
-/// Whether there is a count that no float holds exactly, which the lenient parser refuses if it is
+/// True if there is a count that no float holds exactly, which the lenient parser refuses if it is
 /// written as a float.
 pub(super) fn has_large_count(value: &Value) -> bool {
     match value {

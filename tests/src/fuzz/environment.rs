@@ -19,7 +19,7 @@ const VARIABLES: [(&str, &str); 4] = [
 const EXAMPLES: [&str; 2] =
     ["a1b2c3d4-e5f6-4a7b-8c9d-0e1f2a3b4c5d", "https://tel-api.mosaicstack.dev"];
 
-/// Longest message: 200 characters of a value, and fewer of its own.
+/// Longest message: 200 characters of a value, and fewer around it.
 const MAX_MESSAGE: usize = 2 * 200;
 
 /// A shorter key could be in a message by chance.
@@ -110,7 +110,7 @@ fn check_all_at_once(
     assert_eq!(found, expected);
 }
 
-/// Whether the URL contains the key, in any case.
+/// True if the URL contains the key, in any case.
 fn holds(url: &str, key: &str) -> bool {
     url.to_ascii_lowercase().contains(&key.trim().to_ascii_lowercase())
 }

@@ -97,9 +97,8 @@ impl Mutator {
     }
 
     fn mutate_value(&mut self, value: &mut Value) {
-        let index = self.random.below(8);
-        match value {
-            Value::Object(members) if index < 4 => {
+        match (value, self.random.below(8)) {
+            (Value::Object(members), index @ 0..4) => {
                 let keys: Vec<String> = members.keys().cloned().collect();
                 let removed = keys.get(self.random.below(keys.len() + 1));
                 let removed = removed.and_then(|key| members.remove(key));
@@ -107,34 +106,25 @@ impl Mutator {
                     members.insert(self.token().to_owned(), removed.unwrap_or_default());
                 }
             }
-            Value::Array(items) if index < 4 && !items.is_empty() => {
+            (Value::Array(items), index @ 0..4) if !items.is_empty() => {
                 let item = self.random.item(items).clone();
                 items.extend(vec![item; [0, 1, 2, 120][index]]);
             }
-            Value::String(text) if index < 4 => {
-                *text = match index {
-                    0 => text.repeat(40),
-                    1 => text.chars().rev().collect(),
-                    _ => format!("{text}{}", self.token()),
-                };
+            (Value::String(text), 0) => *text = text.repeat(40),
+            (Value::String(text), 1..4) => text.push_str(self.token()),
+            (value @ Value::Number(_), 0) => *value = self.random.next_u64().into(),
+            (value @ Value::Number(_), 1) => *value = (1_u64 << self.random.below(64)).into(),
+            (value @ Value::Number(_), 2) => {
+                *value = f64::from_bits(self.random.next_u64()).into();
             }
-            Value::Number(_) if index < 4 => {
-                let number = f64::from_bits(self.random.next_u64());
-                *value = match index {
-                    0 => self.random.next_u64().into(),
-                    1 => (1_u64 << self.random.below(64)).into(),
-                    2 => number.into(),
-                    _ => (number % 3.0).into(),
-                };
-            }
-            _ => {
+            (value, _) => {
                 *value = match self.random.below(7) {
                     0 => Value::Null,
                     1 => true.into(),
                     2 => 1.5.into(),
                     3 => self.token().into(),
                     4 => Value::Object(serde_json::Map::new()),
-                    5 => vec![value.clone()].into(),
+                    5 => vec![value.take()].into(),
                     _ => (0..DEEP).fold(Value::Null, |inner, _| vec![inner].into()),
                 };
             }

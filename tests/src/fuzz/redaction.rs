@@ -37,7 +37,7 @@ fn check_logged(text: &str, result: Result<Response, TransportError>) {
     }
 }
 
-/// Whether the text is logged as it is: no part has to be cut, escaped, or redacted as a key in one
+/// True if the text is logged unchanged: no part has to be cut, escaped, or redacted as a key in one
 /// piece, in groups or in base64.
 fn is_harmless(text: &str, longest: usize) -> bool {
     let groups = text.split(|c: char| !c.is_ascii_hexdigit()).map(str::len);

@@ -9,7 +9,7 @@ use mosaicstack_telemetry::{
 };
 
 use super::LONGEST;
-use crate::{config, simulation::instant, status};
+use crate::{config, simulation::now, status};
 
 /// Upper bound of the random part of the first wait: one and a half of the first back-off.
 const SPREAD: Duration = Duration::from_millis(750);
@@ -39,7 +39,7 @@ pub(super) fn check(input: &[u8]) {
 /// The `Retry-After` that the client reads from the answer. Panics unless the client then keeps it.
 fn asked(value: &[u8], date: Option<&[u8]>, wall: SystemTime) -> Option<Duration> {
     let config = config("https://example.com").build().expect("a configuration");
-    let now = instant();
+    let now = now();
     let start = Start { now, wall, seed: value.len() as u64 };
     let (mut submitter, handle) = Submitter::new(&config, start, || ());
     handle.track(handle.event().build());
@@ -93,7 +93,7 @@ fn is_number(value: &[u8]) -> bool {
         && text.iter().all(u8::is_ascii_digit)
 }
 
-/// Whether the client can read the date: as a `Retry-After`, it asks for something.
+/// True if the client can read the date: as a `Retry-After`, it makes the client wait.
 fn is_date(date: &[u8], wall: SystemTime) -> bool {
     !is_number(date) && asked(date, None, wall).is_some()
 }

@@ -6,7 +6,7 @@
 //!
 //! Counted are instructions of the calling thread in user mode; a system call is one, and so is each
 //! repetition of `rep movs`. A step takes about 10 µs. Since the C library selects how to copy by the
-//! processor's features, the program is told (by glibc's tunables) that there are few.
+//! processor's features, glibc's tunables hide most of them.
 
 #[cfg(target_os = "linux")]
 mod linux;
