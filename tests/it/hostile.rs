@@ -12,8 +12,11 @@ use std::{
     time::Duration,
 };
 
-use mosaicstack_telemetry::{Request, RetryPolicy, TelemetryClient, Transport, UreqTransport};
-use telemetry_collector::{Answer, Place};
+use mosaicstack_telemetry::{
+    RetryPolicy, TelemetryClient,
+    transport::{Request, Transport, UreqTransport},
+};
+use telemetry_collector::{Position, ResponseTemplate};
 use telemetry_tests::{Kind, allocated, config, long_tests, now, track};
 use tokio::runtime::Builder;
 
@@ -35,7 +38,7 @@ const LARGEST: usize = 1 << 20;
 
 /// Reply of the server to each request.
 enum Reply {
-    Answer(Box<Answer>),
+    Answer(Box<ResponseTemplate>),
     /// Bytes that are not HTTP: some once, then others without end unless they are empty.
     Raw(Vec<u8>, &'static str),
     /// The same, before the request.
@@ -44,14 +47,14 @@ enum Reply {
 
 use Reply::{Early, Raw};
 
-impl From<Answer> for Reply {
-    fn from(answer: Answer) -> Self {
+impl From<ResponseTemplate> for Reply {
+    fn from(answer: ResponseTemplate) -> Self {
         Self::Answer(answer.into())
     }
 }
 
 fn replies() -> Vec<(&'static str, Reply)> {
-    let normal = Answer::normal;
+    let normal = ResponseTemplate::normal;
     let repeated = |count: usize, item: &dyn Fn(usize) -> String| {
         (0..count).map(item).collect::<Vec<_>>().join(",")
     };
@@ -67,18 +70,18 @@ fn replies() -> Vec<(&'static str, Reply)> {
     vec![
         ("body of 1 GiB", normal().body_size(1 << 30).into()),
         ("endless chunked body", normal().body_size(u64::MAX).chunked().into()),
-        ("refusal of 1 GiB", Answer::status(503).body_size(1 << 30).into()),
+        ("refusal of 1 GiB", ResponseTemplate::status(503).body_size(1 << 30).into()),
         ("endless head", normal().endless_head().into()),
         ("byte a second", normal().pace(1, Duration::from_secs(1)).into()),
         (
             "byte a millisecond",
             normal().body_size(1 << 30).pace(1, Duration::from_millis(1)).into(),
         ),
-        ("silence", Answer::never().into()),
-        ("silence within the head", normal().pause(Place::InHead, HOUR).into()),
-        ("silence within the body", normal().pause(Place::InBody, HOUR).into()),
+        ("silence", ResponseTemplate::hang().into()),
+        ("silence within the head", normal().pause(Position::InHead, HOUR).into()),
+        ("silence within the body", normal().pause(Position::InBody, HOUR).into()),
         ("less than declared", normal().content_length(1 << 62).into()),
-        ("end within the head", normal().cut(Place::InHead).into()),
+        ("end within the head", normal().cut(Position::InHead).into()),
         ("JSON 100,000 deep", normal().nested_json(100_000).into()),
         ("1 MiB of JSON, deep", normal().nested_json(1 << 19).into()),
         ("receipt of 10 MiB", results(rejected, 10 << 20).into()),
@@ -113,16 +116,16 @@ fn replies() -> Vec<(&'static str, Reply)> {
 }
 
 /// A list of at most `size` bytes.
-fn results(item: &str, size: usize) -> Answer {
+fn results(item: &str, size: usize) -> ResponseTemplate {
     let items = format!("{item},").repeat((size - 100) / (item.len() + 1));
-    Answer::normal().body(format!(r#"{{"results":[{items}{item}]}}"#))
+    ResponseTemplate::normal().body(format!(r#"{{"results":[{items}{item}]}}"#))
 }
 
 /// A body that begins like a gzip file.
-fn encoded(encoding: &str) -> Answer {
+fn encoded(encoding: &str) -> ResponseTemplate {
     let mut body = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3];
     body.resize(LARGEST, 0x5a);
-    Answer::normal().header("content-encoding", encoding).body(body)
+    ResponseTemplate::normal().header("content-encoding", encoding).body(body)
 }
 
 /// A server in front of the collector: sends `reply` while `is_hostile`, and relays otherwise.
@@ -184,7 +187,7 @@ fn check(name: &str, reply: &Reply, kind: Kind) {
 
     is_hostile.store(true, Ordering::Release);
     if let Reply::Answer(answer) = reply {
-        collector.fault(Answer::clone(answer));
+        collector.fault(ResponseTemplate::clone(answer));
     }
     for _ in 0..if long_tests() { 5 } else { 1 } {
         track(&client.handle(), 3);

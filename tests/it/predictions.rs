@@ -42,7 +42,7 @@ fn concurrent_lookups_of_threads_send_one_request() {
         for _ in 0..16 {
             scope.spawn(|| {
                 barrier.wait();
-                client.predictions().get_all(&[query(0)]).unwrap();
+                client.predict_all(&[query(0)]).unwrap();
             });
         }
     });
@@ -78,7 +78,7 @@ fn several_queries_are_one_request_and_answered_in_order() {
         let event = client.handle().event().query(&query(1)).outcome(Outcome::Success);
         client.handle().track(event.build());
         client.flush(AMPLE).unwrap();
-        let answers = client.predictions().get_all(&[query(0), query(1), query(0)]).unwrap();
+        let answers = client.predict_all(&[query(0), query(1), query(0)]).unwrap();
         let fallbacks = answers.iter().map(|it| it.metadata.fallback_level.is_some());
         assert!(fallbacks.eq([true, false, true]), "only one query has events of its own");
         assert_eq!(collector.totals().requests, 2, "events and queries");
@@ -168,7 +168,7 @@ fn disabled_telemetry_and_dry_run_answer_without_data() {
     {
         let client = Client::with_transport(kind, config, |_| panic!("nothing to ask"));
         client.refresh(&[query(0)]).unwrap();
-        let answers = client.predictions().get_all(&[query(0)]).unwrap();
+        let answers = client.predict_all(&[query(0)]).unwrap();
         assert_eq!((answers.len(), &answers[0].prediction), (1, &None));
         assert_eq!(client.cached(&query(0)), None);
         assert_eq!(client.stop().panics, 0);

@@ -9,7 +9,9 @@ use std::{
 };
 
 use mosaicstack_telemetry::{RetryPolicy, Stats, TelemetryConfig, TelemetryHandle};
-use telemetry_collector::{Answer, BatchSeen, Collector, EVENTS_PATH, Fault, Place};
+use telemetry_collector::{
+    BatchReport, Collector, EVENTS_PATH, FaultRule, Position, ResponseTemplate,
+};
 use telemetry_tests::{Kind, long_tests, now, resident};
 use uuid::Uuid;
 
@@ -40,7 +42,7 @@ struct Accepted {
 }
 
 impl Accepted {
-    fn add(&mut self, seen: &BatchSeen) {
+    fn add(&mut self, seen: &BatchReport) {
         let before = (self.distinct, self.repeated);
         for id in seen.receipt.results.iter().filter_map(|result| result.event_id) {
             let number = usize::try_from(id.as_u128()).expect("ids are numbers");
@@ -65,25 +67,25 @@ fn failing(often: f64) -> (Collector, Arc<Mutex<Accepted>>) {
         adding.lock().expect("not poisoned").add(seen);
     });
     let collector = collector.start().expect("loopback can be bound");
-    let busy = |seconds| Answer::status(429).header("retry-after", seconds);
+    let busy = |seconds| ResponseTemplate::status(429).header("retry-after", seconds);
     let rare = 0.0003 / often.sqrt();
     for (probability, answer) in [
-        (0.01, Answer::status(503)),
+        (0.01, ResponseTemplate::status(503)),
         (0.005, busy("0")),
         (rare, busy("1")),
-        (0.01, Answer::close()),
-        (0.01, Answer::close_after_taking()),
-        (0.005, Answer::normal().cut(Place::InBody)),
-        (0.005, Answer::normal().cut(Place::InHead)),
-        (0.01, Answer::normal().delay(Duration::from_millis(30))),
+        (0.01, ResponseTemplate::close()),
+        (0.01, ResponseTemplate::close_after_processing()),
+        (0.005, ResponseTemplate::normal().cut(Position::InBody)),
+        (0.005, ResponseTemplate::normal().cut(Position::InHead)),
+        (0.01, ResponseTemplate::normal().delay(Duration::from_millis(30))),
         // After the request timeout.
-        (rare, Answer::normal().delay(3 * SECOND)),
-        (rare, Answer::never()),
+        (rare, ResponseTemplate::normal().delay(3 * SECOND)),
+        (rare, ResponseTemplate::hang()),
     ] {
-        let fault = Fault::new(answer).path(EVENTS_PATH);
+        let fault = FaultRule::new(answer).path(EVENTS_PATH);
         collector.fault(fault.probability((probability * often).min(0.1)).seed(SEED));
     }
-    collector.fault(Fault::close_before_reading().probability(0.2).seed(SEED));
+    collector.fault(FaultRule::close_before_reading().probability(0.2).seed(SEED));
     (collector, accepted)
 }
 
@@ -147,7 +149,7 @@ fn memory_is_flat_under_load() {
     let client = AnyClient::start(Kind::Blocking, config(&collector));
     let handle = client.handle();
     // An outage fills the queue first, so that no later one needs more memory.
-    collector.script([Answer::status(429).header("retry-after", "2")]);
+    collector.script([ResponseTemplate::status(429).header("retry-after", "2")]);
     track(&handle, 0..100);
     assert!(collector.wait_for(AMPLE, |totals| totals.requests > 0));
     let before = 100 + QUEUE as u64;

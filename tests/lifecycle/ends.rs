@@ -2,7 +2,10 @@
 
 use std::{any::Any, cell::RefCell, io, panic, process, sync::Mutex, thread};
 
-use mosaicstack_telemetry::{AsyncTelemetryClient, TelemetryClient, transport::{Request, Response, TransportError}};
+use mosaicstack_telemetry::{
+    AsyncTelemetryClient, TelemetryClient,
+    transport::{Request, Response, TransportError},
+};
 use telemetry_tests::{status, track};
 
 use crate::{

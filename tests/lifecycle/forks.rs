@@ -13,8 +13,8 @@ use std::{
 
 use fork::Fork;
 use mosaicstack_telemetry::{
-    AsyncTelemetryClient, Outcome, PredictionError, Request, Response, TelemetryClient,
-    TelemetryHandle, TransportError,
+    AsyncTelemetryClient, Outcome, PredictionError, Predictions, TelemetryClient, TelemetryHandle,
+    transport::{Request, Response, TransportError},
 };
 use telemetry_tests::{long_tests, now, track};
 use tokio::runtime::Runtime;
@@ -70,14 +70,19 @@ pub(crate) fn cases() -> Vec<Case> {
         })
         .delivers(3),
         case("forked_child_beside_busy_threads_returns", |server| {
-            let read = |handle: &TelemetryHandle| drop(handle.prediction(&query()));
-            for (work, end) in [(track_one as fn(&_), stop as fn(_)), (read, drop)] {
+            let track_one = |handle: &TelemetryHandle, _: &Predictions| drop(track(handle, 1));
+            let read = |_: &_, predictions: &Predictions| drop(predictions.cached(&query()));
+            for (work, end) in [(track_one as fn(&_, &_), stop as fn(_)), (read, drop)] {
                 let client = server.client(0);
-                client.predict(&query()).expect("the server answers");
-                let (handle, mut client) = (client.handle(), Some(client));
-                beside_threads(&handle, work, || {
-                    in_child(|| blocking(take(&mut client), end));
-                });
+                client.predictions().get(&query()).expect("the server answers");
+                let (handle, predictions) = (client.handle(), client.predictions().clone());
+                let mut client = Some(client);
+                beside_threads(
+                    || work(&handle, &predictions),
+                    || {
+                        in_child(|| blocking(take(&mut client), end));
+                    },
+                );
                 take(&mut client).flush(FOREVER).expect("the server accepts");
                 let stats = handle.stats();
                 assert!(stats.is_balanced() && stats.pending == 0, "{stats:?}");
@@ -86,13 +91,13 @@ pub(crate) fn cases() -> Vec<Case> {
         .delivers(None),
         case("forked_child_after_a_stop_cannot_ask", |server| {
             let client = server.client(3);
-            let (handle, predictor) = (client.handle(), client.predictor());
+            let (handle, predictor) = (client.handle(), client.predictions().clone());
             all_delivered(&client.stop());
             in_child(|| {
                 timed("track", || track(&handle, 1));
-                timed("predict", || forked(predictor.predict(&query())));
+                timed("predict", || forked(predictor.get(&query())));
             });
-            predictor.predict(&query()).expect("the server answers");
+            predictor.get(&query()).expect("the server answers");
         })
         .delivers(3),
         // Ids of parent and child differ, although both begin with a copy of one generator's state.
@@ -130,9 +135,12 @@ pub(crate) fn cases() -> Vec<Case> {
             let runtime = multi_thread();
             let client = runtime.block_on(async { server.async_client(0) });
             let (handle, mut client) = (client.handle(), Some(client));
-            beside_threads(&handle, track_one, || {
-                in_child(|| on_tokio(take(&mut client), &runtime));
-            });
+            beside_threads(
+                || drop(track(&handle, 1)),
+                || {
+                    in_child(|| on_tokio(take(&mut client), &runtime));
+                },
+            );
             let stats = runtime.block_on(take(&mut client).stop());
             assert!(stats.is_balanced(), "{stats:?}");
         })
@@ -219,18 +227,14 @@ fn forked<T: fmt::Debug>(result: Result<T, PredictionError>) {
     assert!(matches!(error, PredictionError::Forked), "{error}");
 }
 
-fn track_one(handle: &TelemetryHandle) {
-    track(handle, 1);
-}
-
 /// Forks repeatedly while other threads `work`.
-fn beside_threads(handle: &TelemetryHandle, work: fn(&TelemetryHandle), mut fork: impl FnMut()) {
+fn beside_threads(work: impl Fn() + Sync, mut fork: impl FnMut()) {
     let is_over = AtomicBool::new(false);
     thread::scope(|scope| {
         for _ in 0..2 {
             scope.spawn(|| {
                 while !is_over.load(Ordering::Relaxed) {
-                    work(handle);
+                    work();
                 }
             });
         }
@@ -246,16 +250,15 @@ fn calls_of_a_handle(handle: &TelemetryHandle) {
     timed("track", || track(handle, 150));
     timed("begin", || handle.begin(handle.event()).finish(Outcome::Success));
     timed("stats", || assert_eq!(handle.stats().tracked, tracked + 151));
-    timed("prediction", || handle.prediction(&query()));
-    timed("cached_prediction", || handle.cached_prediction(&query()));
 }
 
 fn blocking(client: TelemetryClient, end: fn(TelemetryClient)) {
     calls_of_a_handle(&client.handle());
     timed("flush", || client.flush(FOREVER).expect_err("there is no worker"));
-    timed("refresh_predictions", || forked(client.refresh_predictions(&[query()])));
-    timed("predict", || forked(client.predict(&query())));
-    timed("predict_all", || forked(client.predict_all(&[query()])));
+    timed("refresh", || forked(client.predictions().refresh(&[query()])));
+    timed("cached", || client.predictions().cached(&query()));
+    timed("get", || forked(client.predictions().get(&query())));
+    timed("get_all", || forked(client.predictions().get_all(&[query()])));
     timed("end", || end(client));
 }
 
@@ -270,8 +273,8 @@ fn on_tokio(client: AsyncTelemetryClient, runtime: &Runtime) {
     let _entered = runtime.enter();
     calls_of_a_handle(&client.handle());
     timed("flush", || ready(client.flush(FOREVER)).expect_err("there is no worker"));
-    timed("refresh_predictions", || forked(ready(client.refresh_predictions(&[query()]))));
-    timed("predict", || forked(ready(client.predict(&query()))));
-    timed("predict_all", || forked(ready(client.predict_all(&[query()]))));
+    timed("refresh", || forked(ready(client.predictions().refresh(&[query()]))));
+    timed("predict", || forked(ready(client.predictions().get(&query()))));
+    timed("get_all", || forked(ready(client.predictions().get_all(&[query()]))));
     timed("stop", || ready(client.stop()));
 }

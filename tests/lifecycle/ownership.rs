@@ -7,7 +7,10 @@ use std::{
     thread,
 };
 
-use mosaicstack_telemetry::{AsyncTelemetryClient, Outcome, TaskGuard, TelemetryClient, TelemetryHandle, transport::{Request, Response, TransportError}};
+use mosaicstack_telemetry::{
+    AsyncTelemetryClient, Outcome, TaskGuard, TelemetryClient, TelemetryHandle,
+    transport::{Request, Response, TransportError},
+};
 use telemetry_tests::{status, track};
 
 use crate::{

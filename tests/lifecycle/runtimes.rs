@@ -2,7 +2,10 @@
 
 use std::{future::pending, sync::mpsc, thread};
 
-use mosaicstack_telemetry::{AsyncTelemetryClient, transport::{Request, Response, TransportError}};
+use mosaicstack_telemetry::{
+    AsyncTelemetryClient,
+    transport::{Request, Response, TransportError},
+};
 use telemetry_tests::track;
 use tokio::{
     runtime::{Builder, Runtime},

@@ -8,9 +8,9 @@ use std::{
 };
 
 use mosaicstack_telemetry::{
-    AsyncTelemetryClient, AsyncTransport, Complexity, HyperTransport, PredictionQuery, Provider,
-    Request, Stats, TaskType, TelemetryClient, TelemetryConfig, TelemetryConfigBuilder,
-    TelemetryHandle, Transport, UreqTransport,
+    AsyncTelemetryClient, Complexity, PredictionQuery, Provider, Stats, TaskType, TelemetryClient,
+    TelemetryConfig, TelemetryConfigBuilder, TelemetryHandle,
+    transport::{AsyncTransport, HyperTransport, Request, Transport, UreqTransport},
 };
 use telemetry_tests::{INSTANCE, KEY, now, track};
 use tokio::{

@@ -1,4 +1,4 @@
-//! A driver in virtual time.
+//! Driver of a submitter in virtual time.
 
 use std::{
     fmt,
@@ -10,57 +10,60 @@ use std::{
 };
 
 use mosaicstack_telemetry::{
-    Action, Delivery, Request, Response, Start, Submitter, TelemetryConfig, TelemetryHandle,
-    Timeout, TransportError, Verdict,
+    TelemetryConfig, TelemetryHandle,
+    sans_io::{Action, Delivery, DeliveryOutcome, PredictionCache, Start, Submitter},
+    transport::{Request, Response, Timeout, TransportError},
 };
 use uuid::Uuid;
 
 use crate::events;
 
-/// A submitter, driven on a clock that only moves when told to.
+/// A submitter on a clock that only the test advances.
 pub struct Simulation {
-    /// Records into it.
+    /// Handle that records events.
     pub handle: TelemetryHandle,
-    /// The subject.
+    /// The submitter under test.
     pub submitter: Submitter,
-    /// Everything that was sent, in order.
+    /// Cache and lookups of predictions.
+    pub predictions: PredictionCache,
+    /// All requests so far, in order.
     pub sent: Vec<Sent>,
     start: Instant,
     now: Duration,
     woken: Arc<AtomicUsize>,
 }
 
-/// A request, as the server of a simulation sees it.
+/// A request as the server receives it.
 #[derive(Clone, Debug)]
 pub struct Sent {
-    /// When it was sent, since the start.
+    /// Time since the start.
     pub at: Duration,
-    /// The ids of its events, in order.
+    /// Ids of the events, in order.
     pub ids: Vec<Uuid>,
-    /// How long it may take.
+    /// Request timeout.
     pub timeout: Duration,
-    /// Its body.
+    /// Body bytes.
     pub body: Vec<u8>,
 }
 
-/// What happens next in a simulation.
+/// Result of one poll.
 #[derive(Debug)]
 pub enum Next {
-    /// A request is under way.
+    /// A request was sent and awaits its result.
     Sent(Delivery),
-    /// Nothing, until then.
+    /// Nothing to do before this time since the start.
     Waits(Duration),
-    /// Nothing, ever.
+    /// The submitter has shut down.
     Done,
 }
 
 impl Simulation {
-    /// Starts at time 0.
+    /// Starts at time 0 with a fixed seed.
     pub fn new(config: &TelemetryConfig) -> Self {
         Self::seeded(config, 7)
     }
 
-    /// The same with another seed.
+    /// Starts at time 0, at the beginning of 1970, with the given seed.
     pub fn seeded(config: &TelemetryConfig, seed: u64) -> Self {
         let now = now();
         let woken = Arc::<AtomicUsize>::default();
@@ -71,36 +74,55 @@ impl Simulation {
             }
         };
         let start = Start { now, wall: SystemTime::UNIX_EPOCH, seed };
-        let (handle, submitter) = TelemetryHandle::with_submitter(config, start, wake);
-        let (sent, zero) = (Vec::new(), Duration::ZERO);
-        Self { handle, submitter, sent, start: now, now: zero, woken }
+        let (submitter, handle) = Submitter::new(config, start, wake);
+        let predictions = PredictionCache::new(config);
+        Self {
+            handle,
+            submitter,
+            predictions,
+            sent: Vec::new(),
+            start: now,
+            now: Duration::ZERO,
+            woken,
+        }
     }
 
-    /// The time since the start.
+    /// Time since the start.
     pub fn now(&self) -> Duration {
         self.now
     }
 
-    /// The same as the submitter sees it.
+    /// Current time as the submitter receives it.
     pub fn instant(&self) -> Instant {
         self.start + self.now
     }
 
-    /// How often the driver was asked to wake up.
+    /// Number of times the driver was woken.
     pub fn woken(&self) -> usize {
         self.woken.load(Ordering::Relaxed)
     }
 
-    /// Moves the clock.
+    /// Advances the clock.
     pub fn advance(&mut self, by: Duration) {
         self.now += by;
     }
 
-    /// Asks once what to do.
+    /// Asks the submitter to flush.
+    pub fn flush(&mut self) {
+        self.submitter.flush(self.instant());
+    }
+
+    /// Asks the submitter to shut down within this time.
+    pub fn close(&mut self, within: Duration) {
+        let now = self.instant();
+        self.submitter.close(now, now + within);
+    }
+
+    /// Polls the submitter once.
     pub fn step(&mut self) -> Next {
         match self.submitter.poll(self.instant()) {
             Action::Send(request, delivery) => {
-                self.note(request);
+                self.record(request);
                 Next::Sent(delivery)
             }
             Action::Wait(until) => Next::Waits(until.saturating_duration_since(self.start)),
@@ -108,17 +130,31 @@ impl Simulation {
         }
     }
 
-    /// Reports what became of a request.
+    /// Polls the submitter once.
+    ///
+    /// # Panics
+    ///
+    /// It sends nothing.
+    #[track_caller]
+    pub fn send(&mut self) -> Delivery {
+        match self.step() {
+            Next::Sent(delivery) => delivery,
+            other => panic!("no request but {other:?}"),
+        }
+    }
+
+    /// Reports the result of a request.
     pub fn complete(
         &mut self,
         delivery: Delivery,
         result: Result<Response, TransportError>,
-    ) -> Verdict {
+    ) -> DeliveryOutcome {
         let now = self.instant();
         self.submitter.complete(now, delivery, result)
     }
 
-    /// Runs until that time, with a server that answers at once. Returns whether it goes on.
+    /// Runs until that time with a server that answers at once. Returns false if the submitter has
+    /// shut down.
     pub fn run_until(
         &mut self,
         until: Duration,
@@ -127,8 +163,7 @@ impl Simulation {
         loop {
             match self.step() {
                 Next::Sent(delivery) => {
-                    let sent = self.sent.last().expect("it was noted");
-                    let result = server(sent);
+                    let result = server(self.sent.last().expect("recorded by `step`"));
                     self.complete(delivery, result);
                 }
                 Next::Waits(next) if next <= until => self.now = self.now.max(next),
@@ -138,11 +173,11 @@ impl Simulation {
                 }
                 Next::Done => return false,
             }
-            assert!(self.sent.len() < 100_000, "it never ends");
+            assert!(self.sent.len() < 100_000, "no progress after 100,000 requests");
         }
     }
 
-    fn note(&mut self, request: Request) {
+    fn record(&mut self, request: Request) {
         let timeout = Timeout::of(&request);
         let body = request.into_body();
         let ids = events(&body).iter().map(|event| event.event_id).collect();
@@ -156,9 +191,9 @@ impl fmt::Debug for Simulation {
     }
 }
 
-/// The real time: the zero of a virtual clock, or what a test measures with.
+/// Zero of a virtual clock.
+#[expect(clippy::disallowed_methods, reason = "an `Instant` comes from the clock alone")]
 #[must_use]
-#[expect(clippy::disallowed_methods, reason = "tests measure real calls")]
 pub fn now() -> Instant {
     Instant::now()
 }

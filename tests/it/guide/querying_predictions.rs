@@ -97,7 +97,7 @@ fn fetched_predictions_are_read_from_the_cache_and_printed() {
             "Confidence: medium",
         ];
         assert_eq!(printed(response.as_deref()), expected);
-        assert_eq!(*response.unwrap(), collector.predictions().get(&known), "every field");
+        assert_eq!(*response.unwrap(), collector.predict(&known), "every field");
         let none = "No prediction data available for this combination";
         assert_eq!(printed(cached(&unknown).as_deref()), [none]);
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use mosaicstack_telemetry::{Fault, Faults};
+use mosaicstack_telemetry::model::{ValidationError, ValidationErrors};
 use serde_json::value::RawValue;
 
 const MAX_LISTED: usize = 100;
@@ -19,11 +19,11 @@ const MAX_STEP: usize = 164;
 const LARGE: usize = 8 * 1024;
 
 /// Panics unless each error points into the document and has a short message.
-pub(super) fn check(document: &[u8], errors: &Faults) {
-    let listed: Vec<&Fault> = errors.iter().collect();
+pub(super) fn check(document: &[u8], errors: &ValidationErrors) {
+    let listed: Vec<&ValidationError> = errors.iter().collect();
     assert!(!listed.is_empty() && listed.len() <= MAX_LISTED, "{} are listed", listed.len());
     assert!(errors.len() == listed.len() || listed.len() == MAX_LISTED);
-    for Fault { pointer, message, .. } in &listed {
+    for ValidationError { pointer, message, .. } in &listed {
         assert!(message.chars().count() <= MAX_MESSAGE, "{message}");
         assert!(!message.contains(char::is_control), "{message:?}");
         let steps: Vec<&str> = pointer.split('/').skip(1).collect();
@@ -41,8 +41,8 @@ pub(super) fn check(document: &[u8], errors: &Faults) {
     assert_eq!(lines, listed.len() + usize::from(errors.len() > listed.len()), "{errors}");
 }
 
-/// True if the place is in the document; for a missing key, if only its object is.
-fn points_into(document: &str, error: &Fault) -> Option<bool> {
+/// Whether the place is in the document; for a missing key, whether only its object is.
+fn points_into(document: &str, error: &ValidationError) -> Option<bool> {
     let Some((parent, key)) = error.pointer.rsplit_once('/') else { return Some(true) };
     let document = serde_json::from_str::<&RawValue>(document).ok()?;
     let parent = parent.split('/').skip(1).try_fold(document, child)?;
