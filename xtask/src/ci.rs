@@ -1,141 +1,78 @@
-//! `cargo xtask ci`: every check a change has to pass, each a cargo command that a person can copy.
+//! The checks that a change has to pass, besides `cargo test --workspace`.
 
-use std::path::Path;
-use std::time::{Duration, Instant};
+use std::{env, path::Path};
 
-use crate::cargo::{Cargo, cargo};
-use crate::tree::{BENCH, FUZZ, Tree};
-use crate::{downstream, features};
+use crate::{
+    command::{cargo, command, exec, output},
+    downstream, modules, packages,
+    steps::Steps,
+};
 
-struct Step {
-    name: &'static str,
-    commands: Vec<Cargo>,
+/// The published crates; the tests would turn on their features.
+const CRATES: &str =
+    "--workspace --exclude telemetry-tests --exclude telemetry-steps --exclude xtask";
+
+const HACK: &str = "0.6.46";
+
+pub(crate) fn run(names: &[&str]) -> Result<(), String> {
+    let mut steps = Steps::new(names);
+    steps.step("structure", || packages::check().and_then(|()| modules::check()));
+    steps.step("fmt", fmt);
+    steps.step("clippy", || {
+        exec(&mut cargo("clippy --workspace --all-targets --all-features -- -D warnings"))?;
+        exec(&mut cargo(&format!(
+            "clippy {CRATES} --all-targets --no-default-features -- -D warnings"
+        )))
+    });
+    steps.step("features", features);
+    steps.step("bare", || exec(&mut cargo(&format!("test {CRATES} --no-default-features"))));
+    // `cargo test --workspace` runs those of all features, the step before those of none.
+    steps.step("doctests", || exec(&mut cargo(&format!("test {CRATES} --doc"))));
+    steps.step("docs", || {
+        let mut doc = cargo("doc --workspace --no-deps --all-features");
+        exec(doc.env("RUSTDOCFLAGS", "-D warnings"))
+    });
+    steps.step("loom", loom);
+    steps.step("downstream", downstream::check);
+    steps.step("package", || exec(&mut cargo("package --workspace --no-verify --allow-dirty")));
+    steps.finish()
 }
 
-struct Outcome {
-    step: &'static str,
-    failed: Vec<Cargo>,
-    took: Duration,
+fn fmt() -> Result<(), String> {
+    exec(&mut cargo("fmt --all --check"))?;
+    let others = output(&mut command("git", "ls-files tests/bench tests/downstream tests/fuzz"))?;
+    let others: Vec<&str> = others.lines().filter(|path| path.ends_with(".rs")).collect();
+    exec(command("rustfmt", "--check --edition 2024").args(others))
 }
 
-/// Runs the named steps, or all if none is named, whatever fails, and returns whether all passed.
-///
-/// With `--list` the commands are printed instead. Fails if a step is unknown or a manifest cannot
-/// be read.
-pub(crate) fn run(root: &Path, args: &[&str]) -> Result<bool, String> {
-    let (options, names): (Vec<&str>, Vec<&str>) = args.iter().partition(|&&arg| arg == "--list");
-    let steps = select(steps(&Tree::load(root)?), &names)?;
-    if !options.is_empty() {
-        steps.iter().flat_map(|step| &step.commands).for_each(|command| println!("{command}"));
-        return Ok(true);
+/// Each set of features compiles without warnings.
+fn features() -> Result<(), String> {
+    if output(&mut cargo("hack --version")).is_err() {
+        let root = "target/tools";
+        // It only starts cargo; a debug build takes half the time.
+        let install = format!("install cargo-hack --locked --debug --version {HACK} --root {root}");
+        let installed = Path::new(root).join("bin").join("cargo-hack").exists()
+            || exec(&mut cargo(&install)).is_ok();
+        installed.then_some(()).ok_or("cargo-hack is missing and cannot be installed")?;
     }
-    let outcomes: Vec<Outcome> = steps.into_iter().map(|step| step.run(root)).collect();
-    report(&outcomes);
-    Ok(outcomes.iter().all(|it| it.failed.is_empty()))
+    let path = env::var_os("PATH").unwrap_or_default();
+    let tools = env::current_dir().map_err(|error| error.to_string())?.join("target/tools/bin");
+    let path = env::join_paths([tools].into_iter().chain(env::split_paths(&path)));
+    let mut hack = cargo(
+        "hack clippy --workspace --ignore-private --feature-powerset --exclude-features default -- -D warnings",
+    );
+    exec(hack.env("PATH", path.map_err(|error| error.to_string())?))
 }
 
-fn steps(tree: &Tree) -> Vec<Step> {
-    let step = |name, command: &str| Step { name, commands: vec![cargo(command)] };
-    vec![
-        Step {
-            name: "fmt",
-            commands: [
-                cargo("fmt --all --check"),
-                cargo(format!("fmt --check --manifest-path {FUZZ}Cargo.toml")),
-                cargo(format!("fmt --check --manifest-path {BENCH}Cargo.toml")),
-                cargo(format!("fmt --check --manifest-path {BENCH}embedding/Cargo.toml")),
-            ]
-            .into_iter()
-            .chain(downstream::formatting(tree))
-            .collect(),
-        },
-        step("clippy", "clippy --workspace --all-targets --all-features -- -D warnings"),
-        step(
-            "clippy-bare",
-            "clippy --workspace --all-targets --no-default-features -- -D warnings",
-        ),
-        step("test", "test --workspace --all-features"),
-        Step { name: "features", commands: features::table(tree) },
-        Step {
-            name: "docs",
-            commands: vec![
-                cargo("doc --workspace --no-deps --all-features")
-                    .with("RUSTDOCFLAGS", "-D warnings"),
-            ],
-        },
-        Step {
-            name: "loom",
-            // A target directory of its own, or its flags would throw away what the others built.
-            commands: vec![
-                cargo(
-                    "test -p telemetry-queue --release --test loom --target-dir target/loom -- \
-                     --nocapture",
-                )
-                .with("RUSTFLAGS", "--cfg loom"),
-                // Without tokio, which takes `cfg(loom)` for its own.
-                cargo(
-                    "test -p mosaicstack-telemetry --release --lib --no-default-features \
-                     --target-dir target/loom -- --nocapture interleavings::",
-                )
-                .with("RUSTFLAGS", "--cfg loom"),
-            ],
-        },
-        // Those that users copy from; the tests' own one is a part of the evidence.
-        step(
-            "examples",
-            "build --workspace --exclude telemetry-tests --examples --all-features --release",
-        ),
-        Step { name: "downstream", commands: downstream::checks(tree) },
-        step("package", "package --workspace --no-verify --allow-dirty"),
-        step("tidy", "xtask tidy"),
-    ]
-}
-
-fn select(steps: Vec<Step>, names: &[&str]) -> Result<Vec<Step>, String> {
-    let known: Vec<&str> = steps.iter().map(|step| step.name).collect();
-    let unknown: Vec<&str> = names.iter().filter(|&name| !known.contains(name)).copied().collect();
-    if !unknown.is_empty() {
-        return Err(format!("no such step: {}; there are: {}", unknown.join(" "), known.join(" ")));
+/// In a target directory of its own, since other flags build all dependencies again.
+fn loom() -> Result<(), String> {
+    let release = "test --release --target-dir target/loom";
+    for tests in [
+        "-p telemetry-queue --test loom",
+        // tokio has a meaning of its own for `cfg(loom)`, so the façade is built without it.
+        "-p mosaicstack-telemetry --no-default-features --lib interleavings::",
+    ] {
+        exec(cargo(&format!("{release} {tests}")).env("RUSTFLAGS", "--cfg loom"))?;
     }
-    Ok(steps.into_iter().filter(|step| names.is_empty() || names.contains(&step.name)).collect())
-}
-
-fn report(outcomes: &[Outcome]) {
-    println!("\n{:<12} {:<7} {:>7}", "step", "result", "seconds");
-    for Outcome { step, failed, took } in outcomes {
-        let result = if failed.is_empty() { "ok" } else { "FAILED" };
-        println!("{step:<12} {result:<7} {:>7.1}", took.as_secs_f64());
-    }
-    let mut failed = outcomes.iter().flat_map(|it| &it.failed).peekable();
-    if failed.peek().is_some() {
-        println!("\nfailed:");
-        failed.for_each(|command| println!("  {command}"));
-    }
-}
-
-impl Step {
-    #[expect(clippy::disallowed_methods, reason = "how long a step takes is for a person to read")]
-    fn run(self, root: &Path) -> Outcome {
-        println!("\n[{}]", self.name);
-        let start = Instant::now();
-        let failed = self.commands.into_iter().filter(|command| !command.passes(root)).collect();
-        Outcome { step: self.name, failed, took: start.elapsed() }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn selects_the_named_steps_in_their_order_and_all_by_default() {
-        let named = |names: &[&str]| {
-            let steps = select(steps(&Tree::default()), names)?;
-            Ok::<_, String>(steps.iter().map(|step| step.name).collect::<Vec<_>>())
-        };
-        assert_eq!(named(&["clippy", "fmt"]).unwrap(), ["fmt", "clippy"]);
-        assert_eq!(named(&[]).unwrap().len(), 11);
-        let error = named(&["fmt", "lint"]).unwrap_err();
-        assert!(error.starts_with("no such step: lint; there are: fmt clippy "), "{error}");
-    }
+    Ok(())
 }

@@ -1,12 +1,12 @@
-//! A command-line tool that reports a task to the server that the environment names.
+//! A command-line tool that reports a task to the server configured in the environment.
 //!
 //! ```text
 //! facade [MODEL [OUTCOME [SECONDS]]]
 //! ```
 //!
-//! It takes `MOSAIC_TELEMETRY_SERVER_URL`, `_API_KEY` and `_INSTANCE_ID`, or
-//! `MOSAIC_TELEMETRY_ENABLED=false`. Exit code: 0 if nothing is pending, 1 if the event is, 2 if it
-//! could not begin. `tests/report.rs` runs it against a collector.
+//! It needs `MOSAIC_TELEMETRY_SERVER_URL`, `_API_KEY` and `_INSTANCE_ID`, or
+//! `MOSAIC_TELEMETRY_ENABLED=false`. Exits with 0 if the event was delivered or telemetry is disabled,
+//! 1 if the event is pending, 2 on invalid arguments or configuration.
 
 use std::{env, error::Error, process::ExitCode, time::Duration};
 
@@ -23,7 +23,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Reports the task of the arguments and returns how many events are pending.
+/// Reports the task and returns the number of pending events.
 fn report() -> Result<u64, Box<dyn Error>> {
     let mut args = env::args().skip(1);
     let model = args.next().unwrap_or_else(|| "unknown".into());
@@ -45,7 +45,7 @@ fn report() -> Result<u64, Box<dyn Error>> {
     let stats = client.stop(); // within 5 seconds
     println!("{stats}");
     if stats.pending > 0 {
-        eprintln!("the server did not take the event: {:?}", stats.health);
+        eprintln!("the event was not delivered: {:?}", stats.health);
     }
     Ok(stats.pending)
 }

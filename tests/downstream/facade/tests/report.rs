@@ -1,4 +1,4 @@
-//! The program against a server, which is a collector on loopback.
+//! The program with a collector on loopback as its server.
 
 use std::{
     io,
@@ -18,7 +18,7 @@ fn report(collector: &Collector, enabled: &str) -> io::Result<Output> {
 }
 
 #[test]
-fn the_event_arrives() -> io::Result<()> {
+fn event_is_delivered() -> io::Result<()> {
     let collector = Collector::start()?;
     let output = report(&collector, "true")?;
     assert!(output.status.success(), "{output:?}");
@@ -31,17 +31,17 @@ fn the_event_arrives() -> io::Result<()> {
 }
 
 #[test]
-fn an_event_that_the_server_does_not_take_is_pending() -> io::Result<()> {
+fn event_refused_by_server_is_pending() -> io::Result<()> {
     let collector = Collector::builder().api_key("b".repeat(64)).start()?;
     let output = report(&collector, "true")?;
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     assert!(output.stdout.ends_with(b"pending 1\n"), "{output:?}");
-    assert_eq!(output.stderr, b"the server did not take the event: Misconfigured\n");
+    assert_eq!(output.stderr, b"the event was not delivered: Refused\n");
     Ok(())
 }
 
 #[test]
-fn the_switch_turns_it_off() -> io::Result<()> {
+fn disabled_telemetry_sends_nothing() -> io::Result<()> {
     let collector = Collector::start()?;
     let output = report(&collector, "false")?;
     assert!(output.status.success(), "{output:?}");

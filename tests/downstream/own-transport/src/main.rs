@@ -1,5 +1,5 @@
-//! Events through a gateway of one's own: each batch becomes a line of a file, from where something
-//! else carries it on. Neither an HTTP client nor TLS is in the build.
+//! A custom transport that appends each batch to a file, for another program to forward. The build
+//! contains neither an HTTP client nor TLS.
 
 use std::{
     env,
@@ -17,20 +17,20 @@ struct Spool(File);
 impl Transport for Spool {
     fn send(&self, request: Request) -> Result<Response, TransportError> {
         if request.uri().path() != "/v1/events/batch" {
-            return Err(TransportError::other("this gateway carries events only"));
+            return Err(TransportError::other("this transport sends events only"));
         }
         let mut line = request.into_body();
         line.push(b'\n');
-        // A full disk may pass as a network's fault does: the client tries again.
+        // The client retries network errors, so events survive a full disk.
         (&self.0).write_all(&line).map_err(TransportError::network)?;
-        Ok(Response::default()) // 200, no body: every event was taken
+        Ok(Response::default()) // 200 without a body: all events are accepted
     }
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
     let path = env::temp_dir().join(format!("own-transport-{}.jsonl", process::id()));
     let spool = Spool(File::options().append(true).create_new(true).open(&path)?);
-    // The requests carry server and key, for transports that need them.
+    // The requests contain URL and key, for transports that need them.
     let config = TelemetryConfig::builder()
         .server_url("https://gateway.example.com")
         .api_key("a".repeat(64))

@@ -1,13 +1,12 @@
-//! What a server answers to `POST /v1/events/batch`: it takes the good events, and says of each
-//! other one what is wrong, and where.
+//! Validates the body of `POST /v1/events/batch` as a server does: accepts the valid events, and
+//! reports the errors of the others with their positions.
 //!
 //! ```text
 //! validator           # a built-in body
-//! validator FILE      # another one; `-` is the standard input
+//! validator FILE      # the body in a file; `-` is the standard input
 //! ```
 //!
-//! Exit code: 0 if the body is a batch, whatever its events are like, 1 if it is none, 2 if it could
-//! not be read.
+//! Exits with 0 if the body is a batch, even with invalid events, 1 if it is not, 2 if it cannot be read.
 
 use std::{
     env, fs,
@@ -15,7 +14,7 @@ use std::{
     process::ExitCode,
 };
 
-use telemetry_model::{BatchReceipt, EventBatch, EventResult, ValidationErrors};
+use telemetry_model::{BatchReceipt, EventBatch, EventResult, Faults};
 
 fn main() -> ExitCode {
     let body = match read() {
@@ -42,10 +41,10 @@ fn main() -> ExitCode {
     }
 }
 
-/// The whole of it: a batch gets a receipt, anything else its faults.
-fn answer(body: &[u8]) -> Result<BatchReceipt, ValidationErrors> {
+/// The receipt of a batch, or the errors of a body that is not a batch.
+fn answer(body: &[u8]) -> Result<BatchReceipt, Faults> {
     let results = EventBatch::from_json(body)?.into_iter().map(|event| match event {
-        Ok(event) => EventResult::accepted(event.event_id), // and here it is stored
+        Ok(event) => EventResult::accepted(event.event_id), // a server would store it here
         Err(faults) => EventResult::rejected(faults.event_id(), faults.to_string()),
     });
     Ok(BatchReceipt::new(results.collect()))
@@ -67,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_fault_has_its_place() {
+    fn errors_name_their_positions() {
         let receipt = answer(include_bytes!("../batch.json")).unwrap();
         assert_eq!((receipt.accepted, receipt.rejected), (1, 2));
         let faults = receipt.results.iter().filter_map(|result| result.error.as_deref());
@@ -85,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_batch_is_refused_as_a_whole() {
+    fn body_that_is_not_a_batch_is_rejected() {
         assert_eq!(answer(b"{\"events\": 7}").unwrap_err().len(), 1);
     }
 }
