@@ -1,4 +1,4 @@
-//! Benchmarks: `tests/bench`, a workspace of its own.
+//! Runs the benchmarks of `tests/bench`.
 
 use std::{fs, process::Stdio};
 
@@ -20,13 +20,13 @@ pub(crate) fn run(sections: &[&str]) -> Result<(), String> {
     let options =
         "--release --locked --manifest-path tests/bench/Cargo.toml --target-dir target/bench";
     let bench = format!("run --quiet {options} --bin bench --");
-    exec(&mut cargo(&format!("build {options} --bins")))?;
+    exec(cargo(format!("build {options} --bins")))?;
     fs::create_dir_all(FIGURES).map_err(|error| format!("{FIGURES}: {error}"))?;
     for section in sections {
         println!("{section}");
-        let figures = output(cargo(&format!("{bench} {section}")).stderr(Stdio::inherit()))?;
+        let figures = output(cargo(format!("{bench} {section}")).stderr(Stdio::inherit()))?;
         let path = format!("{FIGURES}/{section}.jsonl");
         fs::write(&path, figures).map_err(|error| format!("{path}: {error}"))?;
     }
-    exec(&mut cargo(&format!("{bench} report {}", sections.join(" "))))
+    exec(cargo(format!("{bench} report {}", sections.join(" "))))
 }

@@ -1,4 +1,4 @@
-//! Fuzzing with libFuzzer: `tests/fuzz`, a workspace of its own. It needs Linux and a C++ compiler.
+//! Fuzzes the targets of `tests/fuzz` with libFuzzer, on Linux with a C++ compiler.
 
 use std::{fs, path::PathBuf, process::Command};
 
@@ -26,7 +26,7 @@ pub(crate) fn run(seconds: &str, targets: &[&str]) -> Result<(), String> {
     let failed = |error| format!("{FOLDER}: {error}");
     // With a target named, the flags do not apply to build scripts and macros.
     let options = format!("--release --target host-tuple --target-dir {FOLDER}");
-    let mut build = cargo(&format!("build {options} --manifest-path tests/fuzz/Cargo.toml"));
+    let mut build = cargo(format!("build {options} --manifest-path tests/fuzz/Cargo.toml"));
     exec(build.env("RUSTFLAGS", FLAGS))?;
     let programs = fs::read_dir(FOLDER).map_err(failed)?.flatten();
     let mut programs = programs.map(|it| it.path().join("release").join("telemetry-fuzz"));
@@ -49,7 +49,7 @@ pub(crate) fn run(seconds: &str, targets: &[&str]) -> Result<(), String> {
             .args(["-max_len=8192", "-rss_limit_mb=512", "-timeout=10", "-seed=7"])
             .args(["-verbosity=0", "-print_final_stats=1"])
             .env("TELEMETRY_FUZZ_TARGET", &target);
-        exec(&mut fuzz)?;
+        exec(fuzz)?;
     }
     Ok(())
 }

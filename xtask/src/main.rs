@@ -37,7 +37,7 @@ fn main() -> ExitCode {
         ["downstream", "--bless"] => downstream::bless(),
         ["fuzz", "--seconds", seconds, targets @ ..] => fuzz::run(seconds, targets),
         ["fuzz", targets @ ..] => fuzz::run(fuzz::SECONDS, targets),
-        ["outage", args @ ..] => command::exec(&mut verify::outage(args)),
+        ["outage", args @ ..] => command::exec(verify::outage(args)),
         ["verify", names @ ..] => verify::run(names),
         [] | ["help" | "--help" | "-h"] => {
             print!("{HELP}");

@@ -33,10 +33,18 @@ impl<'a> Steps<'a> {
         );
     }
 
-    /// Reports a step that this machine cannot run.
-    pub(crate) fn skip(&mut self, name: &'static str, reason: &str) {
-        if self.is_selected(name) {
-            self.row(name, Duration::ZERO, &format!("skipped: {reason}"));
+    /// A step that is skipped on machines that lack what it `needs`.
+    pub(crate) fn step_if(
+        &mut self,
+        is_possible: bool,
+        needs: &str,
+        name: &'static str,
+        step: impl FnOnce() -> Result<(), String>,
+    ) {
+        if is_possible {
+            self.step(name, step);
+        } else if self.is_selected(name) {
+            self.row(name, Duration::ZERO, &format!("skipped: needs {needs}"));
         }
     }
 
@@ -77,7 +85,7 @@ mod tests {
             ran.push("good");
             Ok(())
         });
-        steps.skip("absent", "not installed");
+        steps.step_if(false, "a tool", "absent", || Err("not skipped".into()));
         (ran, steps.finish())
     }
 

@@ -1,6 +1,6 @@
 //! The long checks: more cases, real time, special builds.
 
-use std::{path::PathBuf, process::Command};
+use std::{path::Path, process::Command};
 
 use crate::{
     command::{cargo, command, exec, nightly, output},
@@ -12,7 +12,7 @@ use crate::{
 const TESTS: &str = "duplicates fuzz hand_over hostile iterations lifecycle model panics plateau \
                      security soak stress teardown";
 
-const INSTALL: &str = "needs `rustup toolchain install nightly --component miri,rust-src`";
+const NIGHTLY: &str = "`rustup toolchain install nightly --component miri,rust-src`";
 
 /// # Errors
 ///
@@ -26,24 +26,15 @@ pub(crate) fn run(names: &[&str]) -> Result<(), String> {
         steps.step(name, || long(&test));
     }
     steps.step("queue", || long("test --release -p telemetry-queue --test stress"));
-    steps.step("outage", || exec(&mut outage(&["--check"])));
+    steps.step("outage", || exec(outage(&["--check"])));
     steps.step("bench", bench);
-    if output(&mut command("c++", "--version")).is_ok() {
-        steps.step("libfuzzer", || fuzz::run(fuzz::SECONDS, &[]));
-    } else {
-        steps.skip("libfuzzer", "needs a C++ compiler");
-    }
-    let sysroot = output(&mut command("rustup", "run nightly rustc --print sysroot"));
-    let library = sysroot.map(|it| PathBuf::from(it.trim()).join("lib/rustlib"));
-    if output(&mut nightly("miri --version")).is_ok() {
-        steps.step("miri", miri);
-    } else {
-        steps.skip("miri", INSTALL);
-    }
-    match library {
-        Ok(library) => steps.step("tsan", || tsan(library.join("src").exists())),
-        Err(_) => steps.skip("tsan", INSTALL),
-    }
+    let has = |command: Command| output(command).is_ok();
+    let compiler = has(command("c++", "--version"));
+    steps.step_if(compiler, "a C++ compiler", "libfuzzer", || fuzz::run(fuzz::SECONDS, &[]));
+    steps.step_if(has(nightly("miri --version")), NIGHTLY, "miri", miri);
+    steps.step_if(has(nightly("--version")), NIGHTLY, "tsan", tsan);
+    let mutants = has(cargo("mutants --version"));
+    steps.step_if(mutants, "`cargo install cargo-mutants`", "mutants", mutate);
     steps.finish()
 }
 
@@ -58,42 +49,47 @@ fn long(test: &str) -> Result<(), String> {
     exec(cargo(test).env("TELEMETRY_LONG_TESTS", "1"))
 }
 
-/// The benchmarks are a workspace of their own, so that other SDKs are not built with every change.
+/// `ci` leaves the benchmarks out, since they build other SDKs.
 fn bench() -> Result<(), String> {
     let options = "--locked --target-dir target/bench --manifest-path tests/bench";
     let all = "--all-targets -- -D warnings";
-    exec(&mut cargo(&format!("clippy {options}/Cargo.toml {all}")))?;
-    exec(&mut cargo(&format!("test {options}/Cargo.toml")))?;
-    exec(&mut cargo(&format!("clippy {options}/embedding/Cargo.toml --all-features {all}")))
+    exec(cargo(format!("clippy {options}/Cargo.toml {all}")))?;
+    exec(cargo(format!("test {options}/Cargo.toml")))?;
+    exec(cargo(format!("clippy {options}/embedding/Cargo.toml --all-features {all}")))
 }
 
 /// Checks the `unsafe` code of dependencies, as the tests of the queue and the model use it.
 fn miri() -> Result<(), String> {
     let tests = "--lib --test model --test stress --test hostile --test predictions";
-    let mut miri = nightly(&format!(
-        "miri test -p telemetry-queue -p telemetry-model {tests} --target-dir target/miri"
-    ));
-    miri.env("MIRIFLAGS", "-Zmiri-disable-isolation") // for files, the clock and random numbers
-        .env("PROPTEST_CASES", "8")
-        .env("PROPTEST_DISABLE_FAILURE_PERSISTENCE", "true");
-    exec(&mut miri)
+    let crates = "-p telemetry-queue -p telemetry-model --target-dir target/miri";
+    exec(
+        nightly(format!("miri test {crates} {tests}"))
+            .env("MIRIFLAGS", "-Zmiri-disable-isolation") // for files, the clock and random numbers
+            .env("PROPTEST_CASES", "8")
+            .env("PROPTEST_DISABLE_FAILURE_PERSISTENCE", "true"),
+    )
 }
 
 /// Runs the stress test of the queue under the thread sanitizer.
-fn tsan(has_source: bool) -> Result<(), String> {
+fn tsan() -> Result<(), String> {
+    let sysroot = output(command("rustup", "run nightly rustc --print sysroot"))?;
     // Without its source, the standard library is not instrumented.
-    let (build, flags) = if has_source {
+    let (build, flags) = if Path::new(sysroot.trim()).join("lib/rustlib/src/rust").exists() {
         ("-Zbuild-std", "-Zsanitizer=thread")
     } else {
         ("", "-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer")
     };
-    let mut tsan = nightly(&format!(
-        "test {build} --release -p telemetry-queue --test stress --target-dir target/tsan \
-         --target x86_64-unknown-linux-gnu -- --test-threads=1"
-    ));
+    let test = "test --release -p telemetry-queue --test stress --target-dir target/tsan \
+                --target x86_64-unknown-linux-gnu";
+    let mut tsan = nightly(format!("{test} {build} -- --test-threads=1"));
     // Cargo runs the test in the folder of its package.
-    tsan.env("RUSTFLAGS", flags).env("TSAN_OPTIONS", "suppressions=../../.cargo/tsan.txt");
-    exec(&mut tsan)
+    exec(tsan.env("RUSTFLAGS", flags).env("TSAN_OPTIONS", "suppressions=../../.cargo/tsan.txt"))
+}
+
+/// One of 50 parts of the mutants; all of them take hours.
+fn mutate() -> Result<(), String> {
+    let files = "--file crates/telemetry-queue/src/** --file crates/mosaicstack-telemetry/src/**";
+    exec(cargo(format!("mutants {files} --test-workspace true --shard 0/50 --output target")))
 }
 
 #[cfg(test)]
