@@ -10,7 +10,12 @@ use std::{
     time::Duration,
 };
 
-use mosaicstack_telemetry::{Complexity, ConfigError, ContextWindow, Cost, Harness, Outcome, Provider, Quality, QualityGate, RepoSizeCategory, TaskCompletionEvent, TaskType, TelemetryClient, TelemetryConfig, TelemetryHandle, Tokens, transport::{Request, Response, TransportError}};
+use mosaicstack_telemetry::{
+    Complexity, ConfigError, ContextWindow, Cost, Harness, Outcome, Provider, Quality, QualityGate,
+    RepoSizeCategory, TaskCompletionEvent, TaskType, TelemetryClient, TelemetryConfig,
+    TelemetryHandle, Tokens,
+    transport::{Request, Response, TransportError},
+};
 use telemetry_steps::{begin, count, region};
 
 /// Names and instructions.

@@ -9,7 +9,10 @@ use std::{
     process,
 };
 
-use mosaicstack_telemetry::{Outcome, TelemetryClient, TelemetryConfig, transport::{Request, Response, Transport, TransportError}};
+use mosaicstack_telemetry::{
+    Outcome, TelemetryClient, TelemetryConfig,
+    transport::{Request, Response, Transport, TransportError},
+};
 
 /// Appends the body of each request, which is JSON without line breaks, to a file.
 struct Spool(File);

@@ -14,7 +14,7 @@ use std::{
     process::ExitCode,
 };
 
-use telemetry_model::{BatchReceipt, EventBatch, EventResult, Faults};
+use telemetry_model::{BatchReceipt, EventBatch, EventResult, ValidationErrors};
 
 fn main() -> ExitCode {
     let body = match read() {
@@ -42,7 +42,7 @@ fn main() -> ExitCode {
 }
 
 /// The receipt of a batch, or the errors of a body that is not a batch.
-fn answer(body: &[u8]) -> Result<BatchReceipt, Faults> {
+fn answer(body: &[u8]) -> Result<BatchReceipt, ValidationErrors> {
     let results = EventBatch::from_json(body)?.into_iter().map(|event| match event {
         Ok(event) => EventResult::accepted(event.event_id), // a server would store it here
         Err(faults) => EventResult::rejected(faults.event_id(), faults.to_string()),
