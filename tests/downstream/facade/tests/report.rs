@@ -36,7 +36,7 @@ fn event_refused_by_server_is_pending() -> io::Result<()> {
     let output = report(&collector, "true")?;
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     assert!(output.stdout.ends_with(b"pending 1\n"), "{output:?}");
-    assert_eq!(output.stderr, b"the event was not delivered: Refused\n");
+    assert_eq!(output.stderr, b"the event was not delivered: Misconfigured\n");
     Ok(())
 }
 
