@@ -1,147 +1,133 @@
-//! 100,000 events all the way to a server, each subject in a process of its own.
+//! Section `delivery`: 100,000 events to a server on loopback, each exporter in its own process.
 //!
-//! Events are handed over in chunks that fit into every queue as it is by default, with a flush after
-//! each. The next chunk is made in a pause, so that the memory of events that wait to be handed over is
-//! part of no figure, nor the work of making them.
+//! Events are handed over in chunks that fit into every queue, with a flush after each. The next chunk
+//! is made in a pause, so that no figure includes the making of events, and the peak of memory includes
+//! one chunk of them.
 
 use std::{
+    sync::Arc,
     thread,
     time::{Duration, Instant},
 };
 
-use serde::{Deserialize, Serialize};
+use tokio::runtime::Builder;
 
 use crate::{
     Failure,
-    carriers::{self, BY_512, Carrier, FLOORS, Home, OURS, PEERS, Plan, Visitor},
     child::{self, Sink},
+    clients::{Exporter, Hyper, OpenTelemetry, Plan, PostHog, Sdk, SdkOnTokio, SentryLogs, Ureq},
     events::Runs,
-    figure::Figure,
-    rounds::order,
-    sink, usage,
+    figures::{Figures, order},
+    sink::{self, Counts},
+    usage,
 };
 
 const EVENTS: usize = 100_000;
 
-/// Our queue's bound by default, the smallest of them; sentry takes 30 envelopes of 100.
+/// The default capacity of the SDK's queue, the smallest of them; sentry takes 30 envelopes of 100.
 const CHUNK: usize = 1_000;
 
 const ROUNDS: usize = 5;
 
-/// How long what a client has not waited for may be under way.
+/// The longest time for events to arrive after the last flush.
 const SETTLING: Duration = Duration::from_secs(2);
 
-/// What one subject has needed for all events.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-pub struct Need {
-    /// From the first hand-over to the end of the last flush, without the pauses, in milliseconds.
-    pub wall_ms: f64,
-    /// Of all threads of the client's process, but for the making of events, in milliseconds.
-    pub processor_ms: f64,
-    /// The most resident memory, over what it was before the client was started, with a chunk of
-    /// events in it, in KiB.
-    pub peak_kib: f64,
-    /// Bodies as sent, in bytes.
-    pub bytes: u64,
-    /// Requests.
-    pub requests: u64,
-    /// Events that the server has.
-    pub arrived: u64,
+const METRICS: [&str; 6] = [
+    "wall, ms per 1,000 events",
+    "CPU, ms per 1,000 events",
+    "peak memory, KiB",
+    "bytes per event",
+    "requests per 1,000 events",
+    "lost per 1,000",
+];
+
+const EXPORTERS: [Entry; 10] = [
+    entry::<Sdk>(),
+    entry::<SdkOnTokio>(),
+    entry::<Ureq<true, true>>(),
+    entry::<Ureq<true, false>>(),
+    entry::<Ureq<false, true>>(),
+    entry::<Hyper>(),
+    entry::<PostHog>(),
+    entry::<OpenTelemetry>(),
+    entry::<SentryLogs>(),
+    entry::<OpenTelemetry<512>>(),
+];
+
+type Entry = (&'static str, fn(u16) -> Result<Values, Failure>);
+type Values = [f64; METRICS.len()];
+
+const fn entry<E: Exporter>() -> Entry {
+    (E::NAME, deliver::<E>)
 }
 
-/// Measures all subjects.
-///
-/// # Errors
-///
-/// A subject fails, or the sink.
-pub fn measure() -> Result<Vec<Figure>, Failure> {
+pub(crate) fn measure() -> Result<Figures, Failure> {
     let sink = Sink::start()?;
-    let subjects: Vec<&str> = [&OURS[..], &FLOORS, &PEERS, &[BY_512]].concat();
-    let mut needs = vec![Vec::new(); subjects.len()];
+    let mut figures = Figures::default();
     for round in 0..ROUNDS {
-        for index in order(subjects.len(), round) {
-            let port = sink.port.to_string();
-            let need: Need = child::run(["delivery-child", subjects[index], &port])?;
-            eprintln!("delivery, round {round}: {}: {need:?}", subjects[index]);
-            needs[index].push(need);
+        for (exporter, _) in order(EXPORTERS.len(), round).map(|index| EXPORTERS[index]) {
+            let values: Values = child::finish(child::start(&[
+                "delivery-child",
+                exporter,
+                &sink.port.to_string(),
+            ])?)?;
+            eprintln!("delivery, round {round}: {exporter}: {values:.2?}");
+            for (metric, value) in METRICS.into_iter().zip(values) {
+                figures.add("100,000 events", exporter, metric, value);
+            }
         }
     }
-    let figures = subjects.iter().zip(&needs).flat_map(|(subject, needs)| figures(subject, needs));
-    Ok(figures.collect())
+    Ok(figures)
 }
 
-fn figures(subject: &str, needs: &[Need]) -> Vec<Figure> {
-    let thousands = EVENTS as f64 / 1_000.0;
-    let lost = |need: &Need| (EVENTS as f64 - need.arrived as f64) / thousands;
-    let figure = |metric: &str, unit: &str, value: &dyn Fn(&Need) -> f64| {
-        let rounds = needs.iter().map(value).collect();
-        Figure::new("delivery", "100,000 events", subject, metric, unit, rounds)
+/// Measures one exporter in this process; returns a value for each of [`METRICS`].
+pub(crate) fn child(exporter: &str, port: u16) -> Result<Values, Failure> {
+    let entry = EXPORTERS.iter().find(|it| it.0 == exporter);
+    let (_, deliver) = entry.ok_or("unknown exporter")?;
+    deliver(port)
+}
+
+fn deliver<E: Exporter>(port: u16) -> Result<Values, Failure> {
+    let runs = Runs::read()?;
+    let chunk = |first: usize| -> Result<Vec<E::Event>, Failure> {
+        runs.events(first..first + CHUNK).map(|event| E::event(event)).collect()
     };
-    vec![
-        figure("wall", "ms per 1,000 events", &|need| need.wall_ms / thousands),
-        figure("CPU", "ms per 1,000 events", &|need| need.processor_ms / thousands),
-        figure("peak memory", "KiB", &|need| need.peak_kib),
-        figure("bytes", "per event", &|need| need.bytes as f64 / need.arrived as f64),
-        figure("requests", "per 1,000 events", &|need| need.requests as f64 / thousands),
-        figure("lost", "per 1,000", &lost),
-    ]
-}
-
-/// Measures one subject, in this process.
-///
-/// # Errors
-///
-/// The subject fails, or the sink.
-pub fn child(subject: &str, port: u16) -> Result<Need, Failure> {
-    carriers::visit(subject, Delivery { port })
-}
-
-struct Delivery {
-    port: u16,
-}
-
-impl Visitor for Delivery {
-    type Output = Need;
-
-    fn visit<C: Carrier>(self) -> Result<Need, Failure> {
-        let runs = Runs::read()?;
-        let chunk = |first: usize| -> Result<Vec<C::Event>, Failure> {
-            runs.events(first..first + CHUNK).map(|event| C::event(&event)).collect()
-        };
-        let home = C::Home::on_this_thread()?;
-        let sent_before = sink::counts(self.port)?;
-        let mut next = chunk(0)?;
-        let memory = usage::reset_peak_memory()?;
-        let mut carrier = C::start(&home, &Plan { port: self.port, interval: None })?;
-        let (mut wall, mut making) = (Duration::ZERO, Duration::ZERO);
-        let used_before = usage::processor()?;
-        for first in (0..EVENTS).step_by(CHUNK) {
-            let from = Instant::now();
-            carrier.hand_over(next)?;
-            carrier.flush()?;
-            wall += from.elapsed();
-            let used = usage::processor_of_thread()?;
-            next = chunk(first + CHUNK)?;
-            making += usage::processor_of_thread()? - used;
-        }
-        // The client's threads may have something left to do in the pauses, which counts.
-        let processor = usage::processor()? - used_before - making;
-        let peak = usage::peak_memory()?;
-        let now = settled(self.port, sent_before.events + EVENTS as u64)?;
-        carrier.stop()?;
-        Ok(Need {
-            wall_ms: wall.as_secs_f64() * 1e3,
-            processor_ms: processor.as_secs_f64() * 1e3,
-            peak_kib: peak.saturating_sub(memory) as f64,
-            bytes: now.bytes - sent_before.bytes,
-            requests: now.requests - sent_before.requests,
-            arrived: now.events - sent_before.events,
-        })
+    let runtime = Arc::new(Builder::new_current_thread().enable_all().build()?);
+    let plan = Plan { port, interval: None, runtime };
+    let sent_before = sink::counts(port)?;
+    let mut next = chunk(0)?;
+    let memory = usage::reset_peak_memory()?;
+    let mut exporter = E::start(&plan)?;
+    let (mut wall, mut making) = (Duration::ZERO, Duration::ZERO);
+    let used_before = usage::cpu()?;
+    for first in (0..EVENTS).step_by(CHUNK) {
+        let from = Instant::now();
+        exporter.export(next)?;
+        exporter.flush()?;
+        wall += from.elapsed();
+        let used = usage::cpu_of_thread()?;
+        next = chunk(first + CHUNK)?;
+        making += usage::cpu_of_thread()? - used;
     }
+    // Work that the client's threads do in the pauses counts.
+    let cpu = usage::cpu()? - used_before - making;
+    let peak = usage::peak_memory()?;
+    let now = settled(port, sent_before.events + EVENTS as u64)?;
+    exporter.stop()?;
+    let arrived = (now.events - sent_before.events) as f64;
+    let thousands = EVENTS as f64 / 1e3;
+    Ok([
+        wall.as_secs_f64() * 1e3 / thousands,
+        cpu.as_secs_f64() * 1e3 / thousands,
+        peak.saturating_sub(memory) as f64,
+        (now.bytes - sent_before.bytes) as f64 / arrived,
+        (now.requests - sent_before.requests) as f64 / thousands,
+        (EVENTS as f64 - arrived) / thousands,
+    ])
 }
 
-/// What has arrived, once so many events have, or no more will.
-pub(crate) fn settled(port: u16, events: u64) -> Result<sink::Counts, Failure> {
+/// The totals of the sink once that many events have arrived, or after [`SETTLING`].
+pub(crate) fn settled(port: u16, events: u64) -> Result<Counts, Failure> {
     let start = Instant::now();
     loop {
         let now = sink::counts(port)?;

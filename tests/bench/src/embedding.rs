@@ -1,118 +1,152 @@
-//! What an SDK adds to the program that embeds it: crates, seconds of a build, size.
+//! Section `embedding`: the crates, the build time and the size that an SDK adds to a program.
+//!
+//! The programs are in `tests/bench/embedding`, a workspace with its own release profile.
 
 use std::{
     collections::BTreeSet,
-    env, fs, io,
+    env, fs,
     path::PathBuf,
     process::{Command, Stdio},
     time::Instant,
 };
 
-use crate::{Failure, figure::Figure};
+use crate::{Failure, figures::Figures};
 
-use self::programs::{EMPTY, PROGRAMS, Program};
+const CASE: &str = "a program";
 
-mod programs;
-
-/// Crates are counted for one platform, wherever they are counted.
+/// The platform for which crates are counted, on all platforms.
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 
-/// What sets compiler, flags or folders in a way that the programs' manifest does not know.
-const VARIABLES: [&str; 7] = [
-    "CARGO_BUILD_JOBS",
-    "CARGO_BUILD_TARGET",
-    "CARGO_ENCODED_RUSTFLAGS",
-    "CARGO_INCREMENTAL",
-    "CARGO_TARGET_DIR",
-    "RUSTC_WRAPPER",
-    "RUSTFLAGS",
+/// Prefixes of environment variables that change compiler, flags or folders, or that cargo sets for this
+/// program and build scripts read.
+const VARIABLES: [&str; 6] =
+    ["CARGO_BUILD_", "CARGO_ENCODED_", "CARGO_MANIFEST_", "CARGO_PKG_", "RUSTC", "RUSTFLAGS"];
+
+/// A row of the table.
+struct Program {
+    contender: &'static str,
+    /// The name in the manifest.
+    bin: &'static str,
+    feature: &'static str,
+    /// The number of timed builds from an empty target directory; a program without any is built on
+    /// top of the one before it, and not timed.
+    builds: usize,
+}
+
+/// Sizes are differences to the size of this program.
+const EMPTY: Program = program("an empty program", "empty", "", 1);
+
+// The peers' usual features and two forms of the SDK follow the program that they have most in common
+// with, to shorten the section.
+const PROGRAMS: [Program; 13] = [
+    program("mosaicstack-telemetry, default", "sdk", "sdk-default", 3),
+    program("baseline: ureq + rustls + serde_json + uuid", "baseline", "baseline", 3),
+    program("sentry, smallest", "with-sentry", "sentry-smallest", 1),
+    program("posthog-rs, smallest", "with-posthog", "posthog", 1),
+    program("posthog-rs, usual", "with-posthog", "posthog-usual", 0),
+    program("opentelemetry, smallest", "with-opentelemetry", "opentelemetry", 1),
+    program("opentelemetry, usual", "with-opentelemetry", "opentelemetry-usual", 0),
+    program("sentry, usual", "with-sentry", "sentry-usual", 0),
+    program("mosaicstack-telemetry, hyper and rustls", "sdk-hyper", "sdk-hyper", 1),
+    program("mosaicstack-telemetry, custom transport", "sdk-transport", "sdk", 1),
+    program("mosaicstack-telemetry, tokio without TLS", "sdk-tokio", "sdk-tokio", 0),
+    program("mosaicstack-telemetry, ureq without TLS", "sdk", "sdk-ureq", 0),
+    program("telemetry-model", "model", "model", 1),
 ];
 
-/// The programs' workspace, and where they are built.
-struct Bench {
+const fn program(
+    contender: &'static str,
+    bin: &'static str,
+    feature: &'static str,
+    builds: usize,
+) -> Program {
+    Program { contender, bin, feature, builds }
+}
+
+/// Counts, builds and measures all programs.
+///
+/// A program that fails to build is reported on the standard error and left out: sentry's usual features
+/// need the headers of OpenSSL.
+pub(crate) fn measure() -> Result<Figures, Failure> {
+    let workspace = Workspace::new();
+    // First, so that no build waits for the network.
+    workspace.cargo("fetch --locked")?;
+    let (_, empty) = workspace.build(&EMPTY)?;
+    let mut figures = Figures::default();
+    // In rounds, so that other load of the machine does not hit the builds of one program alone.
+    for round in 0..3 {
+        for program in PROGRAMS.iter().filter(|it| round == 0 || it.builds > round) {
+            let (seconds, bytes) = match workspace.build(program) {
+                Ok(built) => built,
+                Err(error) => {
+                    eprintln!("{}: {error}", program.contender);
+                    continue;
+                }
+            };
+            let mut add = |metric, value| figures.add(CASE, program.contender, metric, value);
+            if round == 0 {
+                add("crates", crates(&workspace.tree(program)?) as f64);
+                add("binary, KiB", bytes.saturating_sub(empty) as f64 / 1024.0);
+            }
+            if program.builds > 0 {
+                add("build, s", seconds);
+            }
+        }
+    }
+    fs::remove_dir_all(&workspace.target)?;
+    Ok(figures)
+}
+
+struct Workspace {
     folder: PathBuf,
     target: PathBuf,
 }
 
-/// Counts, builds and weighs each program of [`PROGRAMS`], and hands its figures to `found`.
-///
-/// One that cannot be built is told on the standard error and left out: sentry's usual features take
-/// OpenSSL's headers. All crates are fetched first, so that no build waits for the network.
-///
-/// # Errors
-///
-/// Crates cannot be fetched, or the empty program cannot be built.
-pub fn run(mut found: impl FnMut(Figure) -> io::Result<()>) -> Result<(), Failure> {
-    let root = crate::root();
-    let bench = Bench {
-        folder: root.join("tests/bench/embedding"),
-        target: root.join("target/bench/embedding"),
-    };
-    bench.cargo("fetch --locked")?;
-    let (_, empty) = bench.build(&EMPTY)?;
-    let mut built: Vec<(&Program, u64, Vec<f64>)> = Vec::new();
-    for program in &PROGRAMS {
-        match bench.build(program) {
-            Ok((seconds, bytes)) => built.push((program, bytes, vec![seconds])),
-            Err(error) => eprintln!("{}, {}: {error}", program.subject, program.case),
-        }
+impl Workspace {
+    fn new() -> Self {
+        // Read at run time: checkouts that share a target directory share this program.
+        let manifest = env::var_os("CARGO_MANIFEST_DIR");
+        let bench = PathBuf::from(manifest.unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into()));
+        let target = bench.join("../../target/bench/embedding");
+        Self { folder: bench.join("embedding"), target }
     }
-    // In rounds, so that whatever else the machine does is not in the builds of one program alone.
-    let rounds = PROGRAMS.iter().map(|program| program.builds).max().unwrap_or_default();
-    for round in 1..rounds {
-        for (program, _, seconds) in built.iter_mut().filter(|(it, ..)| it.builds > round) {
-            match bench.build(program) {
-                Ok((again, _)) => seconds.push(again),
-                Err(error) => eprintln!("{}, {}: {error}", program.subject, program.case),
-            }
-        }
-    }
-    for (program, bytes, seconds) in built {
-        let crates = crates(&bench.cargo(&tree_of(program))?) as f64;
-        let kib = bytes.saturating_sub(empty) as f64 / 1024.0;
-        let build = (program.builds > 0).then_some(("build", "s", seconds));
-        let metrics = [("crates", "", vec![crates])].into_iter().chain(build);
-        for (metric, unit, rounds) in metrics.chain([("binary", "KiB", vec![kib])]) {
-            let Program { case, subject, .. } = program;
-            found(Figure::new("embedding", case, subject, metric, unit, rounds))?;
-        }
-    }
-    Ok(fs::remove_dir_all(&bench.target)?)
-}
 
-impl Bench {
-    /// Builds a program, and returns the seconds that took and the size of the program in bytes.
+    /// Builds a program; returns the seconds of the build and the size of the program in bytes.
     fn build(&self, program: &Program) -> Result<(f64, u64), Failure> {
-        let Program { name, feature, builds, .. } = program;
+        let Program { bin, builds, .. } = program;
         let is_clean = *builds > 0;
         if is_clean && self.target.exists() {
             fs::remove_dir_all(&self.target)?;
         }
         let start = Instant::now();
         self.cargo(&format!(
-            "build --locked --offline --release -j2 --bin {name} {}",
-            chosen(feature)
+            "build --locked --offline --release -j2 --bin {bin} {}",
+            program.features()
         ))?;
         let seconds = start.elapsed().as_secs_f64();
-        let file = format!("{name}{}", env::consts::EXE_SUFFIX);
+        let file = format!("{bin}{}", env::consts::EXE_SUFFIX);
         let bytes = fs::metadata(self.target.join("release").join(file))?.len();
-        let manner = if is_clean { "from nothing" } else { "on the last" };
-        eprintln!("{seconds:7.1} s {manner} {:>7} KiB  {name} {feature}", bytes / 1024);
+        let kind = if is_clean { "clean" } else { "incremental" };
+        eprintln!("{seconds:7.1} s, {kind} {:>7} KiB  {}", bytes / 1024, program.contender);
         Ok((seconds, bytes))
     }
 
-    /// What cargo prints, run with these arguments, which contain no blanks.
+    /// The crates that a program is made of, one per line.
+    fn tree(&self, program: &Program) -> Result<String, String> {
+        let edges = format!("-e normal,build --target {TARGET} --prefix none");
+        self.cargo(&format!("tree --locked --offline {edges} {}", program.features()))
+    }
+
+    /// Returns the output of cargo with these arguments, none of which contains a space.
     fn cargo(&self, args: &str) -> Result<String, String> {
         let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         command.args(args.split(' ').filter(|it| !it.is_empty())).current_dir(&self.folder);
-        // As a cargo that was typed in a shell: ring looks at some of what it is told.
-        let ours =
-            |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
-        let others = env::vars_os().map(|(name, _)| name);
-        for name in others.filter(|name| name.to_str().is_some_and(ours)) {
-            command.env_remove(name);
+        for (name, _) in env::vars_os() {
+            let is_one = |name: &str| VARIABLES.iter().any(|prefix| name.starts_with(prefix));
+            if name.to_str().is_some_and(is_one) {
+                command.env_remove(name);
+            }
         }
-        VARIABLES.iter().for_each(|name| _ = command.env_remove(name));
         command.env("CARGO_TARGET_DIR", &self.target).stderr(Stdio::piped());
         let output = command.output().map_err(|error| format!("cannot run cargo: {error}"))?;
         if output.status.success() {
@@ -122,16 +156,14 @@ impl Bench {
     }
 }
 
-fn tree_of(program: &Program) -> String {
-    let edges = format!("-e normal,build --target {TARGET} --prefix none");
-    format!("tree --locked --offline {edges} {}", chosen(program.feature))
+impl Program {
+    fn features(&self) -> String {
+        let Self { feature, .. } = self;
+        if feature.is_empty() { String::new() } else { format!("--features {feature}") }
+    }
 }
 
-fn chosen(feature: &str) -> String {
-    if feature.is_empty() { String::new() } else { format!("--features {feature}") }
-}
-
-/// How many crates the tree has, each version once, without the program itself.
+/// The number of crates in the tree: each version once, without the program itself.
 fn crates(tree: &str) -> usize {
     let named = tree.lines().filter_map(|line| {
         let mut words = line.split(' ');
@@ -145,22 +177,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_version_of_a_crate_counts_once_and_the_program_does_not() {
+    fn each_version_of_a_crate_counts_once() {
         let tree =
             "hello v0.1.0 (/a b/hello)\nb v1.0.0\na v1.0.0 (proc-macro)\nb v2.0.0\na v1.0.0 (*)\n";
-        assert_eq!(crates(tree), 3);
-        assert_eq!(crates("hello v0.1.0 (/hello)\n"), 0);
+        assert_eq!([crates(tree), crates("hello v0.1.0 (/hello)\n")], [3, 0]);
     }
 
     #[test]
     fn each_program_and_feature_is_in_the_manifest() {
-        let folder = crate::root().join("tests/bench/embedding");
-        let manifest = fs::read_to_string(folder.join("Cargo.toml")).unwrap();
-        for Program { name, feature, .. } in PROGRAMS.iter().chain([&EMPTY]) {
-            assert!(manifest.contains(&format!("\n[[bin]]\nname = \"{name}\"\n")), "{name}");
+        let manifest = fs::read_to_string(Workspace::new().folder.join("Cargo.toml")).unwrap();
+        for Program { bin, feature, .. } in PROGRAMS.iter().chain([&EMPTY]) {
+            assert!(manifest.contains(&format!("\n[[bin]]\nname = \"{bin}\"\n")), "{bin}");
             let is_there = feature.is_empty() || manifest.contains(&format!("\n{feature} = ["));
             assert!(is_there, "{feature}");
         }
-        assert!(folder.join("Cargo.lock").exists());
     }
 }

@@ -1,97 +1,80 @@
-//! What a batch of 100 real events costs to encode, and how long it becomes.
+//! Section `encoding`: the time to encode a batch of 100 events, and the size of its body.
 //!
-//! The SDK encodes where nobody else gets at it: when its submitter is polled and has something to
-//! send. So that whole call is timed: taking the events out of the queue, the body, the request.
-
-mod minimum;
+//! The SDK encodes when its submitter is polled. That whole call is timed: taking the events from the
+//! queue, the body, the request.
 
 use std::time::{Instant, SystemTime};
 
 use mosaicstack_telemetry::{
     Action, Response, Start, Submitter, TaskCompletionEvent, TelemetryConfig, TelemetryHandle,
 };
+use serde_json::{Value, json};
 
-use self::minimum::Keys;
 use crate::{
     Failure,
-    carriers::BATCH,
-    events::{INSTANCE, Runs, encoded},
-    figure::{Figure, median},
+    clients::BATCH,
+    events::{INSTANCE, Runs, to_json},
+    figures::{Figures, median},
 };
+
+const CASE: &str = "a batch of 100";
+const SDK: &str = "mosaicstack-telemetry";
+const SERDE: &str = "baseline: serde_json::to_vec";
+const EVERY_KEY: &str = "baseline: the shortest with every key";
+const MINIMUM: &str = "baseline: the schema's minimum";
 
 const ROUNDS: usize = 15;
 
-/// How often each of the batches is encoded in a round.
+/// The number of times that each batch is encoded in a round.
 const REPETITIONS: usize = 40;
 
-const OURS: &str = "mosaicstack-telemetry";
-const FLOOR: &str = "floor: serde_json::to_vec";
-const CONTRACT: &str = "floor: the shortest with every key";
-const MINIMUM: &str = "floor: the schema's minimum";
-
-/// Measures both.
-///
-/// # Errors
-///
-/// The SDK sends something else than what it was given.
-pub fn measure() -> Result<Vec<Figure>, Failure> {
+pub(crate) fn measure() -> Result<Figures, Failure> {
     let runs = Runs::read()?;
     let batch = |first: usize| runs.events(first..first + BATCH).collect();
     let batches: Vec<Vec<TaskCompletionEvent>> = (0..800).step_by(BATCH).map(batch).collect();
-    let mut ours = Ours::new()?;
-    let (mut our_times, mut floor_times) = (Vec::new(), Vec::new());
+    let (mut sdk, mut figures) = (Sdk::new()?, Figures::default());
     for round in 0..ROUNDS {
-        let (mut ours_now, mut floor_now) = (Vec::new(), Vec::new());
+        let (mut sdk_times, mut serde_times) = (Vec::new(), Vec::new());
         for repetition in 0..REPETITIONS {
             for batch in &batches {
-                // Each goes first as often as the other.
+                // Each is first equally often.
                 if (round + repetition).is_multiple_of(2) {
-                    ours_now.push(ours.encode(batch)?.0);
-                    floor_now.push(floor(batch)?.0);
+                    sdk_times.push(sdk.encode(batch)?.0);
+                    serde_times.push(encode_with_serde(batch)?.0);
                 } else {
-                    floor_now.push(floor(batch)?.0);
-                    ours_now.push(ours.encode(batch)?.0);
+                    serde_times.push(encode_with_serde(batch)?.0);
+                    sdk_times.push(sdk.encode(batch)?.0);
                 }
             }
         }
-        our_times.push(median(&ours_now));
-        floor_times.push(median(&floor_now));
+        figures.add(CASE, SDK, "time, ns per event", median(&sdk_times));
+        figures.add(CASE, SERDE, "time, ns per event", median(&serde_times));
     }
-    let (mut our_bytes, mut floor_bytes) = (0, 0);
-    let (mut contract_bytes, mut least_bytes) = (0, 0);
+    let mut bytes = [0; 4];
     for batch in &batches {
-        let (ours, floor) = (ours.encode(batch)?.1, floor(batch)?.1);
-        if ours != floor {
-            return Err("the SDK's body is not that of serde_json::to_vec".into());
+        let (sdk, serde) = (sdk.encode(batch)?.1, encode_with_serde(batch)?.1);
+        if sdk != serde {
+            return Err("the SDK's body differs from that of serde_json::to_vec".into());
         }
-        our_bytes += ours.len();
-        floor_bytes += floor.len();
-        contract_bytes += minimum::body(batch, Keys::All)?.len();
-        least_bytes += minimum::body(batch, Keys::Required)?.len();
+        let shortest = [true, false].map(|all_keys| shortest(batch, all_keys));
+        let lengths = [sdk.len(), serde.len(), shortest[0], shortest[1]];
+        bytes.iter_mut().zip(lengths).for_each(|(sum, length)| *sum += length);
     }
-    let per_event = |bytes: usize| vec![bytes as f64 / (batches.len() * BATCH) as f64; ROUNDS];
-    Ok(vec![
-        figure(OURS, "time", "ns per event", our_times),
-        figure(FLOOR, "time", "ns per event", floor_times),
-        figure(OURS, "bytes", "per event", per_event(our_bytes)),
-        figure(FLOOR, "bytes", "per event", per_event(floor_bytes)),
-        figure(CONTRACT, "bytes", "per event", per_event(contract_bytes)),
-        figure(MINIMUM, "bytes", "per event", per_event(least_bytes)),
-    ])
+    for (contender, bytes) in [SDK, SERDE, EVERY_KEY, MINIMUM].into_iter().zip(bytes) {
+        let per_event = bytes as f64 / (batches.len() * BATCH) as f64;
+        figures.add(CASE, contender, "bytes per event", per_event);
+    }
+    Ok(figures)
 }
 
-fn figure(subject: &str, metric: &str, unit: &str, rounds: Vec<f64>) -> Figure {
-    Figure::new("encoding", "a batch of 100", subject, metric, unit, rounds)
-}
-
-/// The SDK without any transport.
-struct Ours {
+/// The SDK without a transport.
+struct Sdk {
     handle: TelemetryHandle,
     submitter: Submitter,
     now: Instant,
 }
 
-impl Ours {
+impl Sdk {
     fn new() -> Result<Self, Failure> {
         let config = TelemetryConfig::builder()
             .server_url("http://127.0.0.1:1")
@@ -118,10 +101,68 @@ impl Ours {
     }
 }
 
-/// The same without anything else.
-fn floor(events: &[TaskCompletionEvent]) -> Result<(f64, Vec<u8>), Failure> {
+/// Like [`Sdk::encode`].
+fn encode_with_serde(events: &[TaskCompletionEvent]) -> Result<(f64, Vec<u8>), Failure> {
     let from = Instant::now();
-    let body = encoded(events)?;
+    let body = to_json(events)?;
     let time = from.elapsed();
     Ok((time.as_nanos() as f64 / events.len() as f64, body))
+}
+
+/// Keys that the schema does not require. The wire contract does, and the Python SDK writes them.
+const OPTIONAL: [&str; 3] = ["language", "repo_size_category", "retry_count"];
+
+/// The bytes of the shortest body: no white space, numbers in their shortest spelling (`2e6`, `0`),
+/// times without trailing zeros, and, unless `all_keys` is set, no optional key with the default value.
+fn shortest(events: &[TaskCompletionEvent], all_keys: bool) -> usize {
+    length("", &json!({ "events": events }), all_keys)
+}
+
+fn length(key: &str, value: &Value, all_keys: bool) -> usize {
+    let is_written = |(key, value): &(&String, &Value)| {
+        all_keys || !OPTIONAL.contains(&&***key) || !(value.is_null() || **value == 0)
+    };
+    // Brackets and commas.
+    let around = |count: usize| 2 + count.saturating_sub(1);
+    match value {
+        Value::Array(items) => {
+            around(items.len()) + items.iter().map(|it| length("", it, all_keys)).sum::<usize>()
+        }
+        Value::Object(fields) => {
+            let written = fields.iter().filter(is_written);
+            let lengths = written.map(|(key, it)| key.len() + 3 + length(key, it, all_keys));
+            let lengths: Vec<_> = lengths.collect();
+            around(lengths.len()) + lengths.iter().sum::<usize>()
+        }
+        Value::Number(number) => {
+            let number = number.as_f64().unwrap_or_default();
+            let plain = number.to_string();
+            let digits = plain.trim_end_matches('0').len();
+            // Such as `123e4`.
+            let short = digits + 1 + (plain.len() - digits).to_string().len();
+            plain.len().min(short).min(format!("{number:e}").len())
+        }
+        Value::String(time) if key == "timestamp" => {
+            time.trim_end_matches('Z').trim_end_matches('0').trim_end_matches('.').len() + 3
+        }
+        other => other.to_string().len(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shortest_body_has_short_numbers_and_times() {
+        let value = json!([{ "a": 7_000_000, "retry_count": 0, "timestamp": "01:00.120Z" }, 0.003]);
+        assert_eq!(
+            length("", &value, true),
+            "[{\"a\":7e6,\"retry_count\":0,\"timestamp\":\"01:00.12Z\"},3e-3]".len()
+        );
+        assert_eq!(
+            length("", &value, false),
+            "[{\"a\":7e6,\"timestamp\":\"01:00.12Z\"},3e-3]".len()
+        );
+    }
 }

@@ -1,106 +1,134 @@
-//! Section `hand-over`: what an application pays to get rid of an event.
+//! Section `hand-over`: the cost of the call that reports an event.
 
-pub mod case;
-mod instructions;
+mod counts;
 mod timing;
 
-use std::{env, process::Command};
+use std::fmt;
 
-pub use self::instructions::child;
-use self::{
-    case::{Case, Work},
-    timing::Timing,
-};
+pub(crate) use self::counts::step_child;
+pub use self::counts::{Allocated, Allocator, print_allocations};
+use self::timing::Timing;
 use crate::{
     Failure,
-    figure::Figure,
-    for_each_subject,
-    rounds::{Rounds, order},
-    subjects::{Clock, Sample, Subject, samples},
+    clients::{
+        Cadence, Clock, Contender, Deque, OpenTelemetry, PostHog, Sdk, Sentry, SentryLogs,
+        TracingAppender,
+    },
+    events::{Sample, samples},
+    figures::{Figures, order},
 };
 
-type Measure = fn(&Case, &'static [Sample]) -> Result<Timing, String>;
+const CONTENDERS: [Entry; 10] = [
+    Entry::of::<Sdk<false>>(),
+    Entry::of::<Sdk<true>>(),
+    Entry::of::<PostHog>(),
+    Entry::of::<OpenTelemetry>(),
+    Entry::of::<Sentry>(),
+    Entry::of::<SentryLogs>(),
+    Entry::of::<TracingAppender>(),
+    Entry::of::<Cadence>(),
+    Entry::of::<Deque>(),
+    Entry::of::<Clock>(),
+];
 
-/// Measures all cases, and hands out the figures of each when it is done.
-///
-/// Besides itself it runs the program `allocations`, which lies beside it: a program that is timed has
-/// no allocator that counts.
-///
-/// # Errors
-///
-/// A client does not do what it is meant to, such as evict or refuse; or what `allocations` says.
-pub fn run(mut print: impl FnMut(Figure) -> Result<(), Failure>) -> Result<(), Failure> {
+type Samples = &'static [Sample];
+
+/// The measurements of a contender, compiled for it: nothing that is measured is a dynamic call.
+struct Entry {
+    name: &'static str,
+    time: fn(Case, Samples) -> Result<Timing, String>,
+    step: fn(Case, Samples) -> Result<(), String>,
+    allocate: fn(Case, Samples, Allocator) -> Result<Allocated, String>,
+}
+
+impl Entry {
+    const fn of<C: Contender>() -> Self {
+        Self {
+            name: C::NAME,
+            time: timing::time::<C>,
+            step: counts::step::<C>,
+            allocate: counts::allocate::<C>,
+        }
+    }
+}
+
+pub(crate) fn measure() -> Result<Figures, Failure> {
     let samples = samples()?;
+    let mut figures = Figures::default();
     for case in Case::all() {
         eprintln!("hand-over: {case}");
-        for figure in timed(&case, samples)? {
-            print(figure)?;
-        }
+        time(case, samples, &mut figures)?;
     }
     eprintln!("hand-over: allocations");
-    for figure in allocations()? {
-        print(figure)?;
-    }
-    instructions(print)
-}
-
-/// Counts the instructions of a call, the one figure that a busy machine does not change. Where the
-/// system does not let a process be traced, there are no figures, and a line on stderr says so.
-///
-/// # Errors
-///
-/// What `print` says.
-pub fn instructions(print: impl FnMut(Figure) -> Result<(), Failure>) -> Result<(), Failure> {
+    figures.append(counts::allocations()?);
     eprintln!("hand-over: instructions");
-    match instructions::measure() {
-        Ok(figures) => figures.into_iter().try_for_each(print),
-        Err(error) => {
-            eprintln!("instructions cannot be counted here: {error}");
-            Ok(())
-        }
+    match counts::instructions() {
+        Ok(instructions) => figures.append(instructions),
+        // Some systems do not let a process be traced.
+        Err(error) => eprintln!("cannot count instructions: {error}"),
     }
+    Ok(figures)
 }
 
-/// One round more than counts: the first one gets the memory.
-fn timed(case: &Case, samples: &'static [Sample]) -> Result<Vec<Figure>, String> {
-    let subjects: Vec<(&str, Measure)> = for_each_subject!(measure);
-    let mut rounds = Rounds::new("hand-over", case.to_string());
-    for round in 0..=case.rounds() {
-        for (name, measure) in order(subjects.len(), round).map(|index| subjects[index]) {
-            let timing = measure(case, samples).map_err(|it| format!("{case}: {name}: {it}"))?;
+fn time(case: Case, samples: Samples, figures: &mut Figures) -> Result<(), String> {
+    let name = case.to_string();
+    // Round 0 does not count: the system has to map its memory first.
+    for round in 0..=if case.threads == 1 { 7 } else { 5 } {
+        for entry in order(CONTENDERS.len(), round).map(|index| &CONTENDERS[index]) {
+            let timing = (entry.time)(case, samples)
+                .map_err(|it| format!("{name}: {}: {it}", entry.name))?;
             if round == 0 {
                 continue;
             }
-            for (metric, share) in [("p50", 0.5), ("p99", 0.99), ("p99.9", 0.999)] {
-                rounds.add(name, metric, "ns", timing.calls.percentile(share));
+            let mut add = |metric, value| figures.add(&name, entry.name, metric, value);
+            add("p50, ns", timing.calls.percentile(0.5));
+            add("p99, ns", timing.calls.percentile(0.99));
+            add("p99.9, ns", timing.calls.percentile(0.999));
+            if entry.name != Clock::NAME {
+                add("p50 of means, ns", timing.p50_of_means);
+                add("mean, ns", timing.mean);
             }
-            if name != Clock::NAME {
-                rounds.add(name, "p50 of means", "ns", timing.p50_of_means);
-                rounds.add(name, "mean", "ns", timing.mean);
-            }
-            if case.counts_stalls() {
-                rounds.add(name, "stalls", "per million", timing.calls.stalls());
+            if case.is_full && case.threads == 8 {
+                add("stalls, per million", timing.calls.stalls());
             }
         }
     }
-    Ok(rounds.into_figures())
+    Ok(())
 }
 
-fn measure<S: Subject>(case: &Case, samples: &'static [Sample]) -> Result<Timing, String> {
-    match case.work {
-        Work::Prebuilt => timing::prebuilt::<S>(case, samples),
-        Work::BuildAndTrack => timing::build_and_track::<S>(case, samples),
+#[derive(Clone, Copy, Debug)]
+struct Case {
+    /// A call makes its event; otherwise it hands over an existing one.
+    builds: bool,
+    is_full: bool,
+    threads: usize,
+}
+
+impl Case {
+    fn all() -> impl Iterator<Item = Self> {
+        Self::of_one_thread().flat_map(|case| [1, 2, 4, 8].map(|threads| Self { threads, ..case }))
+    }
+
+    fn of_one_thread() -> impl Iterator<Item = Self> {
+        let cases = [(false, false), (false, true), (true, false)];
+        cases.into_iter().map(|(builds, is_full)| Self { builds, is_full, threads: 1 })
+    }
+
+    fn calls_per_thread(self) -> usize {
+        match (self.is_full, self.threads) {
+            (_, 1) => 20_000,
+            // Stalls are rare.
+            (true, 8) => 30_000,
+            (_, threads) => 40_000 / threads,
+        }
     }
 }
 
-fn allocations() -> Result<Vec<Figure>, Failure> {
-    let program = env::current_exe()?.with_file_name("allocations");
-    let output = Command::new(&program).output();
-    let output = output.map_err(|error| format!("cannot run {}: {error}", program.display()))?;
-    if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        return Err(format!("{}: {said}", program.display()).into());
+impl fmt::Display for Case {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let work = if self.builds { "build and track" } else { "prebuilt" };
+        let room = if self.is_full { "full" } else { "roomy" };
+        let plural = if self.threads == 1 { "" } else { "s" };
+        write!(f, "{work}, {room}, {} thread{plural}", self.threads)
     }
-    let lines = String::from_utf8(output.stdout)?;
-    Ok(lines.lines().map(serde_json::from_str).collect::<Result<_, _>>()?)
 }

@@ -1,33 +1,76 @@
-//! The SDK beside its peers: what `cargo xtask bench` measures, and how.
+//! Benchmarks of the SDK and of its peers: the sections of `cargo xtask bench`.
 
-use std::{env, path::PathBuf};
+mod calls;
+mod child;
+mod clients;
+mod delivery;
+mod embedding;
+mod encoding;
+mod events;
+mod figures;
+mod hand_over;
+mod queue;
+mod sink;
+mod start_stop;
+mod targets;
+mod usage;
 
-pub mod calls;
-pub mod carriers;
-pub mod child;
-pub mod delivery;
-pub mod embedding;
-pub mod encoding;
-pub mod events;
-pub mod fields;
-pub mod figure;
-pub mod hand_over;
-pub mod queue;
-pub mod report;
-pub mod rounds;
-pub mod sink;
-pub mod start_stop;
-pub mod subjects;
-pub mod targets;
-pub mod usage;
+use std::env;
 
-/// Why something could not be measured.
+use self::figures::Figures;
+pub use self::hand_over::{Allocated, Allocator, print_allocations};
+
+/// Any error that ends a measurement.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-/// The root of the repository.
-#[must_use]
-pub fn root() -> PathBuf {
-    // Asked at run time, as checkouts that share a target directory share this program too.
-    let manifest = env::var_os("CARGO_MANIFEST_DIR");
-    PathBuf::from(manifest.unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into())).join("../..")
+type Section = fn() -> Result<Figures, Failure>;
+
+/// The sections, with the contender that the others are compared with.
+const SECTIONS: [(&str, &str, Section); 6] = [
+    ("hand-over", "mosaicstack-telemetry", hand_over::measure),
+    ("queue", "telemetry-queue", queue::measure),
+    ("delivery", "mosaicstack-telemetry, ureq", delivery::measure),
+    ("encoding", "mosaicstack-telemetry", encoding::measure),
+    ("start-stop", "mosaicstack-telemetry, ureq", start_stop::measure),
+    ("embedding", "mosaicstack-telemetry, default", embedding::measure),
+];
+
+/// Measures the sections named on the command line, or all of them, and prints their tables.
+///
+/// The names `sink` and `*-child` are for the processes that a section starts.
+///
+/// # Errors
+///
+/// Fails if an argument is unknown, or a section cannot be measured.
+pub fn run() -> Result<(), Failure> {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments[..] {
+        ["sink"] => sink::run(),
+        ["delivery-child", exporter, port] => {
+            child::answer(&delivery::child(exporter, port.parse()?)?)
+        }
+        ["idle-child", exporter, port, interval] => {
+            child::answer(&start_stop::idle_child(exporter, port.parse()?, interval.parse()?)?)
+        }
+        ["step-child", contender, case] => hand_over::step_child(contender, case),
+        ["start-stop-child", port] => child::answer(&start_stop::child(port.parse()?)?),
+        _ => sections(&arguments),
+    }
+}
+
+fn sections(names: &[&str]) -> Result<(), Failure> {
+    if let Some(name) = names.iter().find(|name| !SECTIONS.iter().any(|it| it.0 == **name)) {
+        let known = SECTIONS.map(|it| it.0).join(" ");
+        return Err(format!("unknown section {name}, expected one of: {known}").into());
+    }
+    for (section, reference, measure) in SECTIONS {
+        if names.is_empty() || names.contains(&section) {
+            eprintln!("measuring {section}");
+            let figures = measure().map_err(|error| format!("{section}: {error}"))?;
+            print!("{section}\n\n{}", figures.tables(reference));
+            print!("{}", targets::table(section, &figures));
+        }
+    }
+    Ok(())
 }

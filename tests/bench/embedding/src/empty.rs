@@ -1,3 +1,3 @@
-//! Does nothing: what a program weighs before it has any SDK.
+//! An empty program: the size without any SDK.
 
 fn main() {}

@@ -1,4 +1,4 @@
-//! The model alone, as a server has it: validates a batch.
+//! The model without a client: validates a batch, as a server does.
 
 use std::{
     error::Error,
@@ -13,7 +13,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     for event in EventBatch::from_json(&body)? {
         match event {
             Ok(event) => println!("{}", event.event_id),
-            Err(faults) => println!("{faults}"),
+            Err(errors) => println!("{errors}"),
         }
     }
     Ok(())

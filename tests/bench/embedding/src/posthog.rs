@@ -1,4 +1,4 @@
-//! posthog-rs, whose default features make its client one for tokio.
+//! posthog-rs; with its default features, the client is for tokio.
 
 use std::error::Error;
 

@@ -1,4 +1,4 @@
-//! sentry, with the transport that its features bring.
+//! sentry, with the transport of its features.
 
 use sentry::protocol::Event;
 

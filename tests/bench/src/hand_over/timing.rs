@@ -1,4 +1,4 @@
-//! Calls with the clock around each, and without.
+//! The time of calls, with the clock around each call and around a hundred.
 
 use std::{
     sync::{Barrier, mpsc},
@@ -6,120 +6,94 @@ use std::{
     time::Instant,
 };
 
-use super::case::Case;
+use super::{Case, Samples};
 use crate::{
     calls::{Calls, nanoseconds},
-    subjects::{Producer, Sample, Subject},
+    clients::{Contender, Producer, Running},
 };
 
-/// How many events are made before they are handed over. Few, so that they are as fresh in the
-/// processor's caches as an event is that has just been made.
+/// The number of events that are built before they are handed over: few, so that the processor's
+/// caches still hold them, as they do after an application has made an event.
 const CHUNK: usize = 100;
 
-/// What a round has found about a subject.
+/// The result of a round.
 #[derive(Debug)]
 pub(super) struct Timing {
-    /// Each call, with what reading the clock twice takes.
+    /// Each call, including two readings of the clock.
     pub(super) calls: Calls,
-    /// The time of a call on its thread, in nanoseconds, measured around [`CHUNK`] calls.
+    /// The mean time of a call, in nanoseconds, without readings of the clock.
     pub(super) mean: f64,
-    /// The median of the same chunks.
+    /// The median of the means of [`CHUNK`] calls.
     pub(super) p50_of_means: f64,
 }
 
-impl Timing {
-    #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
-    fn new(each: Vec<Vec<u64>>, chunks: Vec<Vec<u64>>) -> Self {
-        let took = chunks.iter().flatten().sum::<u64>() as f64;
-        let calls = chunks.iter().map(Vec::len).sum::<usize>() * CHUNK;
-        Self {
-            calls: Calls::new(each),
-            mean: took / calls as f64,
-            p50_of_means: Calls::new(chunks).percentile(0.5) / CHUNK as f64,
-        }
-    }
+/// The part of the work that the clock measures at once.
+#[derive(Clone, Copy)]
+enum Clock {
+    Call,
+    Chunk,
 }
 
-/// Events are made outside of what is measured.
-pub(super) fn prebuilt<S: Subject>(
-    case: &Case,
-    samples: &'static [Sample],
-) -> Result<Timing, String> {
-    let each = on_threads::<S, _>(case, samples, |producer, samples, took| {
-        let items: Vec<_> = samples.iter().map(|sample| producer.build(sample)).collect();
-        for item in items {
-            let before = Instant::now();
-            producer.hand_over(item);
-            took.push(nanoseconds(before.elapsed()));
-        }
-    })?;
-    let chunks = on_threads::<S, _>(case, samples, |producer, samples, took| {
-        let items: Vec<_> = samples.iter().map(|sample| producer.build(sample)).collect();
-        let before = Instant::now();
-        for item in items {
-            producer.hand_over(item);
-        }
-        took.push(nanoseconds(before.elapsed()));
-    })?;
-    Ok(Timing::new(each, chunks))
+pub(super) fn time<C: Contender>(case: Case, samples: Samples) -> Result<Timing, String> {
+    let calls = on_threads::<C>(case, samples, Clock::Call)?;
+    let chunks = on_threads::<C>(case, samples, Clock::Chunk)?;
+    Ok(Timing {
+        calls,
+        mean: chunks.mean() / CHUNK as f64,
+        p50_of_means: chunks.percentile(0.5) / CHUNK as f64,
+    })
 }
 
-/// Making the event is measured, too.
-pub(super) fn build_and_track<S: Subject>(
-    case: &Case,
-    samples: &'static [Sample],
-) -> Result<Timing, String> {
-    let each = on_threads::<S, _>(case, samples, |producer, samples, took| {
-        for sample in samples {
-            let before = Instant::now();
-            producer.build_and_hand_over(sample);
-            took.push(nanoseconds(before.elapsed()));
-        }
-    })?;
-    let chunks = on_threads::<S, _>(case, samples, |producer, samples, took| {
-        let before = Instant::now();
-        for sample in samples {
-            producer.build_and_hand_over(sample);
-        }
-        took.push(nanoseconds(before.elapsed()));
-    })?;
-    Ok(Timing::new(each, chunks))
-}
-
-/// Starts a client, has each thread work through its chunks, and looks whether the client took or
-/// refused what it should have.
-fn on_threads<S, F>(
-    case: &Case,
-    samples: &'static [Sample],
-    work: F,
-) -> Result<Vec<Vec<u64>>, String>
-where
-    S: Subject,
-    F: Fn(&mut S::Producer, &'static [Sample], &mut Vec<u64>) + Sync,
-{
+/// Starts a client, and lets each thread of the case make its calls.
+fn on_threads<C: Contender>(case: Case, samples: Samples, clock: Clock) -> Result<Calls, String> {
     let calls = case.calls_per_thread();
-    let offered = (calls * case.threads) as u64;
-    let subject = S::start(case.room(calls * case.threads), samples)?;
+    let offered = calls * case.threads;
+    let running = Running::<C>::start(case.is_full, offered, samples)?;
     let start = Barrier::new(case.threads);
     let (done, results) = mpsc::channel();
     thread::scope(|scope| {
         for _ in 0..case.threads {
-            let (mut producer, done) = (subject.producer(), done.clone());
-            let (start, work) = (&start, &work);
+            let (mut producer, done) = (running.producer(), done.clone());
+            let start = &start;
             scope.spawn(move || {
                 let mut took = Vec::with_capacity(calls);
                 start.wait();
-                let chunks = samples.chunks_exact(CHUNK).cycle().take(calls / CHUNK);
-                chunks.for_each(|chunk| work(&mut producer, chunk, &mut took));
+                for chunk in samples.chunks_exact(CHUNK).cycle().take(calls / CHUNK) {
+                    if case.builds {
+                        timed(clock, chunk, |it| producer.build_and_hand_over(it), &mut took);
+                    } else {
+                        let items = chunk.iter().map(|it| producer.build(it)).collect::<Vec<_>>();
+                        timed(clock, items, |item| producer.hand_over(item), &mut took);
+                    }
+                }
                 done.send(took)
             });
         }
     });
     drop(done);
-    let took = results.into_iter().collect();
-    let expected = if case.is_full { offered } else { 0 };
-    match subject.finish(offered)? {
-        lost if lost == expected => Ok(took),
-        lost => Err(format!("{expected} of {offered} events should have been lost, not {lost}")),
+    running.finish(offered)?;
+    Ok(Calls::new(results.into_iter().collect()))
+}
+
+#[inline]
+fn timed<T>(
+    clock: Clock,
+    items: impl IntoIterator<Item = T>,
+    mut call: impl FnMut(T),
+    took: &mut Vec<u64>,
+) {
+    match clock {
+        Clock::Call => {
+            for item in items {
+                let before = Instant::now();
+                call(item);
+                took.push(nanoseconds(before.elapsed()));
+            }
+        }
+        Clock::Chunk => {
+            let before = Instant::now();
+            items.into_iter().for_each(call);
+            took.push(nanoseconds(before.elapsed()));
+        }
     }
 }

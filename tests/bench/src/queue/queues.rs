@@ -1,4 +1,4 @@
-//! The queues, each with the push that makes room.
+//! The bounded queues, each with its push that evicts the oldest item.
 
 use std::{collections::VecDeque, sync::PoisonError};
 
@@ -6,17 +6,16 @@ use concurrent_queue::ConcurrentQueue;
 use crossbeam_queue::ArrayQueue;
 use telemetry_queue::EvictingQueue;
 
-/// What is queued: a pointer to as much as a cache line.
+/// A queued item: a pointer to a cache line.
 pub(super) type Item = Box<[u64; 8]>;
 
-/// A bounded queue.
 pub(super) trait Queue: Sync {
     fn with_capacity(places: usize) -> Self;
 
-    /// Appends an item, and returns the oldest if it had to leave for it.
+    /// Appends an item, and returns the oldest if it was evicted.
     fn push(&self, item: Item) -> Option<Item>;
 
-    /// Takes up to that many of the oldest items out.
+    /// Removes up to `max` of the oldest items.
     fn take(&self, max: usize) -> Vec<Item>;
 }
 
@@ -54,7 +53,7 @@ impl Queue for ConcurrentQueue<Item> {
     }
 
     fn push(&self, item: Item) -> Option<Item> {
-        // An error says that the queue is closed, which nobody does.
+        // Fails only on a closed queue.
         self.force_push(item).unwrap_or_else(|refused| Some(refused.0))
     }
 
@@ -63,54 +62,36 @@ impl Queue for ConcurrentQueue<Item> {
     }
 }
 
-/// A deque behind a lock. What it evicts is freed after the lock is.
-pub(super) struct Deque<L> {
-    items: L,
-    places: usize,
+/// A deque behind a lock, and its capacity. An evicted item is freed after the lock is released.
+pub(super) struct Locked<L>(L, usize);
+
+macro_rules! impl_queue {
+    ($lock:ty, $mutex:ident => $guard:expr) => {
+        impl Queue for Locked<$lock> {
+            fn with_capacity(places: usize) -> Self {
+                Self(<$lock>::new(VecDeque::with_capacity(places)), places)
+            }
+
+            fn push(&self, item: Item) -> Option<Item> {
+                let $mutex = &self.0;
+                let mut items = $guard;
+                let evicted = if items.len() < self.1 { None } else { items.pop_front() };
+                items.push_back(item);
+                evicted
+            }
+
+            fn take(&self, max: usize) -> Vec<Item> {
+                let $mutex = &self.0;
+                let mut items = $guard;
+                let count = max.min(items.len());
+                items.drain(..count).collect()
+            }
+        }
+    };
 }
 
 pub(super) type Std = std::sync::Mutex<VecDeque<Item>>;
+impl_queue!(Std, mutex => mutex.lock().unwrap_or_else(PoisonError::into_inner));
+
 pub(super) type ParkingLot = parking_lot::Mutex<VecDeque<Item>>;
-
-pub(super) trait Lock: Sync {
-    fn new(items: VecDeque<Item>) -> Self;
-    fn with<T>(&self, access: impl FnOnce(&mut VecDeque<Item>) -> T) -> T;
-}
-
-impl<L: Lock> Queue for Deque<L> {
-    fn with_capacity(places: usize) -> Self {
-        Self { items: L::new(VecDeque::with_capacity(places)), places }
-    }
-
-    fn push(&self, item: Item) -> Option<Item> {
-        self.items.with(|items| {
-            let evicted = if items.len() < self.places { None } else { items.pop_front() };
-            items.push_back(item);
-            evicted
-        })
-    }
-
-    fn take(&self, max: usize) -> Vec<Item> {
-        self.items.with(|items| items.drain(..max.min(items.len())).collect())
-    }
-}
-
-impl Lock for Std {
-    fn new(items: VecDeque<Item>) -> Self {
-        Self::new(items)
-    }
-
-    fn with<T>(&self, access: impl FnOnce(&mut VecDeque<Item>) -> T) -> T {
-        access(&mut self.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
-impl Lock for ParkingLot {
-    fn new(items: VecDeque<Item>) -> Self {
-        Self::new(items)
-    }
-
-    fn with<T>(&self, access: impl FnOnce(&mut VecDeque<Item>) -> T) -> T {
-        access(&mut self.lock())
-    }
-}
+impl_queue!(ParkingLot, mutex => mutex.lock());

@@ -1,4 +1,4 @@
-//! Ours as a task of tokio, without a transport: the program brings one.
+//! The SDK as a task of tokio, with a custom transport.
 
 use std::error::Error;
 

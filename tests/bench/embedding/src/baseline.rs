@@ -1,4 +1,4 @@
-//! No SDK: one JSON document with an id, posted with ureq and rustls.
+//! No SDK: posts one JSON document with an id, with ureq and rustls.
 
 use std::{error::Error, sync::Arc};
 
@@ -18,10 +18,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         .build();
     let agent = Agent::new_with_config(Agent::config_builder().tls_config(tls).build());
     let body = serde_json::to_vec(&json!({ "event_id": Uuid::new_v4(), "model": "hello" }))?;
-    let answer = agent
+    let response = agent
         .post("http://127.0.0.1:9/v1/events")
         .header("content-type", "application/json")
         .send(&body[..])?;
-    println!("{}", answer.status());
+    println!("{}", response.status());
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Ours as a task of tokio, with the transport over hyper.
+//! The SDK as a task of tokio, with the transport over hyper.
 
 use std::error::Error;
 

@@ -1,4 +1,4 @@
-//! Ours without a transport: the program brings one.
+//! The SDK on a thread, with a custom transport.
 
 use mosaicstack_telemetry::{
     ConfigError, Outcome, Request, Response, TelemetryClient, TelemetryConfig,

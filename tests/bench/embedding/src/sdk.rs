@@ -1,4 +1,4 @@
-//! Ours on a thread, with the transport that its features bring.
+//! The SDK on a thread, with the transport of its features.
 
 use mosaicstack_telemetry::{ConfigError, Outcome, TelemetryClient, TelemetryConfig};
 
