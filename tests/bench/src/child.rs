@@ -8,17 +8,17 @@ use std::{
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::Failure;
+use crate::Result;
 
 /// Starts `bench ARGUMENTS…` with an empty environment: peers read proxies and more from there.
-pub(crate) fn start(arguments: &[&str]) -> Result<Child, Failure> {
+pub(crate) fn start(arguments: &[&str]) -> Result<Child> {
     let mut command = Command::new(env::current_exe()?);
     command.args(arguments).env_clear();
     Ok(command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?)
 }
 
 /// Waits for a child process and returns its [`answer`].
-pub(crate) fn finish<T: DeserializeOwned>(child: Child) -> Result<T, Failure> {
+pub(crate) fn finish<T: DeserializeOwned>(child: Child) -> Result<T> {
     let output = child.wait_with_output()?;
     if !output.status.success() {
         return Err(format!("a child process failed: {}", output.status).into());
@@ -27,7 +27,7 @@ pub(crate) fn finish<T: DeserializeOwned>(child: Child) -> Result<T, Failure> {
 }
 
 /// Prints the result of this child process for its parent.
-pub(crate) fn answer(result: &impl Serialize) -> Result<(), Failure> {
+pub(crate) fn answer(result: &impl Serialize) -> Result<()> {
     Ok(serde_json::to_writer(io::stdout().lock(), result)?)
 }
 
@@ -41,7 +41,7 @@ pub(crate) struct Sink {
 }
 
 impl Sink {
-    pub(crate) fn start() -> Result<Self, Failure> {
+    pub(crate) fn start() -> Result<Self> {
         let mut child = start(&["sink"])?;
         let mut line = String::new();
         let stdout = child.stdout.take().ok_or("the sink has no standard output")?;

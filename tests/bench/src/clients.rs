@@ -17,14 +17,14 @@ use tokio::runtime::Runtime;
 
 use self::gate::Gate;
 pub(crate) use self::{
-    baselines::{Clock, Deque, Hyper, Ureq},
+    baselines::{Clock, Deque, HYPER, Loop, UREQ, UREQ_WITHOUT_LOOK_UP, UREQ_WITHOUT_TIMEOUT},
     channels::{Cadence, TracingAppender},
     opentelemetry::OpenTelemetry,
     posthog::PostHog,
     sdk::{Sdk, SdkOnTokio},
     sentry::{Sentry, SentryLogs},
 };
-use crate::{Failure, events::Sample};
+use crate::{Result, events::Sample};
 
 /// The number of events in a request, where that can be chosen.
 pub(crate) const BATCH: usize = 100;
@@ -51,13 +51,13 @@ pub(crate) trait Contender: Sized {
 
     /// Starts a client with a queue of `capacity` events, whose thread passes its events to `gate`. The
     /// gate is closed if the queue is to be full.
-    fn start(capacity: usize, gate: &Gate) -> Result<Self, String>;
+    fn start(capacity: usize, gate: &Gate) -> Result<Self>;
 
     /// Returns a producer for one thread.
     fn producer(&self) -> Self::Producer;
 
     /// Stops the client and returns how many events it has kept, or `None` if it never keeps any.
-    fn finish(self, gate: &Gate) -> Result<Option<u64>, String>;
+    fn finish(self, gate: &Gate) -> Result<Option<u64>>;
 }
 
 /// Hands events over from one thread.
@@ -84,19 +84,19 @@ pub(crate) trait Exporter: Sized {
 
     type Event;
 
-    fn event(event: TaskCompletionEvent) -> Result<Self::Event, Failure>;
+    fn event(event: TaskCompletionEvent) -> Result<Self::Event>;
 
-    fn start(plan: &Plan) -> Result<Self, Failure>;
+    fn start(plan: &Plan) -> Result<Self>;
 
-    fn export(&mut self, events: Vec<Self::Event>) -> Result<(), Failure>;
+    fn export(&mut self, events: Vec<Self::Event>) -> Result<()>;
 
     /// Waits until all events that were exported have been sent.
-    fn flush(&mut self) -> Result<(), Failure> {
+    fn flush(&mut self) -> Result<()> {
         Ok(())
     }
 
     /// Sends the remaining events, and ends the client.
-    fn stop(self) -> Result<(), Failure> {
+    fn stop(self) -> Result<()> {
         Ok(())
     }
 }
@@ -122,11 +122,7 @@ pub(crate) struct Running<C> {
 
 impl<C: Contender> Running<C> {
     /// Starts a client with a full queue, or with room for that many events.
-    pub(crate) fn start(
-        is_full: bool,
-        events: usize,
-        samples: &'static [Sample],
-    ) -> Result<Self, String> {
+    pub(crate) fn start(is_full: bool, events: usize, samples: &'static [Sample]) -> Result<Self> {
         let gate = Gate::new(!is_full);
         // Some take a queue with exactly as many events as places for a full batch, and wake up.
         let client = C::start(if is_full { PLACES } else { events + PLACES }, &gate)?;
@@ -153,12 +149,12 @@ impl<C: Contender> Running<C> {
 
     /// Stops the client. Fails unless it has lost all `offered` events on a full queue, and none on a
     /// roomy one.
-    pub(crate) fn finish(self, offered: usize) -> Result<(), String> {
+    pub(crate) fn finish(self, offered: usize) -> Result<()> {
         self.gate.open();
         let expected = if self.prefilled > 0 { self.prefilled } else { offered } as u64;
         match self.client.finish(&self.gate)? {
             Some(kept) if kept != expected => {
-                Err(format!("{kept} events were kept instead of {expected}"))
+                Err(format!("{kept} events were kept instead of {expected}").into())
             }
             _ => Ok(()),
         }

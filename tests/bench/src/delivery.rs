@@ -13,9 +13,12 @@ use std::{
 use tokio::runtime::Builder;
 
 use crate::{
-    Failure,
+    Result,
     child::{self, Sink},
-    clients::{Exporter, Hyper, OpenTelemetry, Plan, PostHog, Sdk, SdkOnTokio, SentryLogs, Ureq},
+    clients::{
+        Exporter, HYPER, Loop, OpenTelemetry, Plan, PostHog, Sdk, SdkOnTokio, SentryLogs, UREQ,
+        UREQ_WITHOUT_LOOK_UP, UREQ_WITHOUT_TIMEOUT,
+    },
     events::Runs,
     figures::{Figures, order},
     sink::{self, Counts},
@@ -44,24 +47,24 @@ const METRICS: [&str; 6] = [
 const EXPORTERS: [Entry; 10] = [
     entry::<Sdk>(),
     entry::<SdkOnTokio>(),
-    entry::<Ureq<true, true>>(),
-    entry::<Ureq<true, false>>(),
-    entry::<Ureq<false, true>>(),
-    entry::<Hyper>(),
+    entry::<Loop<UREQ>>(),
+    entry::<Loop<UREQ_WITHOUT_LOOK_UP>>(),
+    entry::<Loop<UREQ_WITHOUT_TIMEOUT>>(),
+    entry::<Loop<HYPER>>(),
     entry::<PostHog>(),
     entry::<OpenTelemetry>(),
     entry::<SentryLogs>(),
     entry::<OpenTelemetry<512>>(),
 ];
 
-type Entry = (&'static str, fn(u16) -> Result<Values, Failure>);
+type Entry = (&'static str, fn(u16) -> Result<Values>);
 type Values = [f64; METRICS.len()];
 
 const fn entry<E: Exporter>() -> Entry {
     (E::NAME, deliver::<E>)
 }
 
-pub(crate) fn measure() -> Result<Figures, Failure> {
+pub(crate) fn measure() -> Result<Figures> {
     let sink = Sink::start()?;
     let mut figures = Figures::default();
     for round in 0..ROUNDS {
@@ -81,15 +84,15 @@ pub(crate) fn measure() -> Result<Figures, Failure> {
 }
 
 /// Measures one exporter in this process; returns a value for each of [`METRICS`].
-pub(crate) fn child(exporter: &str, port: u16) -> Result<Values, Failure> {
+pub(crate) fn child(exporter: &str, port: u16) -> Result<Values> {
     let entry = EXPORTERS.iter().find(|it| it.0 == exporter);
     let (_, deliver) = entry.ok_or("unknown exporter")?;
     deliver(port)
 }
 
-fn deliver<E: Exporter>(port: u16) -> Result<Values, Failure> {
+fn deliver<E: Exporter>(port: u16) -> Result<Values> {
     let runs = Runs::read()?;
-    let chunk = |first: usize| -> Result<Vec<E::Event>, Failure> {
+    let chunk = |first: usize| -> Result<Vec<E::Event>> {
         runs.events(first..first + CHUNK).map(|event| E::event(event)).collect()
     };
     let runtime = Arc::new(Builder::new_current_thread().enable_all().build()?);
@@ -127,7 +130,7 @@ fn deliver<E: Exporter>(port: u16) -> Result<Values, Failure> {
 }
 
 /// The totals of the sink once that many events have arrived, or after [`SETTLING`].
-pub(crate) fn settled(port: u16, events: u64) -> Result<Counts, Failure> {
+pub(crate) fn settled(port: u16, events: u64) -> Result<Counts> {
     let start = Instant::now();
     loop {
         let now = sink::counts(port)?;

@@ -10,17 +10,12 @@ use std::{
     time::Instant,
 };
 
-use crate::{Failure, figures::Figures};
+use crate::{Result, figures::Figures};
 
 const CASE: &str = "a program";
 
 /// The platform for which crates are counted, on all platforms.
 const TARGET: &str = "x86_64-unknown-linux-gnu";
-
-/// Prefixes of environment variables that change compiler, flags or folders, or that cargo sets for this
-/// program and build scripts read.
-const VARIABLES: [&str; 6] =
-    ["CARGO_BUILD_", "CARGO_ENCODED_", "CARGO_MANIFEST_", "CARGO_PKG_", "RUSTC", "RUSTFLAGS"];
 
 /// A row of the table.
 struct Program {
@@ -67,7 +62,7 @@ const fn program(
 ///
 /// A program that fails to build is reported on the standard error and left out: sentry's usual features
 /// need the headers of OpenSSL.
-pub(crate) fn measure() -> Result<Figures, Failure> {
+pub(crate) fn measure() -> Result<Figures> {
     let workspace = Workspace::new();
     // First, so that no build waits for the network.
     workspace.cargo("fetch --locked")?;
@@ -112,7 +107,7 @@ impl Workspace {
     }
 
     /// Builds a program; returns the seconds of the build and the size of the program in bytes.
-    fn build(&self, program: &Program) -> Result<(f64, u64), Failure> {
+    fn build(&self, program: &Program) -> Result<(f64, u64)> {
         let Program { bin, builds, .. } = program;
         let is_clean = *builds > 0;
         if is_clean && self.target.exists() {
@@ -132,27 +127,21 @@ impl Workspace {
     }
 
     /// The crates that a program is made of, one per line.
-    fn tree(&self, program: &Program) -> Result<String, String> {
+    fn tree(&self, program: &Program) -> Result<String> {
         let edges = format!("-e normal,build --target {TARGET} --prefix none");
         self.cargo(&format!("tree --locked --offline {edges} {}", program.features()))
     }
 
     /// Returns the output of cargo with these arguments, none of which contains a space.
-    fn cargo(&self, args: &str) -> Result<String, String> {
+    fn cargo(&self, args: &str) -> Result<String> {
         let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         command.args(args.split(' ').filter(|it| !it.is_empty())).current_dir(&self.folder);
-        for (name, _) in env::vars_os() {
-            let is_one = |name: &str| VARIABLES.iter().any(|prefix| name.starts_with(prefix));
-            if name.to_str().is_some_and(is_one) {
-                command.env_remove(name);
-            }
-        }
         command.env("CARGO_TARGET_DIR", &self.target).stderr(Stdio::piped());
         let output = command.output().map_err(|error| format!("cannot run cargo: {error}"))?;
         if output.status.success() {
             return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
         }
-        Err(format!("cargo {args}:\n{}", String::from_utf8_lossy(&output.stderr)))
+        Err(format!("cargo {args}:\n{}", String::from_utf8_lossy(&output.stderr)).into())
     }
 }
 

@@ -11,7 +11,7 @@ use mosaicstack_telemetry::{
 use serde_json::{Value, json};
 
 use crate::{
-    Failure,
+    Result,
     clients::BATCH,
     events::{INSTANCE, Runs, to_json},
     figures::{Figures, median},
@@ -28,7 +28,7 @@ const ROUNDS: usize = 15;
 /// The number of times that each batch is encoded in a round.
 const REPETITIONS: usize = 40;
 
-pub(crate) fn measure() -> Result<Figures, Failure> {
+pub(crate) fn measure() -> Result<Figures> {
     let runs = Runs::read()?;
     let batch = |first: usize| runs.events(first..first + BATCH).collect();
     let batches: Vec<Vec<TaskCompletionEvent>> = (0..800).step_by(BATCH).map(batch).collect();
@@ -75,7 +75,7 @@ struct Sdk {
 }
 
 impl Sdk {
-    fn new() -> Result<Self, Failure> {
+    fn new() -> Result<Self> {
         let config = TelemetryConfig::builder()
             .server_url("http://127.0.0.1:1")
             .api_key("a".repeat(64))
@@ -88,7 +88,7 @@ impl Sdk {
     }
 
     /// Returns the nanoseconds for each event, and the body.
-    fn encode(&mut self, batch: &[TaskCompletionEvent]) -> Result<(f64, Vec<u8>), Failure> {
+    fn encode(&mut self, batch: &[TaskCompletionEvent]) -> Result<(f64, Vec<u8>)> {
         batch.iter().for_each(|event| self.handle.track(event.clone()));
         let from = Instant::now();
         let action = self.submitter.poll(self.now);
@@ -102,7 +102,7 @@ impl Sdk {
 }
 
 /// Like [`Sdk::encode`].
-fn encode_with_serde(events: &[TaskCompletionEvent]) -> Result<(f64, Vec<u8>), Failure> {
+fn encode_with_serde(events: &[TaskCompletionEvent]) -> Result<(f64, Vec<u8>)> {
     let from = Instant::now();
     let body = to_json(events)?;
     let time = from.elapsed();

@@ -5,6 +5,8 @@ mod runs;
 
 use std::{fmt::Write, time::Duration};
 
+use crate::Result;
+
 use mosaicstack_telemetry::{EventBuilder, TaskCompletionEvent, reexport::time::OffsetDateTime};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
@@ -43,10 +45,10 @@ pub(crate) type Fields = Vec<(&'static str, Value)>;
 pub(crate) struct Runs(Vec<Run>);
 
 impl Runs {
-    pub(crate) fn read() -> Result<Self, String> {
+    pub(crate) fn read() -> Result<Self> {
         match runs::parse(RUNS) {
             (runs, faults) if faults.is_empty() => Ok(Self(runs)),
-            (_, faults) => Err(format!("invalid example data: {}", faults.join("; "))),
+            (_, faults) => Err(format!("invalid example data: {}", faults.join("; ")).into()),
         }
     }
 
@@ -105,7 +107,7 @@ pub(crate) struct Sample {
 }
 
 /// A sample of each run, for the lifetime of the program.
-pub(crate) fn samples() -> Result<&'static [Sample], String> {
+pub(crate) fn samples() -> Result<&'static [Sample]> {
     let mut samples = Vec::new();
     for run in Runs::read()?.0 {
         let (_, fields) = fields(&run.event(EventBuilder::new(INSTANCE)))

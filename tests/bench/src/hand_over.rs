@@ -9,7 +9,7 @@ pub(crate) use self::counts::step_child;
 pub use self::counts::{Allocated, Allocator, print_allocations};
 use self::timing::Timing;
 use crate::{
-    Failure,
+    Result,
     clients::{
         Cadence, Clock, Contender, Deque, OpenTelemetry, PostHog, Sdk, Sentry, SentryLogs,
         TracingAppender,
@@ -36,9 +36,9 @@ type Samples = &'static [Sample];
 /// The measurements of a contender, compiled for it: nothing that is measured is a dynamic call.
 struct Entry {
     name: &'static str,
-    time: fn(Case, Samples) -> Result<Timing, String>,
-    step: fn(Case, Samples) -> Result<(), String>,
-    allocate: fn(Case, Samples, Allocator) -> Result<Allocated, String>,
+    time: fn(Case, Samples) -> Result<Timing>,
+    step: fn(Case, Samples) -> Result<()>,
+    allocate: fn(Case, Samples, Allocator) -> Result<Allocated>,
 }
 
 impl Entry {
@@ -52,7 +52,7 @@ impl Entry {
     }
 }
 
-pub(crate) fn measure() -> Result<Figures, Failure> {
+pub(crate) fn measure() -> Result<Figures> {
     let samples = samples()?;
     let mut figures = Figures::default();
     for case in Case::all() {
@@ -70,7 +70,7 @@ pub(crate) fn measure() -> Result<Figures, Failure> {
     Ok(figures)
 }
 
-fn time(case: Case, samples: Samples, figures: &mut Figures) -> Result<(), String> {
+fn time(case: Case, samples: Samples, figures: &mut Figures) -> Result<()> {
     let name = case.to_string();
     // Round 0 does not count: the system has to map its memory first.
     for round in 0..=if case.threads == 1 { 7 } else { 5 } {

@@ -23,7 +23,10 @@ pub use self::hand_over::{Allocated, Allocator, print_allocations};
 /// Any error that ends a measurement.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-type Section = fn() -> Result<Figures, Failure>;
+/// The result of a measurement.
+pub type Result<T, E = Failure> = std::result::Result<T, E>;
+
+type Section = fn() -> Result<Figures>;
 
 /// The sections, with the contender that the others are compared with.
 const SECTIONS: [(&str, &str, Section); 6] = [
@@ -42,7 +45,7 @@ const SECTIONS: [(&str, &str, Section); 6] = [
 /// # Errors
 ///
 /// Fails if an argument is unknown, or a section cannot be measured.
-pub fn run() -> Result<(), Failure> {
+pub fn run() -> Result<()> {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments[..] {
@@ -59,7 +62,7 @@ pub fn run() -> Result<(), Failure> {
     }
 }
 
-fn sections(names: &[&str]) -> Result<(), Failure> {
+fn sections(names: &[&str]) -> Result<()> {
     if let Some(name) = names.iter().find(|name| !SECTIONS.iter().any(|it| it.0 == **name)) {
         let known = SECTIONS.map(|it| it.0).join(" ");
         return Err(format!("unknown section {name}, expected one of: {known}").into());

@@ -1,5 +1,5 @@
 //! `bench [SECTION…]` measures the sections and prints their tables; see `docs/benchmarks.md`.
 
-fn main() -> Result<(), telemetry_bench::Failure> {
+fn main() -> telemetry_bench::Result<()> {
     telemetry_bench::run()
 }

@@ -18,7 +18,7 @@ use telemetry_queue::EvictingQueue;
 
 use self::queues::{Item, Locked, ParkingLot, Queue, Std};
 use crate::{
-    Failure,
+    Result,
     calls::{Calls, nanoseconds},
     figures::{Figures, order},
 };
@@ -30,7 +30,7 @@ const PLACES: usize = 1_000;
 const BATCH: usize = 100;
 const PAUSE: Duration = Duration::from_micros(200);
 
-type Measure = fn(&Case) -> Result<Calls, String>;
+type Measure = fn(&Case) -> Result<Calls>;
 
 #[derive(Clone, Copy, Debug)]
 struct Case {
@@ -40,7 +40,7 @@ struct Case {
     threads: usize,
 }
 
-pub(crate) fn measure() -> Result<Figures, Failure> {
+pub(crate) fn measure() -> Result<Figures> {
     let queues: [(&str, Measure); 5] = [
         ("telemetry-queue", measure_case::<EvictingQueue<Item>>),
         ("crossbeam ArrayQueue", measure_case::<ArrayQueue<Item>>),
@@ -90,7 +90,7 @@ impl Case {
 }
 
 /// Fails if the queue evicts too few items, or any with room for all.
-fn measure_case<Q: Queue>(case: &Case) -> Result<Calls, String> {
+fn measure_case<Q: Queue>(case: &Case) -> Result<Calls> {
     let pushes = case.pushes_per_thread();
     let total = pushes * case.threads;
     let (places, prefilled) = if case.is_full { (PLACES, PLACES) } else { (total, 0) };
@@ -119,7 +119,7 @@ fn measure_case<Q: Queue>(case: &Case) -> Result<Calls, String> {
     let evicted: usize = evicted.into_iter().sum();
     let expected = (total + prefilled).saturating_sub(removed + places);
     if evicted < expected || (!case.is_full && evicted > 0) {
-        return Err(format!("{evicted} items were evicted instead of {expected}"));
+        return Err(format!("{evicted} items were evicted instead of {expected}").into());
     }
     Ok(Calls::new(took))
 }

@@ -23,7 +23,7 @@ use memchr::memmem;
 use serde::{Deserialize, Serialize};
 use tokio::{net::TcpListener, runtime::Builder};
 
-use crate::Failure;
+use crate::Result;
 
 /// A key that each event has once, in the formats of all contenders.
 const KEY: &[u8] = b"task_duration_ms";
@@ -38,7 +38,7 @@ pub(crate) struct Counts {
 }
 
 /// Listens on a free port, prints it, and serves until the standard input ends.
-pub(crate) fn run() -> Result<(), Failure> {
+pub(crate) fn run() -> Result<()> {
     let port = start()?;
     println!("{port}");
     io::copy(&mut io::stdin(), &mut io::sink())?;
@@ -46,7 +46,7 @@ pub(crate) fn run() -> Result<(), Failure> {
 }
 
 /// Returns the totals of the sink at that port.
-pub(crate) fn counts(port: u16) -> Result<Counts, Failure> {
+pub(crate) fn counts(port: u16) -> Result<Counts> {
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
     stream.write_all(b"GET /counts HTTP/1.1\r\nhost: sink\r\nconnection: close\r\n\r\n")?;
     let mut response = String::new();
@@ -63,7 +63,7 @@ struct Totals {
 }
 
 /// Serves on a thread; returns the port.
-fn start() -> Result<u16, Failure> {
+fn start() -> Result<u16> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let listener = runtime.block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))?;
     let port = listener.local_addr()?.port();

@@ -9,7 +9,7 @@ use std::{
 use tokio::runtime::{Builder, Runtime};
 
 use crate::{
-    Failure,
+    Result,
     child::{self, Sink},
     clients::{BATCH, Exporter, OpenTelemetry, Plan, PostHog, Sdk, SdkOnTokio, SentryLogs},
     delivery::settled,
@@ -61,8 +61,8 @@ const EXPORTERS: [Entry; 5] = [
 
 struct Entry {
     name: &'static str,
-    start_and_stop: fn(u16, &Runs) -> Result<Values, Failure>,
-    watch: fn(&Plan) -> Result<f64, Failure>,
+    start_and_stop: fn(u16, &Runs) -> Result<Values>,
+    watch: fn(&Plan) -> Result<f64>,
 }
 
 impl Entry {
@@ -71,7 +71,7 @@ impl Entry {
     }
 }
 
-pub(crate) fn measure() -> Result<Figures, Failure> {
+pub(crate) fn measure() -> Result<Figures> {
     let sink = Sink::start()?;
     let mut figures: Figures =
         child::finish(child::start(&["start-stop-child", &sink.port.to_string()])?)?;
@@ -80,7 +80,7 @@ pub(crate) fn measure() -> Result<Figures, Failure> {
 }
 
 /// Measures starts and stops in this process.
-pub(crate) fn child(port: u16) -> Result<Figures, Failure> {
+pub(crate) fn child(port: u16) -> Result<Figures> {
     let runs = Runs::read()?;
     let mut figures = Figures::default();
     for round in 0..ROUNDS {
@@ -96,7 +96,7 @@ pub(crate) fn child(port: u16) -> Result<Figures, Failure> {
 }
 
 /// Returns a value for each of [`METRICS`].
-fn start_and_stop<E: Exporter>(port: u16, runs: &Runs) -> Result<Values, Failure> {
+fn start_and_stop<E: Exporter>(port: u16, runs: &Runs) -> Result<Values> {
     let plan = Plan { port, interval: None, runtime: runtime()? };
     let (mut starts, mut idle, mut with_batch) = (Vec::new(), Vec::new(), Vec::new());
     let mut missing = 0;
@@ -128,7 +128,7 @@ fn start_and_stop<E: Exporter>(port: u16, runs: &Runs) -> Result<Values, Failure
 }
 
 /// Measures all clients, each in its own processes, all at the same time, as they do nothing.
-fn idle(port: u16) -> Result<Figures, Failure> {
+fn idle(port: u16) -> Result<Figures> {
     let names = EXPORTERS.map(|it| it.name).into_iter().chain([TIMER]);
     let mut children = Vec::new();
     for (name, (metric, interval)) in names.flat_map(|name| WAKE_UPS.map(|metric| (name, metric))) {
@@ -150,7 +150,7 @@ fn idle(port: u16) -> Result<Figures, Failure> {
 
 /// Watches one client in this process; an interval of 0 ms is its default. Returns the wake-ups per
 /// minute.
-pub(crate) fn idle_child(name: &str, port: u16, interval_ms: u64) -> Result<f64, Failure> {
+pub(crate) fn idle_child(name: &str, port: u16, interval_ms: u64) -> Result<f64> {
     let interval = (interval_ms > 0).then(|| Duration::from_millis(interval_ms));
     let plan = Plan { port, interval, runtime: runtime()? };
     if name == TIMER {
@@ -165,14 +165,14 @@ pub(crate) fn idle_child(name: &str, port: u16, interval_ms: u64) -> Result<f64,
     (entry.watch)(&plan)
 }
 
-fn watch_client<E: Exporter>(plan: &Plan) -> Result<f64, Failure> {
+fn watch_client<E: Exporter>(plan: &Plan) -> Result<f64> {
     let exporter = E::start(plan)?;
     let wake_ups = watch()?;
     exporter.stop()?;
     Ok(wake_ups)
 }
 
-fn watch() -> Result<f64, Failure> {
+fn watch() -> Result<f64> {
     thread::sleep(DELAY);
     let before = usage::sleeps_of_other_threads()?;
     thread::sleep(WATCHED);
@@ -181,7 +181,7 @@ fn watch() -> Result<f64, Failure> {
 }
 
 /// A runtime with a thread.
-fn runtime() -> Result<Arc<Runtime>, Failure> {
+fn runtime() -> Result<Arc<Runtime>> {
     Ok(Arc::new(Builder::new_multi_thread().worker_threads(1).enable_all().build()?))
 }
 

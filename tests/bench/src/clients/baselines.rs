@@ -15,7 +15,6 @@ use hyper_util::{
     rt::TokioExecutor,
 };
 use mosaicstack_telemetry::{EventBuilder, TaskCompletionEvent};
-use tokio::runtime::Runtime;
 use ureq::{
     Agent,
     config::Config,
@@ -27,7 +26,7 @@ use ureq::{
 
 use super::{BATCH, Contender, Exporter, Gate, Plan, Producer};
 use crate::{
-    Failure,
+    Result,
     events::{INSTANCE, Sample, to_json},
 };
 
@@ -55,7 +54,7 @@ impl Contender for Deque {
 
     type Producer = Self;
 
-    fn start(capacity: usize, _: &Gate) -> Result<Self, String> {
+    fn start(capacity: usize, _: &Gate) -> Result<Self> {
         Ok(Self { events: Arc::new(Mutex::new(VecDeque::with_capacity(capacity))), capacity })
     }
 
@@ -63,7 +62,7 @@ impl Contender for Deque {
         self.clone()
     }
 
-    fn finish(self, _: &Gate) -> Result<Option<u64>, String> {
+    fn finish(self, _: &Gate) -> Result<Option<u64>> {
         Ok(Some(self.lock().len() as u64))
     }
 }
@@ -95,13 +94,13 @@ impl Contender for Clock {
 
     type Producer = ();
 
-    fn start(_: usize, _: &Gate) -> Result<Self, String> {
+    fn start(_: usize, _: &Gate) -> Result<Self> {
         Ok(Self)
     }
 
     fn producer(&self) {}
 
-    fn finish(self, _: &Gate) -> Result<Option<u64>, String> {
+    fn finish(self, _: &Gate) -> Result<Option<u64>> {
         Ok(None)
     }
 }
@@ -116,16 +115,91 @@ impl Producer for () {
     }
 }
 
-/// The timeout of a request, the default of the SDK.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// ureq, with or without the timeout for the whole request that a client needs.
+/// A loop that encodes batches and posts them, one after the other.
 ///
-/// With a timeout, ureq looks the host up on a new thread for each request, unless its resolver parses
-/// the address.
-pub(crate) struct Ureq<const TIMEOUT: bool, const LOOK_UP: bool> {
-    agent: Agent,
-    server: Server,
+/// With a timeout for the whole request, which a client needs, ureq looks the host up on a new thread
+/// for each request, unless its resolver parses the address.
+pub(crate) struct Loop<const CLIENT: usize> {
+    url: String,
+    send: Box<dyn Fn(Request<Vec<u8>>) -> Result<StatusCode>>,
+}
+
+/// The clients of [`Loop`].
+pub(crate) const UREQ: usize = 0;
+pub(crate) const UREQ_WITHOUT_LOOK_UP: usize = 1;
+pub(crate) const UREQ_WITHOUT_TIMEOUT: usize = 2;
+pub(crate) const HYPER: usize = 3;
+
+impl<const CLIENT: usize> Exporter for Loop<CLIENT> {
+    const NAME: &'static str = [
+        "baseline: ureq",
+        "baseline: ureq, no look-up",
+        "baseline: ureq, no timeout",
+        "baseline: hyper",
+    ][CLIENT];
+
+    type Event = TaskCompletionEvent;
+
+    fn event(event: TaskCompletionEvent) -> Result<Self::Event> {
+        Ok(event)
+    }
+
+    fn start(plan: &Plan) -> Result<Self> {
+        let url = format!("http://127.0.0.1:{}/v1/events/batch", plan.port);
+        if CLIENT == HYPER {
+            return Ok(Self { url, send: hyper(plan) });
+        }
+        // The SDK's default.
+        let timeout = (CLIENT != UREQ_WITHOUT_TIMEOUT).then_some(Duration::from_secs(10));
+        let config = Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .timeout_global(timeout)
+            .build();
+        let agent = if CLIENT == UREQ_WITHOUT_LOOK_UP {
+            Agent::with_parts(config, DefaultConnector::new(), Addresses)
+        } else {
+            config.new_agent()
+        };
+        let send = move |request| {
+            let mut response = agent.run(request)?;
+            response.body_mut().read_to_vec()?;
+            Ok(response.status())
+        };
+        Ok(Self { url, send: Box::new(send) })
+    }
+
+    fn export(&mut self, events: Vec<Self::Event>) -> Result<()> {
+        for batch in events.chunks(BATCH) {
+            // The same request as the SDK's.
+            let request = Request::post(&self.url)
+                .header(header::CONTENT_TYPE, "application/json")
+                .header(header::ACCEPT, "application/json")
+                .header(header::USER_AGENT, "mosaicstack-telemetry-rust/0.1.0")
+                .header(header::AUTHORIZATION, format!("Bearer {}", "a".repeat(64)));
+            let status = (self.send)(request.body(to_json(batch)?)?)?;
+            if !status.is_success() {
+                return Err(format!("the sink responded with {status}").into());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// hyper with the connection pool of hyper-util, on the calling thread, without a timeout.
+fn hyper(plan: &Plan) -> Box<dyn Fn(Request<Vec<u8>>) -> Result<StatusCode>> {
+    let mut connector = HttpConnector::new();
+    connector.set_nodelay(true);
+    let client: Client<_, Full<Bytes>> = Client::builder(TokioExecutor::new()).build(connector);
+    let runtime = Arc::clone(&plan.runtime);
+    Box::new(move |request| {
+        runtime.block_on(async {
+            let response = client.request(request.map(Full::from)).await?;
+            let status = response.status();
+            response.into_body().collect().await?.to_bytes();
+            Ok(status)
+        })
+    })
 }
 
 /// Parses addresses.
@@ -145,109 +219,4 @@ impl Resolver for Addresses {
         addresses.push(address);
         Ok(addresses)
     }
-}
-
-impl<const TIMEOUT: bool, const LOOK_UP: bool> Exporter for Ureq<TIMEOUT, LOOK_UP> {
-    const NAME: &'static str = match (TIMEOUT, LOOK_UP) {
-        (true, true) => "baseline: ureq",
-        (true, false) => "baseline: ureq, no look-up",
-        (false, _) => "baseline: ureq, no timeout",
-    };
-
-    type Event = TaskCompletionEvent;
-
-    fn event(event: TaskCompletionEvent) -> Result<Self::Event, Failure> {
-        Ok(event)
-    }
-
-    fn start(plan: &Plan) -> Result<Self, Failure> {
-        let config = Agent::config_builder()
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .timeout_global(TIMEOUT.then_some(REQUEST_TIMEOUT));
-        let agent = if LOOK_UP {
-            config.build().new_agent()
-        } else {
-            Agent::with_parts(config.build(), DefaultConnector::new(), Addresses)
-        };
-        Ok(Self { agent, server: Server::at(plan.port) })
-    }
-
-    fn export(&mut self, events: Vec<Self::Event>) -> Result<(), Failure> {
-        for batch in events.chunks(BATCH) {
-            let mut response = self.agent.run(self.server.request(batch)?)?;
-            response.body_mut().read_to_vec()?;
-            check(response.status())?;
-        }
-        Ok(())
-    }
-}
-
-/// hyper with the connection pool of hyper-util, on the calling thread, without a timeout.
-pub(crate) struct Hyper {
-    client: Client<HttpConnector, Full<Bytes>>,
-    server: Server,
-    runtime: Arc<Runtime>,
-}
-
-impl Exporter for Hyper {
-    const NAME: &'static str = "baseline: hyper";
-
-    type Event = TaskCompletionEvent;
-
-    fn event(event: TaskCompletionEvent) -> Result<Self::Event, Failure> {
-        Ok(event)
-    }
-
-    fn start(plan: &Plan) -> Result<Self, Failure> {
-        let mut connector = HttpConnector::new();
-        connector.set_nodelay(true);
-        Ok(Self {
-            client: Client::builder(TokioExecutor::new()).build(connector),
-            server: Server::at(plan.port),
-            runtime: Arc::clone(&plan.runtime),
-        })
-    }
-
-    fn export(&mut self, events: Vec<Self::Event>) -> Result<(), Failure> {
-        self.runtime.block_on(async {
-            for batch in events.chunks(BATCH) {
-                let request = self.server.request(batch)?.map(Full::from);
-                let response = self.client.request(request).await?;
-                let status = response.status();
-                response.into_body().collect().await?.to_bytes();
-                check(status)?;
-            }
-            Ok(())
-        })
-    }
-}
-
-struct Server {
-    uri: String,
-    authorization: String,
-}
-
-impl Server {
-    fn at(port: u16) -> Self {
-        let uri = format!("http://127.0.0.1:{port}/v1/events/batch");
-        Self { uri, authorization: format!("Bearer {}", "a".repeat(64)) }
-    }
-
-    /// The same request as the SDK's.
-    fn request(&self, events: &[TaskCompletionEvent]) -> Result<Request<Vec<u8>>, Failure> {
-        let request = Request::post(&self.uri)
-            .header(header::CONTENT_TYPE, "application/json")
-            .header(header::ACCEPT, "application/json")
-            .header(header::USER_AGENT, "mosaicstack-telemetry-rust/0.1.0")
-            .header(header::AUTHORIZATION, &self.authorization);
-        Ok(request.body(to_json(events)?)?)
-    }
-}
-
-fn check(status: StatusCode) -> Result<(), Failure> {
-    if status.is_success() {
-        return Ok(());
-    }
-    Err(format!("the sink responded with {status}").into())
 }

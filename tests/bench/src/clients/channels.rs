@@ -9,7 +9,7 @@ use ::cadence::{MetricSink, QueuingMetricSink};
 use ::tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
 
 use super::{Contender, Gate, Producer};
-use crate::events::Sample;
+use crate::{Result, events::Sample};
 
 /// A lossy writer of lines, as by default.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ impl Contender for TracingAppender {
 
     type Producer = Lines;
 
-    fn start(capacity: usize, gate: &Gate) -> Result<Self, String> {
+    fn start(capacity: usize, gate: &Gate) -> Result<Self> {
         let builder = NonBlockingBuilder::default().buffered_lines_limit(capacity);
         let (writer, guard) = builder.finish(Sink(gate.clone()));
         Ok(Self(writer, guard))
@@ -34,7 +34,7 @@ impl Contender for TracingAppender {
         Lines(self.0.clone(), Vec::new())
     }
 
-    fn finish(self, gate: &Gate) -> Result<Option<u64>, String> {
+    fn finish(self, gate: &Gate) -> Result<Option<u64>> {
         // The guard waits for the thread.
         drop(self.1);
         Ok(Some(gate.passed()))
@@ -73,7 +73,7 @@ impl Contender for Cadence {
 
     type Producer = Metrics;
 
-    fn start(capacity: usize, gate: &Gate) -> Result<Self, String> {
+    fn start(capacity: usize, gate: &Gate) -> Result<Self> {
         let sink = QueuingMetricSink::with_capacity(Sink(gate.clone()), capacity);
         Ok(Self(Arc::new(sink)))
     }
@@ -82,7 +82,7 @@ impl Contender for Cadence {
         Metrics(Arc::clone(&self.0), String::new())
     }
 
-    fn finish(self, gate: &Gate) -> Result<Option<u64>, String> {
+    fn finish(self, gate: &Gate) -> Result<Option<u64>> {
         let submitted = self.0.submitted();
         // The thread ends on a message, for which a full queue has no place.
         gate.wait_until_passed(submitted)?;

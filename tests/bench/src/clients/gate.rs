@@ -5,6 +5,8 @@ use std::{
     time::Duration,
 };
 
+use crate::Result;
+
 /// The longest time that a client's thread may take to arrive, or to pass on its events.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -49,18 +51,22 @@ impl Gate {
         self.lock().passed
     }
 
-    pub(super) fn wait_until_reached(&self) -> Result<(), String> {
+    pub(super) fn wait_until_reached(&self) -> Result<()> {
         self.wait_while(|state| !state.is_reached)
     }
 
-    pub(super) fn wait_until_passed(&self, events: u64) -> Result<(), String> {
+    pub(super) fn wait_until_passed(&self, events: u64) -> Result<()> {
         self.wait_while(|state| state.passed < events)
     }
 
-    fn wait_while(&self, is_unmet: impl Fn(&State) -> bool) -> Result<(), String> {
+    fn wait_while(&self, is_unmet: impl Fn(&State) -> bool) -> Result<()> {
         let waited = self.0.1.wait_timeout_while(self.lock(), TIMEOUT, |state| is_unmet(state));
         let (state, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
-        if timeout.timed_out() { Err(format!("events did not arrive: {state:?}")) } else { Ok(()) }
+        if timeout.timed_out() {
+            Err(format!("events did not arrive: {state:?}").into())
+        } else {
+            Ok(())
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

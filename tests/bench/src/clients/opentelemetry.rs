@@ -23,7 +23,7 @@ use serde_json::Value;
 
 use super::{BATCH, Contender, Exporter, Gate, Plan, Producer};
 use crate::{
-    Failure,
+    Result,
     events::{INSTANCE, Sample, fields},
 };
 
@@ -50,7 +50,7 @@ impl Contender for OpenTelemetry {
 
     type Producer = SdkLogger;
 
-    fn start(capacity: usize, gate: &Gate) -> Result<Self, String> {
+    fn start(capacity: usize, gate: &Gate) -> Result<Self> {
         let config = BatchConfigBuilder::default()
             .with_max_queue_size(capacity)
             .with_max_export_batch_size(if gate.is_open() { capacity } else { 1 })
@@ -63,8 +63,8 @@ impl Contender for OpenTelemetry {
         self.0.logger("benchmark")
     }
 
-    fn finish(self, gate: &Gate) -> Result<Option<u64>, String> {
-        self.0.shutdown().map_err(|error| error.to_string())?;
+    fn finish(self, gate: &Gate) -> Result<Option<u64>> {
+        self.0.shutdown()?;
         Ok(Some(gate.passed()))
     }
 }
@@ -104,7 +104,7 @@ impl<const BATCH_SIZE: usize> Exporter for OpenTelemetry<BATCH_SIZE> {
 
     type Event = SdkLogRecord;
 
-    fn event(event: TaskCompletionEvent) -> Result<SdkLogRecord, Failure> {
+    fn event(event: TaskCompletionEvent) -> Result<SdkLogRecord> {
         // Makes empty records, which any logger takes.
         static MAKER: LazyLock<SdkLogger> =
             LazyLock::new(|| SdkLoggerProvider::builder().build().logger("benchmark"));
@@ -120,7 +120,7 @@ impl<const BATCH_SIZE: usize> Exporter for OpenTelemetry<BATCH_SIZE> {
         Ok(record)
     }
 
-    fn start(plan: &Plan) -> Result<Self, Failure> {
+    fn start(plan: &Plan) -> Result<Self> {
         let exporter = opentelemetry_otlp::LogExporter::builder()
             .with_http()
             .with_protocol(Protocol::HttpJson)
@@ -138,16 +138,16 @@ impl<const BATCH_SIZE: usize> Exporter for OpenTelemetry<BATCH_SIZE> {
         Ok(Self::new(exporter, config.build(), resource))
     }
 
-    fn export(&mut self, events: Vec<SdkLogRecord>) -> Result<(), Failure> {
+    fn export(&mut self, events: Vec<SdkLogRecord>) -> Result<()> {
         events.into_iter().for_each(|event| self.1.emit(event));
         Ok(())
     }
 
-    fn flush(&mut self) -> Result<(), Failure> {
+    fn flush(&mut self) -> Result<()> {
         Ok(self.0.force_flush()?)
     }
 
-    fn stop(self) -> Result<(), Failure> {
+    fn stop(self) -> Result<()> {
         Ok(self.0.shutdown()?)
     }
 }

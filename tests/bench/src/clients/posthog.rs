@@ -7,7 +7,7 @@ use posthog_rs::{Client, ClientOptionsBuilder, Event};
 
 use super::{Contender, Exporter, Gate, Plan, Producer};
 use crate::{
-    Failure,
+    Result,
     events::{Sample, fields},
 };
 
@@ -22,7 +22,7 @@ impl Contender for PostHog {
 
     type Producer = Arc<Client>;
 
-    fn start(capacity: usize, gate: &Gate) -> Result<Self, String> {
+    fn start(capacity: usize, gate: &Gate) -> Result<Self> {
         let gate = gate.clone();
         let mut options = ClientOptionsBuilder::default();
         options
@@ -36,15 +36,14 @@ impl Contender for PostHog {
                 gate.pass(1);
                 None
             });
-        let options = options.build().map_err(|error| error.to_string())?;
-        Ok(Self(Arc::new(posthog_rs::client(options))))
+        Ok(Self(Arc::new(posthog_rs::client(options.build()?))))
     }
 
     fn producer(&self) -> Arc<Client> {
         Arc::clone(&self.0)
     }
 
-    fn finish(self, gate: &Gate) -> Result<Option<u64>, String> {
+    fn finish(self, gate: &Gate) -> Result<Option<u64>> {
         self.0.flush();
         self.0.shutdown();
         Ok(Some(gate.passed()))
@@ -72,7 +71,7 @@ impl Exporter for PostHog {
 
     type Event = Event;
 
-    fn event(event: TaskCompletionEvent) -> Result<Event, Failure> {
+    fn event(event: TaskCompletionEvent) -> Result<Event> {
         let (identity, fields) = fields(&event)?;
         let mut made = Event::new("task_completion".to_owned(), event.instance_id.to_string());
         made.set_uuid(event.event_id);
@@ -83,7 +82,7 @@ impl Exporter for PostHog {
         Ok(made)
     }
 
-    fn start(plan: &Plan) -> Result<Self, Failure> {
+    fn start(plan: &Plan) -> Result<Self> {
         let mut options = ClientOptionsBuilder::default();
         options.api_key("phc_key".to_owned()).host(format!("http://127.0.0.1:{}", plan.port));
         if let Some(interval) = plan.interval {
@@ -92,17 +91,17 @@ impl Exporter for PostHog {
         Ok(Self(Arc::new(posthog_rs::client(options.build()?))))
     }
 
-    fn export(&mut self, events: Vec<Event>) -> Result<(), Failure> {
+    fn export(&mut self, events: Vec<Event>) -> Result<()> {
         events.into_iter().for_each(|event| self.0.capture(event));
         Ok(())
     }
 
-    fn flush(&mut self) -> Result<(), Failure> {
+    fn flush(&mut self) -> Result<()> {
         self.0.flush();
         Ok(())
     }
 
-    fn stop(self) -> Result<(), Failure> {
+    fn stop(self) -> Result<()> {
         self.0.shutdown();
         Ok(())
     }

@@ -10,7 +10,7 @@ use tokio::runtime::Runtime;
 
 use super::{BATCH, Contender, Exporter, Gate, Plan, Producer, TIMEOUT};
 use crate::{
-    Failure,
+    Result,
     events::{INSTANCE, Sample},
 };
 
@@ -30,7 +30,7 @@ impl<const EARLY_FLUSH: bool> Contender for Sdk<EARLY_FLUSH> {
 
     type Producer = TelemetryHandle;
 
-    fn start(capacity: usize, gate: &Gate) -> Result<Self, String> {
+    fn start(capacity: usize, gate: &Gate) -> Result<Self> {
         let config = config(9)
             .max_queue_size(capacity)
             .batch_size(BATCH)
@@ -38,8 +38,7 @@ impl<const EARLY_FLUSH: bool> Contender for Sdk<EARLY_FLUSH> {
             .submit_interval(Duration::from_secs(3_600))
             .interval_jitter(false)
             .shutdown_timeout(Duration::ZERO)
-            .build()
-            .map_err(|error| error.to_string())?;
+            .build()?;
         let gate = gate.clone();
         let transport = move |_: Request| -> Result<Response, TransportError> {
             gate.pass(1);
@@ -52,10 +51,10 @@ impl<const EARLY_FLUSH: bool> Contender for Sdk<EARLY_FLUSH> {
         self.0.handle()
     }
 
-    fn finish(self, _: &Gate) -> Result<Option<u64>, String> {
+    fn finish(self, _: &Gate) -> Result<Option<u64>> {
         let stats = self.0.stats();
         if stats.dropped.total() > 0 {
-            return Err(format!("events were dropped: {stats}"));
+            return Err(format!("events were dropped: {stats}").into());
         }
         Ok(Some(stats.tracked - stats.evicted))
     }
@@ -78,24 +77,24 @@ impl Exporter for Sdk {
 
     type Event = TaskCompletionEvent;
 
-    fn event(event: TaskCompletionEvent) -> Result<Self::Event, Failure> {
+    fn event(event: TaskCompletionEvent) -> Result<Self::Event> {
         Ok(event)
     }
 
-    fn start(plan: &Plan) -> Result<Self, Failure> {
+    fn start(plan: &Plan) -> Result<Self> {
         Ok(Self(TelemetryClient::start(planned(plan)?)))
     }
 
-    fn export(&mut self, events: Vec<Self::Event>) -> Result<(), Failure> {
+    fn export(&mut self, events: Vec<Self::Event>) -> Result<()> {
         events.into_iter().for_each(|event| self.0.track(event));
         Ok(())
     }
 
-    fn flush(&mut self) -> Result<(), Failure> {
+    fn flush(&mut self) -> Result<()> {
         Ok(self.0.flush(TIMEOUT)?)
     }
 
-    fn stop(self) -> Result<(), Failure> {
+    fn stop(self) -> Result<()> {
         check(&self.0.stop())
     }
 }
@@ -109,25 +108,25 @@ impl Exporter for SdkOnTokio {
 
     type Event = TaskCompletionEvent;
 
-    fn event(event: TaskCompletionEvent) -> Result<Self::Event, Failure> {
+    fn event(event: TaskCompletionEvent) -> Result<Self::Event> {
         Ok(event)
     }
 
-    fn start(plan: &Plan) -> Result<Self, Failure> {
+    fn start(plan: &Plan) -> Result<Self> {
         let _inside = plan.runtime.enter();
         Ok(Self(AsyncTelemetryClient::start(planned(plan)?), Arc::clone(&plan.runtime)))
     }
 
-    fn export(&mut self, events: Vec<Self::Event>) -> Result<(), Failure> {
+    fn export(&mut self, events: Vec<Self::Event>) -> Result<()> {
         events.into_iter().for_each(|event| self.0.track(event));
         Ok(())
     }
 
-    fn flush(&mut self) -> Result<(), Failure> {
+    fn flush(&mut self) -> Result<()> {
         Ok(self.1.block_on(self.0.flush(TIMEOUT))?)
     }
 
-    fn stop(self) -> Result<(), Failure> {
+    fn stop(self) -> Result<()> {
         check(&self.1.block_on(self.0.stop()))
     }
 }
@@ -139,13 +138,13 @@ fn config(port: u16) -> TelemetryConfigBuilder {
         .instance_id(INSTANCE)
 }
 
-fn planned(plan: &Plan) -> Result<TelemetryConfig, Failure> {
+fn planned(plan: &Plan) -> Result<TelemetryConfig> {
     let config = config(plan.port);
     let config = if let Some(it) = plan.interval { config.submit_interval(it) } else { config };
     Ok(config.build()?)
 }
 
-fn check(stats: &Stats) -> Result<(), Failure> {
+fn check(stats: &Stats) -> Result<()> {
     if stats.delivered == stats.tracked {
         return Ok(());
     }

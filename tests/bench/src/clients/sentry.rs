@@ -15,7 +15,7 @@ use sentry::{
 
 use super::{Contender, Exporter, Gate, Plan, Producer, TIMEOUT};
 use crate::{
-    Failure,
+    Result,
     events::{Fields, Sample, fields, flat},
 };
 
@@ -33,7 +33,7 @@ impl Contender for Sentry {
 
     type Producer = Hub;
 
-    fn start(capacity: usize, gate: &Gate) -> Result<Self, String> {
+    fn start(capacity: usize, gate: &Gate) -> Result<Self> {
         Ok(Self(client(capacity, gate)))
     }
 
@@ -41,7 +41,7 @@ impl Contender for Sentry {
         hub(&self.0)
     }
 
-    fn finish(self, gate: &Gate) -> Result<Option<u64>, String> {
+    fn finish(self, gate: &Gate) -> Result<Option<u64>> {
         check(self.0.flush(Some(TIMEOUT)))?;
         Ok(Some(gate.passed()))
     }
@@ -78,7 +78,7 @@ impl Contender for SentryLogs {
 
     type Producer = Logger;
 
-    fn start(capacity: usize, gate: &Gate) -> Result<Self, String> {
+    fn start(capacity: usize, gate: &Gate) -> Result<Self> {
         Ok(Self(client(capacity / BATCH, gate)))
     }
 
@@ -86,7 +86,7 @@ impl Contender for SentryLogs {
         Logger(hub(&self.0))
     }
 
-    fn finish(self, gate: &Gate) -> Result<Option<u64>, String> {
+    fn finish(self, gate: &Gate) -> Result<Option<u64>> {
         Sentry(self.0).finish(gate)
     }
 }
@@ -108,7 +108,7 @@ impl Exporter for SentryLogs {
 
     type Event = Log;
 
-    fn event(event: TaskCompletionEvent) -> Result<Log, Failure> {
+    fn event(event: TaskCompletionEvent) -> Result<Log> {
         let id: Fields = vec![("event_id", event.event_id.to_string().into())];
         let (identity, fields) = fields(&event)?;
         // Logs have no lists: sentry would write JSON into a text.
@@ -118,25 +118,25 @@ impl Exporter for SentryLogs {
     }
 
     // Its intervals cannot be chosen.
-    fn start(plan: &Plan) -> Result<Self, Failure> {
+    fn start(plan: &Plan) -> Result<Self> {
         let dsn: Dsn = format!("http://key@127.0.0.1:{}/1", plan.port).parse()?;
         let mut options = ClientOptions::new();
         options.dsn = Some(dsn);
         Ok(Self(Arc::new(Client::with_options(sentry::apply_defaults(options)))))
     }
 
-    fn export(&mut self, events: Vec<Log>) -> Result<(), Failure> {
+    fn export(&mut self, events: Vec<Log>) -> Result<()> {
         let scope = Scope::default();
         events.into_iter().for_each(|event| self.0.capture_log(event, &scope));
         Ok(())
     }
 
-    fn flush(&mut self) -> Result<(), Failure> {
-        Ok(check(self.0.flush(Some(TIMEOUT)))?)
+    fn flush(&mut self) -> Result<()> {
+        check(self.0.flush(Some(TIMEOUT)))
     }
 
-    fn stop(self) -> Result<(), Failure> {
-        Ok(check(self.0.close(Some(TIMEOUT)))?)
+    fn stop(self) -> Result<()> {
+        check(self.0.close(Some(TIMEOUT)))
     }
 }
 
@@ -155,7 +155,7 @@ fn log(
     }
 }
 
-fn check(is_in_time: bool) -> Result<(), String> {
+fn check(is_in_time: bool) -> Result<()> {
     if is_in_time { Ok(()) } else { Err("sentry did not send everything in time".into()) }
 }
 

@@ -7,7 +7,7 @@ use std::{env, io, process::Command};
 
 use super::{CONTENDERS, Case, Samples};
 use crate::{
-    Failure,
+    Result,
     clients::{Clock, Contender, Producer, Running},
     events::samples,
     figures::{Figures, median},
@@ -31,15 +31,15 @@ pub type Allocator = fn(&mut dyn FnMut()) -> Allocated;
 pub type Allocated = (u64, u64);
 
 /// Counts the instructions for each contender: the median of the calls.
-pub(super) fn instructions() -> Result<Figures, String> {
-    let program = env::current_exe().map_err(|error| error.to_string())?;
+pub(super) fn instructions() -> Result<Figures> {
+    let program = env::current_exe()?;
     let mut figures = Figures::default();
     for case in Case::of_one_thread().map(|case| case.to_string()) {
         for name in CONTENDERS.map(|it| it.name).into_iter().filter(|name| *name != Clock::NAME) {
             let mut child = Command::new(&program);
             let counts = telemetry_steps::count(child.args(["step-child", name, &case]))?;
             if counts.len() != STEPPED.counted {
-                return Err(format!("{name}: {} calls were counted", counts.len()));
+                return Err(format!("{name}: {} calls were counted", counts.len()).into());
             }
             let counts: Vec<_> = counts.into_iter().map(|count| count as f64).collect();
             figures.add(&case, name, "instructions", median(&counts));
@@ -49,25 +49,25 @@ pub(super) fn instructions() -> Result<Figures, String> {
 }
 
 /// The child process whose instructions are counted.
-pub(crate) fn step_child(contender: &str, case: &str) -> Result<(), Failure> {
+pub(crate) fn step_child(contender: &str, case: &str) -> Result<()> {
     telemetry_steps::begin()?;
     let entry = CONTENDERS.iter().find(|it| it.name == contender).ok_or("unknown contender")?;
     let case = Case::of_one_thread().find(|it| it.to_string() == case).ok_or("unknown case")?;
-    Ok((entry.step)(case, samples()?)?)
+    (entry.step)(case, samples()?)
 }
 
-pub(super) fn step<C: Contender>(case: Case, samples: Samples) -> Result<(), String> {
+pub(super) fn step<C: Contender>(case: Case, samples: Samples) -> Result<()> {
     struct Steps;
     impl Counter for Steps {
-        fn count(&mut self, call: impl FnOnce()) -> Result<(), String> {
-            telemetry_steps::region(call)
+        fn count(&mut self, call: impl FnOnce()) -> Result<()> {
+            Ok(telemetry_steps::region(call)?)
         }
     }
     count::<C>(case, samples, STEPPED, &mut Steps)
 }
 
 /// Runs the program `allocations`.
-pub(super) fn allocations() -> Result<Figures, Failure> {
+pub(super) fn allocations() -> Result<Figures> {
     let program = env::current_exe()?.with_file_name("allocations");
     let output = Command::new(&program).output();
     let output = output.map_err(|error| format!("cannot run {}: {error}", program.display()))?;
@@ -82,7 +82,7 @@ pub(super) fn allocations() -> Result<Figures, Failure> {
 /// # Errors
 ///
 /// Fails if a client cannot be measured.
-pub fn print_allocations(allocator: Allocator) -> Result<(), Failure> {
+pub fn print_allocations(allocator: Allocator) -> Result<()> {
     let samples = samples()?;
     let mut figures = Figures::default();
     for case in Case::of_one_thread() {
@@ -105,10 +105,10 @@ pub(super) fn allocate<C: Contender>(
     case: Case,
     samples: Samples,
     allocator: Allocator,
-) -> Result<Allocated, String> {
+) -> Result<Allocated> {
     struct Total(Allocator, u64, u64);
     impl Counter for Total {
-        fn count(&mut self, call: impl FnOnce()) -> Result<(), String> {
+        fn count(&mut self, call: impl FnOnce()) -> Result<()> {
             let mut call = Some(call);
             let (allocations, bytes) = self.0(&mut || call.take().into_iter().for_each(|it| it()));
             (self.1, self.2) = (self.1 + allocations, self.2 + bytes);
@@ -121,7 +121,7 @@ pub(super) fn allocate<C: Contender>(
 }
 
 trait Counter {
-    fn count(&mut self, call: impl FnOnce()) -> Result<(), String>;
+    fn count(&mut self, call: impl FnOnce()) -> Result<()>;
 }
 
 fn count<C: Contender>(
@@ -129,7 +129,7 @@ fn count<C: Contender>(
     samples: Samples,
     calls: Calls,
     counter: &mut impl Counter,
-) -> Result<(), String> {
+) -> Result<()> {
     let total = calls.warm_up + calls.counted;
     let running = Running::<C>::start(case.is_full, total, samples)?;
     let mut producer = running.producer();

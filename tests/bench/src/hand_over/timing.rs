@@ -8,6 +8,7 @@ use std::{
 
 use super::{Case, Samples};
 use crate::{
+    Result,
     calls::{Calls, nanoseconds},
     clients::{Contender, Producer, Running},
 };
@@ -34,7 +35,7 @@ enum Clock {
     Chunk,
 }
 
-pub(super) fn time<C: Contender>(case: Case, samples: Samples) -> Result<Timing, String> {
+pub(super) fn time<C: Contender>(case: Case, samples: Samples) -> Result<Timing> {
     let calls = on_threads::<C>(case, samples, Clock::Call)?;
     let chunks = on_threads::<C>(case, samples, Clock::Chunk)?;
     Ok(Timing {
@@ -45,7 +46,7 @@ pub(super) fn time<C: Contender>(case: Case, samples: Samples) -> Result<Timing,
 }
 
 /// Starts a client, and lets each thread of the case make its calls.
-fn on_threads<C: Contender>(case: Case, samples: Samples, clock: Clock) -> Result<Calls, String> {
+fn on_threads<C: Contender>(case: Case, samples: Samples, clock: Clock) -> Result<Calls> {
     let calls = case.calls_per_thread();
     let offered = calls * case.threads;
     let running = Running::<C>::start(case.is_full, offered, samples)?;
