@@ -31,7 +31,7 @@ pub(crate) fn answer(result: &impl Serialize) -> Result<()> {
     Ok(serde_json::to_writer(io::stdout().lock(), result)?)
 }
 
-/// The server in a process of its own; dropping it ends the process.
+/// The server, in a separate process that ends when this value is dropped.
 #[derive(Debug)]
 pub(crate) struct Sink {
     /// The port on 127.0.0.1.

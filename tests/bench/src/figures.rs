@@ -65,8 +65,8 @@ impl Figures {
         self.0.iter().find(|it| (&*it.case, &*it.contender, &*it.metric) == names)
     }
 
-    /// A table for each case: a row for each contender and a column for each metric, with the ratio to
-    /// `reference` in parentheses.
+    /// A table for each case: a row for each contender, `reference` first, and a column for each metric,
+    /// with the ratio to `reference` in parentheses.
     pub(crate) fn tables(&self, reference: &str) -> String {
         let mut text = String::new();
         for case in distinct(self.0.iter().map(|it| &*it.case)) {
@@ -74,7 +74,9 @@ impl Figures {
             let metrics = distinct(of_case().map(|it| &*it.metric));
             let header = [&[case], &*metrics].concat();
             let mut rows = vec![header.into_iter().map(str::to_owned).collect::<Vec<_>>()];
-            for contender in distinct(of_case().map(|it| &*it.contender)) {
+            let mut contenders = distinct(of_case().map(|it| &*it.contender));
+            contenders.sort_by_key(|contender| *contender != reference);
+            for contender in contenders {
                 let cell = |metric: &&str| {
                     let Some(figure) = self.find(case, contender, metric) else {
                         return String::new();

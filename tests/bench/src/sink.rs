@@ -1,4 +1,4 @@
-//! A server on loopback that accepts and counts everything, in a process of its own.
+//! A server on loopback that accepts and counts everything, in a separate process.
 
 use std::{
     convert::Infallible,
