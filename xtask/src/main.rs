@@ -17,8 +17,8 @@ const HELP: &str = "\
 cargo xtask ci [STEP..]             run the checks that a change has to pass, except `cargo test --workspace`
 cargo xtask verify [CHECK..]        run the long checks: stress, faults, fuzzing, sanitizers (about 30 minutes)
 cargo xtask fuzz [--seconds N] [TARGET..]  fuzz with libFuzzer, 12 s a target unless N is given
-cargo xtask bench [SECTION..]       run the benchmarks and update docs/benchmarks.md
-cargo xtask outage [--check]        simulate outages and update docs/reliability.md, or compare with it
+cargo xtask bench [SECTION..]       run the benchmarks and print their tables
+cargo xtask outage                  simulate outages and print the table of docs/reliability.md
 cargo xtask downstream [--bless]    compare the dependencies of tests/downstream with their lists, or update the lists
 ";
 
@@ -37,7 +37,7 @@ fn main() -> ExitCode {
         ["downstream", "--bless"] => downstream::bless(),
         ["fuzz", "--seconds", seconds, targets @ ..] => fuzz::run(seconds, targets),
         ["fuzz", targets @ ..] => fuzz::run(fuzz::SECONDS, targets),
-        ["outage", args @ ..] => command::exec(verify::outage(args)),
+        ["outage"] => command::exec(verify::outage()),
         ["verify", names @ ..] => verify::run(names),
         [] | ["help" | "--help" | "-h"] => {
             print!("{HELP}");

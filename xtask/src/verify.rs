@@ -9,8 +9,8 @@ use crate::{
 };
 
 /// Modules of `tests/it` that try more cases, or measure time, if `TELEMETRY_LONG_TESTS` is set.
-const TESTS: &str = "duplicates fuzz hand_over hostile iterations lifecycle model panics plateau \
-                     security soak stress teardown";
+const TESTS: &str = "duplicates fuzz hand_over hostile iterations model panics plateau security \
+                     soak stress teardown";
 
 const NIGHTLY: &str = "`rustup toolchain install nightly --component miri,rust-src`";
 
@@ -25,8 +25,10 @@ pub(crate) fn run(names: &[&str]) -> Result<(), String> {
         let test = format!("test --release -p telemetry-tests --test it -- {name}:: {threads}");
         steps.step(name, || long(&test));
     }
+    steps.step("lifecycle", || long("test --release -p telemetry-tests --test lifecycle"));
+    steps.step("steps", || exec(cargo("test --release -p telemetry-steps")));
     steps.step("queue", || long("test --release -p telemetry-queue --test stress"));
-    steps.step("outage", || exec(outage(&["--check"])));
+    steps.step("outage", || exec(outage()));
     steps.step("bench", bench);
     let has = |command: Command| output(command).is_ok();
     let compiler = has(command("c++", "--version"));
@@ -39,10 +41,9 @@ pub(crate) fn run(names: &[&str]) -> Result<(), String> {
 }
 
 /// Simulates clients and a server that fails for an hour.
-pub(crate) fn outage(args: &[&str]) -> Command {
-    let mut command = cargo("run --release -p telemetry-tests --example outage --");
-    command.args(args);
-    command
+pub(crate) fn outage() -> Command {
+    let test = "test --release -p telemetry-tests --test it -- --ignored --nocapture outage::table";
+    cargo(test)
 }
 
 fn long(test: &str) -> Result<(), String> {
@@ -60,7 +61,7 @@ fn bench() -> Result<(), String> {
 
 /// Checks the `unsafe` code of dependencies, as the tests of the queue and the model use it.
 fn miri() -> Result<(), String> {
-    let tests = "--lib --test model --test stress --test hostile --test predictions";
+    let tests = "--lib --test model --test stress --test events --test predictions";
     let crates = "-p telemetry-queue -p telemetry-model --target-dir target/miri";
     exec(
         nightly(format!("miri test {crates} {tests}"))

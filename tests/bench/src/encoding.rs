@@ -6,7 +6,9 @@
 use std::time::{Instant, SystemTime};
 
 use mosaicstack_telemetry::{
-    Action, Response, Start, Submitter, TaskCompletionEvent, TelemetryConfig, TelemetryHandle,
+    TaskCompletionEvent, TelemetryConfig, TelemetryHandle,
+    sans_io::{Action, Start, Submitter},
+    transport::Response,
 };
 use serde_json::{Value, json};
 
@@ -83,7 +85,7 @@ impl Sdk {
             .build()?;
         let now = Instant::now();
         let start = Start { now, wall: SystemTime::now(), seed: 7 };
-        let (handle, submitter) = TelemetryHandle::with_submitter(&config, start, || {});
+        let (submitter, handle) = Submitter::new(&config, start, || {});
         Ok(Self { handle, submitter, now })
     }
 

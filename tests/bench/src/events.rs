@@ -7,7 +7,7 @@ use std::{fmt::Write, time::Duration};
 
 use crate::Result;
 
-use mosaicstack_telemetry::{EventBuilder, TaskCompletionEvent, reexport::time::OffsetDateTime};
+use mosaicstack_telemetry::{EventBuilder, TaskCompletionEvent, time::OffsetDateTime};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 use uuid::Uuid;

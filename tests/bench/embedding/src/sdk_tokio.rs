@@ -2,7 +2,10 @@
 
 use std::error::Error;
 
-use mosaicstack_telemetry::{AsyncTelemetryClient, Outcome, Request, Response, TelemetryConfig};
+use mosaicstack_telemetry::{
+    AsyncTelemetryClient, Outcome, TelemetryConfig,
+    transport::{Request, Response},
+};
 use tokio::runtime::Builder;
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -1,7 +1,8 @@
 //! The SDK on a thread, with a custom transport.
 
 use mosaicstack_telemetry::{
-    ConfigError, Outcome, Request, Response, TelemetryClient, TelemetryConfig,
+    ConfigError, Outcome, TelemetryClient, TelemetryConfig,
+    transport::{Request, Response},
 };
 
 fn main() -> Result<(), ConfigError> {

@@ -3,8 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use mosaicstack_telemetry::{
-    AsyncTelemetryClient, Request, Response, Stats, TaskCompletionEvent, TelemetryClient,
-    TelemetryConfig, TelemetryConfigBuilder, TelemetryHandle, TransportError,
+    AsyncTelemetryClient, Stats, TaskCompletionEvent, TelemetryClient, TelemetryConfig,
+    TelemetryConfigBuilder, TelemetryHandle,
+    transport::{Request, Response, TransportError},
 };
 use tokio::runtime::Runtime;
 
