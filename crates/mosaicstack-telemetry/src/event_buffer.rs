@@ -73,7 +73,7 @@ impl EventBuffer {
         }
     }
 
-    /// Whether a batch is full and is sent without waiting for the interval.
+    /// True if a batch is full, and is sent without waiting for the interval.
     pub(crate) fn has_full_batch(&self) -> bool {
         self.full_batch.is_some_and(|full| self.pending() >= full)
     }
@@ -102,7 +102,7 @@ impl EventBuffer {
         Some(batch)
     }
 
-    /// Whether a batch was taken, and neither released nor committed.
+    /// True if a batch was taken, and neither released nor committed.
     pub(crate) fn has_batch_in_flight(&self) -> bool {
         self.has_batch_in_flight.load(Ordering::Acquire)
     }

@@ -35,7 +35,7 @@ pub struct CachedPrediction {
     pub response: Arc<PredictionResponse>,
     /// The time since the answer.
     pub age: Duration,
-    /// Whether the age is below
+    /// True if the age is below
     /// [`prediction_cache_ttl`](crate::TelemetryConfigBuilder::prediction_cache_ttl), or
     /// [`no_data_cache_ttl`](crate::TelemetryConfigBuilder::no_data_cache_ttl) for an answer without a
     /// prediction. An answer that is not fresh is stale, and still here until newer answers need its

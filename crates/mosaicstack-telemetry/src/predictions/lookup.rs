@@ -43,7 +43,7 @@ pub enum LookupAction {
 #[must_use = "a lookup does nothing unless polled"]
 pub struct PredictionLookup {
     shared: Arc<Shared>,
-    /// Whether a fresh answer from the cache is taken.
+    /// Take a fresh answer from the cache.
     takes_cached: bool,
     /// Queries without an answer that no request is in flight for.
     open: VecDeque<PredictionQuery>,

@@ -21,7 +21,7 @@ use crate::{
     worker::{Process, WakerSet, wake_all},
 };
 
-/// How long a reader of the cache waits for a writer, which holds the lock only to move answers.
+/// Maximum wait of a reader of the cache for a writer, which holds the lock only to move answers.
 const LOCK_TIMEOUT: Duration = Duration::from_millis(50);
 
 #[derive(Debug)]

@@ -24,11 +24,11 @@ use crate::{
     submitter::{Start, Submitter},
 };
 
-/// How long after its deadline a shutdown still waits for the result of the last attempt, which
-/// ends at the deadline.
+/// Time after its deadline for which a shutdown still waits for the result of the last attempt,
+/// which ends at the deadline.
 const GRACE: Duration = Duration::from_millis(20);
 
-/// How long after that it waits until the counters are consistent, in the worst case.
+/// Time after that for which it waits until the counters are consistent, in the worst case.
 const SETTLE: Duration = Duration::from_millis(20);
 
 /// A running client without its worker.

@@ -98,7 +98,7 @@ impl Signal {
         Wait::Until(deadline)
     }
 
-    /// Whether the worker has ended; if not, the waker of `cx` is called when it does.
+    /// True if the worker has ended; otherwise the waker of `cx` is called when it does.
     pub(crate) fn poll_ended(&self, key: &mut WakerKey, cx: &Context<'_>) -> bool {
         let state = self.state.lock();
         let ended = state.ended;

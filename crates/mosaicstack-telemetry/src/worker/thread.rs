@@ -43,7 +43,7 @@ impl WorkerThread {
         (core, worker)
     }
 
-    /// Whether the caller is on this thread, which cannot wait for itself.
+    /// True if the caller is on this thread, which cannot wait for itself.
     pub(crate) fn is_current(&self) -> bool {
         self.thread.get().is_some_and(|thread| thread.id() == thread::current().id())
     }

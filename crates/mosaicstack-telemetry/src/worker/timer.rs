@@ -31,7 +31,7 @@ impl Runtime {
         self.0.as_ref()
     }
 
-    /// Whether the caller has a runtime: its own, or this one.
+    /// True if the caller has a runtime: its own, or this one.
     pub(crate) fn is_available(&self) -> bool {
         self.0.is_some() || Handle::try_current().is_ok()
     }
