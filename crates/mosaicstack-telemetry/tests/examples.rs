@@ -126,11 +126,11 @@ fn cli_exits_though_the_server_never_responds() {
 #[test]
 fn budget_chooses_a_model_by_predictions() {
     // Computed from the data by another program, with linear interpolation.
-    const CLAUDE: &str = "claude-sonnet-4-5-20250929: nine in ten of 100 runs cost $16.64 at most";
-    const GPT: &str = "gpt-5-2025-08-07: nine in ten of 100 runs cost $4.14 at most";
+    const CLAUDE: &str = "claude-sonnet-4-5-20250929: p90 of 100 runs is $16.64";
+    const GPT: &str = "gpt-5-2025-08-07: p90 of 100 runs is $4.14";
     let (gpt_cost, claude_cost) = (
-        "gpt-5-2025-08-07 did it for $1.52, $1.74 expected",
-        "claude-sonnet-4-5-20250929 did it for $3.62, $10.57 expected",
+        "gpt-5-2025-08-07: cost $1.52, estimated $1.74",
+        "claude-sonnet-4-5-20250929: cost $3.62, estimated $10.57",
     );
     for (budget, expected, events) in [
         (None, &[CLAUDE, GPT, gpt_cost][..], 201),
@@ -172,7 +172,7 @@ fn budget_reports_the_prediction_as_its_estimate() {
         collector.script([prediction(&cost, sample_size, confidence)]);
         let lines = lines(&mut example_to("budget", collector.url()));
         let first = format!("claude-sonnet-4-5-20250929: {expected} at most");
-        let second = "claude-sonnet-4-5-20250929 did it for $3.62, $0.63 expected";
+        let second = "claude-sonnet-4-5-20250929: cost $3.62, estimated $0.63";
         assert_eq!(lines[..2], [&first, second]);
         let event = collector.events().pop().unwrap();
         assert_eq!(event.outcome, Outcome::Success);
@@ -197,7 +197,7 @@ fn budget_without_predictions_uses_list_prices() {
         let expected = [
             format!("claude-sonnet-4-5-20250929: {reason}; by its list price, $6.30"),
             format!("gpt-5-2025-08-07: {reason}; by its list price, $2.70"),
-            "gpt-5-2025-08-07 did it for $1.52, $2.70 expected".to_owned(),
+            "gpt-5-2025-08-07: cost $1.52, estimated $2.70".to_owned(),
         ];
         assert_eq!(lines(&mut example_to("budget", collector.url()))[..3], expected);
         let event = collector.events().pop().unwrap();

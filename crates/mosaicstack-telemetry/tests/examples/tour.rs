@@ -25,13 +25,13 @@ fn lines(output: &Output) -> Vec<String> {
 fn tour_reports_800_runs_and_prints_predictions() {
     let output = example("tour").output().unwrap();
     assert!(output.status.success(), "{output:?}");
-    for name in ["tracked", "delivered", "the collector's count"] {
+    for name in ["tracked", "delivered", "stored by collector"] {
         assert_eq!(counter(&output, name), "800");
     }
     for name in ["rejected", "evicted", "dropped", "pending"] {
         assert_eq!(counter(&output, name), "0");
     }
-    assert_eq!(counter(&output, "they balance"), "yes");
+    assert_eq!(counter(&output, "balanced"), "yes");
     let lines = lines(&output);
     let model = lines.iter().position(|line| line == "gpt-5-2025-08-07, by openai").unwrap();
     let row: Vec<&str> = lines[model + 1].split_whitespace().collect();
@@ -62,7 +62,7 @@ fn tour_without_server_exits_with_its_pending_events() {
     assert_eq!(output.status.code(), Some(1));
     assert_eq!((&*counter(&output, "delivered"), &*counter(&output, "pending")), ("0", "800"));
     let last = lines(&output).pop().unwrap();
-    assert_eq!(last, "800 events are pending: http://127.0.0.1:1 did not take them");
+    assert_eq!(last, "800 events are pending: not accepted by http://127.0.0.1:1");
 }
 
 #[test]
