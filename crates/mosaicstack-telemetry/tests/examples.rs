@@ -135,7 +135,7 @@ fn budget_chooses_a_model_by_predictions() {
     for (budget, expected, events) in [
         (None, &[CLAUDE, GPT, gpt_cost][..], 201),
         (Some("20"), &[CLAUDE, claude_cost], 201),
-        (Some("1"), &[CLAUDE, GPT, "refused: no model does it for $1.00"], 200),
+        (Some("1"), &[CLAUDE, GPT, "no model fits the budget of $1.00"], 200),
     ] {
         let mut lines = lines(example("budget").args(budget));
         assert_eq!(lines.pop(), Some(counters(events, events, 0)));
@@ -160,18 +160,13 @@ fn prediction(cost: &Value, sample_size: u64, confidence: &str) -> ResponseTempl
 #[test]
 fn budget_reports_the_prediction_as_its_estimate() {
     for (cost, sample_size, confidence, expected) in [
-        (
-            json!({"median": 630_000, "p90": 4_990_000}),
-            42,
-            "medium",
-            "nine in ten of 42 runs cost $4.99",
-        ),
-        (json!({"median": 630_000}), 100, "high", "half of 100 runs cost $0.63"),
+        (json!({"median": 630_000, "p90": 4_990_000}), 42, "medium", "p90 of 42 runs is $4.99"),
+        (json!({"median": 630_000}), 100, "high", "median of 100 runs is $0.63"),
     ] {
         let collector = Collector::start().unwrap();
         collector.script([prediction(&cost, sample_size, confidence)]);
         let lines = lines(&mut example_to("budget", collector.url()));
-        let first = format!("claude-sonnet-4-5-20250929: {expected} at most");
+        let first = format!("claude-sonnet-4-5-20250929: {expected}");
         let second = "claude-sonnet-4-5-20250929: cost $3.62, estimated $0.63";
         assert_eq!(lines[..2], [&first, second]);
         let event = collector.events().pop().unwrap();
@@ -195,8 +190,8 @@ fn budget_without_predictions_uses_list_prices() {
             collector.script([ResponseTemplate::status(500), ResponseTemplate::status(500)]);
         }
         let expected = [
-            format!("claude-sonnet-4-5-20250929: {reason}; by its list price, $6.30"),
-            format!("gpt-5-2025-08-07: {reason}; by its list price, $2.70"),
+            format!("claude-sonnet-4-5-20250929: {reason}, list price $6.30"),
+            format!("gpt-5-2025-08-07: {reason}, list price $2.70"),
             "gpt-5-2025-08-07: cost $1.52, estimated $2.70".to_owned(),
         ];
         assert_eq!(lines(&mut example_to("budget", collector.url()))[..3], expected);
