@@ -22,6 +22,11 @@ pub(crate) trait Text:
     /// The only valid text, for enumerations with a single value.
     const ONLY: Option<&'static str> = None;
 
+    /// The builder's value before any setter runs.
+    fn initial() -> Self {
+        Self::default()
+    }
+
     /// Replacement for an empty or invalid text.
     fn fallback() -> Self {
         Self::default()
@@ -43,10 +48,14 @@ impl<T: Text> Field for T {
     type Lenient = Self;
 
     fn initial() -> Self {
-        Self::fallback()
+        // Empty for a `String`, which most programs replace: `normalize` adds the fallback.
+        <Self as Text>::initial()
     }
 
     fn normalize(&mut self) {
+        if self.literal().is_some() {
+            return; // Listed words are in range.
+        }
         let text = self.as_ref();
         if text.is_empty() || Self::ONLY.is_some_and(|only| text != only) {
             *self = Self::fallback();
