@@ -17,7 +17,7 @@ use tokio::runtime::Runtime;
 
 use self::gate::Gate;
 pub(crate) use self::{
-    baselines::{Clock, Deque, HYPER, Loop, UREQ, UREQ_WITHOUT_LOOK_UP, UREQ_WITHOUT_TIMEOUT},
+    baselines::{Clock, Deque, HYPER, Loop, UREQ, UREQ_WITHOUT_TIMEOUT},
     channels::{Cadence, TracingAppender},
     opentelemetry::OpenTelemetry,
     posthog::PostHog,

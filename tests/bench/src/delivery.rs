@@ -17,7 +17,7 @@ use crate::{
     child::{self, Sink},
     clients::{
         Exporter, HYPER, Loop, OpenTelemetry, Plan, PostHog, Sdk, SdkOnTokio, SentryLogs, UREQ,
-        UREQ_WITHOUT_LOOK_UP, UREQ_WITHOUT_TIMEOUT,
+        UREQ_WITHOUT_TIMEOUT,
     },
     events::Runs,
     figures::{Figures, order},
@@ -44,11 +44,10 @@ const METRICS: [&str; 6] = [
     "lost per 1,000",
 ];
 
-const EXPORTERS: [Entry; 10] = [
+const EXPORTERS: [Entry; 9] = [
     entry::<Sdk>(),
     entry::<SdkOnTokio>(),
     entry::<Loop<UREQ>>(),
-    entry::<Loop<UREQ_WITHOUT_LOOK_UP>>(),
     entry::<Loop<UREQ_WITHOUT_TIMEOUT>>(),
     entry::<Loop<HYPER>>(),
     entry::<PostHog>(),

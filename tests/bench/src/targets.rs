@@ -34,8 +34,7 @@ const SMALLEST: &[&str] = &["posthog-rs, smallest", "opentelemetry, smallest", "
 const CROSSBEAM: &[&str] = &["crossbeam ArrayQueue"];
 const BARE: &[&str] = &["baseline: ureq + rustls + serde_json + uuid"];
 
-/// Of the baselines on ureq, the cheapest one with a time-out, which a client needs.
-const BARE_UREQ: &[&str] = &["baseline: ureq, no look-up"];
+const BARE_UREQ: &[&str] = &["baseline: ureq"];
 const BARE_HYPER: &[&str] = &["baseline: hyper"];
 const EVERY_KEY: &[&str] = &["baseline: the shortest with every key"];
 const MINIMUM: &[&str] = &["baseline: the schema's minimum"];

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use http::{Request, StatusCode, Uri, header, uri::Authority};
+use http::{Request, StatusCode, header};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
 use hyper_util::{
@@ -15,14 +15,7 @@ use hyper_util::{
     rt::TokioExecutor,
 };
 use mosaicstack_telemetry::{EventBuilder, TaskCompletionEvent};
-use ureq::{
-    Agent,
-    config::Config,
-    unversioned::{
-        resolver::{ResolvedSocketAddrs, Resolver},
-        transport::{DefaultConnector, NextTimeout},
-    },
-};
+use ureq::Agent;
 
 use super::{BATCH, Contender, Exporter, Gate, Plan, Producer};
 use crate::{
@@ -118,7 +111,7 @@ impl Producer for () {
 /// A loop that encodes batches and posts them, one after the other.
 ///
 /// With a timeout for the whole request, which a client needs, ureq looks the host up on a new thread
-/// for each request, unless its resolver parses the address.
+/// for each request.
 pub(crate) struct Loop<const CLIENT: usize> {
     url: String,
     send: Box<dyn Fn(Request<Vec<u8>>) -> Result<StatusCode>>,
@@ -126,17 +119,12 @@ pub(crate) struct Loop<const CLIENT: usize> {
 
 /// The clients of [`Loop`].
 pub(crate) const UREQ: usize = 0;
-pub(crate) const UREQ_WITHOUT_LOOK_UP: usize = 1;
-pub(crate) const UREQ_WITHOUT_TIMEOUT: usize = 2;
-pub(crate) const HYPER: usize = 3;
+pub(crate) const UREQ_WITHOUT_TIMEOUT: usize = 1;
+pub(crate) const HYPER: usize = 2;
 
 impl<const CLIENT: usize> Exporter for Loop<CLIENT> {
-    const NAME: &'static str = [
-        "baseline: ureq",
-        "baseline: ureq, no look-up",
-        "baseline: ureq, no timeout",
-        "baseline: hyper",
-    ][CLIENT];
+    const NAME: &'static str =
+        ["baseline: ureq", "baseline: ureq, no timeout", "baseline: hyper"][CLIENT];
 
     type Event = TaskCompletionEvent;
 
@@ -156,11 +144,7 @@ impl<const CLIENT: usize> Exporter for Loop<CLIENT> {
             .max_redirects(0)
             .timeout_global(timeout)
             .build();
-        let agent = if CLIENT == UREQ_WITHOUT_LOOK_UP {
-            Agent::with_parts(config, DefaultConnector::new(), Addresses)
-        } else {
-            config.new_agent()
-        };
+        let agent = config.new_agent();
         let send = move |request| {
             let mut response = agent.run(request)?;
             response.body_mut().read_to_vec()?;
@@ -200,23 +184,4 @@ fn hyper(plan: &Plan) -> Box<dyn Fn(Request<Vec<u8>>) -> Result<StatusCode>> {
             Ok(status)
         })
     })
-}
-
-/// Parses addresses.
-#[derive(Debug)]
-struct Addresses;
-
-impl Resolver for Addresses {
-    fn resolve(
-        &self,
-        uri: &Uri,
-        _: &Config,
-        _: NextTimeout,
-    ) -> Result<ResolvedSocketAddrs, ureq::Error> {
-        let authority = uri.authority().map(Authority::as_str);
-        let address = authority.and_then(|it| it.parse().ok()).ok_or(ureq::Error::HostNotFound)?;
-        let mut addresses = self.empty();
-        addresses.push(address);
-        Ok(addresses)
-    }
 }
