@@ -1,5 +1,6 @@
 //! The client on tokio where it differs: a task, tokio's clock, and runtimes that end.
 
+mod nested;
 mod runtimes;
 mod timing;
 mod wakers;

@@ -23,6 +23,8 @@ use crate::{
 /// Dropping the client requests the same and does not wait: the task delivers in the background
 /// while the runtime runs. Disabled telemetry has neither task nor queue.
 ///
+/// Awaited outside tokio, a wait ends only while the client's runtime runs or after its end.
+///
 /// If the runtime ends first, the task ends with it and queued events stay `pending`; methods that
 /// are awaited on another runtime return at once. Without timers, tokio panics: that ends the task
 /// only, except in a program built with `panic = "abort"`.
@@ -107,13 +109,17 @@ impl AsyncTelemetryClient {
     ///
     /// Returns earlier if nothing more can be done in time, because the server asked for a longer
     /// pause or refuses the configuration, or the client's runtime has ended. Returns at once if
-    /// telemetry is disabled. Dropping the future ends the wait, not the flush.
+    /// telemetry is disabled, and on the client's own task (in the notification callback, for
+    /// example), which cannot wait for itself. Dropping the future ends the wait, not the flush.
     ///
     /// # Errors
     ///
     /// Some events are still pending. They stay queued, and the client goes on trying.
     pub async fn flush(&self, timeout: Duration) -> Result<(), FlushError> {
         let Some(mut flush) = self.core.flush(clock::tokio_now(), timeout)? else { return Ok(()) };
+        if self.runtime.is_worker() {
+            return flush.result();
+        }
         self.runtime.wait(|now, cx| flush.poll(now, cx)).await
     }
 
@@ -125,7 +131,9 @@ impl AsyncTelemetryClient {
     /// now on are dropped. Dropping the future ends the wait, not the shutdown.
     #[doc(alias = "stop_async")]
     pub async fn stop(mut self) -> Stats {
-        if let Some(mut shutdown) = self.core.shut_down(clock::tokio_now()) {
+        if let Some(mut shutdown) = self.core.shut_down(clock::tokio_now())
+            && !self.runtime.is_worker()
+        {
             self.runtime.wait(|now, cx| shutdown.poll(now, cx)).await;
         }
         self.stats()

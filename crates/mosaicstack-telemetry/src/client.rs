@@ -133,8 +133,8 @@ impl TelemetryClient {
         let Some(mut shutdown) = self.core.shut_down(clock::now()) else { return };
         if !self.worker.is_current() {
             block_on(|now, cx| shutdown.poll(now, cx));
+            report_pending(&self.core.handle.buffer);
         }
-        report_pending(&self.core.handle.buffer);
     }
 }
 

@@ -155,6 +155,8 @@ impl EventBuffer {
     /// Counts a panic of the transport and returns the error of the failed attempt.
     pub(crate) fn transport_panicked(&self) -> TransportError {
         self.count_panic();
+        // The worker reports it; a request for predictions does not wake it otherwise.
+        (self.wake)();
         TransportError::network("the transport panicked")
     }
 }

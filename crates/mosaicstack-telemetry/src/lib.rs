@@ -57,9 +57,9 @@ pub mod prelude {
     #[cfg(feature = "tokio")]
     pub use crate::AsyncTelemetryClient;
     pub use crate::{
-        Complexity, ContextWindow, Cost, Harness, Outcome, PredictionQuery, Provider, Quality,
-        QualityGate, RepoSizeCategory, TaskGuard, TaskType, TelemetryClient, TelemetryConfig,
-        TelemetryHandle, Tokens,
+        Complexity, ConfigError, ContextWindow, Cost, Harness, Outcome, PredictionQuery, Provider,
+        Quality, QualityGate, RepoSizeCategory, TaskGuard, TaskType, TelemetryClient,
+        TelemetryConfig, TelemetryHandle, Tokens,
     };
 }
 
@@ -86,7 +86,7 @@ pub mod transport {
     pub use telemetry_transport::UreqTransport;
     pub use telemetry_transport::{
         AsyncTransport, MAX_RESPONSE_BYTES, Request, Response, ResponseFuture, Timeout, Transport,
-        TransportError,
+        TransportError, is_loopback,
     };
 }
 

@@ -26,8 +26,8 @@ pub struct RetryPolicy {
     pub initial_backoff: Duration,
     /// Longest delay before its random factor, at most 365 days; 30 s by default.
     pub max_backoff: Duration,
-    /// Longest pause accepted from `Retry-After`, at most 365 days; 1 hour by default. A random part of
-    /// a tenth of the pause is added to it, or of the backoff delay if that is longer.
+    /// Longest pause accepted from `Retry-After`, at most 365 days; 1 hour by default. A random
+    /// delay is added: up to a tenth of the pause, or up to the backoff delay if that is longer.
     pub max_retry_after: Duration,
 }
 

@@ -164,8 +164,8 @@ impl Submitter {
         (submitter, handle)
     }
 
-    /// Returns the next action. While a delivery is in flight, polling changes nothing and returns
-    /// [`Action::Wait`]: a driver may be woken during a request.
+    /// Returns the next action. While a delivery is in flight, polling sends nothing, keeps the
+    /// schedule and returns [`Action::Wait`]: a driver may be woken during a request.
     pub fn poll(&mut self, now: Instant) -> Action {
         self.reporter.changes();
         if self.protocol.is_none() {

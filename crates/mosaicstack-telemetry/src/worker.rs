@@ -2,8 +2,8 @@
 //!
 //! A worker is a [thread] or a tokio [task]. Its loop asks the [`Driver`] what to do, sends
 //! requests and sleeps. Callers hold a [`ClientCore`], which starts flushes and the shutdown; a
-//! [`Signal`] carries these requests to the worker and its progress back. Both clients share all of
-//! it but the two loops and the way in which their callers wait.
+//! [`Signal`] carries these requests to the worker and its progress back. Both clients share
+//! everything except the two loops and the way in which their callers wait.
 
 #[cfg(feature = "tokio")]
 pub(crate) mod attempt;

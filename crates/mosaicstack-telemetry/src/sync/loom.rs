@@ -1,8 +1,8 @@
-//! loom's types with the interfaces of those that they stand for.
+//! loom's types with the interfaces of parking_lot and std.
 //!
 //! Time stands still under loom: a wait for later never times out, so that a wake-up that is lost
-//! is a deadlock, which loom reports. A wait of up to [`POLLING`] is a look from time to time, and
-//! times out whenever others have moved on.
+//! is a deadlock, which loom reports. A wait of up to [`POLLING`] is a poll: it yields once and times
+//! out.
 
 use std::{
     fmt,

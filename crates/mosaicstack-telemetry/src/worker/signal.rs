@@ -160,7 +160,7 @@ impl Signal {
         wake_all(wakers);
     }
 
-    /// For the worker: it does nothing more.
+    /// Called by the worker when it ends.
     pub(crate) fn end(&self) {
         let wakers = {
             let mut state = self.state.lock();

@@ -31,12 +31,15 @@ pub(crate) fn spawn(
         move || notify.notify_one()
     };
     let (core, driver) = ClientCore::new(config, clock::tokio_now, wake);
-    let runtime = Runtime::current();
+    let mut runtime = Runtime::current();
     if let Some(driver) = driver {
         let transport = Arc::clone(transport);
         let worker = Worker { driver, transport, notify, runtime: runtime.clone(), is_done: false };
         match runtime.handle() {
-            Some(handle) => drop(handle.spawn(worker.run())),
+            Some(handle) => {
+                let id = handle.spawn(worker.run()).id();
+                runtime.set_worker(id);
+            }
             None => drop(worker),
         }
     }
@@ -101,7 +104,7 @@ impl Drop for Worker {
     fn drop(&mut self) {
         if self.is_done {
             report_pending(&self.driver.buffer);
-        } else {
+        } else if self.driver.buffer.pending() > 0 || self.runtime.handle().is_none() {
             let reason = if thread::panicking() {
                 "the worker task has panicked; does the tokio runtime have timers (enable_time)?"
             } else {

@@ -11,29 +11,41 @@ use std::{
 use tokio::{
     runtime::{EnterGuard, Handle},
     sync::oneshot,
-    task::AbortHandle,
-    time,
+    task::{self, AbortHandle},
+    time::{self, Sleep},
 };
 
 use super::wait::Wait;
-use crate::clock;
+use crate::{clock, panics};
 
 /// The tokio runtime in which a client was started, if there was one.
 #[derive(Clone, Debug)]
-pub(crate) struct Runtime(Option<Handle>);
+pub(crate) struct Runtime {
+    handle: Option<Handle>,
+    worker: Option<task::Id>,
+}
 
 impl Runtime {
-    pub(crate) fn current() -> Self {
-        Self(Handle::try_current().ok())
+    pub(super) fn current() -> Self {
+        Self { handle: Handle::try_current().ok(), worker: None }
     }
 
     pub(super) const fn handle(&self) -> Option<&Handle> {
-        self.0.as_ref()
+        self.handle.as_ref()
+    }
+
+    pub(super) const fn set_worker(&mut self, id: task::Id) {
+        self.worker = Some(id);
+    }
+
+    /// True if the caller is on the worker task, which cannot wait for itself.
+    pub(crate) fn is_worker(&self) -> bool {
+        self.worker.is_some() && task::try_id() == self.worker
     }
 
     /// True if the caller has a runtime: its own, or this one.
     pub(crate) fn is_available(&self) -> bool {
-        self.0.is_some() || Handle::try_current().is_ok()
+        self.handle.is_some() || Handle::try_current().is_ok()
     }
 
     /// Enters this runtime if the caller is in none, for a transport that needs one.
@@ -58,8 +70,7 @@ impl Runtime {
                 if timer.as_ref().is_none_or(|timer| timer.at != until) {
                     timer = self.timer(until);
                 }
-                let Some(running) = &mut timer else { return Poll::Pending };
-                if Pin::new(&mut running.expired).poll(cx).is_pending() {
+                if timer.as_mut().is_none_or(|timer| timer.poll(cx).is_pending()) {
                     return Poll::Pending;
                 }
                 timer = None;
@@ -72,34 +83,57 @@ impl Runtime {
     /// A timer of the caller's runtime, or of this one. Without both there is no worker either: the
     /// wait ends by itself.
     fn timer(&self, at: Instant) -> Option<Timer> {
+        if task::try_id().is_some() {
+            return Some(Timer::within_task(at));
+        }
         let current = Handle::try_current();
-        current.ok().as_ref().or_else(|| self.handle()).map(|runtime| Timer::start(at, runtime))
+        current.ok().as_ref().or_else(|| self.handle()).map(|runtime| Timer::spawn(at, runtime))
     }
 }
 
-/// A timer that may outlive its runtime.
 struct Timer {
     at: Instant,
-    /// Ready when the task has ended: the time has come, or the runtime has dropped the task.
-    expired: oneshot::Receiver<Infallible>,
-    task: AbortHandle,
+    kind: Kind,
+}
+
+enum Kind {
+    /// Within a task. `None` if the runtime has no timers.
+    Sleep(Option<Pin<Box<Sleep>>>),
+    /// Elsewhere. The task has ended when the time has come, or when the runtime has dropped it.
+    Task { ended: oneshot::Receiver<Infallible>, task: AbortHandle },
 }
 
 impl Timer {
-    fn start(at: Instant, runtime: &Handle) -> Self {
-        let (running, expired) = oneshot::channel();
-        // In a task: a `Sleep` that is polled beside the end of its runtime panics, which ends a
-        // program built with `panic = "abort"`. A task is dropped instead.
+    /// Polled in place: a spawned task could wait for this very thread, if the caller blocks it.
+    fn within_task(at: Instant) -> Self {
+        let sleep = panics::catch(|| Box::pin(time::sleep_until(at.into()))).ok();
+        Self { at, kind: Kind::Sleep(sleep) }
+    }
+
+    /// In a task: a `Sleep` that is polled while its runtime shuts down panics, which ends a program
+    /// built with `panic = "abort"`. A task is dropped instead.
+    fn spawn(at: Instant, runtime: &Handle) -> Self {
+        let (running, ended) = oneshot::channel();
         let task = runtime.spawn(async move {
             time::sleep_until(at.into()).await;
             drop(running);
         });
-        Self { at, expired, task: task.abort_handle() }
+        Self { at, kind: Kind::Task { ended, task: task.abort_handle() } }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match &mut self.kind {
+            Kind::Sleep(None) => Poll::Ready(()),
+            Kind::Sleep(Some(sleep)) => sleep.as_mut().poll(cx),
+            Kind::Task { ended, .. } => Pin::new(ended).poll(cx).map(drop),
+        }
     }
 }
 
 impl Drop for Timer {
     fn drop(&mut self) {
-        self.task.abort();
+        if let Kind::Task { task, .. } = &self.kind {
+            task.abort();
+        }
     }
 }

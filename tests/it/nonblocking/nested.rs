@@ -1,0 +1,95 @@
+//! Calls that block a thread of the runtime: in a synchronous function that a task calls, for example.
+
+use std::{
+    future::pending,
+    pin::pin,
+    sync::{Arc, Mutex, mpsc},
+    task::{Context, Poll, Wake, Waker},
+    thread::{self, Thread},
+    time::Duration,
+};
+
+use mosaicstack_telemetry::{
+    AsyncTelemetryClient, Complexity, PredictionQuery, Provider, TaskType,
+    transport::{Request, Response, TransportError},
+};
+use telemetry_tests::{config, status, track};
+use tokio::runtime::Builder;
+
+use crate::blocking::{AMPLE, eager, returned};
+
+const URL: &str = "https://example.com";
+const BRIEF: Duration = Duration::from_millis(50);
+
+/// Blocks the thread until the future is ready, as executors without timers do.
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    struct Unpark(Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let mut future = pin!(future);
+    loop {
+        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(value) => return value,
+            Poll::Pending => thread::park(),
+        }
+    }
+}
+
+#[test]
+fn deadlines_are_kept_in_a_task_that_blocks_its_thread() {
+    returned(|| {
+        let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let blocking = runtime.spawn(async {
+            let silent = |_: Request| pending::<Result<Response, TransportError>>();
+            let config = config(URL).request_timeout(BRIEF).shutdown_timeout(BRIEF);
+            let client = AsyncTelemetryClient::with_transport(config.build().unwrap(), silent);
+            track(&client.handle(), 1);
+            block_on(client.flush(BRIEF)).unwrap_err();
+            let (model, provider) = ("m", Provider::Ollama);
+            let query = PredictionQuery::new(TaskType::Testing, model, provider, Complexity::Low);
+            block_on(client.predictions().get(&query)).unwrap_err();
+            block_on(client.stop())
+        });
+        assert_eq!(runtime.block_on(blocking).unwrap().pending, 1);
+    });
+}
+
+#[test]
+fn callback_may_flush_and_stop_its_client() {
+    for threads in [0, 2] {
+        let place = Arc::new(Mutex::new(None::<AsyncTelemetryClient>));
+        let (sender, stopped) = mpsc::channel();
+        let callback = {
+            let place = Arc::clone(&place);
+            move |_: &_| {
+                let Some(client) = place.lock().unwrap().take() else { return };
+                block_on(client.flush(AMPLE)).unwrap_err();
+                sender.send(block_on(client.stop())).unwrap();
+            }
+        };
+        let config = eager(URL).batch_size(1).on_notification(callback).build().unwrap();
+        returned(move || {
+            let mut builder = if threads == 0 {
+                Builder::new_current_thread()
+            } else {
+                Builder::new_multi_thread()
+            };
+            let runtime = builder.enable_all().build().unwrap();
+            runtime.block_on(async {
+                let accept = |_: Request| async { Ok::<_, TransportError>(status(200)) };
+                let client = AsyncTelemetryClient::with_transport(config, accept);
+                let handle = client.handle();
+                *place.lock().unwrap() = Some(client);
+                track(&handle, 2);
+                while handle.stats().pending > 0 {
+                    tokio::task::yield_now().await;
+                }
+            });
+        });
+        assert_eq!(stopped.recv_timeout(AMPLE).unwrap().tracked, 2);
+    }
+}
