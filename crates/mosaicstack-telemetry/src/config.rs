@@ -1,8 +1,8 @@
 //! Client configuration.
 
-mod build;
 mod builder;
 mod setting;
+mod validate;
 
 use std::time::Duration;
 

@@ -168,6 +168,15 @@ mod tests {
     }
 
     #[test]
+    fn generator_matches_the_reference() {
+        // The first outputs of Vigna's C code for the seed 0.
+        let mut random = SplitMix64(0);
+        for output in [0xE220_A839_7B1D_CDAF_u64, 0x6E78_9E6A_A1B9_65F4, 0x06C4_5D18_8009_454F] {
+            assert_eq!(random.unit(), (output >> 11) as f64 / (1_u64 << 53) as f64);
+        }
+    }
+
+    #[test]
     fn backoff_doubles_up_to_its_maximum_and_resets() {
         let policy = RetryPolicy { max_retries: 9, ..RetryPolicy::default() };
         for seed in 0..200 {

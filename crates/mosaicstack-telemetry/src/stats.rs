@@ -7,8 +7,8 @@ use crate::sync::{AtomicU8, AtomicU64, Ordering};
 /// Snapshot of a client's counters.
 ///
 /// Every event is accounted for: `tracked = delivered + rejected + evicted + dropped + pending`. The
-/// equation holds whenever no call is in progress. Reading takes no lock, so a snapshot taken during
-/// a call may be off by a few events.
+/// equation holds whenever neither a call nor the worker is between two counters. Reading takes no
+/// lock, so a snapshot taken meanwhile may be off by a few events.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
@@ -26,8 +26,8 @@ pub struct Stats {
     pub pending: u64,
     /// Requests sent to deliver events, with any result.
     pub requests: u64,
-    /// Requests whose events were sent again: after a transient failure, or in halves after the server
-    /// rejected the batch.
+    /// Requests that failed for a reason that may pass, or whose batch was rejected, and that left
+    /// their events queued for another attempt.
     pub retried: u64,
     /// Panics caught in the transport, in the notification callback, or elsewhere on the worker.
     pub panics: u64,
