@@ -2,19 +2,18 @@
 
 use std::{
     sync::{
-        Arc, Mutex, OnceLock,
+        Arc, OnceLock,
         atomic::{AtomicUsize, Ordering},
-        mpsc::{self, RecvTimeoutError},
     },
-    thread,
     time::Duration,
 };
 
 use mosaicstack_telemetry::{Health, TelemetryConfig, TelemetryHandle, transport::Request};
 use telemetry_collector::{Authorization, Collector, ResponseTemplate};
-use telemetry_tests::{Client, Kind, Log, status, track};
+use telemetry_tests::{Log, status, track};
 
-use crate::blocking::{AMPLE, collector, eager, ids, returned, start};
+use crate::client::{Client, Kind};
+use crate::support::{AMPLE, collector, eager, ids, returned, start};
 
 const URL: &str = "https://example.com";
 
@@ -50,23 +49,6 @@ fn flush_of_an_empty_queue_returns_at_once() {
         client.flush(Duration::ZERO).unwrap();
         assert_eq!(client.stop().requests, 1);
         assert_eq!(collector.totals().requests, 1);
-    }
-}
-
-#[test]
-fn concurrent_flushes_all_succeed() {
-    for kind in Kind::ALL {
-        let collector = collector();
-        let client = start(kind, &collector);
-        thread::scope(|scope| {
-            for _ in 0..8 {
-                scope.spawn(|| {
-                    track(&client.handle(), 20);
-                    client.flush(AMPLE).unwrap();
-                });
-            }
-        });
-        assert_eq!(collector.totals().accepted, 160);
     }
 }
 
@@ -196,22 +178,5 @@ fn transport_may_track_and_read_counters() {
         client.flush(AMPLE).unwrap();
         let stats = client.stop();
         assert_eq!((stats.tracked, stats.delivered, stats.panics), (6, 6, 0));
-    }
-}
-
-#[test]
-fn transport_is_dropped_with_the_client() {
-    for kind in Kind::ALL {
-        let (held, receiver) = mpsc::channel::<()>();
-        let held = Mutex::new(held);
-        let transport = move |_: Request| {
-            let _held = &held;
-            Ok(status(200))
-        };
-        let client = Client::with_transport(kind, eager(URL).build().unwrap(), transport);
-        let handle = client.handle();
-        drop(client);
-        assert_eq!(receiver.recv_timeout(AMPLE), Err(RecvTimeoutError::Disconnected));
-        drop(handle);
     }
 }

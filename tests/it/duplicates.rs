@@ -11,10 +11,11 @@ use mosaicstack_telemetry::{RetryPolicy, Stats, TelemetryConfig};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use telemetry_collector::{Collector, FaultRule, Position, ResponseTemplate};
-use telemetry_tests::{Client, Kind, Reply, config, long_tests, track};
+use telemetry_tests::{Random, config, long_tests, track};
 use uuid::Uuid;
 
-use crate::blocking::AMPLE;
+use crate::client::{Client, Kind, Reply};
+use crate::support::AMPLE;
 
 /// Outcome of an attempt, as the client knows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,18 +85,6 @@ fn deliver(kind: Kind, config: TelemetryConfig, events: usize, attempts: &Attemp
     client.stop()
 }
 
-/// Pseudorandom numbers: Marsaglia's xorshift.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, end: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from(self.0 >> 33).unwrap_or_default() % end
-    }
-}
-
 /// Answers with a known outcome.
 const CLEAR: [fn() -> ResponseTemplate; 11] = [
     ResponseTemplate::normal,
@@ -127,7 +116,7 @@ const TIMEOUT: Duration = Duration::from_millis(100);
 
 /// Returns the numbers of events that were sent more than once, and of those taken twice.
 fn run(seed: u64, kind: Kind, is_ambiguous: bool) -> (usize, u64) {
-    let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+    let mut random = Random(seed);
     // A late answer is ambiguous.
     let timeout = if is_ambiguous { TIMEOUT } else { 4 * AMPLE };
     let taken = Arc::<Mutex<Vec<Uuid>>>::default();

@@ -13,10 +13,11 @@ use std::{
 
 use allocation_counter::measure;
 use mosaicstack_telemetry::{TaskCompletionEvent, TelemetryConfig, TelemetryHandle};
-use telemetry_tests::{Client, Kind, Simulation, config, long_tests, status, track};
+use telemetry_tests::{Simulation, config, long_tests, status, track};
 use tracing::{Level, subscriber::DefaultGuard};
 
-use crate::blocking::{AMPLE, returned};
+use crate::client::{Client, Kind};
+use crate::support::{AMPLE, returned};
 
 const PRODUCERS: usize = 8;
 

@@ -1,60 +1,40 @@
-//! Track, flush and stop, again and again, while another thread tracks.
+//! Events tracked before and during `stop`, again and again.
 
 use std::{
     sync::{
-        Arc, Barrier, Mutex,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
     thread,
-    time::Duration,
 };
 
-use mosaicstack_telemetry::{
-    TelemetryHandle,
-    transport::{Request, Response},
-};
-use telemetry_tests::{Client, Kind, config, events, long_tests, track};
+use mosaicstack_telemetry::transport::Request;
+use telemetry_tests::{config, events, long_tests, status, track};
 use uuid::Uuid;
 
-const AMPLE: Duration = Duration::from_secs(60);
-
-/// Tracks from threads that begin together; returns the ids.
-fn track_concurrently(handle: &TelemetryHandle, threads: usize, each: usize) -> Vec<Uuid> {
-    let start = Barrier::new(threads);
-    thread::scope(|scope| {
-        let tracking = || {
-            start.wait();
-            track(handle, each)
-        };
-        let threads: Vec<_> = (0..threads).map(|_| scope.spawn(tracking)).collect();
-        threads.into_iter().flat_map(|thread| thread.join().expect("no panic")).collect()
-    })
-}
+use crate::{
+    client::{Client, Kind},
+    support::AMPLE,
+};
 
 /// Returns the number of events tracked during the stop.
 fn iterate(kind: Kind, number: usize) -> u64 {
-    let (threads, each, batch) = (1 + number % 3, 1 + number / 3 % 4, 1 + number / 12 % 5);
     let taken = Arc::<Mutex<Vec<Uuid>>>::default();
     let transport = {
         let taken = Arc::clone(&taken);
         move |request: Request| {
             let ids = events(request.body()).into_iter().map(|event| event.event_id);
             taken.lock().expect("no panic").extend(ids);
-            Ok(Response::default())
+            Ok(status(200))
         }
     };
-    let config = config("https://example.com").batch_size(batch).shutdown_timeout(AMPLE);
+    let config = config("https://example.com").batch_size(1 + number % 5).shutdown_timeout(AMPLE);
     let client =
         Client::with_transport(kind, config.build().expect("a valid configuration"), transport);
     let handle = client.handle();
-    let mut before = track_concurrently(&handle, threads, each);
-    if number / 60 % 2 == 1 {
-        assert_eq!(client.flush(AMPLE), Ok(()), "iteration {number}");
-        assert_eq!(taken.lock().expect("no panic").len(), before.len(), "iteration {number}");
-        before.extend(track_concurrently(&handle, threads, each));
-    }
+    let before = track(&handle, 1 + number % 12);
     let is_over = AtomicBool::new(false);
-    let stats = thread::scope(|scope| {
+    let delivered = thread::scope(|scope| {
         scope.spawn(|| {
             // So few that none is evicted.
             for _ in 0..500 {
@@ -67,19 +47,16 @@ fn iterate(kind: Kind, number: usize) -> u64 {
         });
         let stats = client.stop();
         is_over.store(true, Ordering::Relaxed);
-        stats
+        stats.delivered
     });
-    assert!(stats.delivered >= before.len() as u64, "iteration {number}: {stats:?}");
-
-    let (taken, stats) = (taken.lock().expect("no panic"), handle.stats());
-    for id in &before {
-        let times = taken.iter().filter(|it| *it == id).count();
-        assert_eq!(times, 1, "iteration {number}: {id} of {stats:?}");
-    }
-    assert!(stats.is_balanced(), "iteration {number}: {stats:?}");
-    assert_eq!(stats.delivered, taken.len() as u64, "iteration {number}: {stats:?}");
+    let (mut taken, stats) = (taken.lock().expect("no panic").clone(), handle.stats());
+    assert!(delivered >= before.len() as u64 && stats.is_balanced(), "{number}: {stats:?}");
+    assert_eq!(taken[..before.len()], before, "{number}: in order");
+    assert_eq!(stats.delivered, taken.len() as u64, "{number}: {stats:?}");
     let all = stats.delivered + stats.dropped.closed + stats.pending;
-    assert_eq!(stats.tracked, all, "iteration {number}: {stats:?}");
+    assert_eq!(stats.tracked, all, "{number}: {stats:?}");
+    taken.sort_unstable();
+    assert!(taken.is_sorted_by(|one, next| one < next), "{number}: delivered twice");
     stats.tracked - before.len() as u64
 }
 

@@ -1,7 +1,7 @@
 //! The crates together: one binary, a module for each subject.
 
-mod any_client;
 mod blocking;
+mod client;
 mod clients;
 mod duplicates;
 mod fuzz;
@@ -22,6 +22,7 @@ mod schema;
 mod security;
 mod soak;
 mod stress;
+mod support;
 mod teardown;
 mod weight;
 mod wire;

@@ -18,25 +18,12 @@ use mosaicstack_telemetry::{
 };
 use telemetry_collector::{Collector, ResponseTemplate};
 use telemetry_tests::{status, track};
-use tokio::{
-    runtime::{Builder, Runtime},
-    task, time,
+use tokio::{task, time};
+
+use crate::{
+    client::{current_thread, multi_thread},
+    support::{AMPLE, async_client, collector, eager, ids},
 };
-
-use crate::blocking::{AMPLE, collector, eager, ids};
-
-/// A client with almost no backoff.
-fn client(collector: &Collector) -> AsyncTelemetryClient {
-    AsyncTelemetryClient::start(eager(collector.url()).build().expect("a valid configuration"))
-}
-
-fn current_thread() -> Runtime {
-    Builder::new_current_thread().enable_all().build().expect("a runtime")
-}
-
-fn multi_thread() -> Runtime {
-    Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime")
-}
 
 /// Runs a test on each kind of runtime.
 fn on_each_runtime<F: Future<Output = ()>>(test: impl Fn() -> F) {
@@ -59,7 +46,7 @@ fn drop_returns_at_once_and_queued_events_are_delivered_in_the_background() {
     on_each_runtime(|| async {
         let collector = collector();
         collector.script([ResponseTemplate::normal().delay(Duration::from_millis(20))]);
-        let client = client(&collector);
+        let client = async_client(&collector);
         let handle = client.handle();
         let tracked = track(&handle, 99);
         drop(client);
@@ -72,7 +59,7 @@ fn drop_returns_at_once_and_queued_events_are_delivered_in_the_background() {
 fn dropped_flush_future_still_flushes() {
     on_each_runtime(|| async {
         let collector = collector();
-        let client = client(&collector);
+        let client = async_client(&collector);
         let tracked = track(&client.handle(), 3);
         {
             let flush = pin!(client.flush(AMPLE));

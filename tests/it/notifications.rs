@@ -1,4 +1,4 @@
-//! Notifications of the `on_notice` callback.
+//! Notifications of the `on_notification` callback.
 
 use std::{
     panic::{self, AssertUnwindSafe},
@@ -15,9 +15,10 @@ use mosaicstack_telemetry::{
     http::StatusCode,
     transport::{Response, TransportError},
 };
-use telemetry_tests::{Client, KEY, Kind, Log, Next, Reply, Simulation, config, status, track};
+use telemetry_tests::{KEY, Log, Next, Simulation, config, status, track};
 
-use crate::blocking::{AMPLE, eager};
+use crate::client::{Client, Kind, Reply};
+use crate::support::{AMPLE, eager};
 
 const URL: &str = "https://example.com";
 

@@ -16,11 +16,12 @@ use mosaicstack_telemetry::{
     AsyncTelemetryClient, Stats, TelemetryHandle,
     transport::{Request, Response, TransportError},
 };
-use telemetry_tests::{Client, Kind, Log, Reply, events, long_tests, status, track};
+use telemetry_tests::{Log, events, long_tests, status, track};
 use tokio::{runtime::Builder, time};
 use uuid::Uuid;
 
-use crate::blocking::{AMPLE, eager, returned};
+use crate::client::{Client, Kind, Reply};
+use crate::support::{AMPLE, eager, returned};
 
 const URL: &str = "https://example.com";
 

@@ -7,23 +7,20 @@ use std::{
 };
 
 use mosaicstack_telemetry::RetryPolicy;
-use telemetry_tests::{Kind, config, long_tests, resident, track};
+use telemetry_tests::{config, long_tests, resident, track};
 
 use crate::{
-    any_client::AnyClient,
-    blocking::ABSENT,
-    guide::said_alone,
+    client::{Client, Kind},
     security::servers::{Received, Server, answer, request},
+    support::{ABSENT, run_alone},
 };
 
 /// Bound of the rise after the first tenth of the events, in KiB.
 const MOST: u64 = 4 * 1024;
 
-/// Runs in its own process.
 #[test]
 fn memory_does_not_grow_however_much_is_tracked() {
-    let name = "::memory_does_not_grow_however_much_is_tracked";
-    if said_alone(&[module_path!(), name].concat(), &[]).is_some() {
+    if run_alone(memory_does_not_grow_however_much_is_tracked, &[]).is_some() {
         return;
     }
     for (name, speak, long) in [
@@ -59,7 +56,7 @@ fn check(kind: Kind, name: &str, speak: Option<Speak>, events: usize) {
         .submit_interval(Duration::from_millis(5))
         .request_timeout(Duration::from_millis(50))
         .shutdown_timeout(Duration::ZERO);
-    let client = AnyClient::start(kind, config.build().expect("a configuration"));
+    let client = Client::start(kind, config.build().expect("a configuration"));
     let handle = client.handle();
     track(&handle, events / 10);
     // A few attempts first, however slow the machine is.
@@ -75,7 +72,7 @@ fn check(kind: Kind, name: &str, speak: Option<Speak>, events: usize) {
     if let Some((before, after)) = before.zip(resident()) {
         assert!(after < before + MOST, "{kind:?}, {name}: {after} KiB, before: {before} KiB");
     }
-    let (stats, _) = client.stop();
+    let stats = client.stop();
     assert!(stats.is_balanced(), "{kind:?}, {name}: {stats:?}");
     // The queue and the batch in flight.
     assert!(stats.pending <= 1_100, "{kind:?}, {name}: {stats:?}");

@@ -1,21 +1,17 @@
 //! Predictions of both clients, over real sockets or with closures as transports.
 
-use std::{sync::Barrier, thread, time::Duration};
+use std::time::Duration;
 
 use mosaicstack_telemetry::{
-    AsyncTelemetryClient, Complexity, Confidence, Outcome, PredictionError, PredictionQuery,
-    Provider, TaskType, TelemetryConfig, transport::TransportError,
+    AsyncTelemetryClient, Confidence, Outcome, PredictionError, TelemetryConfig,
+    transport::TransportError,
 };
 use telemetry_collector::ResponseTemplate;
-use telemetry_tests::{Client, Kind, track};
+use telemetry_tests::track;
 use tokio::task::JoinSet;
 
-use crate::blocking::{AMPLE, collector, eager, start};
-
-fn query(number: usize) -> PredictionQuery {
-    let model = format!("model-{number}");
-    PredictionQuery::new(TaskType::Testing, model, Provider::Openai, Complexity::Low)
-}
+use crate::client::{Client, Kind};
+use crate::support::{AMPLE, collector, eager, query, start};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn concurrent_lookups_of_a_thousand_tasks_send_one_request() {
@@ -23,29 +19,12 @@ async fn concurrent_lookups_of_a_thousand_tasks_send_one_request() {
     let client = AsyncTelemetryClient::start(eager(collector.url()).build().unwrap());
     let mut tasks = JoinSet::new();
     for _ in 0..1_000 {
-        let predictor = client.predictions().clone();
-        tasks.spawn(async move { predictor.get(&query(0)).await });
+        let predictions = client.predictions().clone();
+        tasks.spawn(async move { predictions.get(&query(0)).await });
     }
     for answer in tasks.join_all().await {
         assert_eq!(answer.unwrap().metadata.confidence, Confidence::None);
     }
-    assert_eq!(collector.totals().requests, 1);
-}
-
-#[test]
-fn concurrent_lookups_of_threads_send_one_request() {
-    let collector = collector();
-    collector.script([ResponseTemplate::normal().delay(Duration::from_millis(20))]);
-    let client = start(Kind::Blocking, &collector);
-    let barrier = Barrier::new(16);
-    thread::scope(|scope| {
-        for _ in 0..16 {
-            scope.spawn(|| {
-                barrier.wait();
-                client.predict_all(&[query(0)]).unwrap();
-            });
-        }
-    });
     assert_eq!(collector.totals().requests, 1);
 }
 
@@ -78,7 +57,7 @@ fn several_queries_are_one_request_and_answered_in_order() {
         let event = client.handle().event().query(&query(1)).outcome(Outcome::Success);
         client.handle().track(event.build());
         client.flush(AMPLE).unwrap();
-        let answers = client.predict_all(&[query(0), query(1), query(0)]).unwrap();
+        let answers = client.get_all(&[query(0), query(1), query(0)]).unwrap();
         let fallbacks = answers.iter().map(|it| it.metadata.fallback_level.is_some());
         assert!(fallbacks.eq([true, false, true]), "only one query has events of its own");
         assert_eq!(collector.totals().requests, 2, "events and queries");
@@ -135,18 +114,6 @@ fn pause_of_one_endpoint_does_not_hold_up_the_other() {
 }
 
 #[test]
-fn refreshed_prediction_is_cached() {
-    for kind in Kind::ALL {
-        let collector = collector();
-        let client = start(kind, &collector);
-        assert_eq!(client.cached(&query(0)), None);
-        client.refresh(&[query(0)]).unwrap();
-        assert!(client.cached(&query(0)).is_some_and(|cached| cached.is_fresh));
-        assert_eq!(client.cached(&query(1)), None);
-    }
-}
-
-#[test]
 fn panic_of_the_transport_is_a_counted_failure() {
     for kind in Kind::ALL {
         let config = eager("https://example.com").build().unwrap();
@@ -168,7 +135,7 @@ fn disabled_telemetry_and_dry_run_answer_without_data() {
     {
         let client = Client::with_transport(kind, config, |_| panic!("nothing to ask"));
         client.refresh(&[query(0)]).unwrap();
-        let answers = client.predict_all(&[query(0)]).unwrap();
+        let answers = client.get_all(&[query(0)]).unwrap();
         assert_eq!((answers.len(), &answers[0].prediction), (1, &None));
         assert_eq!(client.cached(&query(0)), None);
         assert_eq!(client.stop().panics, 0);

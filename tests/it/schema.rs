@@ -46,7 +46,7 @@ impl Body {
     }
 
     /// True if the document is valid; an error if schema and validation disagree.
-    fn verdict(&self, json: &str) -> Result<bool, String> {
+    fn validity(&self, json: &str) -> Result<bool, String> {
         let document: Value = serde_json::from_str(json).map_err(|error| error.to_string())?;
         let (by_schema, by_validation) =
             (self.validator.is_valid(&document), (self.accepts)(json.as_bytes()));
@@ -94,7 +94,7 @@ fn batch_of_built_events_is_valid_up_to_its_limit() {
     let [_, batch, ..] = Body::all();
     for (count, accepted) in [(0, true), (1, true), (100, true), (101, false)] {
         let json = json!({ "events": vec![event(); count] }).to_string();
-        assert_eq!(batch.verdict(&json), Ok(accepted), "{count} events");
+        assert_eq!(batch.validity(&json), Ok(accepted), "{count} events");
     }
 }
 
@@ -105,20 +105,20 @@ fn limits_beyond_json_schema_are_validated_alone() {
     let twice = json.replacen('{', r#"{"model":"a","#, 1);
     let large = json + &" ".repeat(telemetry_model::MAX_EVENT_BYTES);
     for json in [twice.as_str(), &large] {
-        assert!(of_events.verdict(json).is_err());
+        assert!(of_events.validity(json).is_err());
         assert!(!(of_events.accepts)(json.as_bytes()));
         let batch = format!("{{\"events\":[{json}]}}");
-        assert_eq!(of_batches.verdict(&batch).is_err(), json == twice);
+        assert_eq!(of_batches.validity(&batch).is_err(), json == twice);
     }
     let json = json!(event()).to_string();
     for count in ["1.00000000000000001", "-1e-400"] {
         let json = json.replacen("\"retry_count\":0", &format!("\"retry_count\":{count}"), 1);
-        assert!(of_events.verdict(&json).is_err(), "{count}");
+        assert!(of_events.validity(&json).is_err(), "{count}");
         assert!(!(of_events.accepts)(json.as_bytes()), "{count}");
     }
     let none = r#"{"prediction":null,"metadata":{"sample_size":0,"confidence":"none"}}"#;
     let repeated = format!(r#"{{"results":[],"results":[{none}]}}"#);
-    assert!(of_answers.verdict(&repeated).is_err());
+    assert!(of_answers.validity(&repeated).is_err());
 }
 
 #[test]

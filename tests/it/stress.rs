@@ -10,11 +10,12 @@ use std::{
     time::Duration,
 };
 
+use crate::client::{Client, Kind, Reply};
 use mosaicstack_telemetry::{
     RetryPolicy, Stats,
     transport::{Request, Response, TransportError},
 };
-use telemetry_tests::{Client, Kind, Reply, config, events, long_tests, status};
+use telemetry_tests::{config, events, long_tests, status};
 
 const PRODUCERS: usize = 4;
 const FLUSHERS: usize = 2;

@@ -15,17 +15,15 @@ use std::{
 };
 
 use mosaicstack_telemetry::{
-    TelemetryClient,
+    AsyncTelemetryClient, TelemetryClient,
     transport::{Request, Response, Transport, TransportError, UreqTransport},
 };
 use telemetry_tests::{config, long_tests, now, status, track};
-use tokio::runtime::Builder;
+use tokio::{runtime::Builder, task};
 
 use self::servers::{SERVERS, Start};
-use crate::{
-    any_client::AnyClient,
-    blocking::{AMPLE, returned},
-};
+use crate::client::Client;
+use crate::support::{AMPLE, returned};
 
 /// Tolerance after a deadline.
 const SLACK: Duration = Duration::from_millis(50);
@@ -114,18 +112,19 @@ impl Case {
                     let _held = &held;
                     ureq.send(request)
                 };
-                AnyClient::Blocking(TelemetryClient::with_transport(config, transport))
+                Client::Blocking(TelemetryClient::with_transport(config, transport))
             }
             Some(builder) => {
                 drop(held);
                 let runtime = builder().worker_threads(1).enable_all().build();
-                AnyClient::on(runtime.expect("a runtime"), config)
+                let start = || AsyncTelemetryClient::start(config);
+                Client::on(runtime.expect("a runtime"), start)
             }
         };
         let handle = client.handle();
         track(&handle, events());
         drop(machine);
-        client.run_until(|| !self.is_sending || handle.stats().requests > 0);
+        run_until(&client, || !self.is_sending || handle.stats().requests > 0);
         let (call, deadline) = (self.call, self.deadline);
         let (rest, took) = returned(move || timed(client, |client| call.make(client, deadline)));
         drop((server, rest));
@@ -141,22 +140,35 @@ impl Case {
 impl Call {
     /// Returns the rest of the client, which is to be dropped after the call was timed. A flush may
     /// fail: that depends on the server.
-    fn make(self, client: AnyClient, deadline: Duration) -> Box<dyn Any + Send> {
+    fn make(self, client: Client, deadline: Duration) -> Box<dyn Any + Send> {
         match (self, client) {
             (Self::Flush, client) => {
                 let _ = client.flush(deadline);
                 Box::new(client)
             }
-            (Self::Stop, client) => {
-                let (stats, runtime) = client.stop();
-                assert!(stats.is_balanced(), "{stats:?}");
+            (Self::Stop, Client::Blocking(client)) => Box::new(client.stop()),
+            (Self::Stop, Client::Tokio(client, runtime)) => {
+                runtime.block_on(client.stop());
                 Box::new(runtime)
             }
-            (Self::Drop, AnyClient::Tokio(client, runtime)) => {
+            (Self::Drop, Client::Blocking(_)) => Box::new(()),
+            (Self::Drop, Client::Tokio(client, runtime)) => {
                 drop(client);
                 Box::new(runtime)
             }
-            (Self::Drop, AnyClient::Blocking(_)) => Box::new(()),
+        }
+    }
+}
+
+/// Runs the client's task, if it has one on the current thread, until `is_done`.
+fn run_until(client: &Client, is_done: impl Fn() -> bool) {
+    loop {
+        match client {
+            Client::Blocking(_) => thread::yield_now(),
+            Client::Tokio(_, runtime) => runtime.block_on(task::yield_now()),
+        }
+        if is_done() {
+            break;
         }
     }
 }
@@ -166,11 +178,12 @@ fn timed<C, T>(client: C, call: impl FnOnce(C) -> T) -> (T, Duration) {
     (call(client), start.elapsed())
 }
 
-/// Repeats a call that was late, since the machine may have been busy; fails if it is late again.
-fn in_time(name: &str, limit: Duration, first: Duration, again: impl FnOnce() -> Duration) {
-    if first > limit {
-        let second = again();
-        assert!(second <= limit, "{name}: {first:?}, and again {second:?}");
+/// Fails if the fastest of three calls is late. One may be late because the machine is busy.
+fn in_time(name: &str, limit: Duration, first: Duration, again: impl Fn() -> Duration) {
+    let mut took = vec![first];
+    while took[took.len() - 1] > limit {
+        assert!(took.len() < 3, "{name}: {took:?}, expected at most {limit:?}");
+        took.push(again());
     }
 }
 
@@ -237,7 +250,7 @@ fn blocking_calls_return_in_time_while_the_transport_or_the_callback_never_does(
                 let (client, _calls, _release) = stuck_client(in_callback, DEADLINE);
                 let handle = client.handle();
                 let (client, took) = returned(move || {
-                    timed(AnyClient::Blocking(client), |client| call.make(client, DEADLINE))
+                    timed(Client::Blocking(client), |client| call.make(client, DEADLINE))
                 });
                 let stats = handle.stats();
                 assert!(stats.is_balanced(), "{stats:?}");

@@ -1,10 +1,4 @@
-//! Requests byte by byte, read from a bare socket.
-
-use std::{
-    io::{BufRead, BufReader, Read, Write},
-    net::TcpListener,
-    thread::{self, JoinHandle},
-};
+//! Requests byte by byte.
 
 use mosaicstack_telemetry::{
     Complexity, ContextWindow, Cost, EventBuilder, Harness, Outcome, Provider, Quality,
@@ -14,7 +8,10 @@ use telemetry_tests::{KEY, config};
 use time::{Duration, OffsetDateTime};
 use uuid::{Uuid, uuid};
 
-use crate::{blocking::AMPLE, guide::guide_queries};
+use crate::{
+    guide::guide_queries,
+    security::servers::{Server, answer},
+};
 
 const INSTANCE: Uuid = uuid!("a1b2c3d4-e5f6-4a7b-8c9d-0e1f2a3b4c5d");
 
@@ -49,48 +46,6 @@ const GUIDE_EVENT: &str = concat!(
 );
 
 const AGENT: &str = concat!("user-agent: mosaicstack-telemetry-rust/", env!("CARGO_PKG_VERSION"));
-
-/// A request with sorted headers.
-struct Raw {
-    line: String,
-    headers: Vec<String>,
-    body: String,
-}
-
-/// Reads one request and responds with `body`.
-fn server(body: &'static str) -> (String, JoinHandle<Raw>) {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback can be bound");
-    let host = listener.local_addr().expect("a bound socket").to_string();
-    let serving = thread::spawn(move || {
-        let (mut stream, _) = listener.accept().expect("a client connects");
-        stream.set_read_timeout(Some(AMPLE)).expect("a valid time-out");
-        let mut reading = BufReader::new(stream.try_clone().expect("a second handle"));
-        let mut lines = Vec::new();
-        loop {
-            let mut line = String::new();
-            reading.read_line(&mut line).expect("the head is text");
-            match line.trim_end() {
-                "" => break,
-                line => lines.push(line.to_owned()),
-            }
-        }
-        let line = lines.remove(0);
-        let mut headers: Vec<String> = lines.iter().map(|line| lower_name(line)).collect();
-        headers.sort();
-        let length = headers.iter().find_map(|line| line.strip_prefix("content-length: "));
-        let mut bytes = vec![0; length.map_or(0, |length| length.parse().expect("a number"))];
-        reading.read_exact(&mut bytes).expect("the body is complete");
-        let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len());
-        stream.write_all(answer.as_bytes()).expect("the client reads");
-        Raw { line, headers, body: String::from_utf8(bytes).expect("the body is text") }
-    });
-    (host, serving)
-}
-
-fn lower_name(header: &str) -> String {
-    let (name, value) = header.split_once(':').expect("a header has a colon");
-    format!("{}:{value}", name.to_lowercase())
-}
 
 fn at() -> OffsetDateTime {
     OffsetDateTime::UNIX_EPOCH + Duration::milliseconds(1_771_133_345_123)
@@ -156,8 +111,8 @@ fn requests_have_the_documented_bytes_and_headers() {
         // Predictions need no key.
         ("/gateway/v1/predictions/batch", predictions, queries, None),
     ] {
-        let (host, serving) = server(response);
-        let url = format!("http://{host}/gateway/");
+        let server = Server::answering(move |_| answer("200 OK", response));
+        let url = format!("{}/gateway/", server.url());
         let client = TelemetryClient::start(config(&url).build().unwrap());
         if authorization.is_some() {
             client.track(guide_event());
@@ -166,11 +121,19 @@ fn requests_have_the_documented_bytes_and_headers() {
         } else {
             client.predictions().refresh(&guide_queries()).unwrap();
         }
-        let Raw { line, headers, body } = serving.join().unwrap();
-        assert_eq!((line, &*body), (format!("POST {path} HTTP/1.1"), expected));
-        let (length, host) = (format!("content-length: {}", body.len()), format!("host: {host}"));
-        let names = ["content-type: application/json", &host, AGENT];
+        let [request] = &server.received()[..] else { panic!("one request") };
+        let (head, body) = request.split_once("\r\n\r\n").unwrap();
+        let (line, headers) = head.split_once("\r\n").unwrap();
+        assert_eq!((line, body), (&*format!("POST {path} HTTP/1.1"), expected));
+        let mut headers: Vec<&str> = headers.lines().collect();
+        headers.sort_unstable();
+        let (length, host) = (format!("content-length: {}", body.len()), server.url());
+        let host = host.replace("http://", "host: ");
+        let others = [&*length, "content-type: application/json", &host, AGENT];
         let expected = ["accept: application/json"].into_iter().chain(authorization);
-        assert!(headers.iter().eq(expected.chain([&*length]).chain(names)), "{headers:?}");
+        assert!(
+            headers.iter().eq(expected.chain(others).collect::<Vec<_>>().iter()),
+            "{headers:?}"
+        );
     }
 }

@@ -91,13 +91,13 @@ pub(crate) fn cases() -> Vec<Case> {
         .delivers(None),
         case("forked_child_after_a_stop_cannot_ask", |server| {
             let client = server.client(3);
-            let (handle, predictor) = (client.handle(), client.predictions().clone());
+            let (handle, predictions) = (client.handle(), client.predictions().clone());
             all_delivered(&client.stop());
             in_child(|| {
                 timed("track", || track(&handle, 1));
-                timed("predict", || forked(predictor.get(&query())));
+                timed("get", || forked(predictions.get(&query())));
             });
-            predictor.get(&query()).expect("the server answers");
+            predictions.get(&query()).expect("the server answers");
         })
         .delivers(3),
         // Ids of parent and child differ, although both begin with a copy of one generator's state.
@@ -274,7 +274,7 @@ fn on_tokio(client: AsyncTelemetryClient, runtime: &Runtime) {
     calls_of_a_handle(&client.handle());
     timed("flush", || ready(client.flush(FOREVER)).expect_err("there is no worker"));
     timed("refresh", || forked(ready(client.predictions().refresh(&[query()]))));
-    timed("predict", || forked(ready(client.predictions().get(&query()))));
+    timed("get", || forked(ready(client.predictions().get(&query()))));
     timed("get_all", || forked(ready(client.predictions().get_all(&[query()]))));
     timed("stop", || ready(client.stop()));
 }

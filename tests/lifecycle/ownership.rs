@@ -8,14 +8,14 @@ use std::{
 };
 
 use mosaicstack_telemetry::{
-    AsyncTelemetryClient, Outcome, TaskGuard, TelemetryClient, TelemetryHandle,
+    AsyncTelemetryClient, Outcome, TaskGuard, TelemetryHandle,
     transport::{Request, Response, TransportError},
 };
 use telemetry_tests::{status, track};
 
 use crate::{
     Case, case,
-    support::{FOREVER, Server, all_delivered, current_thread, drained, elsewhere, multi_thread},
+    support::{FOREVER, all_delivered, current_thread, drained, elsewhere, multi_thread},
 };
 
 thread_local! {
@@ -83,16 +83,6 @@ pub(crate) fn cases() -> Vec<Case> {
             all_delivered(&handle.stats());
         })
         .delivers(1),
-        case("client_owned_by_its_transport_does_not_wait_for_itself", |server| {
-            let ends: [fn(TelemetryClient); 3] = [
-                drop,
-                |client| assert!(client.stop().is_balanced()),
-                |client| {
-                    client.flush(FOREVER).expect_err("its own attempt is not over");
-                },
-            ];
-            ends.into_iter().for_each(|end| ended_by_its_transport(server, end));
-        }),
         case("async_client_dropped_by_its_transport_drains", |server| {
             let own = Arc::new(Mutex::new(None::<AsyncTelemetryClient>));
             let dropped = Arc::clone(&own);
@@ -123,25 +113,4 @@ fn report_at_the_end(handle: &TelemetryHandle) {
         track(&handle, 1);
     });
     thread.join().expect("no panic");
-}
-
-/// Passes the client to its own transport, which calls `end`; waits until that has returned.
-fn ended_by_its_transport(server: &Server, end: fn(TelemetryClient)) {
-    let (clients, client) = mpsc::channel::<TelemetryClient>();
-    let (ended, ends) = mpsc::channel();
-    let client = Mutex::new(client);
-    let transport = move |_: Request| {
-        // Fails from the second request on: the sender is gone.
-        if let Ok(client) = client.lock().expect("not poisoned").recv_timeout(FOREVER) {
-            end(client);
-            let _ = ended.send(());
-        }
-        Ok(status(200))
-    };
-    let config = server.config().build().expect("a configuration");
-    let client = TelemetryClient::with_transport(config, transport);
-    track(&client.handle(), 100);
-    clients.send(client).expect("the transport receives it");
-    drop(clients);
-    ends.recv_timeout(FOREVER).expect("the transport returns");
 }

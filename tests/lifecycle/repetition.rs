@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// Clients of each case; the long tests run three times as many.
-const LIVES: u64 = 1_000;
+const CLIENTS: u64 = 1_000;
 
 /// Clients before memory is measured: until then the allocator grows its arenas.
 const WARM_UP: u64 = 200;
@@ -18,11 +18,11 @@ const WARM_UP: u64 = 200;
 /// Memory that may be gained, in KiB. A leak of one client's state would be there a thousand times.
 const SLACK: u64 = 8 * 1024;
 
-type Life = fn(&Server, &Runtime);
+type Use = fn(&Server, &Runtime);
 type Start = fn() -> Runtime;
 
 pub(crate) fn cases() -> Vec<Case> {
-    let lives: [(&str, Start, Life); 5] = [
+    let uses: [(&str, Start, Use); 5] = [
         ("many_clients_stopped_leave_nothing", current_thread, |server, _| {
             let client = TelemetryClient::start(built(server.config().on_notification(|_| {})));
             track(&client.handle(), 1);
@@ -47,17 +47,18 @@ pub(crate) fn cases() -> Vec<Case> {
             runtime.block_on(async { drop(server.async_client(0)) });
         }),
     ];
-    let case = |(name, runtime, life): (&str, Start, Life)| {
-        case(name, move |server| repeat(&runtime(), |runtime| life(server, runtime))).delivers(None)
+    let case = |(name, runtime, use_once): (&str, Start, Use)| {
+        case(name, move |server| repeat(&runtime(), |runtime| use_once(server, runtime)))
+            .delivers(None)
     };
-    lives.map(case).into()
+    uses.map(case).into()
 }
 
-fn repeat(runtime: &Runtime, life: impl Fn(&Runtime)) {
+fn repeat(runtime: &Runtime, use_once: impl Fn(&Runtime)) {
     let before = Resources::now();
-    let live = |lives| {
-        for _ in 0..lives {
-            life(runtime);
+    let run = |count| {
+        for _ in 0..count {
+            use_once(runtime);
             // The tasks of the client and of its connection end.
             runtime.block_on(async {
                 while runtime.metrics().num_alive_tasks() > 0 {
@@ -67,9 +68,9 @@ fn repeat(runtime: &Runtime, life: impl Fn(&Runtime)) {
         }
         before.wait_until_restored();
     };
-    live(WARM_UP);
+    run(WARM_UP);
     let warm = resident();
-    live(if long_tests() { 3 * LIVES } else { LIVES });
+    run(if long_tests() { 3 * CLIENTS } else { CLIENTS });
     if let Some((warm, resident)) = warm.zip(resident()) {
         assert!(resident < warm + SLACK, "{resident} KiB, before: {warm} KiB");
     }

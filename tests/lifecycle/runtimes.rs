@@ -165,9 +165,9 @@ pub(crate) fn cases() -> Vec<Case> {
 fn use_client(server: &Server) {
     let client = server.client(3);
     client.flush(FOREVER).expect("the server accepts");
-    let predictor = client.predictions().clone();
+    let predictions = client.predictions().clone();
     all_delivered(&client.stop());
-    predictor.get(&query()).expect("a predictor outlives its client");
+    predictions.get(&query()).expect("predictions outlive their client");
 }
 
 /// Without a worker, calls return at once, however far their deadline is.
@@ -187,9 +187,9 @@ fn runtime_ends_during_calls(server: &Server, runtime: Runtime) {
     let client =
         runtime.block_on(async { AsyncTelemetryClient::with_transport(server.brief(), silent) });
     track(&client.handle(), 100);
-    let (predictor, asks, home) =
+    let (predictions, asks, home) =
         (client.predictions().clone(), runtime.handle().clone(), runtime.handle().clone());
-    let asking = thread::spawn(move || asks.block_on(async { predictor.get(&query()).await }));
+    let asking = thread::spawn(move || asks.block_on(async { predictions.get(&query()).await }));
     let stopping = thread::spawn(move || {
         home.block_on(async {
             client.flush(FOREVER).await.expect_err("the transport never answers");

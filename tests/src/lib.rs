@@ -12,7 +12,6 @@ mod integration {}
 #[doc = include_str!("../../docs/from-python.md")]
 mod from_python {}
 
-mod client;
 pub mod fuzz;
 mod log;
 mod memory;
@@ -28,7 +27,6 @@ use mosaicstack_telemetry::{
 use uuid::Uuid;
 
 pub use self::{
-    client::{Client, Kind, Reply},
     log::Log,
     memory::{allocated, resident},
     random::Random,

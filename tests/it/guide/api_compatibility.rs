@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 
 use telemetry_collector::ResponseTemplate;
-use telemetry_tests::{Kind, track};
+use telemetry_tests::track;
 
 use super::guide_queries;
-use crate::blocking::{collector, start};
+use crate::client::Kind;
+use crate::support::{collector, start};
 
 #[test]
 fn both_clients_request_two_endpoints_only() {

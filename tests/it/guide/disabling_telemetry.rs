@@ -3,7 +3,7 @@
 use mosaicstack_telemetry::{AsyncTelemetryClient, TelemetryConfig};
 use tokio::runtime::Handle;
 
-use crate::blocking::AMPLE;
+use crate::support::AMPLE;
 
 #[cfg(target_os = "linux")]
 #[test]
@@ -11,8 +11,8 @@ fn telemetry_disabled_by_the_environment_has_no_thread() {
     use mosaicstack_telemetry::TelemetryClient;
     use telemetry_tests::{config, track};
 
-    let test = concat!(module_path!(), "::telemetry_disabled_by_the_environment_has_no_thread");
-    if super::said_alone(test, &[(super::ENABLED, "false")]).is_some() {
+    let test = telemetry_disabled_by_the_environment_has_no_thread;
+    if crate::support::run_alone(test, &[(super::ENABLED, "false")]).is_some() {
         return;
     }
     let threads = || std::fs::read_dir("/proc/self/task").unwrap().count();

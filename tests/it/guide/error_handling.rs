@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use mosaicstack_telemetry::{LOG_TARGET, TelemetryConfig};
-use telemetry_tests::{Client, Kind, Log, Simulation, config, status, track};
+use telemetry_tests::{Log, Simulation, config, status, track};
 
-use crate::blocking::ABSENT;
+use crate::client::{Client, Kind};
+use crate::support::ABSENT;
 
 const INTERVAL: Duration = Duration::from_secs(300);
 

@@ -3,12 +3,13 @@
 use std::{future::ready, thread};
 
 use mosaicstack_telemetry::{AsyncTelemetryClient, TaskCompletionEvent, TelemetryClient};
-use telemetry_tests::{Kind, config, status};
+use telemetry_tests::{config, status};
 use tokio::runtime::Handle;
 
-use super::{async_client, guide_queries};
+use super::guide_queries;
+use crate::client::Kind;
 use crate::{
-    blocking::{AMPLE, collector, start},
+    support::{AMPLE, async_client, collector, start},
     wire::guide_event,
 };
 

@@ -7,13 +7,15 @@ use std::{
 };
 
 use mosaicstack_telemetry::{
-    AsyncTelemetryClient, Complexity, PredictionQuery, Provider, Stats, TaskType,
+    AsyncTelemetryClient, Stats,
     transport::{Request, Response, TransportError},
 };
 use telemetry_tests::{Log, config, track};
 
-use super::{current_thread, multi_thread};
-use crate::blocking::{AMPLE, returned};
+use crate::{
+    client::{current_thread, multi_thread},
+    support::{AMPLE, query, returned},
+};
 
 const BRIEF: Duration = Duration::from_millis(50);
 
@@ -24,33 +26,16 @@ fn silent_client(timeout: Duration) -> AsyncTelemetryClient {
     AsyncTelemetryClient::with_transport(config.build().expect("a valid configuration"), silent)
 }
 
-fn query() -> PredictionQuery {
-    PredictionQuery::new(TaskType::Testing, "m", Provider::Ollama, Complexity::Low)
-}
-
 /// Calls each method on a runtime other than that of the client's task, which does not run.
 fn call_elsewhere(client: AsyncTelemetryClient) -> Stats {
     returned(|| {
         current_thread().block_on(async {
             track(&client.handle(), 1);
             client.flush(BRIEF).await.expect_err("no task sends it");
-            client.predictions().get(&query()).await.expect_err("no answer");
+            client.predictions().get(&query(0)).await.expect_err("no answer");
             client.stop().await
         })
     })
-}
-
-#[test]
-fn client_whose_runtime_has_ended_keeps_its_events_and_fails_in_time() {
-    for runtime in [current_thread(), multi_thread()] {
-        let client = runtime.block_on(async { silent_client(BRIEF) });
-        track(&client.handle(), 100);
-        runtime.block_on(async { tokio::task::yield_now().await });
-        returned(move || drop(runtime));
-        let stats = call_elsewhere(client);
-        assert_eq!((stats.tracked, stats.pending, stats.delivered), (101, 101, 0));
-        assert!(stats.is_balanced());
-    }
 }
 
 #[test]

@@ -8,14 +8,17 @@ use std::{
 };
 
 use mosaicstack_telemetry::{
-    AsyncTelemetryClient, Complexity, PredictionQuery, Provider, TaskType,
+    AsyncTelemetryClient,
     transport::{Request, Response, TransportError},
 };
 use telemetry_tests::{config, track};
 use tokio::sync::Semaphore;
 
-use super::{multi_thread, on_each_runtime};
-use crate::blocking::AMPLE;
+use super::on_each_runtime;
+use crate::{
+    client::multi_thread,
+    support::{AMPLE, query},
+};
 
 struct Panics;
 
@@ -29,10 +32,6 @@ struct Idle;
 
 impl Wake for Idle {
     fn wake(self: Arc<Self>) {}
-}
-
-fn query() -> PredictionQuery {
-    PredictionQuery::new(TaskType::Testing, "m", Provider::Ollama, Complexity::Low)
 }
 
 #[test]
@@ -56,13 +55,13 @@ fn panic_of_a_waker_harms_neither_the_client_nor_other_callers() {
         // Not dropped, so that their wakers stay registered.
         let mut bad_flush = pin!(client.flush(AMPLE));
         assert!(bad_flush.as_mut().poll(&mut Context::from_waker(&panics)).is_pending());
-        let query = query();
-        let mut first = pin!(client.predictions().get(&query));
+        let one = query(0);
+        let mut first = pin!(client.predictions().get(&one));
         assert!(first.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
-        let mut bad_lookup = pin!(client.predictions().get(&query));
+        let mut bad_lookup = pin!(client.predictions().get(&one));
         assert!(bad_lookup.as_mut().poll(&mut Context::from_waker(&panics)).is_pending());
-        let predictor = client.predictions().clone();
-        let waiting = tokio::spawn(async move { predictor.get(&self::query()).await });
+        let predictions = client.predictions().clone();
+        let waiting = tokio::spawn(async move { predictions.get(&query(0)).await });
         tokio::task::yield_now().await;
 
         answers.add_permits(100);
@@ -84,7 +83,7 @@ fn waker_of_a_dropped_future_is_released() {
         future::pending::<Result<Response, TransportError>>()
     });
     track(&client.handle(), 100);
-    let query = query();
+    let query = query(0);
     let mut first = pin!(client.predictions().get(&query));
     assert!(first.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
     let mut dropped: Vec<Weak<Idle>> = Vec::new();

@@ -63,9 +63,9 @@ fn corpus_has_the_expected_validity() {
         let cases = cases(body.name);
         let wrong: Vec<String> = cases
             .iter()
-            .filter_map(|Case { name, is_valid, json }| match body.verdict(json) {
-                Ok(verdict) if verdict == *is_valid => None,
-                Ok(verdict) => Some(format!("{name}: valid is {verdict}")),
+            .filter_map(|Case { name, is_valid, json }| match body.validity(json) {
+                Ok(validity) if validity == *is_valid => None,
+                Ok(validity) => Some(format!("{name}: valid is {validity}")),
                 Err(disagreement) => Some(format!("{name}: {disagreement}")),
             })
             .collect();

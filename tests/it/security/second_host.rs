@@ -1,12 +1,16 @@
-//! No second host gets a request, and a redirect causes no further request to the server.
+//! No second host gets the key, and a redirect causes no further request to the server.
 
 use telemetry_tests::KEY;
 
 use super::{
-    clients::{Transports, Way, live},
+    runs::run,
+    search::Search,
     servers::{Server, answer},
 };
-use crate::blocking::eager;
+use crate::{
+    client::{Client, Kind},
+    support::{eager, run_alone},
+};
 
 #[test]
 fn redirects_are_not_followed() {
@@ -23,45 +27,54 @@ fn redirects_are_not_followed() {
         "/elsewhere".into(),
         "?elsewhere".into(),
     ];
-    for &way in Way::some() {
-        for place in &places {
-            for status in [300, 301, 302, 303, 305, 307, 308, 201, 401, 407, 503] {
-                let head = format!(
-                    "{status} There\r\nlocation: {place}\r\nrefresh: 0; url={place}\r\n\
-                     content-location: {place}\r\nlink: <{place}>; rel=canonical\r\n\
-                     alt-svc: http/1.1=\":{port}\"\r\nproxy-authenticate: Bearer\r\n\
-                     www-authenticate: Bearer realm=\"{place}\""
-                );
-                let server = Server::answering(move |_| answer(&head, ""));
-                live(way, eager(&server.url()), &Transports::new());
-                let received = server.received();
-                let reports = received.iter().filter(|it| it.starts_with("POST /v1/events/batch "));
-                let asked = received.iter().filter(|it| it.starts_with("POST /v1/predictions/b"));
-                let (reports, asked) = (reports.count(), asked.count());
-                assert_eq!(reports + asked, received.len(), "{way:?} {status}: {received:?}");
-                // One for the flush and one for the last drain; four each if it is retried.
-                let expected = match status {
-                    201 => 1,
-                    503 => 8,
-                    _ => 2,
-                };
-                assert_eq!((reports, asked), (expected, 1), "{way:?} {status} {place}");
-            }
+    for (kind, place) in
+        Kind::ALL.into_iter().flat_map(|kind| places.iter().map(move |it| (kind, it)))
+    {
+        for status in [300, 301, 302, 303, 305, 307, 308, 201, 401, 407, 503] {
+            let head = format!(
+                "{status} There\r\nlocation: {place}\r\nrefresh: 0; url={place}\r\n\
+                 content-location: {place}\r\nlink: <{place}>; rel=canonical\r\n\
+                 alt-svc: http/1.1=\":{port}\"\r\nproxy-authenticate: Bearer\r\n\
+                 www-authenticate: Bearer realm=\"{place}\""
+            );
+            let server = Server::answering(move |_| answer(&head, ""));
+            run(eager(&server.url()), |config| Client::start(kind, config));
+            let received = server.received();
+            let count = |path| received.iter().filter(|it| it.starts_with(path)).count();
+            let reports = count("POST /v1/events/batch ");
+            // One for the flush and one for the last drain; four each if it is retried.
+            let expected = match status {
+                201 => 1,
+                503 => 8,
+                _ => 2,
+            };
+            let requests = (reports, count("POST /v1/predictions/batch "), received.len());
+            assert_eq!(requests, (expected, 1, expected + 1), "{kind:?} {status} {place}");
         }
     }
     assert_eq!(elsewhere.received(), [""; 0], "a client connected elsewhere");
 }
 
 #[test]
-fn prediction_requests_have_no_key() {
-    for &way in Way::some() {
-        let server = Server::answering(|_| answer("200 OK", "{\"results\":[null]}"));
-        live(way, eager(&server.url()), &Transports::new());
-        let received = server.received();
-        let (reports, asked): (Vec<_>, Vec<_>) =
-            received.iter().partition(|it| it.contains("/v1/events/batch"));
-        assert_eq!((reports.len(), asked.len()), (1, 1), "{received:?}");
-        assert!(reports[0].contains(&format!("\r\nauthorization: Bearer {KEY}\r\n")));
-        assert!(!asked[0].to_lowercase().contains("authorization"), "{asked:?}");
+fn proxy_of_the_environment_is_asked_for_a_tunnel_without_the_key() {
+    let proxy = Server::answering(|_| answer("502 Bad Gateway", ""));
+    let url = proxy.url();
+    let proxies = ["ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY"].map(|name| (name, &*url));
+    let variables = [&proxies[..], &[("NO_PROXY", "")]].concat();
+    if run_alone(proxy_of_the_environment_is_asked_for_a_tunnel_without_the_key, &variables)
+        .is_none()
+    {
+        for kind in Kind::ALL {
+            let url = "https://telemetry.invalid";
+            let stats = run(eager(url), |config| Client::start(kind, config)).stats;
+            assert_eq!((stats.pending, stats.requests), (3, 8));
+        }
+        return;
+    }
+    let asked = proxy.received();
+    assert_eq!(asked.len(), 2 * 9, "eight requests with events and one for predictions");
+    for request in asked {
+        assert!(request.starts_with("CONNECT telemetry.invalid:443 "), "{request}");
+        Search::new().must_not_find("a request for a tunnel", &request);
     }
 }

@@ -1,8 +1,8 @@
 //! Loopback servers that record every byte they receive.
 
 use std::{
-    io::{self, BufRead, BufReader, Read, Write},
-    net::{Shutdown, SocketAddr, TcpListener, TcpStream},
+    io::{BufRead, BufReader, Read, Write},
+    net::{SocketAddr, TcpListener, TcpStream},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -78,8 +78,12 @@ impl Drop for Server {
     }
 }
 
-/// Answers requests until the client closes, or the answer says `connection: close`.
-fn converse(stream: Box<dyn Stream>, received: &Received, answer: &impl Fn(&str) -> Vec<u8>) {
+/// Answers requests until the client closes, or the answer has `connection: close`.
+pub(crate) fn converse(
+    stream: impl Read + Write,
+    received: &Received,
+    answer: impl Fn(&str) -> Vec<u8>,
+) {
     let mut stream = BufReader::new(stream);
     while let Some(request) = request(&mut stream, received) {
         let answer = answer(&request);
@@ -105,35 +109,6 @@ pub(crate) fn request(stream: &mut impl BufRead, received: &Received) -> Option<
         received.lock().unwrap_or_else(PoisonError::into_inner).push(text.clone());
     }
     is_whole.then_some(text)
-}
-
-/// Copies in both directions until one side closes, or `forwards` returns false for the bytes that the
-/// client sends.
-pub(crate) fn relay(
-    mut client: impl Read,
-    mut back: TcpStream,
-    server: SocketAddr,
-    forwards: impl Fn(&[u8]) -> bool,
-) -> io::Result<()> {
-    let mut server = TcpStream::connect(server)?;
-    let (mut from, closing) = (server.try_clone()?, back.try_clone()?);
-    let returning = thread::spawn(move || {
-        let _ = io::copy(&mut from, &mut back);
-        let _ = back.shutdown(Shutdown::Both);
-    });
-    let mut bytes = [0; 65_536];
-    loop {
-        let length = client.read(&mut bytes)?;
-        if length == 0 || !forwards(&bytes[..length]) {
-            break;
-        }
-        server.write_all(&bytes[..length])?;
-    }
-    for stream in [closing, server] {
-        let _ = stream.shutdown(Shutdown::Both);
-    }
-    let _ = returning.join();
-    Ok(())
 }
 
 /// An answer with this status line and headers, which CRLF separates, and this body.

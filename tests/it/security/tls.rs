@@ -1,88 +1,104 @@
-//! Certificates: a server with an invalid one gets no byte, and the reason is reported.
+//! Servers with invalid certificates.
 
+use std::sync::Arc;
+
+use rcgen::{CertificateParams, KeyPair, date_time_ymd};
+use rustls::{
+    ServerConfig, ServerConnection, StreamOwned, crypto::ring, pki_types::PrivatePkcs8KeyDer,
+};
 use telemetry_tests::KEY;
 
 use super::{
-    authority::{Authority, Identity, NOW},
-    captured::{capture, records},
-    clients::{Transports, Way, live},
-    forms::Search,
+    logs::{capture, records},
+    runs::run,
+    search::Search,
     servers::{Server, answer},
 };
-use crate::{blocking::eager, guide::said_alone};
+use crate::{
+    client::{Client, Kind},
+    support::{eager, run_alone},
+};
 
-const HOST: &str = "127.0.0.1";
+/// A self-signed certificate, valid from the first to the second January 1.
+struct Identity {
+    server: Arc<ServerConfig>,
+    certificate: Vec<u8>,
+}
 
-/// A server, the certificates that its client trusts, and the reason for which the client refuses.
-type Case = (Identity, Transports, Option<&'static str>);
+impl Identity {
+    fn new(host: &str, from: i32, to: i32) -> Self {
+        let mut params = CertificateParams::new([host.to_owned()]).expect("a host");
+        params.not_before = date_time_ymd(from, 1, 1);
+        params.not_after = date_time_ymd(to, 1, 1);
+        let key = KeyPair::generate().expect("a key");
+        let certificate = params.self_signed(&key).expect("a certificate").der().clone();
+        let private = PrivatePkcs8KeyDer::from(key.serialize_der());
+        let server = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .expect("ring has ciphers")
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.clone()], private.into())
+            .expect("the key matches the certificate");
+        Self { server: Arc::new(server), certificate: certificate.to_vec() }
+    }
 
-fn cases() -> Vec<Case> {
-    let (ours, others) = (Authority::new("ours"), Authority::new("others"));
-    let us = || Transports::trusting(ours.pem().as_bytes());
-    let both = Transports::trusting(format!("{}{}", ours.pem(), others.pem()).as_bytes());
-    let alone = Identity::self_signed(HOST, NOW);
-    let itself = Transports::trusting(&alone.der);
-    let late = Identity::self_signed(HOST, (2000, 2001));
-    let lately = Transports::trusting(&late.der);
-    let expired = Some("certificate expired");
-    let other_name = Some("certificate not valid for name");
-    let unknown = Some("UnknownIssuer");
-    vec![
-        (ours.identity(HOST, NOW), us(), None),
-        (ours.identity(HOST, NOW), Transports::trusting(ours.der()), None),
-        (others.identity(HOST, NOW), both, None),
-        (alone, itself, None),
-        (ours.identity(HOST, (2000, 2001)), us(), expired),
-        (late, lately, expired),
-        (ours.identity(HOST, (3000, 4000)), us(), Some("certificate not valid yet")),
-        (ours.identity("telemetry.invalid", NOW), us(), other_name),
-        (ours.identity("127.0.0.2", NOW), us(), other_name),
-        (others.identity(HOST, NOW), us(), unknown),
-        (Authority::new("ours").identity(HOST, NOW), us(), Some("BadSignature")),
-        (Authority::as_a_server(HOST), us(), Some("CaUsedAsEndEntity")),
-        (ours.identity(HOST, NOW), Transports::new(), unknown),
-        (Identity::self_signed(HOST, NOW), Transports::new(), unknown),
-    ]
+    fn server(&self) -> Server {
+        let config = Arc::clone(&self.server);
+        Server::start(
+            move |stream| {
+                let connection = ServerConnection::new(Arc::clone(&config)).expect("a config");
+                Box::new(StreamOwned::new(connection, stream))
+            },
+            |_| answer("200 OK", "{\"results\":[null]}"),
+        )
+    }
 }
 
 #[test]
-fn servers_with_invalid_certificates_get_no_byte_and_the_reason_is_reported() {
-    let name = "::servers_with_invalid_certificates_get_no_byte_and_the_reason_is_reported";
-    if said_alone(&[module_path!(), name].concat(), &[]).is_some() {
+fn server_with_invalid_certificate_gets_no_byte_and_the_reason_is_reported() {
+    if run_alone(server_with_invalid_certificate_gets_no_byte_and_the_reason_is_reported, &[])
+        .is_some()
+    {
         return;
     }
     capture();
     let mut search = Search::new();
-    for &way in Way::some() {
-        for (index, (identity, trusted, refusal)) in cases().into_iter().enumerate() {
-            let place = format!("{way:?}, case {index}");
-            let server = Server::start(
-                move |stream| identity.accept(stream),
-                |_| answer("200 OK", "{\"results\":[null]}"),
-            );
+    // Each client trusts the certificate, or else that of another server.
+    for (host, from, to, is_trusted, problem) in [
+        ("127.0.0.1", 2000, 4000, true, None),
+        ("127.0.0.1", 2000, 2001, true, Some("certificate expired")),
+        ("127.0.0.1", 3000, 4000, true, Some("certificate not valid yet")),
+        ("127.0.0.2", 2000, 4000, true, Some("certificate not valid for name")),
+        ("127.0.0.1", 2000, 4000, false, Some("BadSignature")),
+    ] {
+        for kind in Kind::ALL {
+            let identity = Identity::new(host, from, to);
+            let other = Identity::new(host, from, to);
+            let roots = if is_trusted { &identity } else { &other }.certificate.clone();
+            let server = identity.server();
             let url = server.url().replace("http:", "https:");
-            let life = live(way, eager(&url), &trusted);
-            let logged = records();
+            let run = run(eager(&url), |config| Client::trusting(kind, config, &roots));
+            let (logged, received) = (records(), server.received());
             for record in logged.iter().filter(|record| !record.is_wire_log()) {
-                search.must_not_find(&place, &record.text);
+                search.must_not_find(&record.target, &record.text);
             }
-            search.must_not_find(&place, &life.shown);
-            let received = server.received();
-            let Some(reason) = refusal else {
-                assert_eq!(life.stats.delivered, 3, "{place}: {}", life.notices);
+            search.must_not_find("the output", &run.shown);
+            let Some(problem) = problem else {
+                assert_eq!(run.stats.delivered, 3, "{}", run.notifications);
                 assert!(received[0].contains(&format!("\r\nauthorization: Bearer {KEY}\r\n")));
                 continue;
             };
-            assert_eq!(received, [""; 0], "{place}");
-            assert_eq!((life.stats.delivered, life.stats.pending), (0, 3), "{place}");
-            let is_named = life.notices.contains("Misconfigured") && life.notices.contains(reason);
-            assert!(is_named, "{place}: {}", life.notices);
+            assert_eq!(received, [""; 0], "{kind:?}, {problem}");
+            assert_eq!((run.stats.delivered, run.stats.pending), (0, 3), "{kind:?}, {problem}");
+            for text in ["Misconfigured", problem] {
+                assert!(run.notifications.contains(text), "{kind:?}: {}", run.notifications);
+            }
             let is_warned = logged.iter().any(|it| {
                 it.target == "mosaicstack_telemetry"
                     && it.text.contains("WARN")
-                    && it.text.contains(reason)
+                    && it.text.contains(problem)
             });
-            assert!(is_warned, "{place}: {logged:?}");
+            assert!(is_warned, "{kind:?}, {problem}: {logged:?}");
         }
     }
 }

@@ -4,7 +4,7 @@ use std::{any::Any, time::Duration};
 
 use telemetry_collector::{FaultRule, ResponseTemplate};
 
-use crate::blocking::{ABSENT, collector};
+use crate::support::{ABSENT, collector};
 
 /// A server's URL, and the value that keeps it alive.
 pub(super) type Server = (String, Box<dyn Any + Send>);

@@ -39,14 +39,14 @@ pub(super) fn check(input: &[u8]) {
     let queries = queries.to_vec();
 
     let mut lookup = cache.lookup(queries.clone());
-    let inquiry = match poll(&mut lookup, now) {
-        Next::Asks(inquiry) => inquiry,
+    let pending = match poll(&mut lookup, now) {
+        Next::Asks(pending) => pending,
         Next::Done(result) => panic!("no request: {result:?}"),
     };
     let length = answer.as_ref().map_or(0, |answer| answer.body().len());
     let given = answer.clone();
     in_proportion(length, 2, || {
-        lookup.complete(now, SystemTime::UNIX_EPOCH, inquiry, given);
+        lookup.complete(now, SystemTime::UNIX_EPOCH, pending, given);
     });
     let Next::Done(result) = poll(&mut lookup, now) else { panic!("it asks again") };
     match &result {
@@ -70,7 +70,7 @@ enum Next {
 
 fn poll(lookup: &mut PredictionLookup, now: Instant) -> Next {
     match lookup.poll(now, &mut Context::from_waker(Waker::noop())) {
-        LookupAction::Send(_, inquiry) => Next::Asks(inquiry),
+        LookupAction::Send(_, pending) => Next::Asks(pending),
         LookupAction::Done(result) => Next::Done(result),
         LookupAction::Wait(_) => panic!("no other lookup is under way"),
     }

@@ -76,18 +76,18 @@ fn complete(
 ) -> Duration {
     let (sent, before) = (delivery.len() as u64, simulation.handle.stats());
     let length = answer.as_ref().map_or(0, |answer| answer.body().len());
-    let verdict = in_proportion(length, 1, || simulation.complete(delivery, answer));
+    let outcome = in_proportion(length, 1, || simulation.complete(delivery, answer));
     let after = simulation.handle.stats();
     assert!(after.is_balanced(), "{after:?}");
-    let settled = |stats: Stats| stats.delivered + stats.rejected;
-    match verdict {
-        DeliveryOutcome::Accepted => assert_eq!(settled(after), settled(before) + sent),
+    let acknowledged = |stats: Stats| stats.delivered + stats.rejected;
+    match outcome {
+        DeliveryOutcome::Accepted => assert_eq!(acknowledged(after), acknowledged(before) + sent),
         DeliveryOutcome::BatchRejected if sent == 1 => {
             assert_eq!(after.rejected, before.rejected + 1)
         }
-        _ => assert_eq!(settled(after), settled(before)),
+        _ => assert_eq!(acknowledged(after), acknowledged(before)),
     }
-    match verdict {
+    match outcome {
         DeliveryOutcome::Retry { retry_after: Some(wait) } => wait.min(LONGEST),
         _ => Duration::ZERO,
     }

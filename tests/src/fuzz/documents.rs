@@ -108,7 +108,7 @@ pub(super) fn has_large_count(value: &Value) -> bool {
 fn check_validated_alike(event: &TaskCompletionEvent) {
     let places = |found: Result<(), ValidationErrors>| match found {
         Ok(()) => BTreeSet::new(),
-        Err(found) => found.iter().map(|fault| fault.pointer.clone()).collect::<BTreeSet<_>>(),
+        Err(found) => found.iter().map(|error| error.pointer.clone()).collect::<BTreeSet<_>>(),
     };
     let written = serde_json::to_vec(event).expect("an event is JSON");
     let by_json = TaskCompletionEvent::from_json(&written);

@@ -64,10 +64,10 @@ fn builder(values: Values<'_>) -> TelemetryConfigBuilder {
 
 /// One short issue for each parameter, and no secret in any.
 fn check_error(error: &ConfigError, values: Values<'_>) {
-    for (index, fault) in error.issues().iter().enumerate() {
-        assert!(fault.message.chars().count() <= MAX_MESSAGE, "{fault}");
-        assert!(!fault.message.contains(char::is_control), "{fault:?}");
-        assert!(error.issues()[..index].iter().all(|it| it.parameter != fault.parameter));
+    for (index, issue) in error.issues().iter().enumerate() {
+        assert!(issue.message.chars().count() <= MAX_MESSAGE, "{issue}");
+        assert!(!issue.message.contains(char::is_control), "{issue:?}");
+        assert!(error.issues()[..index].iter().all(|it| it.parameter != issue.parameter));
     }
     let message = error.to_string();
     assert_no_key(&message);
@@ -104,7 +104,7 @@ fn check_all_at_once(
     let faulty = faulty.enumerate().filter(|(index, (_, it))| *it || (is_exposed && *index == 0));
     let mut expected: Vec<&str> = faulty.map(|(_, ((_, parameter), _))| *parameter).collect();
     let found = built.as_ref().err().map(ConfigError::issues).unwrap_or_default();
-    let mut found: Vec<&str> = found.iter().map(|fault| fault.parameter).collect();
+    let mut found: Vec<&str> = found.iter().map(|issue| issue.parameter).collect();
     expected.sort_unstable();
     found.sort_unstable();
     assert_eq!(found, expected);

@@ -45,8 +45,8 @@ fn asked(value: &[u8], date: Option<&[u8]>, wall: SystemTime) -> Option<Duration
     handle.track(handle.event().build());
     submitter.flush(now);
     let Action::Send(_, delivery) = submitter.poll(now) else { panic!("nothing is sent") };
-    let verdict = submitter.complete(now, delivery, Ok(busy(value, date)));
-    let DeliveryOutcome::Retry { retry_after } = verdict else { panic!("{verdict:?}") };
+    let outcome = submitter.complete(now, delivery, Ok(busy(value, date)));
+    let DeliveryOutcome::Retry { retry_after } = outcome else { panic!("{outcome:?}") };
 
     let Action::Wait(until) = submitter.poll(now) else { panic!("it is sent again at once") };
     let (wait, asked) = (until - now, retry_after.unwrap_or_default().min(LONGEST));

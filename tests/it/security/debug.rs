@@ -1,0 +1,59 @@
+//! `Debug` and `Display` of the values of the API.
+
+use mosaicstack_telemetry::{
+    PredictionError, TelemetryClient,
+    sans_io::Action,
+    transport::{HyperTransport, Request, Response, TransportError, UreqTransport},
+};
+use telemetry_tests::{KEY, Simulation, config, status, track};
+
+use super::search::{Search, debugged, everything};
+use crate::support::query;
+
+#[test]
+fn values_never_show_the_key() {
+    let mut search = Search::new();
+    let builder = config("https://example.com").with_env().dry_run(false);
+    search.must_not_find("a builder", &debugged(&builder));
+    let config = builder.build().unwrap();
+    search.must_not_find("a configuration", &debugged(&config));
+    search.must_not_find("a URL", &debugged(&config.server_url()));
+
+    let mut simulation = Simulation::new(&config);
+    track(&simulation.handle, 2);
+    let now = simulation.instant();
+    simulation.submitter.flush(now);
+    search.must_not_find("a submitter", &debugged(&simulation.submitter));
+    search.must_not_find("a handle", &debugged(&simulation.handle));
+    let action = simulation.submitter.poll(now);
+    search.must_not_find("an action", &debugged(&action));
+    let Action::Send(request, delivery) = action else { panic!("nothing is sent") };
+    assert_eq!(request.headers()["authorization"], format!("Bearer {KEY}"));
+    search.must_not_find("a request", &debugged(&request));
+    search.must_not_find("its headers", &debugged(request.headers()));
+    search.must_not_find("a delivery", &debugged(&delivery));
+
+    for (name, error) in [
+        ("a time-out", TransportError::Timeout),
+        ("an error", TransportError::other(format!("{request:?}"))),
+        ("another", TransportError::network(format!("{:?}", request.headers()))),
+    ] {
+        search.must_not_find(name, &everything(&PredictionError::Transport(error.clone())));
+        search.must_not_find(name, &everything(&error));
+    }
+    search.must_not_find("a transport", &debugged(&UreqTransport::new()));
+    search.must_not_find("a transport", &debugged(&HyperTransport::new()));
+
+    let accept = |_: Request| Ok::<Response, TransportError>(status(200));
+    let client = TelemetryClient::with_transport(config, accept);
+    let mut task = client.begin(client.event());
+    task.record(|event| event.model("a-model"));
+    search.must_not_find("a client", &debugged(&client));
+    search.must_not_find("a task", &debugged(&task));
+    search.must_not_find("predictions", &debugged(client.predictions()));
+    let lookup = simulation.predictions.lookup([query(0)]);
+    search.must_not_find("a lookup", &debugged(&lookup));
+    task.discard();
+    let stats = client.stop();
+    search.must_not_find("stats", &format!("{stats}{stats:?}{:?}", simulation.handle.stats()));
+}

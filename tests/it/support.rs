@@ -1,0 +1,79 @@
+//! Helpers of several modules.
+
+use std::{any, env, process::Command, sync::mpsc, thread, time::Duration};
+
+use mosaicstack_telemetry::{
+    AsyncTelemetryClient, Complexity, PredictionQuery, Provider, RetryPolicy, TaskType,
+    TelemetryConfigBuilder,
+};
+use telemetry_collector::Collector;
+use telemetry_tests::config;
+use uuid::Uuid;
+
+use crate::client::{Client, Kind};
+
+/// Far beyond the duration of any test.
+pub(crate) const AMPLE: Duration = Duration::from_secs(30);
+
+/// URL of no server. Not a free port: another test could open it.
+pub(crate) const ABSENT: &str = "http://127.0.0.1:1";
+
+/// A collector without rules.
+pub(crate) fn collector() -> Collector {
+    Collector::start().expect("loopback can be bound")
+}
+
+/// A configuration with almost no backoff.
+pub(crate) fn eager(url: &str) -> TelemetryConfigBuilder {
+    let initial_backoff = Duration::from_millis(1);
+    let policy = RetryPolicy { initial_backoff, ..RetryPolicy::default() };
+    config(url).retry_policy(policy).shutdown_timeout(AMPLE)
+}
+
+/// A client of either kind with almost no backoff.
+pub(crate) fn start(kind: Kind, collector: &Collector) -> Client {
+    Client::start(kind, eager(collector.url()).build().expect("a valid configuration"))
+}
+
+/// Ids of the events that the collector holds.
+pub(crate) fn ids(collector: &Collector) -> Vec<Uuid> {
+    collector.events().iter().map(|event| event.event_id).collect()
+}
+
+/// The result of `call`; fails where a plain call would hang.
+pub(crate) fn returned<T: Send + 'static>(call: impl FnOnce() -> T + Send + 'static) -> T {
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || sender.send(call()));
+    receiver.recv_timeout(AMPLE).expect("the call returns")
+}
+
+/// A client on tokio with almost no backoff.
+pub(crate) fn async_client(collector: &Collector) -> AsyncTelemetryClient {
+    AsyncTelemetryClient::start(eager(collector.url()).build().expect("a valid configuration"))
+}
+
+pub(crate) fn query(number: usize) -> PredictionQuery {
+    let model = format!("model-{number}");
+    PredictionQuery::new(TaskType::Testing, model, Provider::Openai, Complexity::Low)
+}
+
+/// Runs this test in another process with these variables, fails unless it passes, and returns its
+/// output; in that process, returns `None`.
+pub(crate) fn run_alone<T: Fn()>(test: T, variables: &[(&str, &str)]) -> Option<String> {
+    const ALONE: &str = "TELEMETRY_TESTS_ALONE";
+    if env::var_os(ALONE).is_some() {
+        return None;
+    }
+    let (_, test) = any::type_name_of_val(&test).split_once("::").expect("a path");
+    let mut command = Command::new(env::current_exe().expect("the path of this program"));
+    command.args(["--exact", test, "--test-threads=1", "--nocapture"]);
+    for name in ["SERVER_URL", "API_KEY", "INSTANCE_ID", "ENABLED"] {
+        command.env_remove(format!("MOSAIC_TELEMETRY_{name}"));
+    }
+    command.env(ALONE, "1").envs(variables.iter().copied());
+    let output = command.output().expect("this program starts");
+    let text = [output.stdout, output.stderr].map(|it| String::from_utf8_lossy(&it).into_owned());
+    let text = text.concat();
+    assert!(output.status.success() && text.contains("1 passed"), "{text}");
+    Some(text)
+}
