@@ -9,7 +9,7 @@ use std::{
     thread,
 };
 
-use mosaicstack_telemetry::{TelemetryClient, TelemetryHandle, transport::Request};
+use mosaicstack_telemetry::{TelemetryClient, transport::Request};
 use telemetry_tests::{status, track};
 
 use crate::support::{AMPLE, collector, eager, ids};
@@ -51,15 +51,6 @@ fn flush_during_evictions_succeeds() {
         goes_on.store(false, Ordering::Relaxed);
         assert!(results.iter().all(Result::is_ok), "{results:?}");
     });
-}
-
-#[test]
-fn client_and_handle_can_be_shared_between_threads() {
-    fn shared<T: Send + Sync + 'static>() {}
-    fn cloned<T: Clone>() {}
-    shared::<TelemetryClient>();
-    shared::<TelemetryHandle>();
-    cloned::<TelemetryHandle>();
 }
 
 #[test]

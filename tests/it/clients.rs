@@ -1,21 +1,15 @@
 //! Behavior of both clients, over real sockets or with closures as transports.
 
-use std::{
-    sync::{
-        Arc, OnceLock,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+use std::time::Duration;
 
-use mosaicstack_telemetry::{Health, TelemetryConfig, TelemetryHandle, transport::Request};
+use mosaicstack_telemetry::{Health, TelemetryConfig};
 use telemetry_collector::{Authorization, Collector, ResponseTemplate};
-use telemetry_tests::{Log, status, track};
+use telemetry_tests::{Log, track};
 
-use crate::client::{Client, Kind};
-use crate::support::{AMPLE, collector, eager, ids, returned, start};
-
-const URL: &str = "https://example.com";
+use crate::{
+    client::{Client, Kind},
+    support::{AMPLE, collector, eager, ids, returned, start},
+};
 
 #[test]
 fn flush_sends_all_batches_in_order_over_one_connection() {
@@ -154,29 +148,5 @@ fn disabled_telemetry_is_logged_and_never_calls_its_transport() {
         let stats = client.stop();
         assert_eq!((stats.tracked, stats.dropped.disabled, stats.panics), (1_000, 1_000, 0));
         assert!(stats.is_balanced());
-    }
-}
-
-#[test]
-fn transport_may_track_and_read_counters() {
-    for kind in Kind::ALL {
-        let inside = Arc::<OnceLock<TelemetryHandle>>::default();
-        let transport = {
-            let (inside, calls) = (Arc::clone(&inside), AtomicUsize::new(0));
-            move |_: Request| {
-                let handle = inside.get().expect("set before the first request");
-                if calls.fetch_add(1, Ordering::Relaxed) == 0 {
-                    track(handle, 5);
-                }
-                assert!(handle.stats().tracked >= 6);
-                Ok(status(200))
-            }
-        };
-        let client = Client::with_transport(kind, eager(URL).build().unwrap(), transport);
-        inside.set(client.handle()).unwrap();
-        track(&client.handle(), 1);
-        client.flush(AMPLE).unwrap();
-        let stats = client.stop();
-        assert_eq!((stats.tracked, stats.delivered, stats.panics), (6, 6, 0));
     }
 }

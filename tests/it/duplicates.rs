@@ -14,8 +14,10 @@ use telemetry_collector::{Collector, FaultRule, Position, ResponseTemplate};
 use telemetry_tests::{Random, config, long_tests, track};
 use uuid::Uuid;
 
-use crate::client::{Client, Kind, Reply};
-use crate::support::AMPLE;
+use crate::{
+    client::{Client, Kind, Reply},
+    support::AMPLE,
+};
 
 /// Outcome of an attempt, as the client knows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,7 +1,6 @@
 //! Guarantees of the Python SDK's integration guide, in modules named after its sections, except those
 //! that tests of one crate or of its examples show.
 
-mod api_compatibility;
 mod configuration;
 mod disabling_telemetry;
 mod error_handling;

@@ -1,23 +1,16 @@
 //! Cost of `track` for its caller.
 
-use std::{
-    cell::RefCell,
-    io,
-    sync::{
-        Arc, Mutex,
-        mpsc::{self, Receiver, Sender},
-    },
-    thread,
-    time::Duration,
-};
+use std::{cell::RefCell, io, sync::Arc, thread, time::Duration};
 
 use allocation_counter::measure;
 use mosaicstack_telemetry::{TaskCompletionEvent, TelemetryConfig, TelemetryHandle};
 use telemetry_tests::{Simulation, config, long_tests, status, track};
 use tracing::{Level, subscriber::DefaultGuard};
 
-use crate::client::{Client, Kind};
-use crate::support::{AMPLE, returned};
+use crate::{
+    client::{Client, Kind},
+    support::{AMPLE, returned, stuck},
+};
 
 const PRODUCERS: usize = 8;
 
@@ -61,24 +54,12 @@ fn track_of_disabled_telemetry_allocates_nothing() {
     assert_eq!(measure(|| simulation.handle.track(event)).count_total, 0);
 }
 
-/// Blocks the worker until the other end is dropped.
-#[derive(Clone)]
-struct Trap {
-    entered: Sender<()>,
-    released: Arc<Mutex<Receiver<()>>>,
-}
-
-impl Trap {
-    fn enter(&self) {
-        let _ = self.entered.send(());
-        let _ = self.released.lock().map(|released| released.recv());
-    }
-}
-
 /// A log that blocks.
-impl io::Write for Trap {
+struct Blocking<F>(Arc<F>);
+
+impl<F: Fn()> io::Write for Blocking<F> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.enter();
+        (self.0)();
         Ok(bytes.len())
     }
 
@@ -103,22 +84,22 @@ fn track_does_not_wait_for_a_worker_that_is_blocked() {
     }
     let places = [Place::Transport, Place::LogSubscriber, Place::Callback];
     for (kind, place) in Kind::ALL.into_iter().flat_map(|kind| places.map(|place| (kind, place))) {
-        let ((entered, enters), (release, released)) = (mpsc::channel(), mpsc::channel::<()>());
-        let trap = Trap { entered, released: Arc::new(Mutex::new(released)) };
+        let (block, calls, release) = stuck();
+        let block = Arc::new(block);
         let mut config = config("https://example.com").shutdown_timeout(Duration::ZERO);
         if place == Place::Callback {
-            let trap = trap.clone();
-            config = config.on_notification(move |_| trap.enter());
+            let block = Arc::clone(&block);
+            config = config.on_notification(move |_| block());
         }
         let client = Client::with_transport(kind, config.build().unwrap(), move |_| {
             match place {
-                Place::Transport => trap.enter(),
+                Place::Transport => block(),
                 Place::LogSubscriber => {
                     // On the worker's thread, which logs the outcome.
-                    let trap = trap.clone();
+                    let block = Arc::clone(&block);
                     let log = tracing_subscriber::fmt()
                         .with_max_level(Level::TRACE)
-                        .with_writer(move || trap.clone())
+                        .with_writer(move || Blocking(Arc::clone(&block)))
                         .finish();
                     LOG.with(|guard| {
                         *guard.borrow_mut() = Some(tracing::subscriber::set_default(log));
@@ -130,7 +111,7 @@ fn track_does_not_wait_for_a_worker_that_is_blocked() {
         });
         let handle = client.handle();
         track(&handle, 100);
-        enters.recv_timeout(AMPLE).expect("the worker blocks");
+        calls.recv_timeout(AMPLE).expect("the worker blocks");
         let before = handle.stats().tracked;
         let producer = handle.clone();
         returned(move || {

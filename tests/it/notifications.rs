@@ -7,7 +7,7 @@ use std::{
         atomic::{AtomicUsize, Ordering},
         mpsc::{self, RecvTimeoutError},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use mosaicstack_telemetry::{
@@ -17,8 +17,10 @@ use mosaicstack_telemetry::{
 };
 use telemetry_tests::{KEY, Log, Next, Simulation, config, status, track};
 
-use crate::client::{Client, Kind, Reply};
-use crate::support::{AMPLE, eager};
+use crate::{
+    client::{Client, Kind, Reply},
+    support::{AMPLE, eager},
+};
 
 const URL: &str = "https://example.com";
 
@@ -48,34 +50,30 @@ fn simulation(
 
 #[test]
 fn each_outcome_has_its_notification_with_cause_and_time() {
-    type Case = (Reply, fn(Instant) -> Notification);
-    fn deferred(cause: FailureCause, until: Instant) -> Notification {
-        Notification::Deferred { events: 3, cause, until }
-    }
     const BUSY: FailureCause = FailureCause::Status(StatusCode::SERVICE_UNAVAILABLE);
-    let cases: [Case; 6] = [
-        (Ok(status(503)), |until| deferred(BUSY, until)),
-        (Err(TransportError::Timeout), |until| deferred(FailureCause::Timeout, until)),
-        (Err(TransportError::network("reset")), |until| {
-            deferred(FailureCause::Network("network error: reset".into()), until)
-        }),
-        (Err(TransportError::other("the certificate is refused")), |until| {
-            let text = "cannot send the request: the certificate is refused";
-            Notification::Misconfigured { cause: FailureCause::Other(text.into()), until }
-        }),
-        (Ok(status(403)), |until| Notification::Misconfigured {
-            cause: FailureCause::Status(StatusCode::FORBIDDEN),
-            until,
-        }),
-        (Ok(status(200)), |_| Notification::Delivered { events: 3 }),
+    let network = FailureCause::Network("network error: reset".into());
+    let other = FailureCause::Other("cannot send the request: the certificate is refused".into());
+    let cases: [(Reply, Option<FailureCause>, bool); 6] = [
+        (Ok(status(503)), Some(BUSY), true),
+        (Err(TransportError::Timeout), Some(FailureCause::Timeout), true),
+        (Err(TransportError::network("reset")), Some(network), true),
+        (Err(TransportError::other("the certificate is refused")), Some(other), false),
+        (Ok(status(403)), Some(FailureCause::Status(StatusCode::FORBIDDEN)), false),
+        (Ok(status(200)), None, false),
     ];
     let (mut simulation, received) = simulation(|config| config.max_retries(0).batch_size(3));
     let interval = Duration::from_secs(300);
     track(&simulation.handle, 3);
-    for (reply, expected) in cases {
+    for (reply, cause, is_deferred) in cases {
         let delivery = simulation.send();
         simulation.complete(delivery, reply);
-        assert_eq!(received.take(), [expected(simulation.instant() + interval)]);
+        let until = simulation.instant() + interval;
+        let expected = match cause {
+            Some(cause) if is_deferred => Notification::Deferred { events: 3, cause, until },
+            Some(cause) => Notification::Misconfigured { cause, until },
+            None => Notification::Delivered { events: 3 },
+        };
+        assert_eq!(received.take(), [expected]);
         simulation.advance(interval);
     }
     assert_eq!(BUSY.to_string(), "the server answered 503 Service Unavailable");
@@ -140,18 +138,15 @@ fn bisection_notifies_of_the_bad_event_alone() {
     simulation.run_until(Duration::from_secs(400), |sent| {
         Ok(status(if sent.ids.contains(&bad) { 422 } else { 200 }))
     });
-    let mut delivered = 0;
-    let mut rejections = received.take();
-    rejections.retain(|it| match it {
-        Notification::Delivered { events } => {
-            delivered += events;
-            false
-        }
-        _ => true,
-    });
+    let (rejected, delivered): (Vec<_>, Vec<_>) =
+        received.take().into_iter().partition(|it| matches!(it, Notification::Rejected { .. }));
     let reason = "the server answered 422 Unprocessable Entity".into();
-    assert_eq!(rejections, [Notification::Rejected { event_id: Some(bad), reason }]);
-    assert_eq!(delivered, 8);
+    assert_eq!(rejected, [Notification::Rejected { event_id: Some(bad), reason }]);
+    let delivered = delivered.into_iter().map(|it| match it {
+        Notification::Delivered { events } => events,
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(delivered.sum::<usize>(), 8);
 }
 
 #[test]

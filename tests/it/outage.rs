@@ -86,17 +86,6 @@ fn overloaded_server_gets_the_backlog_within_half_an_hour() {
     assert!(report.done().is_some_and(|at| at < 30 * MINUTE), "{:?}", report.done());
 }
 
-#[test]
-fn run_follows_from_its_seed() {
-    let run = |seed| {
-        let outage = Outage::Overload;
-        let report = Fleet { clients: 30, starts_at_once: false, outage, seed }.run();
-        (report.seen.seconds, report.first, report.stats)
-    };
-    assert!(run(7) == run(7));
-    assert!(run(7).0 != run(8).0);
-}
-
 /// Prints the figures of `docs/reliability.md`. `cargo xtask outage` is a shortcut.
 #[test]
 #[ignore = "takes a minute, in a release build"]

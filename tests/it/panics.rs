@@ -13,15 +13,17 @@ use std::{
 };
 
 use mosaicstack_telemetry::{
-    AsyncTelemetryClient, Stats, TelemetryHandle,
+    AsyncTelemetryClient, Stats,
     transport::{Request, Response, TransportError},
 };
 use telemetry_tests::{Log, events, long_tests, status, track};
 use tokio::{runtime::Builder, time};
 use uuid::Uuid;
 
-use crate::client::{Client, Kind, Reply};
-use crate::support::{AMPLE, eager, returned};
+use crate::{
+    client::{Client, Kind, Reply},
+    support::{AMPLE, eager, returned},
+};
 
 const URL: &str = "https://example.com";
 
@@ -220,73 +222,48 @@ fn transport_that_always_panics_is_stopped() {
 }
 
 /// A schedule in which a worker logs all its messages: evictions, failures, a cycle that gives up,
-/// a misconfiguration and its end, and events that are rejected.
-#[derive(Clone, Copy, Debug)]
-struct Tour {
-    seed: usize,
-}
-
-impl Tour {
-    const FLUSHES: usize = 4;
-
-    /// Tracks the events of the flush with this index.
-    fn track(self, flush: usize, handle: &TelemetryHandle) {
-        match flush {
-            0 => drop(track(handle, 11 + self.seed)),
-            3 => drop(track(handle, 1 + self.seed % 9)),
-            _ => {}
-        }
-    }
-
-    /// The response to the request with this index.
-    fn response(self, request: usize) -> Response {
-        match request {
+/// a misconfiguration and its end, and events that are rejected. The log panics at this line; returns
+/// the number of lines as well.
+fn log_everything(seed: usize, line: Option<usize>) -> (Stats, usize) {
+    let log = Log::new();
+    log.panic_at(line);
+    let calls = AtomicUsize::new(0);
+    let transport = move |_: Request| {
+        let response = match calls.fetch_add(1, Ordering::Relaxed) {
             0 | 1 => status(503),
             2 => status(403),
             3 => {
-                let results = vec![r#"{"status":"rejected"}"#; 6 + self.seed % 4].join(",");
+                let results = vec![r#"{"status":"rejected"}"#; 6 + seed % 4].join(",");
                 Response::new(format!("{{\"results\":[{results}]}}").into_bytes())
             }
             // Enough to find the first bad event, or one more of the others.
             4..=8 => status(422),
             _ => status(200),
-        }
-    }
-
-    /// Panics at this line of the log. Returns the number of lines as well.
-    fn run(self, line: Option<usize>) -> (Stats, usize) {
-        let log = Log::new();
-        log.panic_at(line);
-        let calls = AtomicUsize::new(0);
-        let transport = move |_: Request| {
-            std::future::ready(Ok(self.response(calls.fetch_add(1, Ordering::Relaxed))))
         };
-        let stats = in_virtual_time(async {
-            let config = eager(URL).max_queue_size(10).batch_size(10).max_retries(1);
-            let client = AsyncTelemetryClient::with_transport(
-                config.build().expect("a valid configuration"),
-                transport,
-            );
-            for flush in 0..Self::FLUSHES {
-                self.track(flush, &client.handle());
-                let _ = client.flush(AMPLE).await;
-            }
-            client.stop().await
-        });
-        (stats, log.count())
-    }
+        std::future::ready(Ok(response))
+    };
+    let config = eager(URL).max_queue_size(10).batch_size(10).max_retries(1);
+    let config = config.build().expect("a valid configuration");
+    let stats = in_virtual_time(async {
+        let client = AsyncTelemetryClient::with_transport(config, transport);
+        for events in [11 + seed, 0, 0, 1 + seed % 9] {
+            track(&client.handle(), events);
+            let _ = client.flush(AMPLE).await;
+        }
+        client.stop().await
+    });
+    (stats, log.count())
 }
 
 #[test]
 fn panic_of_the_log_subscriber_at_any_line_changes_no_counter() {
     for seed in 0..if long_tests() { 100 } else { 3 } {
-        let tour = Tour { seed };
-        let (mut expected, lines) = tour.run(None);
+        let (mut expected, lines) = log_everything(seed, None);
         assert!(lines >= 12, "{lines}");
         assert!(expected.is_balanced());
         expected.panics = 1;
         for line in 1..=lines {
-            assert_eq!(tour.run(Some(line)).0, expected, "{tour:?} line {line}");
+            assert_eq!(log_everything(seed, Some(line)).0, expected, "seed {seed}, line {line}");
         }
     }
 }

@@ -10,8 +10,10 @@ use telemetry_collector::ResponseTemplate;
 use telemetry_tests::track;
 use tokio::task::JoinSet;
 
-use crate::client::{Client, Kind};
-use crate::support::{AMPLE, collector, eager, query, start};
+use crate::{
+    client::{Client, Kind},
+    support::{AMPLE, collector, eager, query, start},
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn concurrent_lookups_of_a_thousand_tasks_send_one_request() {
@@ -26,27 +28,6 @@ async fn concurrent_lookups_of_a_thousand_tasks_send_one_request() {
         assert_eq!(answer.unwrap().metadata.confidence, Confidence::None);
     }
     assert_eq!(collector.totals().requests, 1);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn lookup_of_a_cancelled_task_is_taken_over_by_another() {
-    let collector = collector();
-    collector.script([ResponseTemplate::hang(), ResponseTemplate::normal()]);
-    let client = AsyncTelemetryClient::start(eager(collector.url()).build().unwrap());
-    let (asks, waits) = (client.predictions().clone(), client.predictions().clone());
-    let first = tokio::spawn(async move { asks.get(&query(0)).await });
-    let sent = tokio::task::spawn_blocking(move || {
-        assert!(collector.wait_for(AMPLE, |totals| totals.requests == 1));
-        collector
-    });
-    let collector = sent.await.unwrap();
-    let second = tokio::spawn(async move { waits.get(&query(0)).await });
-    tokio::task::yield_now().await;
-    first.abort();
-    assert!(first.await.unwrap_err().is_cancelled());
-    second.await.unwrap().unwrap();
-    assert!(client.predictions().cached(&query(0)).is_some());
-    assert_eq!(collector.totals().requests, 2);
 }
 
 #[test]

@@ -9,7 +9,7 @@ mod shutdown;
 use std::{ops::Range, time::Duration};
 
 use mosaicstack_telemetry::{
-    Health, TelemetryConfig,
+    Health,
     sans_io::DeliveryOutcome,
     transport::{Response, TransportError},
 };

@@ -1,6 +1,15 @@
 //! Helpers of several modules.
 
-use std::{any, env, process::Command, sync::mpsc, thread, time::Duration};
+use std::{
+    any, env,
+    process::Command,
+    sync::{
+        Mutex,
+        mpsc::{self, Receiver, Sender},
+    },
+    thread,
+    time::Duration,
+};
 
 use mosaicstack_telemetry::{
     AsyncTelemetryClient, Complexity, PredictionQuery, Provider, RetryPolicy, TaskType,
@@ -50,6 +59,18 @@ pub(crate) fn returned<T: Send + 'static>(call: impl FnOnce() -> T + Send + 'sta
 /// A client on tokio with almost no backoff.
 pub(crate) fn async_client(collector: &Collector) -> AsyncTelemetryClient {
     AsyncTelemetryClient::start(eager(collector.url()).build().expect("a valid configuration"))
+}
+
+/// A function that reports each call, and blocks until the sender is dropped.
+pub(crate) fn stuck() -> (impl Fn() + Send + Sync + 'static, Receiver<()>, Sender<()>) {
+    let (called, calls) = mpsc::channel();
+    let (release, released) = mpsc::channel::<()>();
+    let released = Mutex::new(released);
+    let block = move || {
+        let _ = called.send(());
+        let _ = released.lock().map(|released| released.recv());
+    };
+    (block, calls, release)
 }
 
 pub(crate) fn query(number: usize) -> PredictionQuery {

@@ -6,7 +6,7 @@ mod servers;
 use std::{
     any::Any,
     sync::{
-        Mutex,
+        Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
         mpsc::{self, Receiver, RecvTimeoutError, Sender},
     },
@@ -16,14 +16,16 @@ use std::{
 
 use mosaicstack_telemetry::{
     AsyncTelemetryClient, TelemetryClient,
-    transport::{Request, Response, Transport, TransportError, UreqTransport},
+    transport::{Request, Transport, UreqTransport},
 };
 use telemetry_tests::{config, long_tests, now, status, track};
 use tokio::{runtime::Builder, task};
 
 use self::servers::{SERVERS, Start};
-use crate::client::Client;
-use crate::support::{AMPLE, returned};
+use crate::{
+    client::Client,
+    support::{AMPLE, returned, stuck},
+};
 
 /// Tolerance after a deadline.
 const SLACK: Duration = Duration::from_millis(50);
@@ -206,36 +208,28 @@ fn calls_return_in_time_with_every_server() {
     }
 }
 
-/// A function that reports each call, and blocks until the sender is dropped.
-fn stuck() -> (impl Fn() + Send + Sync + 'static, Receiver<()>, Sender<()>) {
-    let (called, calls) = mpsc::channel();
-    let (release, released) = mpsc::channel::<()>();
-    let released = Mutex::new(released);
-    let block = move || {
-        let _ = called.send(());
-        let _ = released.lock().map(|released| released.recv());
-    };
-    (block, calls, release)
-}
-
 /// A client whose transport or callback blocks; it is there when this returns.
 fn stuck_client(
     in_callback: bool,
     timeout: Duration,
 ) -> (TelemetryClient, Receiver<()>, Sender<()>) {
     let (block, calls, release) = stuck();
-    let config = config("https://example.com").shutdown_timeout(timeout);
-    let client = if in_callback {
-        let accept = |_: Request| -> Result<Response, TransportError> { Ok(status(200)) };
-        let config = config.on_notification(move |_| block()).build().expect("a configuration");
-        TelemetryClient::with_transport(config, accept)
-    } else {
-        let transport = move |_: Request| {
+    let block = Arc::new(block);
+    let callback = Arc::clone(&block);
+    let config =
+        config("https://example.com").shutdown_timeout(timeout).on_notification(move |_| {
+            if in_callback {
+                callback();
+            }
+        });
+    let transport = move |_: Request| {
+        if !in_callback {
             block();
-            Ok(status(200))
-        };
-        TelemetryClient::with_transport(config.build().expect("a configuration"), transport)
+        }
+        Ok(status(200))
     };
+    let client =
+        TelemetryClient::with_transport(config.build().expect("a configuration"), transport);
     track(&client.handle(), 100);
     calls.recv_timeout(AMPLE).expect("a full batch is sent");
     (client, calls, release)

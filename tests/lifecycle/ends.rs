@@ -81,10 +81,7 @@ pub(crate) fn cases() -> Vec<Case> {
     let mut cases = vec![
         case("exit_in_the_transport", |server| {
             let exit = |_: Request| -> Result<Response, TransportError> { process::exit(7) };
-            let client = TelemetryClient::with_transport(server.brief(), exit);
-            track(&client.handle(), 3);
-            let _ = client.flush(FOREVER);
-            wait_for_the_end();
+            flush(&TelemetryClient::with_transport(server.brief(), exit));
         }),
         case("exit_in_the_transport_on_tokio", |server| {
             let exit: fn() -> Result<Response, TransportError> = || process::exit(7);
@@ -98,10 +95,7 @@ pub(crate) fn cases() -> Vec<Case> {
         case("exit_in_the_log_subscriber", |server| {
             tracing_subscriber::fmt().with_writer(|| Exit).init();
             let refuse = |_: Request| -> Result<Response, TransportError> { Ok(status(403)) };
-            let client = TelemetryClient::with_transport(server.brief(), refuse);
-            track(&client.handle(), 3);
-            let _ = client.flush(FOREVER);
-            wait_for_the_end();
+            flush(&TelemetryClient::with_transport(server.brief(), refuse));
         }),
     ];
     cases.iter_mut().for_each(|case| case.ends = EXITED);
@@ -123,6 +117,13 @@ pub(crate) fn cases() -> Vec<Case> {
     }
     cases.retain(|case| cfg!(unix) || !case.name.ends_with("sigterm"));
     cases
+}
+
+/// Flushes three events, and waits for the end of the process.
+fn flush(client: &TelemetryClient) {
+    track(&client.handle(), 3);
+    let _ = client.flush(FOREVER);
+    wait_for_the_end();
 }
 
 fn exit_during_a_drop(client: Client) {

@@ -2,8 +2,7 @@
 
 use std::{
     cell::RefCell,
-    panic,
-    sync::{Arc, Mutex, mpsc},
+    sync::{Arc, Mutex},
     thread,
 };
 
@@ -15,7 +14,7 @@ use telemetry_tests::{status, track};
 
 use crate::{
     Case, case,
-    support::{FOREVER, all_delivered, current_thread, drained, elsewhere, multi_thread},
+    support::{all_delivered, current_thread, drained, elsewhere, multi_thread},
 };
 
 thread_local! {
@@ -49,38 +48,6 @@ pub(crate) fn cases() -> Vec<Case> {
             let client = server.client(1);
             REPORTS.with(|kept| *kept.borrow_mut() = Some(Reports(client.handle())));
             all_delivered(&client.stop());
-        })
-        .delivers(1),
-        case("guard_reports_after_a_panic_while_it_records", |server| {
-            struct Panics;
-            impl From<Panics> for String {
-                fn from(_: Panics) -> Self {
-                    panic::resume_unwind(Box::new("boom"))
-                }
-            }
-            let client = server.client(0);
-            let handle = client.handle();
-            let panics = thread::spawn(move || {
-                let mut task = handle.begin(handle.event());
-                task.record(|event| event.model(Panics));
-            });
-            panics.join().expect_err("it panics");
-            all_delivered(&client.stop());
-        })
-        .delivers(1),
-        case("async_client_and_guard_dropped_by_a_task_that_panics_drain", |server| {
-            let (server, runtime) = (server.clone(), multi_thread());
-            let (handles, handle) = mpsc::channel();
-            let panics = runtime.spawn(async move {
-                let client = server.async_client(0);
-                let _task = client.begin(client.event());
-                drop(handles.send(client.handle()));
-                panic::resume_unwind(Box::new("boom"));
-            });
-            runtime.block_on(panics).expect_err("it panics");
-            let handle = handle.recv_timeout(FOREVER).expect("it was sent");
-            runtime.block_on(drained(&handle));
-            all_delivered(&handle.stats());
         })
         .delivers(1),
         case("async_client_dropped_by_its_transport_drains", |server| {

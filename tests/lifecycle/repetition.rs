@@ -22,7 +22,7 @@ type Use = fn(&Server, &Runtime);
 type Start = fn() -> Runtime;
 
 pub(crate) fn cases() -> Vec<Case> {
-    let uses: [(&str, Start, Use); 5] = [
+    let uses: [(&str, Start, Use); 4] = [
         ("many_clients_stopped_leave_nothing", current_thread, |server, _| {
             let client = TelemetryClient::start(built(server.config().on_notification(|_| {})));
             track(&client.handle(), 1);
@@ -41,10 +41,6 @@ pub(crate) fn cases() -> Vec<Case> {
         }),
         ("many_async_clients_dropped_leave_nothing", current_thread, |server, runtime| {
             runtime.block_on(async { drop(server.async_client(1)) });
-        }),
-        ("many_idle_clients_leave_nothing", current_thread, |server, runtime| {
-            drop(server.client(0));
-            runtime.block_on(async { drop(server.async_client(0)) });
         }),
     ];
     let case = |(name, runtime, use_once): (&str, Start, Use)| {

@@ -15,7 +15,7 @@ use tokio::{
 use crate::{
     Case, case,
     support::{
-        BRIEF, FOREVER, Server, all_delivered, all_pending, current_thread, drained, elsewhere,
+        BRIEF, FOREVER, Server, all_delivered, all_pending, current_thread, elsewhere,
         multi_thread, query,
     },
 };
@@ -79,17 +79,6 @@ pub(crate) fn cases() -> Vec<Case> {
             }
         })
         .delivers(12),
-        case("async_client_dropped_outside_its_runtime_drains", |server| {
-            for runtime in RUNTIMES {
-                let runtime = runtime();
-                let client = runtime.block_on(async { server.async_client(3) });
-                let handle = client.handle();
-                drop(client);
-                runtime.block_on(drained(&handle));
-                all_delivered(&handle.stats());
-            }
-        })
-        .delivers(6),
         case("async_client_started_outside_a_runtime_keeps_events", |server| {
             gives_up(server.async_client(3));
             let client = server.async_client(3);

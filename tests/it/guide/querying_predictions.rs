@@ -5,8 +5,10 @@ use mosaicstack_telemetry::{
     TaskType, TelemetryHandle, Tokens, model::FallbackLevel,
 };
 
-use crate::client::Kind;
-use crate::support::{AMPLE, collector, start};
+use crate::{
+    client::Kind,
+    support::{AMPLE, collector, start},
+};
 
 const MODEL: &str = "claude-sonnet-4-5-20250929";
 
@@ -62,15 +64,10 @@ fn fetched_predictions_are_read_from_the_cache() {
 
         let response = cached(&known).unwrap();
         assert_eq!(*response, collector.predict(&known), "every field");
-        let (data, metadata) = (response.prediction.as_ref().unwrap(), &response.metadata);
-        assert_eq!((data.input_tokens.median, data.input_tokens.p90), (125_000.0, 125_000.0));
         assert_eq!(
-            (data.output_tokens.median, data.cost_usd_micros.median()),
-            (40_000.0, 919_200.0)
+            (response.metadata.sample_size, &response.metadata.confidence),
+            (30, &Confidence::Medium)
         );
-        assert_eq!((data.duration_ms.median(), data.correction_factors.input), (45_000.0, 1.25));
-        assert_eq!((data.quality.gate_pass_rate, data.quality.success_rate), (0.5, 0.8));
-        assert_eq!((metadata.sample_size, &metadata.confidence), (30, &Confidence::Medium));
         assert_eq!(cached(&unknown).unwrap().prediction, None);
 
         let metadata = cached(&rough).unwrap().metadata.clone();

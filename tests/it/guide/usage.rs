@@ -1,15 +1,15 @@
 //! Sync usage (threading), and async usage (asyncio).
 
-use std::{future::ready, thread};
+use std::future::ready;
 
-use mosaicstack_telemetry::{AsyncTelemetryClient, TaskCompletionEvent, TelemetryClient};
+use mosaicstack_telemetry::AsyncTelemetryClient;
 use telemetry_tests::{config, status};
 use tokio::runtime::Handle;
 
 use super::guide_queries;
-use crate::client::Kind;
 use crate::{
-    support::{AMPLE, async_client, collector, start},
+    client::Kind,
+    support::{collector, start},
     wire::guide_event,
 };
 
@@ -23,21 +23,6 @@ async fn client_is_one_task_until_it_is_stopped() {
     // The cancelled timer of `stop` is dropped when the runtime runs next.
     tokio::task::yield_now().await;
     assert_eq!(tasks(), 0);
-}
-
-#[tokio::test]
-async fn track_is_synchronous_in_both_clients() {
-    let _: fn(&TelemetryClient, TaskCompletionEvent) = TelemetryClient::track;
-    let track: fn(&AsyncTelemetryClient, TaskCompletionEvent) = AsyncTelemetryClient::track;
-    let collector = collector();
-    let client = &async_client(&collector);
-    thread::scope(|scope| {
-        for _ in 0..4 {
-            scope.spawn(move || track(client, client.event().build()));
-        }
-    });
-    client.flush(AMPLE).await.unwrap();
-    assert_eq!(collector.totals().accepted, 4);
 }
 
 #[test]

@@ -1,20 +1,16 @@
 //! Runtimes that are missing or have ended: no call hangs or panics.
 
-use std::{
-    future,
-    sync::{Mutex, mpsc},
-    time::Duration,
-};
+use std::{future, time::Duration};
 
 use mosaicstack_telemetry::{
-    AsyncTelemetryClient, Stats,
+    AsyncTelemetryClient,
     transport::{Request, Response, TransportError},
 };
 use telemetry_tests::{Log, config, track};
 
 use crate::{
     client::{current_thread, multi_thread},
-    support::{AMPLE, query, returned},
+    support::{AMPLE, query, returned, stuck},
 };
 
 const BRIEF: Duration = Duration::from_millis(50);
@@ -24,18 +20,6 @@ fn silent_client(timeout: Duration) -> AsyncTelemetryClient {
     let silent = |_: Request| future::pending::<Result<Response, TransportError>>();
     let config = config("https://example.com").request_timeout(timeout).shutdown_timeout(timeout);
     AsyncTelemetryClient::with_transport(config.build().expect("a valid configuration"), silent)
-}
-
-/// Calls each method on a runtime other than that of the client's task, which does not run.
-fn call_elsewhere(client: AsyncTelemetryClient) -> Stats {
-    returned(|| {
-        current_thread().block_on(async {
-            track(&client.handle(), 1);
-            client.flush(BRIEF).await.expect_err("no task sends it");
-            client.predictions().get(&query(0)).await.expect_err("no answer");
-            client.stop().await
-        })
-    })
 }
 
 #[test]
@@ -60,18 +44,21 @@ fn client_outside_a_runtime_logs_a_warning_and_queues_events() {
     let log = Log::new();
     let client = silent_client(BRIEF);
     assert_eq!(log.lines("WARN").len(), 1);
-    let stats = call_elsewhere(client);
+    track(&client.handle(), 1);
+    let stats = returned(|| {
+        current_thread().block_on(async {
+            client.predictions().get(&query(0)).await.expect_err("no response");
+            client.stop().await
+        })
+    });
     assert_eq!((stats.tracked, stats.pending, stats.panics), (1, 1, 0));
 }
 
 #[test]
 fn stop_returns_at_its_deadline_though_the_transport_blocks_its_thread() {
-    let (release, released) = mpsc::channel::<()>();
-    let released = Mutex::new(released);
-    let (called, calls) = mpsc::channel();
+    let (block, calls, release) = stuck();
     let blocking = move |_: Request| {
-        let _ = called.send(());
-        let _ = released.lock().map(|released| released.recv());
+        block();
         async { Ok::<_, TransportError>(Response::default()) }
     };
     let runtime = multi_thread();

@@ -160,13 +160,3 @@ impl Server {
         has_capacity
     }
 }
-
-#[test]
-fn bucket_gives_its_rate_and_its_savings() {
-    let mut server = Server::new(Outage::Overload, 1_000, Duration::ZERO, Random(7));
-    for (millis, expected) in [(1_000, 2), (1_000, 0), (1_500, 1), (1_000_000, 20)] {
-        let now = Duration::from_millis(millis);
-        let taken = (0..100).filter(|_| server.has_capacity(now)).count();
-        assert_eq!(taken, expected, "{now:?}");
-    }
-}

@@ -106,13 +106,3 @@ fn dry_run_logs_batches_and_sends_nothing() {
           https://tel-api.mosaicstack.dev/v1/events/batch"]
     );
 }
-
-#[test]
-fn disabled_telemetry_counts_and_drops_events() {
-    let mut simulation = Simulation::new(&TelemetryConfig::disabled());
-    track(&simulation.handle, 3);
-    assert!(matches!(simulation.step(), Next::Done));
-    let stats = simulation.handle.stats();
-    assert_eq!((stats.tracked, stats.dropped.disabled, stats.pending), (3, 3, 0));
-    assert!(stats.is_balanced());
-}

@@ -112,28 +112,17 @@ fn schema_and_validation_agree_on_random_documents() {
 }
 
 #[test]
-fn schema_and_validation_agree_on_the_calendar() {
+fn schema_and_validation_agree_on_leap_years() {
     let [of_events, ..] = Body::all();
     let base: Value = serde_json::from_str(&corpus::cases("event")[0].json).unwrap();
-    let is_valid = |year: i32, month: u8, day: u8| {
+    let is_valid = |year: &i32| {
         let mut event = base.clone();
-        event["timestamp"] = json!(format!("{year:04}-{month:02}-{day:02}T00:00:00Z"));
+        event["timestamp"] = json!(format!("{year:04}-02-29T00:00:00Z"));
         of_events.validity(&event.to_string()).unwrap()
     };
     let years = (0..=400).chain([1900, 2000, 2100, 9996, 9999]);
-    let leap: Vec<i32> = years.filter(|&year| is_valid(year, 2, 29)).collect();
+    let leap: Vec<i32> = years.filter(is_valid).collect();
     // Of 0 to 400, 4 divides 101 years; 100, 200 and 300 are not leap years.
     assert_eq!(leap.len(), 98 + 2);
     assert!(leap.iter().all(|year| year % 4 == 0));
-    for year in [2023, 2024] {
-        for month in 0..=13 {
-            let last = (1..=32).filter(|&day| is_valid(year, month, day)).count();
-            let expected = match month {
-                1..=12 => time::Month::try_from(month).unwrap().length(year),
-                _ => 0,
-            };
-            assert_eq!(last, usize::from(expected), "{year}-{month}");
-            assert!(!is_valid(year, month, 0));
-        }
-    }
 }

@@ -10,10 +10,6 @@ use std::{
     thread,
 };
 
-/// A connection, plain or encrypted.
-pub(crate) trait Stream: Read + Write + Send {}
-impl<S: Read + Write + Send> Stream for S {}
-
 /// Requests, each with head and body, and connections that sent none.
 pub(crate) type Received = Arc<Mutex<Vec<String>>>;
 
@@ -27,15 +23,7 @@ pub(crate) struct Server {
 impl Server {
     /// Answers each request with the result of `answer`.
     pub(crate) fn answering(answer: impl Fn(&str) -> Vec<u8> + Send + Sync + 'static) -> Self {
-        Self::start(|stream| Box::new(stream), answer)
-    }
-
-    /// The same, over connections that `accept` has wrapped.
-    pub(crate) fn start(
-        accept: impl Fn(TcpStream) -> Box<dyn Stream> + Send + Sync + 'static,
-        answer: impl Fn(&str) -> Vec<u8> + Send + Sync + 'static,
-    ) -> Self {
-        Self::speaking(move |stream, received| converse(accept(stream), received, &answer))
+        Self::speaking(move |stream, received| converse(stream, received, &answer))
     }
 
     /// Leaves each connection to `speak`.

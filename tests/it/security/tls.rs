@@ -12,7 +12,7 @@ use super::{
     logs::{capture, records},
     runs::run,
     search::Search,
-    servers::{Server, answer},
+    servers::{Server, answer, converse},
 };
 use crate::{
     client::{Client, Kind},
@@ -44,13 +44,11 @@ impl Identity {
 
     fn server(&self) -> Server {
         let config = Arc::clone(&self.server);
-        Server::start(
-            move |stream| {
-                let connection = ServerConnection::new(Arc::clone(&config)).expect("a config");
-                Box::new(StreamOwned::new(connection, stream))
-            },
-            |_| answer("200 OK", "{\"results\":[null]}"),
-        )
+        Server::speaking(move |stream, received| {
+            let connection = ServerConnection::new(Arc::clone(&config)).expect("a config");
+            let stream = StreamOwned::new(connection, stream);
+            converse(stream, received, |_| answer("200 OK", "{\"results\":[null]}"));
+        })
     }
 }
 

@@ -46,7 +46,6 @@ fn check_values(values: Values<'_>, allow_plain_http: bool) {
     if let Err(error) = &built {
         check_error(error, values);
     }
-    check_all_at_once(&built, values, allow_plain_http);
     if let Some((config, url)) = built.ok().as_ref().and_then(|it| Some((it, it.server_url()?))) {
         let key = values[1].map(str::trim).expect("it is required");
         assert!(!format!("{config:?}").contains(key), "{config:?}");
@@ -75,39 +74,6 @@ fn check_error(error: &ConfigError, values: Values<'_>) {
     let words = EXAMPLES.into_iter().chain(VARIABLES.map(|(variable, _)| variable));
     let message = words.fold(message, |it, word| it.replace(word, ""));
     assert!(key.is_none_or(|key| !holds(&message, key)), "{message}");
-}
-
-/// The issues of one value are independent of the other values.
-fn check_all_at_once(
-    built: &Result<TelemetryConfig, ConfigError>,
-    values: Values<'_>,
-    allow_plain_http: bool,
-) {
-    let other_key = key_outside(values[0].unwrap_or_default());
-    let good = ["https://example.com", &other_key, INSTANCE, "true"];
-    let alone = |index: usize| {
-        let mut others = good.map(Some);
-        others[index] = values[index];
-        builder(others).allow_plain_http(allow_plain_http).build()
-    };
-    let alone = [0, 1, 2, 3].map(alone);
-    if alone[3].as_ref().is_ok_and(|config| !config.is_enabled()) {
-        assert!(built.as_ref().is_ok_and(|config| !config.is_enabled()), "{built:?}");
-        return;
-    }
-    let is_faulty = alone.each_ref().map(Result::is_err);
-    // Each is valid alone, but the URL contains the key.
-    let is_exposed = !is_faulty[0] && !is_faulty[1];
-    let is_exposed =
-        is_exposed && values[0].zip(values[1]).is_some_and(|(url, key)| holds(url, key));
-    let faulty = VARIABLES.iter().zip(is_faulty);
-    let faulty = faulty.enumerate().filter(|(index, (_, it))| *it || (is_exposed && *index == 0));
-    let mut expected: Vec<&str> = faulty.map(|(_, ((_, parameter), _))| *parameter).collect();
-    let found = built.as_ref().err().map(ConfigError::issues).unwrap_or_default();
-    let mut found: Vec<&str> = found.iter().map(|issue| issue.parameter).collect();
-    expected.sort_unstable();
-    found.sort_unstable();
-    assert_eq!(found, expected);
 }
 
 /// True if the URL contains the key, in any case.
