@@ -1,5 +1,5 @@
-//! Random answers over real sockets: the server takes an event twice only after an attempt whose
-//! outcome the client cannot know, and each time the same bytes.
+//! Random responses over real sockets: the server takes an event twice only after an ambiguous
+//! attempt, and with the same bytes each time.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -74,7 +74,7 @@ fn texts(body: &[u8]) -> Vec<(Uuid, String)> {
     body.events.into_iter().map(|event| (id(event).event_id, event.get().to_owned())).collect()
 }
 
-/// Flushes so many events until each of them is accepted or rejected.
+/// Flushes this number of events until each is accepted or rejected.
 fn deliver(kind: Kind, config: TelemetryConfig, events: usize, attempts: &Attempts) -> Stats {
     let attempts = Arc::clone(attempts);
     let client = Client::observed(kind, config, move |request| {
@@ -147,11 +147,8 @@ fn run(seed: u64, kind: Kind, is_ambiguous: bool) -> (usize, u64) {
         ..RetryPolicy::default()
     };
     let config = config(collector.url()).batch_size(1 + random.below(100)).retry_policy(policy);
-    let config = config
-        .request_timeout(timeout)
-        .shutdown_timeout(AMPLE)
-        .build()
-        .expect("a valid configuration");
+    let config = config.request_timeout(timeout).shutdown_timeout(AMPLE).build();
+    let config = config.expect("a valid configuration");
     let (events, attempts) = (1 + random.below(200), Attempts::default());
     let stats = deliver(kind, config, events, &attempts);
     let totals = collector.stop();

@@ -42,13 +42,13 @@ fn every_target_has_a_corpus_that_the_fuzzer_can_read() {
 
 /// Each target also gets the inputs of the others.
 #[test]
-fn corpus_passes() {
+fn every_target_accepts_the_corpus() {
     let inputs: Vec<_> = TARGETS.into_iter().flat_map(corpus).collect();
     TARGETS.into_iter().for_each(|target| run(target, inputs.iter().cloned()));
 }
 
 #[test]
-fn mutations_of_the_corpus_pass() {
+fn every_target_accepts_mutations_of_the_corpus() {
     const SEED: u64 = 7;
     let count = if long_tests() { 10_000 } else { 300 };
     for target in TARGETS {

@@ -1,4 +1,4 @@
-//! Events tracked before and during `stop`, again and again.
+//! Repeated stops during which another thread tracks events.
 
 use std::{
     sync::{
@@ -36,7 +36,7 @@ fn iterate(kind: Kind, number: usize) -> u64 {
     let is_over = AtomicBool::new(false);
     let delivered = thread::scope(|scope| {
         scope.spawn(|| {
-            // So few that none is evicted.
+            // Too few for an eviction.
             for _ in 0..500 {
                 if is_over.load(Ordering::Relaxed) {
                     break;

@@ -62,7 +62,7 @@ impl Lookups {
         self.simulation.predictions.refresh(queries.iter().cloned())
     }
 
-    /// Takes a new lookup to the end with this reply.
+    /// Completes a new lookup with this reply.
     fn complete(
         &self,
         mut lookup: PredictionLookup,
@@ -174,7 +174,7 @@ fn waiting_lookup_is_woken_by_the_answer_and_by_a_dropped_request() {
 }
 
 #[test]
-fn shared_lookup_fails_with_the_request_and_the_next_one_asks_again() {
+fn shared_lookup_fails_with_the_request_and_the_next_one_sends_again() {
     let all = Lookups::new();
     let mut first = all.lookup(&queries(1));
     let (_, pending) = sends(&mut first, all.now);
@@ -225,7 +225,7 @@ fn dropped_request_is_taken_over_by_the_waiting_lookups() {
 }
 
 #[test]
-fn query_pending_for_longer_than_the_request_timeout_is_asked_again() {
+fn query_pending_for_longer_than_the_request_timeout_is_sent_again() {
     let all = Lookups::with(|config| config.request_timeout(3 * SECOND));
     let mut first = all.lookup(&queries(1));
     let (request, pending) = sends(&mut first, all.now);

@@ -59,7 +59,7 @@ fn retry_after_is_kept_by_every_client() {
 }
 
 #[test]
-fn clients_with_the_same_retry_after_date_come_back_spread() {
+fn clients_with_the_same_retry_after_date_return_spread() {
     let report = run(Outage::BusyUntilItEnds);
     assert_eq!((report.seen.busiest, report.during().total), (1, 200), "each asks once");
     assert!(report.back(10) > Some(MINUTE / 4), "{:?}", report.back(10));
@@ -79,7 +79,7 @@ fn silent_server_gets_fewer_requests_than_a_busy_one() {
 }
 
 #[test]
-fn overloaded_server_gets_the_backlog_within_half_an_hour() {
+fn overloaded_server_receives_the_backlog_within_half_an_hour() {
     let report = run(Outage::Overload);
     let beyond = report.seen.asked_to_wait;
     assert!(beyond > 0 && beyond < report.stats.requests / 4, "{beyond}");

@@ -1,4 +1,4 @@
-//! The memory of a client is bounded, however much is tracked and whatever the server does.
+//! The memory of a client is bounded while requests fail.
 
 use std::{
     io::{self, BufReader, Write},
@@ -19,8 +19,8 @@ use crate::{
 const MOST: u64 = 4 * 1024;
 
 #[test]
-fn memory_does_not_grow_however_much_is_tracked() {
-    if run_alone(memory_does_not_grow_however_much_is_tracked, &[]).is_some() {
+fn memory_is_bounded_while_requests_fail() {
+    if run_alone(memory_is_bounded_while_requests_fail, &[]).is_some() {
         return;
     }
     for (name, speak, long) in [

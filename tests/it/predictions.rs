@@ -110,11 +110,10 @@ fn panic_of_the_transport_is_a_counted_failure() {
 #[test]
 fn disabled_telemetry_and_dry_run_answer_without_data() {
     let dry = eager("https://example.com").dry_run(true).build().unwrap();
-    for (kind, config) in Kind::ALL
-        .into_iter()
-        .flat_map(|kind| [TelemetryConfig::disabled(), dry.clone()].map(|config| (kind, config)))
+    let configs = [TelemetryConfig::disabled(), dry];
+    for (kind, config) in Kind::ALL.iter().flat_map(|kind| configs.iter().map(move |it| (kind, it)))
     {
-        let client = Client::with_transport(kind, config, |_| panic!("nothing to ask"));
+        let client = Client::with_transport(*kind, config.clone(), |_| panic!("nothing to ask"));
         client.refresh(&[query(0)]).unwrap();
         let answers = client.get_all(&[query(0)]).unwrap();
         assert_eq!((answers.len(), &answers[0].prediction), (1, &None));

@@ -76,7 +76,7 @@ impl Server {
 }
 
 #[test]
-fn concurrent_events_are_accounted_for_in_order_whatever_fails() {
+fn concurrent_events_are_accounted_for_in_order_despite_failures() {
     let each = if long_tests() { 200_000 } else { 3_000 };
     for kind in Kind::ALL {
         let server = Arc::<Server>::default();

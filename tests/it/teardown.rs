@@ -1,5 +1,5 @@
-//! `flush`, `stop` and dropping a client end at most 50 ms after their deadline, whatever the server,
-//! the transport and the callback do.
+//! `flush`, `stop` and dropping a client end at most 50 ms after their deadline, with any server,
+//! transport and callback.
 
 mod servers;
 
@@ -236,7 +236,7 @@ fn stuck_client(
 }
 
 #[test]
-fn blocking_calls_return_in_time_while_the_transport_or_the_callback_never_does() {
+fn blocking_calls_return_in_time_though_the_transport_or_the_callback_blocks() {
     const DEADLINE: Duration = Duration::from_millis(50);
     for in_callback in [false, true] {
         for call in [Call::Flush, Call::Stop, Call::Drop] {

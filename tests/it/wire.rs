@@ -47,15 +47,11 @@ const GUIDE_EVENT: &str = concat!(
 
 const AGENT: &str = concat!("user-agent: mosaicstack-telemetry-rust/", env!("CARGO_PKG_VERSION"));
 
-fn at() -> OffsetDateTime {
-    OffsetDateTime::UNIX_EPOCH + Duration::milliseconds(1_771_133_345_123)
-}
-
 /// The first example of the Python SDK's guide.
 pub(crate) fn guide_event() -> TaskCompletionEvent {
     EventBuilder::new(INSTANCE)
         .event_id(uuid!("00000000-0000-4000-8000-000000000001"))
-        .timestamp(at())
+        .timestamp(OffsetDateTime::UNIX_EPOCH + Duration::milliseconds(1_771_133_345_123))
         .task_type(TaskType::Implementation)
         .model("claude-sonnet-4-5-20250929")
         .provider(Provider::Anthropic)

@@ -85,11 +85,12 @@ pub(crate) fn cases() -> Vec<Case> {
         }),
         case("exit_in_the_transport_on_tokio", |server| {
             let exit: fn() -> Result<Response, TransportError> = || process::exit(7);
-            let (exit, runtime) = (move |_: Request| async move { exit() }, multi_thread());
-            let client = runtime
-                .block_on(async { AsyncTelemetryClient::with_transport(server.brief(), exit) });
-            track(&client.handle(), 3);
-            let _ = runtime.block_on(client.flush(FOREVER));
+            multi_thread().block_on(async {
+                let transport = move |_: Request| async move { exit() };
+                let client = AsyncTelemetryClient::with_transport(server.brief(), transport);
+                track(&client.handle(), 3);
+                let _ = client.flush(FOREVER).await;
+            });
             wait_for_the_end();
         }),
         case("exit_in_the_log_subscriber", |server| {

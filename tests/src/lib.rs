@@ -33,7 +33,7 @@ pub use self::{
     simulation::{Next, Sent, Simulation, now},
 };
 
-/// An API key that must appear nowhere but in the `Authorization` header.
+/// An API key that must appear in the `Authorization` header alone.
 pub const KEY: &str = "5ec2e7c0ffee5ec2e7c0ffee5ec2e7c0ffee5ec2e7c0ffee5ec2e7c0ffee5ec2";
 
 /// Instance id of the configurations of tests.
@@ -71,7 +71,7 @@ pub fn track(handle: &TelemetryHandle, count: usize) -> Vec<Uuid> {
 ///
 /// # Panics
 ///
-/// The body is no batch of valid events.
+/// The body is not a batch of valid events.
 #[must_use]
 pub fn events(body: &[u8]) -> Vec<TaskCompletionEvent> {
     let events = EventBatch::from_json(body).expect("a batch");

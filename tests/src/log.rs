@@ -32,6 +32,7 @@ struct State {
 
 impl Log {
     /// Begins to collect.
+    #[expect(clippy::new_without_default, reason = "collects as a side effect")]
     #[must_use]
     pub fn new() -> Self {
         keep_callsites_on();
@@ -56,12 +57,6 @@ impl Log {
     /// Panics once, at the line with that number from now on (the first is 1); `None`: at none.
     pub fn panic_at(&self, line: Option<usize>) {
         self.text.0.fuse.store(line.unwrap_or(0), Ordering::Relaxed);
-    }
-}
-
-impl Default for Log {
-    fn default() -> Self {
-        Self::new()
     }
 }
 

@@ -16,12 +16,12 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    /// A number below `end`, which is not 0. Small numbers are a trifle likelier.
+    /// A number below `end`, which is not 0, with a negligible bias to small numbers.
     pub fn below(&mut self, end: usize) -> usize {
         (self.next_u64() % end as u64) as usize
     }
 
-    /// One of the items, of which there is at least one.
+    /// One of the items; panics if there are none.
     pub fn item<'a, T>(&mut self, items: &'a [T]) -> &'a T {
         &items[self.below(items.len())]
     }

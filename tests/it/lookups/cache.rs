@@ -1,9 +1,9 @@
-//! Cached answers, and pauses that the server asks for.
+//! Cached answers, and `Retry-After`.
 
 use super::*;
 
 #[test]
-fn fresh_answer_is_not_asked_for_again_unless_refreshed() {
+fn fresh_answer_is_not_requested_again_unless_refreshed() {
     let all = Lookups::new();
     assert_eq!(all.complete(all.lookup(&queries(2)), answer).unwrap(), 2);
 
@@ -57,7 +57,7 @@ fn pause_of_a_busy_server_is_honored_and_clamped() {
         (429, "30", 30),
         (503, "30", 30),
         (429, "99999999999", 3_600),
-        // No busy server, no readable wish: no pause.
+        // Another status, or an unreadable value.
         (403, "30", 0),
         (429, "soon", 0),
     ] {

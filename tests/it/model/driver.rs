@@ -139,7 +139,7 @@ impl Driver {
         self.polled = None;
     }
 
-    /// From now on the server takes everything: what is pending is delivered, and soon.
+    /// Pending events are delivered without further delay once the server accepts everything.
     pub(super) fn finish(mut self, closes: bool) {
         self.take(&Step::DropDelivery);
         let (config, was_open) = (self.settings.config.clone(), self.reference.deadline.is_none());

@@ -39,7 +39,7 @@ enum NotBefore {
 /// Expected result of a poll.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Expected {
-    /// A request with so many events and this timeout.
+    /// A request with this number of events and this timeout.
     Send(usize, Duration),
     Wait(Duration),
     Done,
@@ -241,7 +241,7 @@ impl Reference {
         self.cycle_end = self.cycle_end.max(self.queued);
     }
 
-    /// The events in flight are done with; the cycle goes on, or the next one is waited for.
+    /// Completes the events in flight; continues the cycle, or waits for the next one.
     fn acknowledge(&mut self, now: Duration, rejected: usize) {
         self.stats.delivered += (self.in_flight.len() - rejected) as u64;
         self.stats.rejected += rejected as u64;
@@ -267,8 +267,8 @@ impl Reference {
     fn back_off(&mut self, now: Duration, asked: Option<Duration>) {
         let policy = self.config.retry_policy();
         let asked = asked.map(|asked| asked.min(policy.max_retry_after));
-        // Without a wish of the server, half of the delay in either direction; otherwise on top of
-        // it, the delay or a tenth of the wish.
+        // Without `Retry-After`, half of the delay in either direction; otherwise the delay, or a tenth
+        // of `Retry-After`, on top of it.
         let between = |delay: Duration| {
             let from = now + asked.unwrap_or(delay / 2);
             NotBefore::Between(from, from + delay.max(asked.unwrap_or_default() / 10))
@@ -292,7 +292,7 @@ impl Reference {
         self.due = self.due.max(self.deadline.unwrap_or_default());
     }
 
-    /// Backoff after so many retries, without jitter.
+    /// Backoff after this number of retries, without jitter.
     fn backoff(&self, retries: u32) -> Duration {
         let policy = self.config.retry_policy();
         let factor = 1_u32.checked_shl(retries).unwrap_or(u32::MAX);

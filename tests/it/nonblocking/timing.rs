@@ -140,7 +140,7 @@ async fn events_left_behind_are_logged() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn response_just_before_the_deadline_counts() {
+async fn response_just_before_the_deadline_is_counted() {
     let config = url().shutdown_timeout(2 * SECOND).build().unwrap();
     let client = AsyncTelemetryClient::with_transport(config, |_| async {
         time::sleep(SECOND).await;

@@ -9,12 +9,11 @@ use std::{
 
 use mosaicstack_telemetry::{
     AsyncTelemetryClient,
-    transport::{Request, Response, TransportError},
+    transport::{Response, TransportError},
 };
 use telemetry_tests::{config, track};
-use tokio::sync::Semaphore;
 
-use super::on_each_runtime;
+use super::{gated, on_each_runtime};
 use crate::{
     client::multi_thread,
     support::{AMPLE, query},
@@ -35,19 +34,9 @@ impl Wake for Idle {
 }
 
 #[test]
-fn panic_of_a_waker_harms_neither_the_client_nor_other_callers() {
+fn panic_of_a_waker_affects_neither_the_client_nor_other_callers() {
     on_each_runtime(|| async {
-        let answers = Arc::new(Semaphore::new(0));
-        let transport = {
-            let answers = Arc::clone(&answers);
-            move |_: Request| {
-                let answers = Arc::clone(&answers);
-                async move {
-                    let _permit = answers.acquire().await;
-                    Ok::<_, TransportError>(Response::new(r#"[{"prediction": null}]"#.into()))
-                }
-            }
-        };
+        let (transport, permits) = gated(r#"[{"prediction": null}]"#);
         let config = config("https://example.com").build().unwrap();
         let client = AsyncTelemetryClient::with_transport(config, transport);
         let panics = Waker::from(Arc::new(Panics));
@@ -64,7 +53,7 @@ fn panic_of_a_waker_harms_neither_the_client_nor_other_callers() {
         let waiting = tokio::spawn(async move { predictions.get(&query(0)).await });
         tokio::task::yield_now().await;
 
-        answers.add_permits(100);
+        permits.add_permits(100);
         first.await.unwrap();
         waiting.await.unwrap().unwrap();
         client.flush(AMPLE).await.unwrap();

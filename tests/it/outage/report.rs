@@ -35,7 +35,7 @@ pub(super) struct Report {
     pub(super) stats: Stats,
     /// Each client's counters balance and match the events that it tracked.
     is_balanced: bool,
-    /// Accepted events whose answer was under way when the simulation ended.
+    /// Accepted events whose response was in flight when the simulation ended.
     pub(super) unanswered: u64,
 }
 
@@ -109,7 +109,7 @@ impl Report {
     /// The guarantees that the run broke.
     ///
     /// Each client sends at its own time, so requests come at random. The busiest second of an hour
-    /// has hardly more than the mean and six times its root, of a Poisson distribution. In addition,
+    /// rarely exceeds the mean of a Poisson distribution plus six times its root. In addition,
     /// two services may send a full queue each.
     pub(super) fn violations(&self) -> Vec<String> {
         let Seen { accepted, again, early, busiest, .. } = self.seen;

@@ -12,7 +12,7 @@ const RUNS: &str =
 /// Assumed duration of a model call, which the recordings lack.
 const CALL: Duration = Duration::from_secs(4);
 
-/// Longest pause of a person between two tasks.
+/// Longest pause between two tasks of an interactive client.
 const PAUSE: Duration = Duration::from_secs(600);
 
 /// Longest time between two tasks of a service.

@@ -1,11 +1,11 @@
-//! Outcomes of requests other than a retry, and what is logged of them.
+//! Outcomes of requests other than a retry, and their log.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::*;
 
 #[test]
-fn outcome_decides_on_requests_counters_and_health() {
+fn outcome_determines_requests_counters_and_health() {
     type Case = (fn() -> Reply, &'static [usize], (u64, u64, u64), Health);
     const RETRIED: &[usize] = &[4; 4];
     // Halves of the batch, then each event alone.
@@ -83,7 +83,7 @@ fn bad_event_is_found_and_the_others_are_delivered() {
 }
 
 #[test]
-fn server_that_rejects_each_event_is_asked_once_a_cycle() {
+fn server_that_rejects_each_event_gets_one_request_a_cycle() {
     let mut simulation = simulation();
     let handle = simulation.handle.clone();
     track(&handle, 1);

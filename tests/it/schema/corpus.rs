@@ -1,6 +1,6 @@
 //! Documents of `tests/corpus` with their expected validity: one JSON object a line.
 //!
-//! A line has a `document`, or the JSON pointer (`at`) where it differs from that of the first line,
+//! A line has a `document`, or the JSON pointer (`at`) of its difference from that of the first line,
 //! with the `value` there; without a value, the key is removed.
 
 use std::{collections::BTreeMap, fs, path::Path};

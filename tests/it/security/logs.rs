@@ -177,7 +177,7 @@ impl Count {
     }
 
     /// The key is in the header of every request with events, and nowhere else.
-    fn check_requests(&mut self, received: &[String]) {
+    fn check_requests(&self, received: &[String]) {
         for request in received {
             let is_report = request.starts_with("POST /v1/events/batch ");
             let header = format!("\r\nauthorization: Bearer {KEY}\r\n");

@@ -60,7 +60,7 @@ fn server_with_invalid_certificate_gets_no_byte_and_the_reason_is_reported() {
         return;
     }
     capture();
-    let mut search = Search::new();
+    let search = Search::new();
     // Each client trusts the certificate, or else that of another server.
     for (host, from, to, is_trusted, problem) in [
         ("127.0.0.1", 2000, 4000, true, None),

@@ -1,4 +1,4 @@
-//! The servers of the matrix.
+//! Servers with each behavior.
 
 use std::{any::Any, time::Duration};
 
@@ -15,7 +15,7 @@ pub(super) type Start = fn() -> Server;
 pub(super) const SERVERS: [(&str, Start); 15] = [
     ("healthy", || scripted(ResponseTemplate::normal())),
     ("slow", || scripted(ResponseTemplate::normal().delay(Duration::from_millis(33)))),
-    ("absent", absent),
+    ("absent", || (ABSENT.to_owned(), Box::new(()))),
     ("silent", || scripted(ResponseTemplate::hang())),
     ("trickling", || {
         scripted(ResponseTemplate::normal().body_size(1_000_000).pace(1, Duration::from_millis(5)))
@@ -34,12 +34,8 @@ pub(super) const SERVERS: [(&str, Start); 15] = [
     ("closing", || scripted(ResponseTemplate::close())),
 ];
 
-/// A collector with the same answer to all requests.
-fn scripted(answer: ResponseTemplate) -> Server {
-    faulty(answer.into())
-}
-
-fn faulty(fault: FaultRule) -> Server {
+/// A collector with the same response, or fault, for all requests.
+fn scripted(fault: impl Into<FaultRule>) -> Server {
     let collector = collector();
     collector.fault(fault);
     (collector.url().to_owned(), Box::new(collector))
@@ -47,11 +43,6 @@ fn faulty(fault: FaultRule) -> Server {
 
 /// A server that never answers the TLS handshake.
 fn silent_in_the_handshake() -> Server {
-    let (url, alive) = faulty(FaultRule::delay_before_reading(Duration::from_secs(3600)));
+    let (url, alive) = scripted(FaultRule::delay_before_reading(Duration::from_secs(3600)));
     (url.replace("http://", "https://"), alive)
-}
-
-/// A port without a listener, which no collector is given.
-fn absent() -> Server {
-    (ABSENT.to_owned(), Box::new(()))
 }

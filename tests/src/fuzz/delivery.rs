@@ -18,7 +18,7 @@ const EVENTS: u64 = 5;
 /// Answers of the input that are given; later requests succeed.
 const MAX_ANSWERS: usize = 12;
 
-/// Upper bound of the steps, whatever the answers are.
+/// Upper bound of the steps.
 const MAX_STEPS: usize = 200;
 
 /// Longest line of the log.

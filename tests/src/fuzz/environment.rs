@@ -15,7 +15,7 @@ const VARIABLES: [(&str, &str); 4] = [
     ("MOSAIC_TELEMETRY_ENABLED", "enabled"),
 ];
 
-/// Examples that messages contain whatever the values are.
+/// Examples that messages contain with any values.
 const EXAMPLES: [&str; 2] =
     ["a1b2c3d4-e5f6-4a7b-8c9d-0e1f2a3b4c5d", "https://tel-api.mosaicstack.dev"];
 
