@@ -9,14 +9,15 @@ use std::{
     time::Duration,
 };
 
+use crate::{
+    client::{current_thread, multi_thread},
+    support::{AMPLE, eager, query, returned},
+};
 use mosaicstack_telemetry::{
-    AsyncTelemetryClient, Complexity, PredictionQuery, Provider, TaskType,
+    AsyncTelemetryClient,
     transport::{Request, Response, TransportError},
 };
 use telemetry_tests::{config, status, track};
-use tokio::runtime::Builder;
-
-use crate::blocking::{AMPLE, eager, returned};
 
 const URL: &str = "https://example.com";
 const BRIEF: Duration = Duration::from_millis(50);
@@ -42,16 +43,14 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
 #[test]
 fn deadlines_are_kept_in_a_task_that_blocks_its_thread() {
     returned(|| {
-        let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let runtime = multi_thread();
         let blocking = runtime.spawn(async {
             let silent = |_: Request| pending::<Result<Response, TransportError>>();
             let config = config(URL).request_timeout(BRIEF).shutdown_timeout(BRIEF);
             let client = AsyncTelemetryClient::with_transport(config.build().unwrap(), silent);
             track(&client.handle(), 1);
             block_on(client.flush(BRIEF)).unwrap_err();
-            let (model, provider) = ("m", Provider::Ollama);
-            let query = PredictionQuery::new(TaskType::Testing, model, provider, Complexity::Low);
-            block_on(client.predictions().get(&query)).unwrap_err();
+            block_on(client.predictions().get(&query(0))).unwrap_err();
             block_on(client.stop())
         });
         assert_eq!(runtime.block_on(blocking).unwrap().pending, 1);
@@ -60,7 +59,7 @@ fn deadlines_are_kept_in_a_task_that_blocks_its_thread() {
 
 #[test]
 fn callback_may_flush_and_stop_its_client() {
-    for threads in [0, 2] {
+    for runtime in [current_thread(), multi_thread()] {
         let place = Arc::new(Mutex::new(None::<AsyncTelemetryClient>));
         let (sender, stopped) = mpsc::channel();
         let callback = {
@@ -73,12 +72,6 @@ fn callback_may_flush_and_stop_its_client() {
         };
         let config = eager(URL).batch_size(1).on_notification(callback).build().unwrap();
         returned(move || {
-            let mut builder = if threads == 0 {
-                Builder::new_current_thread()
-            } else {
-                Builder::new_multi_thread()
-            };
-            let runtime = builder.enable_all().build().unwrap();
             runtime.block_on(async {
                 let accept = |_: Request| async { Ok::<_, TransportError>(status(200)) };
                 let client = AsyncTelemetryClient::with_transport(config, accept);
