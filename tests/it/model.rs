@@ -1,4 +1,4 @@
-//! The submitter in virtual time beside a reference model: they agree after each step.
+//! The submitter in virtual time, compared with a reference model: they agree after each step.
 
 mod driver;
 mod reference;

@@ -73,8 +73,8 @@ impl Stats {
     /// Returns `true` if the equation holds, which it always does while no call is in progress.
     #[must_use]
     pub const fn is_balanced(&self) -> bool {
-        let settled = self.delivered + self.rejected + self.evicted + self.dropped.total();
-        self.tracked == settled + self.pending
+        let finished = self.delivered + self.rejected + self.evicted + self.dropped.total();
+        self.tracked == finished + self.pending
     }
 }
 

@@ -146,11 +146,11 @@ fn runtime_ends_while_calls_wait() {
     for runtime in runtimes() {
         let client =
             runtime.block_on(async { AsyncTelemetryClient::with_transport(config(BRIEF), silent) });
-        let (handle, predictor) = (runtime.handle().clone(), client.predictions().clone());
+        let (handle, predictions) = (runtime.handle().clone(), client.predictions().clone());
         let query = PredictionQuery::new(TaskType::Testing, "m", Provider::Ollama, Complexity::Low);
         let lookup = thread::spawn({
             let handle = handle.clone();
-            move || handle.block_on(predictor.get(&query)).map(drop)
+            move || handle.block_on(predictions.get(&query)).map(drop)
         });
         let stop = thread::spawn(move || {
             client.track(client.event().build());
