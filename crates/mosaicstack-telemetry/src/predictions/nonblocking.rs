@@ -77,8 +77,9 @@ impl AsyncPredictions {
 
     /// Asks the server for all of `queries`, also those with a fresh answer, and caches the answers.
     ///
-    /// Takes up to the configured `request_timeout` for each 50 queries. A failed request is not
-    /// retried. Succeeds without a request if telemetry is disabled or in a dry run.
+    /// Takes up to the configured `request_timeout` for each 50 queries, and as long again if it waits
+    /// for a request of another caller that is given up. A failed request is not retried. Succeeds
+    /// without a request if telemetry is disabled or in a dry run.
     ///
     /// # Errors
     ///
@@ -90,7 +91,8 @@ impl AsyncPredictions {
         self.run(self.cache.refresh(queries.iter().cloned())).await.map(drop)
     }
 
-    /// The cached answer to a query, fresh or stale, without a request.
+    /// The cached answer to a query, fresh or stale, without a request. `None` also if the cache stays
+    /// locked for 50 ms.
     #[doc(alias = "get_prediction")]
     #[must_use]
     pub fn cached(&self, query: &PredictionQuery) -> Option<CachedPrediction> {
