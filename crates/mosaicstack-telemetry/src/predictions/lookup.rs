@@ -25,8 +25,8 @@ pub enum LookupAction {
     /// result. Dropping the pending query gives up the request; a lookup that waits for it asks
     /// again.
     Send(Request, PendingQuery),
-    /// Other lookups have these queries in flight: call [`PredictionLookup::poll`] again when woken, and at that
-    /// time at the latest.
+    /// Other lookups have these queries in flight: call [`PredictionLookup::poll`] again when woken,
+    /// and at that time at the latest.
     Wait(Instant),
     /// All queries are answered, or one has failed. There are no answers if telemetry is disabled
     /// or in a dry run.
