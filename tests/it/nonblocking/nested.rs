@@ -58,6 +58,28 @@ fn deadlines_are_kept_in_a_task_that_blocks_its_thread() {
 }
 
 #[test]
+fn wait_ends_with_the_runtime_of_the_task_that_began_it() {
+    returned(|| {
+        let (own, first) = (multi_thread(), multi_thread());
+        let client = own.block_on(async {
+            let silent = |_: Request| pending::<Result<Response, TransportError>>();
+            let config = config(URL).shutdown_timeout(BRIEF).build().unwrap();
+            AsyncTelemetryClient::with_transport(config, silent)
+        });
+        track(&client.handle(), 1);
+        let mut flush = Box::pin(async move { client.flush(Duration::MAX).await });
+        let begun = first.spawn(async move {
+            let poll = flush.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+            (flush, poll.is_pending())
+        });
+        let (flush, is_pending) = first.block_on(begun).unwrap();
+        assert!(is_pending);
+        drop(first);
+        block_on(flush).unwrap_err();
+    });
+}
+
+#[test]
 fn callback_may_flush_and_stop_its_client() {
     for runtime in [current_thread(), multi_thread()] {
         let place = Arc::new(Mutex::new(None::<AsyncTelemetryClient>));

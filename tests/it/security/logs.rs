@@ -32,7 +32,7 @@ pub(crate) struct Record {
 }
 
 impl Record {
-    /// Whether the filter `ureq_proto=debug` drops the record, as `docs/security.md` recommends.
+    /// True if the filter `ureq_proto=debug` drops the record, as `docs/security.md` recommends.
     pub(crate) fn is_wire_log(&self) -> bool {
         self.is_trace && self.target.starts_with("ureq_proto")
     }

@@ -41,7 +41,7 @@ pub(super) fn check(document: &[u8], errors: &ValidationErrors) {
     assert_eq!(lines, listed.len() + usize::from(errors.len() > listed.len()), "{errors}");
 }
 
-/// Whether the place is in the document; for a missing key, whether only its object is.
+/// True if the place is in the document; false if only its object is, as for a missing key.
 fn points_into(document: &str, error: &ValidationError) -> Option<bool> {
     let Some((parent, key)) = error.pointer.rsplit_once('/') else { return Some(true) };
     let document = serde_json::from_str::<&RawValue>(document).ok()?;

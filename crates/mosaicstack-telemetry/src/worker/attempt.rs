@@ -42,7 +42,8 @@ impl Drop for Attempt<'_> {
     fn drop(&mut self) {
         let response = self.response.take();
         if panics::catch(|| drop(response)).is_err() {
-            self.buffer.count_panic();
+            // There is no attempt left to fail.
+            drop(self.buffer.transport_panicked());
         }
     }
 }

@@ -5,6 +5,7 @@ use std::{
     sync::Arc,
 };
 
+use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
 use rustls::{
     ServerConfig, ServerConnection, StreamOwned,
     crypto::{CryptoProvider, ring},
@@ -34,9 +35,13 @@ struct Identity {
 impl Identity {
     fn new(hosts: &[&str]) -> Self {
         let hosts: Vec<String> = hosts.iter().map(ToString::to_string).collect();
-        let made = rcgen::generate_simple_self_signed(hosts).unwrap();
-        let certificate = made.cert.der().clone();
-        let key = PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
+        Self::from_params(&CertificateParams::new(hosts).unwrap())
+    }
+
+    fn from_params(params: &CertificateParams) -> Self {
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.self_signed(&key).unwrap().der().clone();
+        let key = PrivatePkcs8KeyDer::from(key.serialize_der());
         let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
             .unwrap()
@@ -104,11 +109,14 @@ fn untrusted_server_receives_nothing(new: New) {
     let other = Identity::new(&["127.0.0.1"]).certificate;
     let identity = Identity::new(&["127.0.0.1"]);
     let misnamed = Identity::new(&["telemetry.invalid"]);
-    let certificate = misnamed.certificate.clone();
+    let mut authority = CertificateParams::new(["127.0.0.1".to_owned()]).unwrap();
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let authority = Identity::from_params(&authority);
     for (identity, roots, reason) in [
         (identity.clone(), None, "UnknownIssuer"),
         (identity, Some(&*other), "BadSignature"),
-        (misnamed, Some(&*certificate), "certificate not valid for name"),
+        (misnamed.clone(), Some(&*misnamed.certificate), "certificate not valid for name"),
+        (authority.clone(), Some(&*authority.certificate), "CaUsedAsEndEntity"),
     ] {
         let (url, server) = server(1, move |stream| {
             let mut received = Vec::new();
