@@ -1,14 +1,11 @@
-//! Prediction lookups in virtual time: which one sends a request, which ones wait for it.
+//! Prediction lookups in virtual time.
 
 mod cache;
+mod sharing;
 
 use std::{
     collections::HashSet,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    task::{Context, Wake, Waker},
+    task::{Context, Waker},
     time::{Duration, Instant, SystemTime},
 };
 
@@ -69,7 +66,7 @@ impl Lookups {
         reply: impl FnOnce(&Request) -> Result<Response, TransportError>,
     ) -> Result<usize, PredictionError> {
         let (request, pending) = sends(&mut lookup, self.now);
-        lookup.complete(self.now, WALL, pending, reply(&request));
+        pending.complete(self.now, WALL, reply(&request));
         done(&mut lookup, self.now)
     }
 }
@@ -131,129 +128,6 @@ fn done(lookup: &mut PredictionLookup, now: Instant) -> Result<usize, Prediction
 }
 
 #[test]
-fn lookups_and_refreshes_of_a_pending_query_share_its_answer() {
-    let all = Lookups::new();
-    let query = queries(1);
-    let mut first = all.lookup(&query);
-    let (request, pending) = sends(&mut first, all.now);
-    let mut others: Vec<_> =
-        (0..10).flat_map(|_| [all.lookup(&query), all.refresh(&query)]).collect();
-    for other in &mut others {
-        assert_eq!(waits(other, all.now), all.now + 10 * SECOND, "the request timeout");
-    }
-    first.complete(all.now, WALL, pending, answer(&request));
-    for lookup in others.iter_mut().chain([&mut first]) {
-        assert_eq!(done(lookup, all.now).unwrap(), 1);
-    }
-}
-
-#[test]
-fn waiting_lookup_is_woken_by_the_answer_and_by_a_dropped_request() {
-    struct Count(AtomicUsize);
-    impl Wake for Count {
-        fn wake(self: Arc<Self>) {
-            self.0.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-    for is_answered in [true, false] {
-        let all = Lookups::new();
-        let count = Arc::new(Count(AtomicUsize::new(0)));
-        let waker = Waker::from(Arc::clone(&count));
-        let mut first = all.lookup(&queries(1));
-        let (request, pending) = sends(&mut first, all.now);
-        let mut other = all.lookup(&queries(1));
-        let action = other.poll(all.now, &mut Context::from_waker(&waker));
-        assert!(matches!(action, LookupAction::Wait(_)));
-        if is_answered {
-            first.complete(all.now, WALL, pending, answer(&request));
-        } else {
-            drop(pending);
-        }
-        assert_eq!(count.0.load(Ordering::Relaxed), 1);
-    }
-}
-
-#[test]
-fn shared_lookup_fails_with_the_request_and_the_next_one_sends_again() {
-    let all = Lookups::new();
-    let mut first = all.lookup(&queries(1));
-    let (_, pending) = sends(&mut first, all.now);
-    let mut other = all.lookup(&queries(1));
-    waits(&mut other, all.now);
-    first.complete(all.now, WALL, pending, Ok(status(500)));
-    for lookup in [&mut first, &mut other] {
-        assert!(matches!(done(lookup, all.now), Err(PredictionError::Refused(500))));
-    }
-    asks(&mut all.lookup(&queries(1)), all.now);
-}
-
-#[test]
-fn unreadable_answer_fails_only_the_lookups_of_its_query() {
-    let all = Lookups::new();
-    let two = queries(2);
-    let mut both = all.lookup(&two);
-    let (_, pending) = sends(&mut both, all.now);
-    let (mut good, mut bad) = (all.lookup(&two[..1]), all.lookup(&two[1..]));
-    waits(&mut good, all.now);
-    waits(&mut bad, all.now);
-    both.complete(all.now, WALL, pending, answer_each(&["{\"prediction\":null}", "7"]));
-    assert_eq!(done(&mut good, all.now).unwrap(), 1);
-    for lookup in [&mut both, &mut bad] {
-        let error = done(lookup, all.now).unwrap_err().to_string();
-        assert_eq!(error, "no predictions: 1 of 2 answers are not readable");
-    }
-}
-
-#[test]
-fn dropped_request_is_taken_over_by_the_waiting_lookups() {
-    let all = Lookups::new();
-    let mut first = all.lookup(&queries(3));
-    let (_, pending) = sends(&mut first, all.now);
-    let mut others = [all.lookup(&queries(1)), all.lookup(&queries(3))];
-    for other in &mut others {
-        waits(other, all.now);
-    }
-    drop((pending, first));
-    let (request, pending) = sends(&mut others[0], all.now);
-    assert_eq!(asked(&request), queries(1));
-    let (rest, other_pending) = sends(&mut others[1], all.now);
-    assert_eq!(asked(&rest), queries(3)[1..], "the first query is pending again");
-    others[0].complete(all.now, WALL, pending, answer(&request));
-    assert_eq!(done(&mut others[0], all.now).unwrap(), 1);
-    others[1].complete(all.now, WALL, other_pending, answer(&rest));
-    assert_eq!(done(&mut others[1], all.now).unwrap(), 3);
-}
-
-#[test]
-fn query_pending_for_longer_than_the_request_timeout_is_sent_again() {
-    let all = Lookups::with(|config| config.request_timeout(3 * SECOND));
-    let mut first = all.lookup(&queries(1));
-    let (request, pending) = sends(&mut first, all.now);
-    waits(&mut all.lookup(&queries(1)), all.now + 2 * SECOND);
-    let later = all.now + 3 * SECOND;
-    let mut other = all.lookup(&queries(1));
-    let (_, other_pending) = sends(&mut other, later);
-    // The end of the first request does not end the other one.
-    first.complete(later, WALL, pending, answer(&request));
-    waits(&mut all.refresh(&queries(1)), later);
-    other.complete(later, WALL, other_pending, answer(&request));
-    asks(&mut all.refresh(&queries(1)), later);
-}
-
-#[test]
-fn shared_lookup_times_out_after_the_request_timeout() {
-    let all = Lookups::with(|config| config.request_timeout(3 * SECOND));
-    let mut first = all.lookup(&queries(1));
-    let _pending = sends(&mut first, all.now);
-    let mut other = all.lookup(&queries(1));
-    let until = waits(&mut other, all.now);
-    assert_eq!(until, all.now + 3 * SECOND);
-    assert_eq!(waits(&mut other, all.now + 2 * SECOND), until);
-    let error = done(&mut other, until).unwrap_err();
-    assert!(matches!(error, PredictionError::Transport(TransportError::Timeout)), "{error:?}");
-}
-
-#[test]
 fn distinct_queries_are_sent_fifty_at_a_time_until_one_request_fails() {
     for failing in [None, Some(1)] {
         let all = Lookups::new();
@@ -266,7 +140,7 @@ fn distinct_queries_are_sent_fifty_at_a_time_until_one_request_fails() {
                     let fails = failing == Some(sizes.len());
                     let reply = if fails { Ok(status(503)) } else { answer(&request) };
                     sizes.push(asked(&request).len());
-                    lookup.complete(all.now, WALL, pending, reply);
+                    pending.complete(all.now, WALL, reply);
                 }
                 LookupAction::Wait(_) => panic!("no other lookup is pending"),
                 LookupAction::Done(result) => break result.map(|answers| answers.len()),
@@ -322,11 +196,11 @@ proptest! {
             match (lookup.as_mut(), in_flight.take(), step) {
                 (None, ..) => {}
                 (Some(_), Some(dropped), 0) => drop(dropped),
-                (Some(lookup), Some((_, pending, _)), 1) => {
-                    lookup.complete(now, WALL, pending, Err(TransportError::Timeout));
+                (Some(_), Some((_, pending, _)), 1) => {
+                    pending.complete(now, WALL, Err(TransportError::Timeout));
                 }
-                (Some(lookup), Some((request, pending, _)), _) => {
-                    lookup.complete(now, WALL, pending, answer(&request));
+                (Some(_), Some((request, pending, _)), _) => {
+                    pending.complete(now, WALL, answer(&request));
                 }
                 (Some(lookup), None, _) => match poll(lookup, now) {
                     LookupAction::Send(request, pending) => {

@@ -72,7 +72,7 @@ pub struct CachedPrediction {
 /// let answers = loop {
 ///     match lookup.poll(now, &mut cx) {
 ///         LookupAction::Send(request, pending) => {
-///             lookup.complete(now, wall, pending, transport.send(request));
+///             pending.complete(now, wall, transport.send(request));
 ///         }
 ///         LookupAction::Wait(_) => unreachable!("no other lookup is running"),
 ///         LookupAction::Done(answers) => break answers?,

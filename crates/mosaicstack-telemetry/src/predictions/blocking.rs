@@ -101,7 +101,7 @@ impl Predictions {
             match action {
                 LookupAction::Send(request, pending) => {
                     let result = thread::send(&*self.transport, request, &self.buffer);
-                    lookup.complete(clock::now(), clock::wall(), pending, result);
+                    pending.complete(clock::now(), clock::wall(), result);
                 }
                 LookupAction::Wait(_) => {}
                 LookupAction::Done(answers) => return answers,

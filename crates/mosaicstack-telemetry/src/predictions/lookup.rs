@@ -21,9 +21,8 @@ use crate::{clock, error::PredictionError, worker::WakerKey};
 #[must_use = "a driver carries it out"]
 #[expect(clippy::large_enum_variant, reason = "moved once, and a request is what it is for")]
 pub enum LookupAction {
-    /// Send the request, then call [`PredictionLookup::complete`] with the pending query and the
-    /// result. Dropping the pending query gives up the request; a lookup that waits for it asks
-    /// again.
+    /// Send the request, then call [`PendingQuery::complete`] with the result. Dropping the
+    /// pending query gives up the request; a lookup that waits for it asks again.
     Send(Request, PendingQuery),
     /// Other lookups have these queries in flight: call [`PredictionLookup::poll`] again when woken,
     /// and at that time at the latest.
@@ -63,6 +62,19 @@ pub struct PendingQuery {
     /// Empty once complete.
     queries: Vec<PredictionQuery>,
     request: Arc<InFlight>,
+}
+
+impl PendingQuery {
+    /// Handles the result of the request. `wall` is the calendar time.
+    pub fn complete(
+        mut self,
+        now: Instant,
+        wall: SystemTime,
+        result: Result<Response, TransportError>,
+    ) {
+        let queries = mem::take(&mut self.queries);
+        self.shared.complete((now, wall), &queries, &self.request, result);
+    }
 }
 
 impl PredictionLookup {
@@ -122,18 +134,6 @@ impl PredictionLookup {
         drop(state);
         drop(replaced);
         LookupAction::Wait(until)
-    }
-
-    /// Handles the result of a request. `wall` is the calendar time.
-    pub fn complete(
-        &mut self,
-        now: Instant,
-        wall: SystemTime,
-        mut pending: PendingQuery,
-        result: Result<Response, TransportError>,
-    ) {
-        let queries = mem::take(&mut pending.queries);
-        pending.shared.complete((now, wall), &queries, &pending.request, result);
     }
 
     /// Takes the outcomes of requests that have ended.

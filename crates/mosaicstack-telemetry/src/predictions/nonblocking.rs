@@ -116,7 +116,7 @@ impl AsyncPredictions {
                 }
                 LookupAction::Send(request, pending) => {
                     let result = self.send(request).await;
-                    lookup.complete(clock::tokio_now(), clock::wall(), pending, result);
+                    pending.complete(clock::tokio_now(), clock::wall(), result);
                 }
                 LookupAction::Wait(_) => {}
                 LookupAction::Done(answers) => return answers,

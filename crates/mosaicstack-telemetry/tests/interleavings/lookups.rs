@@ -28,7 +28,7 @@ fn look_up(cache: &PredictionCache, requests: &AtomicUsize, mut cancelled: usize
             LookupAction::Send(_, pending) => {
                 requests.fetch_add(1, Ordering::Relaxed);
                 let answer = Response::new(r#"{"results": [{"prediction": null}]}"#.into());
-                lookup.complete(clock::now(), clock::wall(), pending, Ok(answer));
+                pending.complete(clock::now(), clock::wall(), Ok(answer));
             }
             LookupAction::Wait(_) => {}
             LookupAction::Done(answers) => break answers.unwrap(),
