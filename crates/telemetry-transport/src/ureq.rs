@@ -22,8 +22,12 @@ const MAX_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// A blocking transport over [ureq](https://docs.rs/ureq).
 ///
 /// - Sends HTTP/1.1 on the calling thread. Connections are kept alive and reused.
-/// - Resolves the host for each request, also if it is an IP address, on a short-lived thread: ureq
-///   does so for every request with a timeout. It panics if the system refuses the thread.
+/// - Applies the [`Timeout`] to each part of an exchange: connecting, sending, waiting for the head of
+///   the response, and reading its body. A server that is silent in one part ends the exchange in
+///   time; one that is slow in each takes a multiple.
+/// - Resolves the host on the calling thread for each request, for as long as the system's resolver
+///   takes. The client keeps its own deadlines meanwhile. A timeout of ureq that covers the look-up
+///   would start a thread for every request, and panic if the system refuses the thread.
 /// - Does not follow redirects. Every status is a response.
 /// - With the feature `rustls`, TLS uses the [process-wide default crypto provider][default] if the
 ///   program has installed one, ring otherwise. Never installs one. Without the feature, `https` is
@@ -118,10 +122,17 @@ impl Default for UreqTransport {
 
 impl Transport for UreqTransport {
     fn send(&self, request: Request) -> Result<Response, TransportError> {
-        let timeout = Timeout::of(&request).min(MAX_TIMEOUT);
+        let timeout = Some(Timeout::of(&request).min(MAX_TIMEOUT));
         let host = request.uri().host().unwrap_or_default();
         let agent = self.proxied.route(host)?.unwrap_or(&self.direct);
-        let request = agent.configure_request(request).timeout_global(Some(timeout)).build();
+        let request = agent
+            .configure_request(request)
+            .timeout_connect(timeout)
+            .timeout_send_request(timeout)
+            .timeout_send_body(timeout)
+            .timeout_recv_response(timeout)
+            .timeout_recv_body(timeout)
+            .build();
         let (parts, mut body) = agent.run(request).map_err(transport_error)?.into_parts();
         let mut bytes = Vec::new();
         body.as_reader()
