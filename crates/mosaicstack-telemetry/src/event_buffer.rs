@@ -26,7 +26,6 @@ pub(crate) struct EventBuffer {
     woken_for_batch: AtomicBool,
     /// Events are being evicted, and the worker has been woken to report it.
     in_eviction_burst: AtomicBool,
-    has_batch_in_flight: AtomicBool,
 }
 
 impl EventBuffer {
@@ -42,7 +41,6 @@ impl EventBuffer {
             wake: Box::new(wake),
             woken_for_batch: AtomicBool::new(false),
             in_eviction_burst: AtomicBool::new(false),
-            has_batch_in_flight: AtomicBool::new(false),
         }
     }
 
@@ -97,20 +95,17 @@ impl EventBuffer {
 
     /// Takes up to `max` of the oldest events; none if there are none or a batch is in flight.
     pub(crate) fn take_batch(&self, max: usize) -> Option<Batch<Event>> {
-        let batch = self.queue.as_ref()?.peek_batch(max)?;
-        self.has_batch_in_flight.store(true, Ordering::Release);
-        Some(batch)
+        self.queue.as_ref()?.peek_batch(max)
     }
 
     /// True if a batch was taken, and neither released nor committed.
     pub(crate) fn has_batch_in_flight(&self) -> bool {
-        self.has_batch_in_flight.load(Ordering::Acquire)
+        self.queue.as_ref().is_some_and(EvictingQueue::has_batch_in_flight)
     }
 
     /// Puts a batch back, and counts the events that were evicted meanwhile.
     pub(crate) fn release(&self, batch: Batch<Event>) {
         self.counters.evicted.add(batch.release().len());
-        self.has_batch_in_flight.store(false, Ordering::Release);
     }
 
     /// Removes a batch for good: counts `delivered` events as such, and the others by `other`.
@@ -119,7 +114,6 @@ impl EventBuffer {
         self.counters.delivered.add(delivered);
         other.0.add(other.1);
         drop(batch.commit());
-        self.has_batch_in_flight.store(false, Ordering::Release);
     }
 
     pub(crate) fn has_room(&self) -> bool {

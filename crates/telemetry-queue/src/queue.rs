@@ -108,6 +108,12 @@ impl<T> EvictingQueue<T> {
         self.len() == 0
     }
 
+    /// Returns whether a batch was taken and not yet committed, released or dropped.
+    #[must_use]
+    pub fn has_batch_in_flight(&self) -> bool {
+        self.shared.is_reading.load(Ordering::Acquire)
+    }
+
     /// The largest number of items.
     #[must_use]
     pub fn capacity(&self) -> usize {
