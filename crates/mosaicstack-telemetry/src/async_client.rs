@@ -12,7 +12,7 @@ use crate::{
     handle::{TaskGuard, TelemetryHandle},
     predictions::AsyncPredictions,
     stats::Stats,
-    worker::{ClientCore, task, timer::Runtime},
+    worker::{ClientCore, runtime::Runtime, task},
 };
 
 /// Reports events from a background task on tokio. Needs the feature `tokio`.

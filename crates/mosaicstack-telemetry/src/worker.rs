@@ -9,12 +9,12 @@
 pub(crate) mod attempt;
 mod client_core;
 mod driver;
+#[cfg(feature = "tokio")]
+pub(crate) mod runtime;
 pub(crate) mod signal;
 #[cfg(feature = "tokio")]
 pub(crate) mod task;
 pub(crate) mod thread;
-#[cfg(feature = "tokio")]
-pub(crate) mod timer;
 mod wait;
 
 pub(crate) use self::{

@@ -11,7 +11,7 @@ use crate::{
     config::TelemetryConfig,
     error::PredictionError,
     event_buffer::EventBuffer,
-    worker::{ClientCore, Process, Wait, attempt::Attempt, timer::Runtime},
+    worker::{ClientCore, Process, Wait, attempt::Attempt, runtime::Runtime},
 };
 
 /// Asks the server for predictions, awaited on tokio.

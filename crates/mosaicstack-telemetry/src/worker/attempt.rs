@@ -4,7 +4,7 @@ use std::task::{Context, Poll};
 
 use telemetry_transport::{AsyncTransport, Request, Response, ResponseFuture, TransportError};
 
-use super::timer::Runtime;
+use super::runtime::Runtime;
 use crate::{event_buffer::EventBuffer, panics};
 
 /// The future of a transport. Its panics are failed attempts.

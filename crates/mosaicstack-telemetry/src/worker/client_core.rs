@@ -49,16 +49,11 @@ impl ClientCore {
         clock: fn() -> Instant,
         wake: impl Fn() + Send + Sync + 'static,
     ) -> (Self, Option<Driver>) {
-        let signal = Arc::new(Signal::new(wake));
         let process = Process::current();
+        let signal = Arc::new(Signal::new(process, wake));
         let wake = {
             let signal = Arc::clone(&signal);
-            // A forked child has no worker, and the locks of a waker may be held in the parent.
-            move || {
-                if !process.is_forked() {
-                    signal.wake_worker();
-                }
-            }
+            move || signal.wake_worker()
         };
         let (now, wall) = (clock(), clock::wall());
         let start = Start { now, wall, seed: clock::seed(now, wall) };
@@ -67,9 +62,8 @@ impl ClientCore {
         if !is_enabled {
             debug!(target: LOG_TARGET, "telemetry is disabled: events are counted and dropped");
         }
-        let driver = is_enabled.then(|| {
-            Driver::new(Arc::clone(&signal), Arc::clone(&handle.buffer), submitter, process)
-        });
+        let driver = is_enabled
+            .then(|| Driver::new(Arc::clone(&signal), Arc::clone(&handle.buffer), submitter));
         let core = Self {
             handle,
             signal: is_enabled.then_some(signal),

@@ -7,7 +7,7 @@ use std::{
 
 use telemetry_transport::{Response, TransportError};
 
-use super::{Process, signal::Signal};
+use super::signal::Signal;
 use crate::{
     clock,
     event_buffer::EventBuffer,
@@ -24,7 +24,6 @@ pub(crate) struct Driver {
     pub(crate) signal: Arc<Signal>,
     pub(crate) buffer: Arc<EventBuffer>,
     submitter: Submitter,
-    process: Process,
 }
 
 impl Driver {
@@ -32,9 +31,8 @@ impl Driver {
         signal: Arc<Signal>,
         buffer: Arc<EventBuffer>,
         submitter: Submitter,
-        process: Process,
     ) -> Self {
-        Self { signal, buffer, submitter, process }
+        Self { signal, buffer, submitter }
     }
 
     /// Handles the requests of callers and returns what to do next.
@@ -78,9 +76,6 @@ impl Driver {
 
 impl Drop for Driver {
     fn drop(&mut self) {
-        // In a forked child no caller waits, and the lock may be held by a thread of the parent.
-        if !self.process.is_forked() {
-            self.signal.end();
-        }
+        self.signal.end();
     }
 }

@@ -6,12 +6,16 @@ use std::{
     time::Instant,
 };
 
-use super::wait::{Wait, WakerKey, WakerSet, wake_all};
+use super::{
+    Process,
+    wait::{Wait, WakerKey, WakerSet, wake_all},
+};
 use crate::sync::{Mutex, MutexGuard};
 
 /// Requests of callers, and the state of the worker.
 pub(crate) struct Signal {
     state: Mutex<State>,
+    process: Process,
     wake: Box<dyn Fn() + Send + Sync>,
 }
 
@@ -50,12 +54,16 @@ pub(crate) struct Requests {
 
 impl Signal {
     /// `wake` makes the worker look for requests. It is called from `track`.
-    pub(crate) fn new(wake: impl Fn() + Send + Sync + 'static) -> Self {
-        Self { state: Mutex::default(), wake: Box::new(wake) }
+    pub(crate) fn new(process: Process, wake: impl Fn() + Send + Sync + 'static) -> Self {
+        Self { state: Mutex::default(), process, wake: Box::new(wake) }
     }
 
+    /// Does nothing in a forked child, which has no worker. The locks of its waker may be held by a
+    /// thread of the parent.
     pub(crate) fn wake_worker(&self) {
-        (self.wake)();
+        if !self.process.is_forked() {
+            (self.wake)();
+        }
     }
 
     /// Requests a flush and returns its number.
@@ -160,8 +168,12 @@ impl Signal {
         wake_all(wakers);
     }
 
-    /// Called by the worker when it ends.
+    /// Called by the worker when it ends. Does nothing in a forked child: no caller waits there, and
+    /// the lock may be held by a thread of the parent.
     pub(crate) fn end(&self) {
+        if self.process.is_forked() {
+            return;
+        }
         let wakers = {
             let mut state = self.state.lock();
             state.ended = true;

@@ -16,7 +16,7 @@ use super::{
     attempt::Attempt,
     client_core::{ClientCore, report_pending},
     driver::Driver,
-    timer::Runtime,
+    runtime::Runtime,
 };
 use crate::{LOG_TARGET, clock, config::TelemetryConfig, panics, submitter::Action};
 

@@ -8,7 +8,7 @@ use super::*;
 use crate::{
     clock,
     worker::{
-        Wait,
+        Process, Wait,
         signal::{FlushRequest, Signal},
     },
 };
@@ -20,7 +20,7 @@ fn flush_to(target: u64) -> FlushRequest {
 #[test]
 fn removed_waker_is_neither_woken_nor_kept() {
     check(3, || {
-        let signal = Arc::new(Signal::new(|| {}));
+        let signal = Arc::new(Signal::new(Process::current(), || {}));
         let woken = Arc::<Woken>::default();
         let waker = Waker::from(Arc::clone(&woken));
         let mut key = None;
@@ -45,7 +45,7 @@ fn removed_waker_is_neither_woken_nor_kept() {
 #[test]
 fn progress_during_poll_is_not_missed() {
     check(3, || {
-        let signal = Arc::new(Signal::new(|| {}));
+        let signal = Arc::new(Signal::new(Process::current(), || {}));
         let woken = Arc::<Woken>::default();
         let waker = Waker::from(Arc::clone(&woken));
         let acknowledged = Arc::new(AtomicU64::new(0));
@@ -75,7 +75,7 @@ fn progress_during_poll_is_not_missed() {
 #[test]
 fn each_of_two_flushes_is_woken_at_its_own_target() {
     check(3, || {
-        let signal = Arc::new(Signal::new(|| {}));
+        let signal = Arc::new(Signal::new(Process::current(), || {}));
         let acknowledged = Arc::new(AtomicU64::new(0));
         let [one, both] = [1, 2].map(|target| (flush_to(target), Arc::<Woken>::default()));
         let poll = |(request, woken): &(FlushRequest, Arc<Woken>), key: &mut _| {

@@ -1,4 +1,4 @@
-//! Waiting in a future, with tokio's timers.
+//! The tokio runtime of a client, and waiting on it with a deadline.
 
 use std::{
     convert::Infallible,
