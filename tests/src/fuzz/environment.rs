@@ -1,5 +1,7 @@
 //! Configuration from environment variables.
 
+use std::collections::BTreeSet;
+
 use mosaicstack_telemetry::{
     ConfigError, ServerUrl, TelemetryConfig, TelemetryConfigBuilder, sans_io::Action,
 };
@@ -46,6 +48,7 @@ fn check_values(values: Values<'_>, allow_plain_http: bool) {
     if let Err(error) = &built {
         check_error(error, values);
     }
+    check_independence(&built, values, allow_plain_http);
     if let Some((config, url)) = built.ok().as_ref().and_then(|it| Some((it, it.server_url()?))) {
         let key = values[1].map(str::trim).expect("it is required");
         assert!(!format!("{config:?}").contains(key), "{config:?}");
@@ -74,6 +77,33 @@ fn check_error(error: &ConfigError, values: Values<'_>) {
     let words = EXAMPLES.into_iter().chain(VARIABLES.map(|(variable, _)| variable));
     let message = words.fold(message, |it, word| it.replace(word, ""));
     assert!(key.is_none_or(|key| !holds(&message, key)), "{message}");
+}
+
+/// An invalid value is reported whatever the other values are, and no valid one is.
+fn check_independence(
+    built: &Result<TelemetryConfig, ConfigError>,
+    values: Values<'_>,
+    allow_plain_http: bool,
+) {
+    let other_key = key_outside(values[0].unwrap_or_default());
+    let valid = ["https://example.com", &other_key, INSTANCE, "true"];
+    let alone = [0, 1, 2, 3].map(|index| {
+        let mut others = valid.map(Some);
+        others[index] = values[index];
+        builder(others).allow_plain_http(allow_plain_http).build()
+    });
+    if alone[3].as_ref().is_ok_and(|config| !config.is_enabled()) {
+        assert!(built.as_ref().is_ok_and(|config| !config.is_enabled()), "{built:?}");
+        return;
+    }
+    let mut is_invalid = alone.map(|built| built.is_err());
+    // Both can be valid alone while the URL contains the key.
+    let key_in_url = values[0].zip(values[1]).is_some_and(|(url, key)| holds(url, key));
+    is_invalid[0] |= !is_invalid[1] && key_in_url;
+    let names = VARIABLES.iter().zip(is_invalid).filter(|(_, is_invalid)| *is_invalid);
+    let expected: BTreeSet<_> = names.map(|((_, parameter), _)| *parameter).collect();
+    let issues = built.as_ref().err().map(ConfigError::issues).unwrap_or_default();
+    assert_eq!(issues.iter().map(|issue| issue.parameter).collect::<BTreeSet<_>>(), expected);
 }
 
 /// True if the URL contains the key, in any case.
