@@ -1,14 +1,59 @@
 //! `Debug` and `Display` of the values of the API.
 
 use mosaicstack_telemetry::{
-    PredictionError, TelemetryClient,
+    PredictionError, TelemetryClient, TelemetryConfig, TelemetryConfigBuilder,
     sans_io::Action,
     transport::{HyperTransport, Request, Response, TransportError, UreqTransport},
 };
-use telemetry_tests::{KEY, Simulation, config, status, track};
+use telemetry_tests::{KEY, Log, Simulation, config, status, track};
 
 use super::search::{Search, debugged, everything};
 use crate::support::query;
+
+/// Builders with the key, or a part of it, in each parameter.
+fn misplaced() -> Vec<(String, TelemetryConfigBuilder)> {
+    let mut builders = Vec::new();
+    for key in
+        [KEY, &KEY[..63], &format!("{KEY}0"), &format!("Bearer {KEY}"), &format!("\"{KEY}\"")]
+    {
+        for url in [
+            key,
+            &format!("https://{key}"),
+            &format!("https://u:{key}@host"),
+            &format!("https://host/{key}?{key}#{key}"),
+        ] {
+            builders.push((format!("URL {url}"), config(url).api_key(key)));
+        }
+        for name in ["SERVER_URL", "API_KEY", "INSTANCE_ID", "ENABLED"] {
+            let variable = format!("MOSAIC_TELEMETRY_{name}");
+            let place = format!("{variable}={key}");
+            let key = key.to_owned();
+            let value = move |name: &str| (name == variable).then(|| key.clone());
+            builders.push((place, TelemetryConfig::builder().with_vars(value)));
+        }
+    }
+    builders
+}
+
+#[test]
+fn misplaced_key_is_in_no_error_and_no_log() {
+    let (search, log, mut invalid) = (Search::new(), Log::new(), 0);
+    for (place, builder) in misplaced() {
+        search.must_not_find(&place, &debugged(&builder));
+        match builder.clone().build() {
+            Ok(config) => search.must_not_find(&place, &debugged(&config)),
+            Err(error) => {
+                invalid += 1;
+                search.must_not_find(&place, &everything(&error));
+                search.must_not_find(&place, &debugged(&error.issues()));
+            }
+        }
+        let _ = builder.build_or_disabled();
+    }
+    assert!(invalid >= 30, "{invalid}");
+    assert_eq!(log.lines("telemetry is disabled: ").len(), invalid);
+    search.must_not_find("the log", &log.lines("").join("\n"));
+}
 
 #[test]
 fn values_never_show_the_key() {
