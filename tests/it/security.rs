@@ -8,3 +8,4 @@ mod second_host;
 pub(crate) mod servers;
 mod spellings;
 mod tls;
+mod tunnels;

@@ -20,13 +20,13 @@ use crate::{
 };
 
 /// A self-signed certificate, valid from the first to the second January 1.
-struct Identity {
+pub(super) struct Identity {
     server: Arc<ServerConfig>,
-    certificate: Vec<u8>,
+    pub(super) certificate: Vec<u8>,
 }
 
 impl Identity {
-    fn new(host: &str, from: i32, to: i32) -> Self {
+    pub(super) fn new(host: &str, from: i32, to: i32) -> Self {
         let mut params = CertificateParams::new([host.to_owned()]).expect("a host");
         params.not_before = date_time_ymd(from, 1, 1);
         params.not_after = date_time_ymd(to, 1, 1);
@@ -42,7 +42,7 @@ impl Identity {
         Self { server: Arc::new(server), certificate: certificate.to_vec() }
     }
 
-    fn server(&self) -> Server {
+    pub(super) fn server(&self) -> Server {
         let config = Arc::clone(&self.server);
         Server::speaking(move |stream, received| {
             let connection = ServerConnection::new(Arc::clone(&config)).expect("a config");

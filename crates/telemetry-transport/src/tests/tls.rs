@@ -21,6 +21,7 @@ use crate::TransportError;
 
 for_each_transport! {
     trusted_server_receives_requests_over_one_connection_and_http_1
+    every_certificate_of_a_bundle_is_trusted
     untrusted_server_receives_nothing
     proxy_tunnels_tls_over_http_and_https
 }
@@ -30,6 +31,7 @@ for_each_transport! {
 struct Identity {
     config: Arc<ServerConfig>,
     certificate: Vec<u8>,
+    pem: String,
 }
 
 impl Identity {
@@ -40,7 +42,8 @@ impl Identity {
 
     fn from_params(params: &CertificateParams) -> Self {
         let key = KeyPair::generate().unwrap();
-        let certificate = params.self_signed(&key).unwrap().der().clone();
+        let certificate = params.self_signed(&key).unwrap();
+        let (pem, certificate) = (certificate.pem(), certificate.der().clone());
         let key = PrivatePkcs8KeyDer::from(key.serialize_der());
         let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
@@ -49,7 +52,7 @@ impl Identity {
             .with_single_cert(vec![certificate.clone()], key.into())
             .unwrap();
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        Self { config: Arc::new(config), certificate: certificate.to_vec() }
+        Self { config: Arc::new(config), certificate: certificate.to_vec(), pem }
     }
 
     fn accept<S: Read + Write>(&self, stream: BufReader<S>) -> TlsStream<S> {
@@ -79,6 +82,18 @@ fn trusted_server_receives_requests_over_one_connection_and_http_1(new: New) {
     assert_eq!((requests.len(), protocol), (2, None));
     assert!(CryptoProvider::get_default().is_none(), "none is installed");
     assert!(requests[0].contains("\r\nauthorization: bearer key\r\n"), "{requests:?}");
+}
+
+fn every_certificate_of_a_bundle_is_trusted(new: New) {
+    let identities = [Identity::new(&["127.0.0.1"]), Identity::new(&["127.0.0.1"])];
+    let bundle = identities.each_ref().map(|identity| &*identity.pem).concat();
+    for identity in identities {
+        let (url, server) = server(1, move |stream| accept_all(&mut identity.accept(stream)).len());
+        let transport = new(&[], Some(bundle.as_bytes()));
+        assert!(transport.send(post(&url.replace("http:", "https:"))).is_ok());
+        drop(transport);
+        assert_eq!(server.join().unwrap(), [1]);
+    }
 }
 
 #[cfg(feature = "ureq")]
