@@ -7,11 +7,12 @@ mod traffic;
 
 use std::{sync::LazyLock, time::Duration};
 
-use telemetry_tests::{Simulation, config, status, track};
+use telemetry_tests::{Random, Simulation, config, status, track};
 
 use self::{
     fleet::{Fleet, Outage},
     report::Report,
+    traffic::Traffic,
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -84,6 +85,28 @@ fn overloaded_server_receives_the_backlog_within_half_an_hour() {
     let beyond = report.seen.asked_to_wait;
     assert!(beyond > 0 && beyond < report.stats.requests / 4, "{beyond}");
     assert!(report.done().is_some_and(|at| at < 30 * MINUTE), "{:?}", report.done());
+}
+
+#[test]
+fn report_follows_from_the_seed() {
+    let run = |seed| {
+        let outage = Outage::Overload;
+        let report = Fleet { clients: 30, starts_at_once: false, outage, seed }.run();
+        (report.seen.seconds, report.first, report.stats)
+    };
+    assert!(run(7) == run(7));
+    assert!(run(7).0 != run(8).0);
+}
+
+#[test]
+fn interactive_clients_report_some_tasks_an_hour_and_services_a_thousand() {
+    for (client, expected) in [(0, 3.5..5.5), (99, 1100.0..1300.0)] {
+        let mut traffic = Traffic::new(client, Random(7));
+        let tasks = 10_000;
+        let time: Duration = (0..tasks).map(|_| traffic.next()).sum();
+        let hourly = f64::from(tasks) * 3600.0 / time.as_secs_f64();
+        assert!(expected.contains(&hourly), "{hourly}");
+    }
 }
 
 /// Prints the figures of `docs/reliability.md`. `cargo xtask outage` is a shortcut.
