@@ -165,7 +165,8 @@ impl Submitter {
     }
 
     /// Returns the next action. While a delivery is in flight, polling sends nothing, keeps the
-    /// schedule and returns [`Action::Wait`]: a driver may be woken during a request.
+    /// schedule and returns [`Action::Wait`]: a driver may be woken during a request. In a dry run,
+    /// each call logs one batch and returns `Action::Wait(now)` if there are more.
     pub fn poll(&mut self, now: Instant) -> Action {
         self.reporter.changes();
         if self.protocol.is_none() {
@@ -202,17 +203,13 @@ impl Submitter {
             self.start_cycle(now);
         }
         // Read before the batch is taken: an event tracked in between is too late for a shutdown.
-        let mut is_empty = self.buffer.is_empty();
-        while let Some(protocol) = &self.protocol
+        let is_empty = self.buffer.is_empty();
+        if let Some(protocol) = &self.protocol
             && let Some(batch) = self.buffer.take_batch(self.bisection.limit())
         {
             let delivery = Delivery::new(batch, Arc::clone(&self.buffer));
             if self.dry_run {
-                let count = delivery.len();
-                delivery.skip();
-                self.reporter.dry_run(protocol, count);
-                is_empty = self.buffer.is_empty();
-                continue;
+                return self.skip(now, delivery);
             }
             let left = self.closing.map(|deadline| deadline.saturating_duration_since(now));
             let timeout = left.map_or(self.request_timeout, |left| left.min(self.request_timeout));
@@ -227,6 +224,18 @@ impl Submitter {
         }
         self.wait_for_interval(now);
         Action::Wait(self.closing.map_or(self.due, |deadline| deadline.min(self.due)))
+    }
+
+    /// Logs a batch instead of sending it. One batch at a time: a log subscriber may be slow, and the
+    /// driver has requests of callers to handle in between.
+    fn skip(&mut self, now: Instant, delivery: Delivery) -> Action {
+        let count = delivery.len();
+        delivery.skip();
+        self.continue_cycle(now);
+        if let Some(protocol) = &self.protocol {
+            self.reporter.dry_run(protocol, count);
+        }
+        Action::Wait(self.due)
     }
 
     /// Handles the result of a request, and returns how it was interpreted.

@@ -112,11 +112,14 @@ impl Reference {
         if self.cycle_end <= self.acknowledged() {
             self.start_cycle(now);
         }
-        if self.config.is_dry_run() {
-            self.stats.dropped.dry_run += self.waiting.len() as u64;
-            self.waiting.clear();
-        } else if !self.waiting.is_empty() {
+        if !self.waiting.is_empty() {
             let count = self.limit.min(self.waiting.len());
+            if self.config.is_dry_run() {
+                self.waiting.drain(..count);
+                self.stats.dropped.dry_run += count as u64;
+                self.continue_cycle(now);
+                return Expected::Wait(self.due);
+            }
             self.in_flight.extend(self.waiting.drain(..count));
             self.stats.requests += 1;
             self.not_before = NotBefore::At(now + self.backoff(0));
@@ -247,6 +250,10 @@ impl Reference {
         self.stats.rejected += rejected as u64;
         self.in_flight.clear();
         self.reset_backoff();
+        self.continue_cycle(now);
+    }
+
+    fn continue_cycle(&mut self, now: Duration) {
         if self.acknowledged() < self.cycle_end {
             self.due = now;
         } else {

@@ -16,7 +16,10 @@ use mosaicstack_telemetry::{
     transport::{Request, Response},
 };
 use telemetry_tests::{Log, config, events, status, track};
-use tokio::time::{self, Instant};
+use tokio::{
+    task,
+    time::{self, Instant},
+};
 
 use crate::support::query;
 
@@ -149,4 +152,23 @@ async fn response_just_before_the_deadline_is_counted() {
     track(&client.handle(), 150);
     let stats = client.stop().await;
     assert_eq!((stats.delivered, stats.pending), (150, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn dry_run_yields_to_other_tasks_after_each_batch() {
+    const BATCHES: usize = 10;
+    let log = Log::new();
+    let config = url().dry_run(true).batch_size(1).early_flush(false).build().unwrap();
+    let client = AsyncTelemetryClient::with_transport(config, |_: Request| future::pending());
+    track(&client.handle(), BATCHES);
+    let other = async {
+        let mut seen = 0;
+        while seen < BATCHES {
+            task::yield_now().await;
+            let before = seen;
+            seen = log.count();
+            assert!(seen <= before + 1, "{} batches at once", seen - before);
+        }
+    };
+    tokio::join!(other, async { client.flush(SECOND).await.unwrap() });
 }

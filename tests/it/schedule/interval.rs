@@ -106,3 +106,22 @@ fn dry_run_logs_batches_and_sends_nothing() {
           https://tel-api.mosaicstack.dev/v1/events/batch"]
     );
 }
+
+#[test]
+fn dry_run_logs_one_batch_each_poll_and_no_more_than_were_queued() {
+    let log = Log::new();
+    let config = config("https://example.com").dry_run(true).early_flush(false).build().unwrap();
+    let mut simulation = Simulation::new(&config);
+    track(&simulation.handle, 250);
+    simulation.flush();
+    for lines in 1..=3 {
+        let next = simulation.step();
+        assert_eq!(log.count(), lines);
+        let until = if lines < 3 { Duration::ZERO } else { INTERVAL };
+        assert!(matches!(next, Next::Waits(at) if at == until), "{next:?}");
+        track(&simulation.handle, 100);
+    }
+    assert!(matches!(simulation.step(), Next::Waits(INTERVAL)));
+    let stats = simulation.handle.stats();
+    assert_eq!((log.count(), stats.dropped.dry_run, stats.pending), (3, 300, 250));
+}

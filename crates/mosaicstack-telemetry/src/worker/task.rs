@@ -9,7 +9,7 @@ use std::{
 };
 
 use telemetry_transport::{AsyncTransport, Request, Response, Timeout, TransportError};
-use tokio::{sync::Notify, time};
+use tokio::{sync::Notify, task, time};
 use tracing::warn;
 
 use super::{
@@ -65,7 +65,13 @@ impl Worker {
                     self.driver.complete(clock::tokio_now(), delivery, result);
                 }
                 Action::Wait(until) => {
-                    if self.driver.signal.try_sleep(until) {
+                    if !self.driver.signal.try_sleep(until) {
+                        continue;
+                    }
+                    if until <= clock::tokio_now() {
+                        // A dry run has more batches. The timer would not yield.
+                        task::yield_now().await;
+                    } else {
                         // A request made since then has left a permit: this returns at once.
                         let _ = time::timeout_at(until.into(), self.notify.notified()).await;
                     }
