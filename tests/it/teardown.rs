@@ -5,6 +5,7 @@ mod servers;
 
 use std::{
     any::Any,
+    io,
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -254,6 +255,31 @@ fn blocking_calls_return_in_time_though_the_transport_or_the_callback_blocks() {
             };
             in_time(&format!("{call:?}, {in_callback}"), DEADLINE + SLACK, run(), run);
         }
+    }
+}
+
+#[test]
+fn blocking_calls_return_in_time_though_the_log_subscriber_blocks() {
+    const DEADLINE: Duration = Duration::from_millis(50);
+    for call in [Call::Flush, Call::Stop, Call::Drop] {
+        let run = || {
+            let (client, _calls, _release) = stuck_client(false, DEADLINE);
+            let (block, logged, _release_log) = stuck();
+            let writer = move || {
+                block();
+                io::sink()
+            };
+            let subscriber = tracing_subscriber::fmt().with_writer(writer).finish();
+            let (client, took) = returned(move || {
+                let call = || timed(Client::Blocking(client), |client| call.make(client, DEADLINE));
+                tracing::subscriber::with_default(subscriber, call)
+            });
+            let logs = call != Call::Flush;
+            assert_eq!(logged.try_recv().is_ok(), logs, "pending events are logged");
+            drop(client);
+            took
+        };
+        in_time(&format!("{call:?}"), DEADLINE + SLACK, run(), run);
     }
 }
 

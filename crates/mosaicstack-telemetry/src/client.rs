@@ -12,7 +12,7 @@ use crate::{
     handle::{TaskGuard, TelemetryHandle},
     predictions::Predictions,
     stats::Stats,
-    worker::{ClientCore, block_on, report_pending, thread::WorkerThread},
+    worker::{ClientCore, block_on, thread::WorkerThread},
 };
 
 /// Reports events from a background thread.
@@ -133,7 +133,7 @@ impl TelemetryClient {
         let Some(mut shutdown) = self.core.shut_down(clock::now()) else { return };
         if !self.worker.is_current() {
             block_on(|now, cx| shutdown.poll(now, cx));
-            report_pending(&self.core.handle.buffer);
+            shutdown.report_pending();
         }
     }
 }

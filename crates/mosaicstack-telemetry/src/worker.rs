@@ -18,7 +18,7 @@ pub(crate) mod thread;
 mod wait;
 
 pub(crate) use self::{
-    client_core::{ClientCore, report_pending},
+    client_core::ClientCore,
     wait::{Wait, WakerKey, WakerSet, block_on, wake_all},
 };
 

@@ -1,12 +1,14 @@
 //! The callers' side of both clients: flush and shutdown.
 
 use std::{
-    sync::Arc,
+    convert::Infallible,
+    sync::{Arc, mpsc},
     task::Context,
+    thread,
     time::{Duration, Instant},
 };
 
-use tracing::{debug, warn};
+use tracing::{debug, dispatcher, warn};
 
 use super::{
     Process,
@@ -28,8 +30,11 @@ use crate::{
 /// which ends at the deadline.
 const GRACE: Duration = Duration::from_millis(20);
 
-/// Time after that for which it waits until the counters are consistent, in the worst case.
+/// Time for which it then waits until the counters are consistent, in the worst case.
 const SETTLE: Duration = Duration::from_millis(20);
+
+/// Time after its deadline for which it waits until a log subscriber has taken its message.
+const REPORT: Duration = Duration::from_millis(45);
 
 /// A running client without its worker.
 #[derive(Debug)]
@@ -104,7 +109,7 @@ impl ClientCore {
         let deadline = clock::after(now, self.shutdown_timeout);
         signal.request_shutdown(deadline);
         let buffer = Arc::clone(&self.handle.buffer);
-        Some(Shutdown { signal, buffer, deadline, key: None })
+        Some(Shutdown { signal, buffer, deadline, settles_by: None, key: None })
     }
 }
 
@@ -149,6 +154,8 @@ pub(crate) struct Shutdown {
     signal: Arc<Signal>,
     buffer: Arc<EventBuffer>,
     deadline: Instant,
+    /// End of the wait for the counters; `None` while the worker runs.
+    settles_by: Option<Instant>,
     key: WakerKey,
 }
 
@@ -159,11 +166,32 @@ impl Shutdown {
         if !self.signal.poll_ended(&mut self.key, cx) && now < over {
             return Wait::Until(over);
         }
-        // A worker that is left to itself may be between two counters.
-        if self.buffer.stats().is_balanced() || now >= clock::after(over, SETTLE) {
+        // A call of `track`, or a worker that is left to itself, may be between two counters.
+        let settles_by = *self.settles_by.get_or_insert_with(|| clock::after(now, SETTLE));
+        if self.buffer.stats().is_balanced() || now >= settles_by {
             return Wait::Ready(());
         }
         Wait::Until(clock::after(now, Duration::from_millis(1)))
+    }
+
+    /// Logs how many events the client leaves undelivered, and returns in time if the log subscriber
+    /// hangs. A blocked worker cannot log it, and the program may be about to exit.
+    pub(crate) fn report_pending(&self) {
+        let pending = self.buffer.pending();
+        if pending == 0 {
+            return;
+        }
+        let dispatch = dispatcher::get_default(Clone::clone);
+        let (done, logged) = mpsc::channel::<Infallible>();
+        let report = move || {
+            let _done = done;
+            dispatcher::with_default(&dispatch, || report_pending(pending));
+        };
+        // Without a thread there is no message: the caller must not log, since it may hang.
+        if thread::Builder::new().name("telemetry-report".into()).spawn(report).is_ok() {
+            let until = clock::after(self.deadline, REPORT);
+            let _ = logged.recv_timeout(until.saturating_duration_since(clock::now()));
+        }
     }
 }
 
@@ -173,13 +201,41 @@ impl Drop for Shutdown {
     }
 }
 
-/// Logs how many events a stopped client leaves undelivered.
-pub(crate) fn report_pending(buffer: &EventBuffer) {
-    let pending = buffer.pending();
+/// Logs how many events a stopped client leaves undelivered, if any.
+pub(super) fn report_pending(pending: u64) {
     if pending > 0 {
         // Called while dropping, where a panic of a log subscriber could abort the program.
         let _ = panics::catch(|| {
             warn!(target: LOG_TARGET, "shut down in time, but {pending} events are not delivered");
         });
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::task::Waker;
+
+    use super::*;
+
+    #[test]
+    fn shutdown_waits_for_counters_only_from_the_end_of_the_worker() {
+        let config = TelemetryConfig::builder()
+            .server_url("https://example.com")
+            .api_key("a".repeat(64))
+            .instance_id("12345678-1234-1234-1234-123456789abc")
+            .build()
+            .unwrap();
+        let (mut core, driver) = ClientCore::new(&config, clock::now, || {});
+        // As if a call of `track` never ended.
+        core.handle.buffer.counters.tracked.add(1);
+        let start = clock::now();
+        let (at, cx) = (|ms| start + Duration::from_millis(ms), Context::from_waker(Waker::noop()));
+        let mut shutdown = core.shut_down(start).unwrap();
+        let over = start + config.shutdown_timeout() + GRACE;
+        assert!(matches!(shutdown.poll(at(0), &cx), Wait::Until(until) if until == over));
+        drop(driver);
+        assert!(matches!(shutdown.poll(at(1), &cx), Wait::Until(until) if until == at(2)));
+        assert!(matches!(shutdown.poll(at(20), &cx), Wait::Until(_)));
+        assert!(matches!(shutdown.poll(at(21), &cx), Wait::Ready(())));
     }
 }

@@ -109,7 +109,7 @@ impl Worker {
 impl Drop for Worker {
     fn drop(&mut self) {
         if self.is_done {
-            report_pending(&self.driver.buffer);
+            report_pending(self.driver.buffer.pending());
         } else if self.driver.buffer.pending() > 0 || self.runtime.handle().is_none() {
             let reason = if thread::panicking() {
                 "the worker task has panicked; does the tokio runtime have timers (enable_time)?"
