@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use mosaicstack_telemetry::{Health, TelemetryConfig};
-use telemetry_collector::{Authorization, Collector, ResponseTemplate};
+use telemetry_collector::{Authorization, Collector, Position, ResponseTemplate};
 use telemetry_tests::{Log, track};
 
 use crate::{
@@ -133,6 +133,32 @@ fn flush_gives_up_before_its_deadline_and_stop_tries_once_more() {
         let stats = returned(move || client.stop());
         assert_eq!((stats.delivered, stats.requests), (3, requests + 1));
         assert_eq!(ids(&collector), tracked);
+    }
+}
+
+#[test]
+fn status_decides_also_if_the_body_is_cut() {
+    let pause = || ResponseTemplate::status(503).header("retry-after", "60");
+    let cases: [(ResponseTemplate, u64, Health); 3] = [
+        (pause(), 0, Health::Retrying),
+        (ResponseTemplate::status(401), 0, Health::Misconfigured),
+        (ResponseTemplate::normal(), 3, Health::Good),
+    ];
+    for (kind, (answer, delivered, health)) in
+        Kind::ALL.into_iter().flat_map(|kind| cases.clone().map(|case| (kind, case)))
+    {
+        let collector = collector();
+        collector.script([answer.body(r#"{"accepted":3,"rejected":0}"#).cut(Position::InBody)]);
+        let client = start(kind, &collector);
+        track(&client.handle(), 3);
+        let (client, result) = returned(move || {
+            let result = client.flush(AMPLE);
+            (client, result)
+        });
+        assert_eq!(result.is_ok(), delivered == 3, "{health:?}, {kind:?}");
+        let stats = client.stats();
+        assert_eq!((stats.delivered, stats.health), (delivered, health), "{kind:?}");
+        assert_eq!((stats.requests, collector.totals().requests), (1, 1), "{health:?}, {kind:?}");
     }
 }
 

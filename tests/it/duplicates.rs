@@ -24,7 +24,7 @@ use crate::{
 enum Outcome {
     Accepted,
     Refused,
-    /// No response, or half of one.
+    /// No response, or half of its head.
     Ambiguous,
 }
 
@@ -88,7 +88,7 @@ fn deliver(kind: Kind, config: TelemetryConfig, events: usize, attempts: &Attemp
 }
 
 /// Answers with a known outcome.
-const CLEAR: [fn() -> ResponseTemplate; 11] = [
+const CLEAR: [fn() -> ResponseTemplate; 12] = [
     ResponseTemplate::normal,
     ResponseTemplate::normal,
     || ResponseTemplate::normal().body(""),
@@ -101,14 +101,14 @@ const CLEAR: [fn() -> ResponseTemplate; 11] = [
     || ResponseTemplate::status(413),
     || ResponseTemplate::status(422),
     || ResponseTemplate::normal().close_afterwards(),
+    || ResponseTemplate::normal().cut(Position::InBody),
 ];
 
 /// Answers after which the client cannot know whether the server took the events.
-const AMBIGUOUS: [fn() -> ResponseTemplate; 6] = [
+const AMBIGUOUS: [fn() -> ResponseTemplate; 5] = [
     ResponseTemplate::close_after_processing,
     ResponseTemplate::close,
     || ResponseTemplate::normal().cut(Position::InHead),
-    || ResponseTemplate::normal().cut(Position::InBody),
     || ResponseTemplate::normal().cut(Position::After(1)),
     || ResponseTemplate::normal().delay(10 * TIMEOUT),
 ];

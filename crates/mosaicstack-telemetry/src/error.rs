@@ -88,7 +88,7 @@ impl Error for FlushError {}
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum PredictionError {
-    /// The request got no response.
+    /// The request got no response, or an incomplete one.
     Transport(TransportError),
     /// The server answered with this status, which is not a success.
     Refused(u16),

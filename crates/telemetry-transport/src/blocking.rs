@@ -39,6 +39,9 @@ use crate::{Request, Response, TransportError};
 ///   marked sensitive, out of logs, errors and requests to any other host;
 /// - return every response, whatever its status, and not follow redirects, since the API key would go
 ///   with them;
+/// - return a response whose head has arrived, with as much of the body as was read, also if the body
+///   breaks off, is malformed or does not end within the timeout: status and headers decide whether and
+///   when the client sends the events again;
 /// - return [`TransportError::Timeout`] once the [`Timeout`](crate::Timeout) of the request has passed.
 ///   A client keeps its own deadlines regardless, but sends no other events until the call returns;
 /// - return at most [`MAX_RESPONSE_BYTES`](crate::MAX_RESPONSE_BYTES) of a response body;
@@ -55,7 +58,7 @@ pub trait Transport: Send + Sync {
     ///
     /// # Errors
     ///
-    /// There is no complete response. [Mapping errors](TransportError#mapping-errors) explains the
+    /// No complete head of a response arrived. [Mapping errors](TransportError#mapping-errors) explains the
     /// variants.
     fn send(&self, request: Request) -> Result<Response, TransportError>;
 }

@@ -7,18 +7,18 @@ type SharedError = Arc<dyn Error + Send + Sync>;
 
 /// The reason why there is no response to a request.
 ///
-/// Every status is a response, also one that refuses the request. The variant decides what the client
-/// does with the events that the request carried.
+/// Every status is a response, also one that refuses the request, and also if the body after it is
+/// incomplete. The variant decides what the client does with the events that the request carried.
 ///
 /// # Mapping errors
 ///
 /// When writing a transport, map errors like this:
 ///
-/// 1. No complete response within the [`Timeout`](crate::Timeout) to [`Timeout`](Self::Timeout). The
+/// 1. No status and headers within the [`Timeout`](crate::Timeout) to [`Timeout`](Self::Timeout). The
 ///    server may have processed the request; the client sends it again and relies on the server to
 ///    ignore duplicates.
 /// 2. Failures that may pass to [`Network`](Self::Network): host not found, no route, connection
-///    refused or reset, incomplete or malformed response. The client sends the request again, with
+///    refused or reset, incomplete or malformed head. The client sends the request again, with
 ///    backoff.
 /// 3. Failures that repeat until someone intervenes to [`Other`](Self::Other): invalid certificate,
 ///    unusable URL, refusal by a gateway. The client keeps the events, reports a misconfiguration
@@ -29,7 +29,7 @@ type SharedError = Arc<dyn Error + Send + Sync>;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum TransportError {
-    /// No complete response arrived within the timeout of the request.
+    /// No response arrived within the timeout of the request.
     Timeout,
     /// The connection failed or broke. The same request may succeed later.
     Network(SharedError),
@@ -52,7 +52,7 @@ impl TransportError {
 impl fmt::Display for TransportError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Timeout => f.write_str("timeout: no complete response"),
+            Self::Timeout => f.write_str("timeout: no response"),
             Self::Network(error) => write!(f, "network error: {error}"),
             Self::Other(error) => write!(f, "cannot send the request: {error}"),
         }

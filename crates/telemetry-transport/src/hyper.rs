@@ -10,6 +10,7 @@ use std::{
 use bytes::Bytes;
 use http::{Uri, Version, uri::PathAndQuery};
 use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
 use hyper_util::{
     client::{
         legacy::{
@@ -163,9 +164,20 @@ impl AsyncTransport for HyperTransport {
             let runtime = Handle::try_current().map_err(TransportError::other)?;
             check_scheme(request.uri())?;
             let clients = self.clients(runtime.id());
-            time::timeout(Timeout::of(&request), clients.send(request))
-                .await
-                .unwrap_or(Err(TransportError::Timeout))
+            let timeout = Timeout::of(&request);
+            let (mut head, mut bytes) = (None, Vec::new());
+            let exchange = time::timeout(timeout, async {
+                let (parts, body) = clients.send(request).await?.into_parts();
+                head = Some(parts);
+                read(body, &mut bytes).await;
+                Ok(())
+            });
+            let result = exchange.await.unwrap_or(Err(TransportError::Timeout));
+            match head {
+                // The head is the answer: a timeout in the body only ends the body.
+                Some(parts) => Ok(Response::from_parts(parts, bytes)),
+                None => Err(result.err().unwrap_or(TransportError::Timeout)),
+            }
         })
     }
 }
@@ -202,7 +214,7 @@ impl Clients {
         Self { direct: client(connector), proxied }
     }
 
-    async fn send(&self, mut request: Request) -> Result<Response, TransportError> {
+    async fn send(&self, mut request: Request) -> Result<http::Response<Incoming>, TransportError> {
         *request.version_mut() = Version::HTTP_11;
         match self.proxied.route(request.uri().host().unwrap_or_default())? {
             Some(client) => {
@@ -225,22 +237,26 @@ where
         .build(ConnectTimeout(connector))
 }
 
-async fn exchange<C>(client: &Client<C, Body>, request: Request) -> Result<Response, TransportError>
+async fn exchange<C>(
+    client: &Client<C, Body>,
+    request: Request,
+) -> Result<http::Response<Incoming>, TransportError>
 where
     C: Connect + Clone + Send + Sync + 'static,
 {
-    let response = client.request(request.map(Full::from)).await;
-    let (parts, mut body) = response.map_err(|error| transport_error(&error))?.into_parts();
-    let mut bytes = Vec::new();
+    client.request(request.map(Full::from)).await.map_err(|error| transport_error(&error))
+}
+
+/// Appends the body to `bytes`, up to the maximum or to an error.
+async fn read(mut body: Incoming, bytes: &mut Vec<u8>) {
     while bytes.len() < MAX_RESPONSE_BYTES
-        && let Some(frame) = body.frame().await
+        && let Some(Ok(frame)) = body.frame().await
     {
-        if let Ok(data) = frame.map_err(|error| transport_error(&error))?.into_data() {
+        if let Ok(data) = frame.into_data() {
             let left = MAX_RESPONSE_BYTES - bytes.len();
             bytes.extend_from_slice(&data[..data.len().min(left)]);
         }
     }
-    Ok(Response::from_parts(parts, bytes))
 }
 
 fn check_scheme(uri: &Uri) -> Result<(), TransportError> {

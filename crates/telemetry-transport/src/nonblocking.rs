@@ -47,7 +47,7 @@ pub trait AsyncTransport: Send + Sync {
     ///
     /// # Errors
     ///
-    /// There is no complete response. [Mapping errors](TransportError#mapping-errors) explains the
+    /// No complete head of a response arrived. [Mapping errors](TransportError#mapping-errors) explains the
     /// variants.
     fn send(&self, request: Request) -> ResponseFuture<'_>;
 }

@@ -5,7 +5,8 @@ use std::{net::IpAddr, time::Duration};
 /// A request with its whole body. The extensions may contain a [`Timeout`].
 pub type Request = http::Request<Vec<u8>>;
 
-/// A response with its whole body, or the first [`MAX_RESPONSE_BYTES`] of it.
+/// A response with its body, at most the first [`MAX_RESPONSE_BYTES`] of it, and less than the server
+/// declared if the connection broke or the timeout passed meanwhile.
 pub type Response = http::Response<Vec<u8>>;
 
 /// Size limit of a response body in bytes: 1 MiB.

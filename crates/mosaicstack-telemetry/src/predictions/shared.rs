@@ -148,7 +148,7 @@ fn read(queries: &[PredictionQuery], result: Result<Response, TransportError>) -
         if !response.status().is_success() {
             return Err(PredictionError::Refused(response.status().as_u16()));
         }
-        protocol::predictions(response.body(), queries.len()).map_err(PredictionError::Unreadable)
+        protocol::predictions(response.body(), queries.len())
     });
     let answers = match answers {
         Ok(answers) => answers,

@@ -8,6 +8,9 @@ use serde::{
 };
 use serde_json::value::RawValue;
 use telemetry_model::{PredictionRequest, PredictionResponse};
+use telemetry_transport::TransportError;
+
+use crate::error::PredictionError;
 
 /// Maximum size of one prediction in JSON; the server's have less than 1 kB. Predictions are cached for
 /// hours, and a body of 1 MB can take 10 MB once parsed.
@@ -17,11 +20,12 @@ const MAX_PREDICTION_BYTES: usize = 8 * 1024;
 ///
 /// # Errors
 ///
-/// A message if the body is not a list of `queries` results. It repeats nothing from the body.
+/// `Transport` if the body ends early, `Unreadable` if it is not a list of `queries` results. Nothing
+/// from the body is repeated.
 pub(crate) fn predictions(
     body: &[u8],
     queries: usize,
-) -> Result<Vec<Option<PredictionResponse>>, String> {
+) -> Result<Vec<Option<PredictionResponse>>, PredictionError> {
     #[derive(Deserialize)]
     struct Results<'a> {
         #[serde(borrow, alias = "predictions")]
@@ -34,11 +38,17 @@ pub(crate) fn predictions(
         serde_json::from_slice::<Results<'_>>(body).map(|body| body.results)
     };
     let Items { first, count } = results.map_err(|error| {
+        // The connection broke in the body: a later request may succeed.
+        if error.is_eof() {
+            return PredictionError::Transport(TransportError::network("incomplete response"));
+        }
         // Without the error's own text, which can quote the body.
-        format!("invalid response at line {} column {}", error.line(), error.column())
+        let (line, column) = (error.line(), error.column());
+        PredictionError::Unreadable(format!("invalid response at line {line} column {column}"))
     })?;
     if count != queries {
-        return Err(format!("expected {queries} results, found {count}"));
+        let message = format!("expected {queries} results, found {count}");
+        return Err(PredictionError::Unreadable(message));
     }
     Ok(first.into_iter().map(prediction).collect())
 }
@@ -102,20 +112,30 @@ mod tests {
             assert!(results[0].as_ref().unwrap().prediction.is_none());
             assert!(results[1].is_none());
             let error = predictions(body.as_bytes(), 3).unwrap_err();
-            assert_eq!(error, "expected 3 results, found 2");
+            assert_eq!(error.to_string(), "no predictions: expected 3 results, found 2");
         }
-        for invalid in ["", "{}", "secret", "\"secret\"", "{\"results\":{}}", "[1,"] {
+        for invalid in ["{}", "secret", "\"secret\"", "{\"results\":{}}", "[1,]"] {
             let error = predictions(invalid.as_bytes(), 0).unwrap_err();
-            assert!(error.starts_with("invalid response at line "), "{error}");
+            assert!(!error.is_transient(), "{error}");
+            let error = error.to_string();
+            assert!(error.starts_with("no predictions: invalid response at line "), "{error}");
             assert!(!error.contains("secret"), "{error}");
+        }
+    }
+
+    #[test]
+    fn incomplete_response_is_a_transient_error() {
+        for incomplete in ["", "[1,", "{\"results\":[{\"predic"] {
+            let error = predictions(incomplete.as_bytes(), 0).unwrap_err();
+            assert!(error.is_transient(), "{error}");
         }
     }
 
     #[test]
     fn excess_results_are_counted_but_not_kept() {
         let body = format!("[{}{ONE}]", "0,".repeat(100_000));
-        let error = predictions(body.as_bytes(), 2).unwrap_err();
-        assert_eq!(error, "expected 2 results, found 100001");
+        let error = predictions(body.as_bytes(), 2).unwrap_err().to_string();
+        assert!(error.ends_with("expected 2 results, found 100001"), "{error}");
         let body = format!("[{}{ONE}]", format!("{ONE},").repeat(49));
         assert!(predictions(body.as_bytes(), 50).unwrap().iter().all(Option::is_some));
     }
