@@ -27,7 +27,10 @@ use tokio::{
 };
 
 use self::{
-    connect_timeout::ConnectTimeout, error::transport_error, resolver::Resolver, tls::TlsConnector,
+    connect_timeout::{ConnectTimeout, TcpConnector, with_timeout},
+    error::transport_error,
+    resolver::Resolver,
+    tls::TlsConnector,
 };
 use crate::{
     AsyncTransport, MAX_RESPONSE_BYTES, Request, Response, ResponseFuture, Timeout, TransportError,
@@ -35,6 +38,8 @@ use crate::{
 };
 #[cfg(feature = "rustls")]
 use crate::{RootCertificateError, roots::Roots};
+#[cfg(test)]
+use std::net::{IpAddr, SocketAddr};
 
 mod connect_timeout;
 mod error;
@@ -52,17 +57,17 @@ const MAX_HEAD_BYTES: usize = 64 * 1024;
 const MAX_RUNTIMES: usize = 4;
 
 type Body = Full<Bytes>;
-type DirectConnector = ConnectTimeout<TlsConnector<HttpConnector<Resolver>>>;
+type DirectConnector = ConnectTimeout<TlsConnector<TcpConnector>>;
 /// TLS to the server, inside a tunnel, inside an optional TLS connection to the proxy.
-type TunnelConnector = ConnectTimeout<TlsConnector<Tunnel<TlsConnector<HttpConnector<Resolver>>>>>;
+type TunnelConnector = ConnectTimeout<TlsConnector<Tunnel<TlsConnector<TcpConnector>>>>;
 
 /// An asynchronous transport over [hyper](https://docs.rs/hyper), for
 /// [tokio](https://docs.rs/tokio) runtimes with I/O and time enabled.
 ///
 /// - Sends HTTP/1.1. Connections are kept alive for 15 seconds and reused. A request goes to a second
 ///   connection only if the first was found closed before any byte was written.
-/// - Resolves hosts on dedicated threads, at most four at a time. Connecting takes at most
-///   10 seconds, even if the request allows more.
+/// - Resolves hosts on dedicated threads, at most four at a time. The addresses of a host are tried
+///   in order; each has an equal share of the [`Timeout`].
 /// - Does not follow redirects. Every status is a response. A head of more than 100 headers or
 ///   about 64 KiB is an error.
 /// - With the feature `rustls`, TLS uses the ring provider, independent of the process-wide default.
@@ -119,7 +124,11 @@ impl HyperTransport {
     }
 
     fn with(proxies: Proxies<Intercept>, tls: tls::Config) -> Self {
-        let settings = Settings { proxies, resolver: Resolver::new(), tls };
+        Self::with_resolver(proxies, tls, Resolver::default())
+    }
+
+    fn with_resolver(proxies: Proxies<Intercept>, tls: tls::Config, resolver: Resolver) -> Self {
+        let settings = Settings { proxies, resolver, tls };
         Self { settings: Arc::new(settings), clients: Arc::default() }
     }
 
@@ -150,6 +159,15 @@ impl HyperTransport {
         };
         Self::with(Proxies::read(variable, parse_proxy), tls)
     }
+
+    /// Every host has these addresses.
+    pub(crate) fn with_addresses(addresses: Vec<IpAddr>) -> Self {
+        let proxies = Proxies::read(|_| None, parse_proxy);
+        let addresses = addresses.into_iter().map(|address| SocketAddr::new(address, 0));
+        let addresses: Vec<SocketAddr> = addresses.collect();
+        let resolver = Resolver::new(move |_| Ok(addresses.clone().into_iter()));
+        Self::with_resolver(proxies, tls::config(), resolver)
+    }
 }
 
 impl Default for HyperTransport {
@@ -167,7 +185,8 @@ impl AsyncTransport for HyperTransport {
             let timeout = Timeout::of(&request);
             let (mut head, mut bytes) = (None, Vec::new());
             let exchange = time::timeout(timeout, async {
-                let (parts, body) = clients.send(request).await?.into_parts();
+                let response = with_timeout(timeout, clients.send(request));
+                let (parts, body) = response.await?.into_parts();
                 head = Some(parts);
                 read(body, &mut bytes).await;
                 Ok(())
@@ -201,9 +220,7 @@ impl Clients {
         let mut http = HttpConnector::new_with_resolver(resolver.clone());
         http.enforce_http(false);
         http.set_nodelay(true);
-        // Shared among the addresses of a host, so that an unreachable one leaves time for the next.
-        http.set_connect_timeout(Some(Timeout::DEFAULT));
-        let connector = tls::connector(http, tls);
+        let connector = tls::connector(TcpConnector(http), tls);
         let proxied = proxies.map(|proxy| {
             let mut tunnel = Tunnel::new(proxy.uri().clone(), connector.clone());
             if let Some(credentials) = proxy.basic_auth() {

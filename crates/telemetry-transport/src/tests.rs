@@ -5,6 +5,7 @@ use std::{env, process::Command, thread, time::Duration};
 
 use crate::{Request, Timeout, Transport};
 
+mod addresses;
 mod exchange;
 #[cfg(feature = "hyper")]
 mod hyper;

@@ -112,6 +112,10 @@ impl UreqTransport {
             _ => Self::with(proxies, Agent::config_builder),
         }
     }
+
+    pub(crate) fn with_agent(direct: Agent) -> Self {
+        Self { direct, proxied: Proxies::read(|_| None, |_| None) }
+    }
 }
 
 impl Default for UreqTransport {

@@ -1,4 +1,4 @@
-//! A connector with a timeout.
+//! Connectors that keep to the timeout of the request.
 
 use std::{
     error::Error,
@@ -6,18 +6,62 @@ use std::{
     io,
     pin::Pin,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use http::Uri;
-use tokio::time;
+use hyper_util::client::legacy::connect::HttpConnector;
+use tokio::{task_local, time};
 use tower_service::Service;
 
+use super::resolver::Resolver;
 use crate::Timeout;
 
-/// Limits connecting, which includes resolving the host, the tunnel and TLS, to
-/// [`Timeout::DEFAULT`].
+task_local! {
+    /// Timeout of the request that the task sends. hyper-util passes only the URL to a connector.
+    static TIMEOUT: Duration;
+}
+
+/// Longest wait for an address before one of the other family is tried at the same time.
+const FALLBACK_DELAY: Duration = Duration::from_millis(300);
+
+/// Awaits `request`, and gives connectors that it calls its timeout.
+pub(super) async fn with_timeout<F: Future>(timeout: Duration, request: F) -> F::Output {
+    TIMEOUT.scope(timeout, request).await
+}
+
+fn timeout() -> Duration {
+    TIMEOUT.try_with(|timeout| *timeout).unwrap_or(Timeout::DEFAULT)
+}
+
+/// Shares the timeout of the request among the addresses of a host, so that one that does not answer
+/// leaves time for the next.
+#[derive(Clone, Debug)]
+pub(super) struct TcpConnector(pub(super) HttpConnector<Resolver>);
+
+impl Service<Uri> for TcpConnector {
+    type Response = <HttpConnector<Resolver> as Service<Uri>>::Response;
+    type Error = <HttpConnector<Resolver> as Service<Uri>>::Error;
+    type Future = <HttpConnector<Resolver> as Service<Uri>>::Future;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.0.poll_ready(cx)
+    }
+
+    fn call(&mut self, uri: Uri) -> Self::Future {
+        let timeout = timeout();
+        let mut http = self.0.clone();
+        // Divided by the number of addresses.
+        http.set_connect_timeout(Some(timeout));
+        http.set_happy_eyeballs_timeout(Some(FALLBACK_DELAY.min(timeout / 4)));
+        http.call(uri)
+    }
+}
+
+/// Limits connecting, which includes resolving the host, the tunnel and TLS, to the timeout of the
+/// request.
 //
-// The timeout of the request is not enough: hyper-util keeps connecting in the background if the
+// The timeout around the request is not enough: hyper-util keeps connecting in the background if the
 // request was sent over another connection that became idle in the meantime.
 #[derive(Clone, Debug)]
 pub(super) struct ConnectTimeout<C>(pub(super) C);
@@ -39,9 +83,9 @@ where
     }
 
     fn call(&mut self, uri: Uri) -> Self::Future {
-        let connecting = self.0.call(uri);
+        let connecting = time::timeout(timeout(), self.0.call(uri));
         Box::pin(async move {
-            let connection = time::timeout(Timeout::DEFAULT, connecting).await;
+            let connection = connecting.await;
             connection.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?.map_err(Into::into)
         })
     }
@@ -71,9 +115,12 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn pending_connection_times_out() {
-        let error = ConnectTimeout(Never).call(Uri::from_static("http://any")).await.unwrap_err();
+    async fn pending_connection_times_out_with_its_request() {
+        let start = time::Instant::now();
+        let connect = || ConnectTimeout(Never).call(Uri::from_static("http://any"));
+        let error = TIMEOUT.sync_scope(Duration::from_secs(3), connect).await.unwrap_err();
         let kind = error.downcast_ref().map(io::Error::kind);
         assert_eq!(kind, Some(io::ErrorKind::TimedOut));
+        assert_eq!(start.elapsed(), Duration::from_secs(3));
     }
 }

@@ -1,6 +1,7 @@
 //! Host name resolution on dedicated threads.
 
 use std::{
+    fmt,
     future::Future,
     io,
     net::{SocketAddr, ToSocketAddrs},
@@ -21,16 +22,34 @@ const MAX_LOOKUPS: usize = 4;
 //
 // tokio's blocking threads would delay the shutdown of the runtime, which waits for them, until a
 // hanging lookup ends.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Resolver {
     permits: Arc<Semaphore>,
+    lookup: Arc<Lookup>,
 }
+
+type Lookup = dyn Fn(&str) -> io::Result<Addresses> + Send + Sync;
 
 type Addresses = vec::IntoIter<SocketAddr>;
 
 impl Resolver {
-    pub(super) fn new() -> Self {
-        Self { permits: Arc::new(Semaphore::new(MAX_LOOKUPS)) }
+    /// `lookup` may block.
+    pub(super) fn new(
+        lookup: impl Fn(&str) -> io::Result<Addresses> + Send + Sync + 'static,
+    ) -> Self {
+        Self { permits: Arc::new(Semaphore::new(MAX_LOOKUPS)), lookup: Arc::new(lookup) }
+    }
+}
+
+impl Default for Resolver {
+    fn default() -> Self {
+        Self::new(|host| (host, 0).to_socket_addrs())
+    }
+}
+
+impl fmt::Debug for Resolver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Resolver").finish_non_exhaustive()
     }
 }
 
@@ -44,13 +63,13 @@ impl Service<Name> for Resolver {
     }
 
     fn call(&mut self, name: Name) -> Self::Future {
-        let permits = Arc::clone(&self.permits);
+        let (permits, lookup) = (Arc::clone(&self.permits), Arc::clone(&self.lookup));
         Box::pin(async move {
             let permit = permits.acquire_owned().await.map_err(io::Error::other)?;
             let (sender, receiver) = oneshot::channel();
             thread::Builder::new().name("telemetry-lookup".into()).spawn(move || {
                 // The receiver may be gone: the request timed out or was cancelled.
-                drop(sender.send((name.as_str(), 0).to_socket_addrs()));
+                drop(sender.send(lookup(name.as_str())));
                 drop(permit);
             })?;
             receiver.await.map_err(io::Error::other)?
@@ -66,7 +85,7 @@ mod tests {
 
     #[tokio::test]
     async fn lookup_waits_for_a_permit_and_returns_it() {
-        let mut resolver = Resolver::new();
+        let mut resolver = Resolver::default();
         let permits = Arc::clone(&resolver.permits);
         let hanging = permits.acquire_many(MAX_LOOKUPS as u32).await.unwrap();
         let mut lookup = pin!(resolver.call("localhost".parse().unwrap()));

@@ -22,9 +22,12 @@ use super::{
 };
 use crate::{AsyncTransport, HyperTransport, Transport, TransportError};
 
-/// A transport with a dedicated runtime, which runs until the transport is dropped.
 pub(super) fn blocking(variables: &[(&str, &str)], roots: Option<&[u8]>) -> Box<dyn Transport> {
-    let transport = HyperTransport::with_variables(lookup(variables), roots);
+    block_on(HyperTransport::with_variables(lookup(variables), roots))
+}
+
+/// A transport with a dedicated runtime, which runs until the transport is dropped.
+pub(super) fn block_on(transport: HyperTransport) -> Box<dyn Transport> {
     let runtime = runtime(&mut Builder::new_current_thread());
     let handle = runtime.handle().clone();
     let (alive, dropped) = oneshot::channel::<()>();
