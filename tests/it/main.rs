@@ -7,6 +7,7 @@ mod duplicates;
 mod fuzz;
 mod guide;
 mod hand_over;
+mod handles;
 mod hostile;
 mod iterations;
 mod lookups;

@@ -38,7 +38,7 @@ const DEADLINES: [Duration; 3] =
     [Duration::ZERO, Duration::from_millis(50), Duration::from_secs(1)];
 
 /// Runtime (none for the blocking client), call, and whether it is made during an attempt.
-const CALLS: [(Option<Runtime>, Call, bool); 11] = [
+const CALLS: [(Option<Runtime>, Call, bool); 14] = [
     (None, Call::Flush, false),
     (None, Call::Flush, true),
     (None, Call::Stop, false),
@@ -50,6 +50,10 @@ const CALLS: [(Option<Runtime>, Call, bool); 11] = [
     (Some(Builder::new_current_thread), Call::Stop, true),
     (Some(Builder::new_multi_thread), Call::Drop, false),
     (Some(Builder::new_current_thread), Call::Drop, true),
+    (None, Call::Shutdown, true),
+    (Some(Builder::new_multi_thread), Call::Shutdown, false),
+    // Its runtime rests meanwhile.
+    (Some(Builder::new_current_thread), Call::Shutdown, true),
 ];
 
 type Runtime = fn() -> Builder;
@@ -59,6 +63,8 @@ enum Call {
     Flush,
     Stop,
     Drop,
+    /// Through a handle.
+    Shutdown,
 }
 
 struct Case {
@@ -147,6 +153,10 @@ impl Call {
         match (self, client) {
             (Self::Flush, client) => {
                 let _ = client.flush(deadline);
+                Box::new(client)
+            }
+            (Self::Shutdown, client) => {
+                client.handle().shutdown(deadline);
                 Box::new(client)
             }
             (Self::Stop, Client::Blocking(client)) => Box::new(client.stop()),

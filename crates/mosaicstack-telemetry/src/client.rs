@@ -6,13 +6,12 @@ use telemetry_model::{EventBuilder, TaskCompletionEvent};
 use telemetry_transport::Transport;
 
 use crate::{
-    clock,
     config::TelemetryConfig,
     error::FlushError,
     handle::{TaskGuard, TelemetryHandle},
     predictions::Predictions,
     stats::Stats,
-    worker::{ClientCore, block_on, thread::WorkerThread},
+    worker::thread::WorkerThread,
 };
 
 /// Reports events from a background thread.
@@ -37,9 +36,10 @@ use crate::{
 /// ```
 #[must_use = "dropping it stops it"]
 pub struct TelemetryClient {
-    core: ClientCore,
-    worker: WorkerThread,
+    handle: TelemetryHandle,
     predictions: Predictions,
+    /// `None` after the shutdown.
+    shutdown_timeout: Option<Duration>,
 }
 
 impl TelemetryClient {
@@ -57,30 +57,31 @@ impl TelemetryClient {
     /// Cannot fail. If the system cannot spawn a thread, that is logged, and events stay queued.
     pub fn with_transport(config: TelemetryConfig, transport: impl Transport + 'static) -> Self {
         let transport: Arc<dyn Transport> = Arc::new(transport);
-        let (core, worker) = WorkerThread::spawn(&config, &transport);
+        let core = WorkerThread::spawn(&config, &transport);
         let predictions = Predictions::new(&config, transport, &core);
-        Self { core, worker, predictions }
+        let shutdown_timeout = Some(config.shutdown_timeout());
+        Self { handle: core.handle, predictions, shutdown_timeout }
     }
 
     /// A handle that records events from any thread.
     #[must_use]
     pub fn handle(&self) -> TelemetryHandle {
-        self.core.handle.clone()
+        self.handle.clone()
     }
 
     /// Records an event; see [`TelemetryHandle::track`] for the contract.
     pub fn track(&self, event: TaskCompletionEvent) {
-        self.core.handle.track(event);
+        self.handle.track(event);
     }
 
     /// Starts an event with the configured instance id.
     pub fn event(&self) -> EventBuilder {
-        self.core.handle.event()
+        self.handle.event()
     }
 
     /// Starts a task that is timed and tracks its event itself; see [`TelemetryHandle::begin`].
     pub fn begin(&self, event: EventBuilder) -> TaskGuard {
-        self.core.handle.begin(event)
+        self.handle.begin(event)
     }
 
     /// Sends the events tracked before this call, and waits until the server has accepted or
@@ -95,11 +96,7 @@ impl TelemetryClient {
     ///
     /// Some events are still pending. They stay queued, and the client goes on trying.
     pub fn flush(&self, timeout: Duration) -> Result<(), FlushError> {
-        let Some(mut flush) = self.core.flush(clock::now(), timeout)? else { return Ok(()) };
-        if self.worker.is_current() {
-            return flush.result();
-        }
-        block_on(|now, cx| flush.poll(now, cx))
+        self.handle.flush(timeout)
     }
 
     /// Delivers the queued events and ends, within the configured `shutdown_timeout` plus 50 ms.
@@ -118,7 +115,7 @@ impl TelemetryClient {
     /// The current counters.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        self.core.handle.stats()
+        self.handle.stats()
     }
 
     /// Predictions from the server and its cache; clone them to pass them around.
@@ -130,10 +127,8 @@ impl TelemetryClient {
     }
 
     fn shut_down(&mut self) {
-        let Some(mut shutdown) = self.core.shut_down(clock::now()) else { return };
-        if !self.worker.is_current() {
-            block_on(|now, cx| shutdown.poll(now, cx));
-            shutdown.report_pending();
+        if let Some(timeout) = self.shutdown_timeout.take() {
+            self.handle.shutdown(timeout);
         }
     }
 }

@@ -26,6 +26,8 @@ pub(crate) struct EventBuffer {
     woken_for_batch: AtomicBool,
     /// Events are being evicted, and the worker has been woken to report it.
     in_eviction_burst: AtomicBool,
+    /// The events that a shutdown left behind have been logged.
+    pending_reported: AtomicBool,
 }
 
 impl EventBuffer {
@@ -41,6 +43,7 @@ impl EventBuffer {
             wake: Box::new(wake),
             woken_for_batch: AtomicBool::new(false),
             in_eviction_burst: AtomicBool::new(false),
+            pending_reported: AtomicBool::new(false),
         }
     }
 
@@ -114,6 +117,11 @@ impl EventBuffer {
         self.counters.delivered.add(delivered);
         other.0.add(other.1);
         drop(batch.commit());
+    }
+
+    /// True for the first caller, who reports the events that the shutdown leaves pending.
+    pub(crate) fn report_pending_once(&self) -> bool {
+        !self.pending_reported.swap(true, Ordering::Relaxed)
     }
 
     pub(crate) fn has_room(&self) -> bool {

@@ -2,24 +2,55 @@
 
 mod task_guard;
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use telemetry_model::{EventBuilder, TaskCompletionEvent};
 use uuid::Uuid;
 
 pub use self::task_guard::TaskGuard;
-use crate::{event_buffer::EventBuffer, stats::Stats};
+use crate::{error::FlushError, event_buffer::EventBuffer, stats::Stats};
 
-/// Records events and reads the counters, without I/O.
+/// Records events and reads the counters, from any thread.
 ///
 /// Cloning is cheap; all clones share one queue. A handle may outlive its client: events tracked
 /// after that are counted as dropped.
+///
+/// [`flush`](Self::flush) and [`shutdown`](Self::shutdown) block the calling thread, also for the
+/// client on tokio. They are for places that own no client or cannot await: before
+/// `std::process::exit`, or in a panic hook that exits.
+///
+/// ```
+/// use std::{panic, process, time::Duration};
+/// use mosaicstack_telemetry::TelemetryHandle;
+///
+/// fn exit_on_panic(telemetry: TelemetryHandle) {
+///     let report = panic::take_hook();
+///     panic::set_hook(Box::new(move |panic| {
+///         report(panic);
+///         telemetry.shutdown(Duration::from_secs(1));
+///         process::exit(101);
+///     }));
+/// }
+/// # let _ = exit_on_panic;
+/// ```
 #[derive(Clone, Debug)]
 pub struct TelemetryHandle {
     pub(crate) buffer: Arc<EventBuffer>,
     instance_id: Uuid,
     /// The clock of the client, which a test may have paused.
     clock: fn() -> Instant,
+    /// `None` if telemetry is disabled, or if a custom driver delivers the events.
+    worker: Option<Arc<dyn Worker>>,
+}
+
+/// Delivers the events of a handle on request. The calls block their thread.
+pub(crate) trait Worker: fmt::Debug + Send + Sync {
+    fn flush(&self, timeout: Duration) -> Result<(), FlushError>;
+    fn shut_down(&self, timeout: Duration);
 }
 
 impl TelemetryHandle {
@@ -28,7 +59,11 @@ impl TelemetryHandle {
         instance_id: Uuid,
         clock: fn() -> Instant,
     ) -> Self {
-        Self { buffer, instance_id, clock }
+        Self { buffer, instance_id, clock, worker: None }
+    }
+
+    pub(crate) fn connect(&mut self, worker: Arc<dyn Worker>) {
+        self.worker = Some(worker);
     }
 
     /// Records an event. Never fails, never panics and never blocks.
@@ -50,6 +85,50 @@ impl TelemetryHandle {
     /// the guard is finished or dropped.
     pub fn begin(&self, event: EventBuilder) -> TaskGuard {
         TaskGuard::new(self.clone(), event)
+    }
+
+    /// Sends the events tracked before this call, and blocks until the server has accepted or
+    /// rejected them; at most for `timeout` plus 50 ms.
+    ///
+    /// Works on any thread, with or without a runtime. Returns earlier if nothing more can be done in
+    /// time, because the server asked for a longer pause or refuses the configuration, or the client
+    /// has ended. Returns at once if telemetry is disabled, in a forked child, and on the client's
+    /// worker (in the transport, a log subscriber or the notification callback), which cannot wait
+    /// for itself.
+    ///
+    /// The client on tokio delivers while its runtime runs. On a thread that the runtime needs for
+    /// that, this call can only wait for its deadline: await
+    /// [`AsyncTelemetryClient::flush`](crate::AsyncTelemetryClient::flush) there, use
+    /// `spawn_blocking`, or the blocking client.
+    ///
+    /// # Errors
+    ///
+    /// Some events are still pending. They stay queued, and the client goes on trying. The handle of
+    /// a custom driver cannot request a flush: an error if events are pending.
+    pub fn flush(&self, timeout: Duration) -> Result<(), FlushError> {
+        match &self.worker {
+            Some(worker) => worker.flush(timeout),
+            None if self.buffer.is_empty() => Ok(()),
+            None => Err(FlushError::new(self.buffer.pending())),
+        }
+    }
+
+    /// Ends the client as its `stop` does: delivers the queued events, and blocks until that is done;
+    /// at most for `timeout` plus 50 ms.
+    ///
+    /// Events that could not be delivered in time are `pending` in the returned counters, and a
+    /// warning is logged. Events tracked from now on are dropped. If the client is shut down several
+    /// times, also by its `stop` or by dropping it, the earliest deadline counts, so that later calls
+    /// return sooner.
+    ///
+    /// Works on any thread, and returns early where [`flush`](Self::flush) does. The handle of a
+    /// custom driver drops further events and leaves the delivery to the driver.
+    pub fn shutdown(&self, timeout: Duration) -> Stats {
+        match &self.worker {
+            Some(worker) => worker.shut_down(timeout),
+            None => self.buffer.close(),
+        }
+        self.stats()
     }
 
     /// The current counters.

@@ -7,6 +7,7 @@
 
 #[cfg(feature = "tokio")]
 pub(crate) mod attempt;
+mod blocking;
 mod client_core;
 mod driver;
 #[cfg(feature = "tokio")]

@@ -37,7 +37,7 @@ const SETTLE: Duration = Duration::from_millis(20);
 const REPORT: Duration = Duration::from_millis(45);
 
 /// A running client without its worker.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct ClientCore {
     pub(crate) handle: TelemetryHandle,
     /// `None` if telemetry is disabled, or after the shutdown.
@@ -99,15 +99,21 @@ impl ClientCore {
         Ok(Some(Flush { signal, buffer, request, key: None }))
     }
 
-    /// Requests the shutdown. Returns `None` if there is nothing to wait for.
+    /// Requests the shutdown, once. Returns `None` if there is nothing to wait for.
     pub(crate) fn shut_down(&mut self, now: Instant) -> Option<Shutdown> {
-        let signal = self.signal.take()?;
+        let shutdown = self.shut_down_within(now, self.shutdown_timeout);
+        self.signal = None;
+        shutdown
+    }
+
+    /// Requests the shutdown. An earlier deadline of another request counts instead of this one.
+    pub(super) fn shut_down_within(&self, now: Instant, timeout: Duration) -> Option<Shutdown> {
+        let signal = Arc::clone(self.signal.as_ref()?);
         self.handle.buffer.close();
         if self.process.is_forked() {
             return None;
         }
-        let deadline = clock::after(now, self.shutdown_timeout);
-        signal.request_shutdown(deadline);
+        let deadline = signal.request_shutdown(clock::after(now, timeout));
         let buffer = Arc::clone(&self.handle.buffer);
         Some(Shutdown { signal, buffer, deadline, settles_by: None, key: None })
     }
@@ -174,18 +180,18 @@ impl Shutdown {
         Wait::Until(clock::after(now, Duration::from_millis(1)))
     }
 
-    /// Logs how many events the client leaves undelivered, and returns in time if the log subscriber
+    /// Logs how many events the client leaves undelivered, once, and returns in time if the log subscriber
     /// hangs. A blocked worker cannot log it, and the program may be about to exit.
     pub(crate) fn report_pending(&self) {
         let pending = self.buffer.pending();
-        if pending == 0 {
+        if pending == 0 || !self.buffer.report_pending_once() {
             return;
         }
         let dispatch = dispatcher::get_default(Clone::clone);
         let (done, logged) = mpsc::channel::<Infallible>();
         let report = move || {
             let _done = done;
-            dispatcher::with_default(&dispatch, || report_pending(pending));
+            dispatcher::with_default(&dispatch, || log_pending(pending));
         };
         // Without a thread there is no message: the caller must not log, since it may hang.
         if thread::Builder::new().name("telemetry-report".into()).spawn(report).is_ok() {
@@ -201,14 +207,19 @@ impl Drop for Shutdown {
     }
 }
 
-/// Logs how many events a stopped client leaves undelivered, if any.
-pub(super) fn report_pending(pending: u64) {
-    if pending > 0 {
-        // Called while dropping, where a panic of a log subscriber could abort the program.
-        let _ = panics::catch(|| {
-            warn!(target: LOG_TARGET, "shut down in time, but {pending} events are not delivered");
-        });
+/// Logs how many events a stopped client leaves undelivered, once for each client.
+pub(super) fn report_pending(buffer: &EventBuffer) {
+    let pending = buffer.pending();
+    if pending > 0 && buffer.report_pending_once() {
+        log_pending(pending);
     }
+}
+
+fn log_pending(pending: u64) {
+    // Called while dropping, where a panic of a log subscriber could abort the program.
+    let _ = panics::catch(|| {
+        warn!(target: LOG_TARGET, "shut down in time, but {pending} events are not delivered");
+    });
 }
 
 #[cfg(all(test, not(loom)))]

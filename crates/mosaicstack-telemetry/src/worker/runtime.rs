@@ -40,7 +40,13 @@ impl Runtime {
 
     /// True if the caller is on the worker task, which cannot wait for itself.
     pub(crate) fn is_worker(&self) -> bool {
-        self.worker.is_some() && task::try_id() == self.worker
+        self.worker_check()()
+    }
+
+    /// [`is_worker`](Self::is_worker) without the runtime, for handles that outlive it.
+    pub(super) fn worker_check(&self) -> impl Fn() -> bool + use<> {
+        let worker = self.worker;
+        move || worker.is_some() && task::try_id() == worker
     }
 
     /// True if the caller has a runtime: its own, or this one.

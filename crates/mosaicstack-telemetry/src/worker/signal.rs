@@ -26,6 +26,8 @@ struct State {
     flushes_seen: u64,
     /// Deadline of a requested shutdown, until the worker has seen it.
     shutdown_by: Option<Instant>,
+    /// The earliest deadline of all requested shutdowns.
+    earliest_shutdown: Option<Instant>,
     /// Set while the worker sleeps.
     sleeping_until: Option<Instant>,
     /// The worker has ended: no further event is acknowledged.
@@ -77,9 +79,17 @@ impl Signal {
         number
     }
 
-    pub(crate) fn request_shutdown(&self, deadline: Instant) {
-        self.state.lock().shutdown_by = Some(deadline);
+    /// Requests the shutdown and returns its deadline: the earliest of all requests.
+    pub(crate) fn request_shutdown(&self, deadline: Instant) -> Instant {
+        let deadline = {
+            let mut state = self.state.lock();
+            let deadline = state.earliest_shutdown.map_or(deadline, |it| it.min(deadline));
+            state.earliest_shutdown = Some(deadline);
+            state.shutdown_by = Some(deadline);
+            deadline
+        };
         self.wake_worker();
+        deadline
     }
 
     /// Polls a flush: true when its target is acknowledged; false when the deadline has passed, or

@@ -14,6 +14,7 @@ use tracing::warn;
 
 use super::{
     attempt::Attempt,
+    blocking::connect_handle,
     client_core::{ClientCore, report_pending},
     driver::Driver,
     runtime::Runtime,
@@ -30,7 +31,7 @@ pub(crate) fn spawn(
         let notify = Arc::clone(&notify);
         move || notify.notify_one()
     };
-    let (core, driver) = ClientCore::new(config, clock::tokio_now, wake);
+    let (mut core, driver) = ClientCore::new(config, clock::tokio_now, wake);
     let mut runtime = Runtime::current();
     if let Some(driver) = driver {
         let transport = Arc::clone(transport);
@@ -43,6 +44,7 @@ pub(crate) fn spawn(
             None => drop(worker),
         }
     }
+    connect_handle(&mut core, runtime.worker_check());
     (core, runtime)
 }
 
@@ -109,7 +111,7 @@ impl Worker {
 impl Drop for Worker {
     fn drop(&mut self) {
         if self.is_done {
-            report_pending(self.driver.buffer.pending());
+            report_pending(&self.driver.buffer);
         } else if self.driver.buffer.pending() > 0 || self.runtime.handle().is_none() {
             let reason = if thread::panicking() {
                 "the worker task has panicked; does the tokio runtime have timers (enable_time)?"

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use telemetry_transport::{Request, Response, Transport, TransportError};
 use tracing::warn;
 
-use super::{client_core::ClientCore, driver::Driver};
+use super::{blocking::connect_handle, client_core::ClientCore, driver::Driver};
 use crate::{
     LOG_TARGET, clock, config::TelemetryConfig, event_buffer::EventBuffer, panics,
     submitter::Action, sync::thread,
@@ -19,16 +19,13 @@ pub(crate) struct WorkerThread {
 
 impl WorkerThread {
     /// Spawns the thread, unless telemetry is disabled.
-    pub(crate) fn spawn(
-        config: &TelemetryConfig,
-        transport: &Arc<dyn Transport>,
-    ) -> (ClientCore, Self) {
+    pub(crate) fn spawn(config: &TelemetryConfig, transport: &Arc<dyn Transport>) -> ClientCore {
         let worker = Self::default();
         let wake = {
             let worker = worker.clone();
             move || worker.unpark()
         };
-        let (core, driver) = ClientCore::new(config, clock::now, wake);
+        let (mut core, driver) = ClientCore::new(config, clock::now, wake);
         if let Some(driver) = driver {
             let transport = Arc::clone(transport);
             let named = thread::Builder::new().name("mosaicstack-telemetry".into());
@@ -40,11 +37,12 @@ impl WorkerThread {
                 ),
             }
         }
-        (core, worker)
+        connect_handle(&mut core, move || worker.is_current());
+        core
     }
 
     /// True if the caller is on this thread, which cannot wait for itself.
-    pub(crate) fn is_current(&self) -> bool {
+    fn is_current(&self) -> bool {
         self.thread.get().is_some_and(|thread| thread.id() == thread::current().id())
     }
 
