@@ -5,6 +5,7 @@ mod client;
 mod clients;
 mod duplicates;
 mod fuzz;
+mod global;
 mod guide;
 mod hand_over;
 mod handles;

@@ -99,7 +99,7 @@ impl TelemetryHandle {
     /// The client on tokio delivers while its runtime runs. On a thread that the runtime needs for
     /// that, this call can only wait for its deadline: await
     /// [`AsyncTelemetryClient::flush`](crate::AsyncTelemetryClient::flush) there, use
-    /// `spawn_blocking`, or the blocking client.
+    /// `spawn_blocking`, or [`global`](crate::global), whose client has a thread.
     ///
     /// # Errors
     ///

@@ -14,6 +14,7 @@ mod config;
 mod credentials;
 mod error;
 mod event_buffer;
+pub mod global;
 mod handle;
 #[cfg(all(test, loom))]
 #[path = "../tests/interleavings/mod.rs"]
