@@ -143,12 +143,17 @@ fn keep_in_static(client: Client) {
 }
 
 fn terminate(_client: Client) {
-    let kill = process::Command::new("kill").arg("-TERM").arg(process::id().to_string()).status();
-    assert!(kill.is_ok_and(|status| status.success()));
+    send("-TERM");
     wait_for_the_end();
 }
 
-fn wait_for_the_end() -> ! {
+/// Sends a signal to this process.
+pub(crate) fn send(signal: &str) {
+    let kill = process::Command::new("kill").arg(signal).arg(process::id().to_string()).status();
+    assert!(kill.is_ok_and(|status| status.success()));
+}
+
+pub(crate) fn wait_for_the_end() -> ! {
     loop {
         thread::park();
     }

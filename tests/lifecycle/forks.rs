@@ -14,6 +14,7 @@ use std::{
 use fork::Fork;
 use mosaicstack_telemetry::{
     AsyncTelemetryClient, Outcome, PredictionError, Predictions, TelemetryClient, TelemetryHandle,
+    global,
     transport::{Request, Response, TransportError},
 };
 use telemetry_tests::{long_tests, now, track};
@@ -89,6 +90,21 @@ pub(crate) fn cases() -> Vec<Case> {
             }
         })
         .delivers(None),
+        Case {
+            leaks: true, // the global client
+            ..case("forked_child_of_a_global_client_sends_nothing", |server| {
+                let mut guard = Some(server.global(3));
+                in_child(|| {
+                    calls_of_a_handle(&global::handle());
+                    timed("shutdown", || global::shutdown(FOREVER));
+                    timed("init", || global::init(server.brief()).expect_err("it is the parent's"));
+                    timed("drop", || drop(guard.take()));
+                });
+                drop(guard);
+                all_delivered(&global::handle().stats());
+            })
+            .delivers(3)
+        },
         case("forked_child_after_a_stop_cannot_request_predictions", |server| {
             let client = server.client(3);
             let (handle, predictions) = (client.handle(), client.predictions().clone());
@@ -250,6 +266,7 @@ fn calls_of_a_handle(handle: &TelemetryHandle) {
     timed("track", || track(handle, 150));
     timed("begin", || handle.begin(handle.event()).finish(Outcome::Success));
     timed("stats", || assert_eq!(handle.stats().tracked, tracked + 151));
+    timed("flush of a handle", || handle.flush(FOREVER).expect_err("there is no worker"));
 }
 
 fn blocking(client: TelemetryClient, end: fn(TelemetryClient)) {
@@ -259,6 +276,7 @@ fn blocking(client: TelemetryClient, end: fn(TelemetryClient)) {
     timed("cached", || client.predictions().cached(&query()));
     timed("get", || forked(client.predictions().get(&query())));
     timed("get_all", || forked(client.predictions().get_all(&[query()])));
+    timed("shutdown", || client.handle().shutdown(FOREVER));
     timed("end", || end(client));
 }
 
@@ -276,5 +294,6 @@ fn on_tokio(client: AsyncTelemetryClient, runtime: &Runtime) {
     timed("refresh", || forked(ready(client.predictions().refresh(&[query()]))));
     timed("get", || forked(ready(client.predictions().get(&query()))));
     timed("get_all", || forked(ready(client.predictions().get_all(&[query()]))));
+    timed("shutdown", || client.handle().shutdown(FOREVER));
     timed("stop", || ready(client.stop()));
 }

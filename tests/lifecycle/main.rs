@@ -3,6 +3,7 @@
 //! arrive. `cargo test --test lifecycle FILTER` runs some of them.
 
 mod ends;
+mod exits;
 #[cfg(unix)]
 mod forks;
 mod ownership;
@@ -102,7 +103,7 @@ impl Case {
 
 fn main() -> ExitCode {
     let mut cases: Vec<Case> =
-        [repetition::cases(), ends::cases(), ownership::cases(), runtimes::cases()]
+        [repetition::cases(), ends::cases(), exits::cases(), ownership::cases(), runtimes::cases()]
             .into_iter()
             .flatten()
             .collect();
@@ -114,5 +115,6 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let trial = |case: Case| Trial::test(case.name.clone(), move || case.check());
-    libtest_mimic::run(&Arguments::from_args(), cases.into_iter().map(trial).collect()).exit_code()
+    let trials = cases.into_iter().map(trial).chain([exits::documentation()]).collect();
+    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }

@@ -9,7 +9,7 @@ use std::{
 
 use mosaicstack_telemetry::{
     AsyncTelemetryClient, Complexity, PredictionQuery, Provider, Stats, TaskType, TelemetryClient,
-    TelemetryConfig, TelemetryConfigBuilder, TelemetryHandle,
+    TelemetryConfig, TelemetryConfigBuilder, TelemetryHandle, global,
     transport::{AsyncTransport, HyperTransport, Request, Transport, UreqTransport},
 };
 use telemetry_tests::{INSTANCE, KEY, now, track};
@@ -53,6 +53,13 @@ impl Server {
         let client = AsyncTelemetryClient::start(built(self.config()));
         track(&client.handle(), count);
         client
+    }
+
+    /// Starts the global client of the process, with `count` events in its queue.
+    pub(crate) fn global(&self, count: usize) -> global::Guard {
+        let guard = global::init(built(self.config())).expect("the first one");
+        track(&global::handle(), count);
+        guard
     }
 
     /// A client whose worker is sending 100 events.
