@@ -33,6 +33,16 @@ use crate::{
 /// | `MOSAIC_TELEMETRY_INSTANCE_ID` | [`instance_id`](TelemetryConfigBuilder::instance_id) |
 /// | `MOSAIC_TELEMETRY_ENABLED` | [`enabled`](TelemetryConfigBuilder::enabled) |
 ///
+/// # `DO_NOT_TRACK`
+///
+/// With `DO_NOT_TRACK=1` in the environment, telemetry that only the environment turned on is off,
+/// whatever `MOSAIC_TELEMETRY_ENABLED` says, and the other parameters are neither required nor
+/// checked. It stays on if code calls [`enabled(true)`](TelemetryConfigBuilder::enabled), or sets
+/// server URL, API key and instance id. An empty value, `0`, `false`, `no` and `off` (in any case)
+/// do nothing; every other value counts.
+///
+/// # Example
+///
 /// `Debug` shows all parameters, with the API key redacted.
 ///
 /// ```
@@ -44,7 +54,7 @@ use crate::{
 ///     .instance_id("a1b2c3d4-e5f6-4a7b-8c9d-0e1f2a3b4c5d")
 ///     .with_env()
 ///     .build()?;
-/// assert!(config.is_enabled() || std::env::var_os("MOSAIC_TELEMETRY_ENABLED").is_some());
+/// println!("telemetry is on: {}", config.is_enabled());
 /// # Ok::<(), mosaicstack_telemetry::ConfigError>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -86,6 +96,17 @@ impl TelemetryConfig {
     /// See [`TelemetryConfigBuilder::build`].
     pub fn from_env() -> Result<Self, ConfigError> {
         Self::builder().with_env().build()
+    }
+
+    /// Like [`from_env`](Self::from_env), but disables telemetry if none of the variables is set, and
+    /// logs that at `DEBUG`.
+    ///
+    /// # Errors
+    ///
+    /// See [`TelemetryConfigBuilder::build`]. If only some of the required variables are set, the
+    /// others are listed.
+    pub fn from_env_if_set() -> Result<Self, ConfigError> {
+        Self::builder().with_env().build_if_set()
     }
 
     /// Like [`from_env`](Self::from_env), but logs a warning and disables telemetry if the

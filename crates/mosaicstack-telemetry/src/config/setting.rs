@@ -40,6 +40,16 @@ impl Setting {
         }
     }
 
+    /// True if the environment sets it.
+    pub(super) const fn is_from_env(&self) -> bool {
+        self.is_from_env
+    }
+
+    /// True if code sets it, if only by a default that the environment does not replace.
+    pub(super) fn is_from_code(&self) -> bool {
+        !self.is_from_env && self.text().is_some()
+    }
+
     pub(super) fn text(&self) -> Option<&str> {
         self.value.as_ref().or(self.default.as_ref()).map(String::as_str)
     }

@@ -4,12 +4,18 @@ use std::time::Duration;
 
 use telemetry_model::EventBatch;
 use telemetry_queue::EvictingQueue;
+use tracing::debug;
 use uuid::Uuid;
 
-use super::{Server, TelemetryConfig, TelemetryConfigBuilder, setting::Issues};
+use super::{
+    Server, TelemetryConfig, TelemetryConfigBuilder,
+    setting::{Issues, Setting},
+};
 use crate::{
+    LOG_TARGET,
     credentials::{ApiKey, ServerUrl},
     error::ConfigError,
+    panics,
 };
 
 /// Minimum length in bytes of an invalid API key that messages must not repeat. Shorter text may occur
@@ -25,9 +31,27 @@ impl TelemetryConfigBuilder {
     #[must_use]
     pub fn build_or_disabled(self) -> TelemetryConfig {
         self.build().unwrap_or_else(|error| {
-            tracing::warn!(target: crate::LOG_TARGET, "telemetry is disabled: {error}");
+            tracing::warn!(target: LOG_TARGET, "telemetry is disabled: {error}");
             TelemetryConfig::disabled()
         })
+    }
+
+    /// Like [`build`](Self::build), but disables telemetry if the environment sets none of its
+    /// variables, and logs that at `DEBUG`. For programs whose users may leave telemetry out.
+    ///
+    /// It is not disabled if code calls [`enabled(true)`](Self::enabled) or sets server URL, API key
+    /// and instance id.
+    ///
+    /// # Errors
+    ///
+    /// See [`build`](Self::build). If the environment sets only some of what is required, the rest
+    /// is listed.
+    pub fn build_if_set(self) -> Result<TelemetryConfig, ConfigError> {
+        if self.all().iter().any(|it| it.is_from_env()) || self.is_on_by_code() {
+            return self.build();
+        }
+        log_off("the environment sets no MOSAIC_TELEMETRY_* variable");
+        self.enabled(false).build()
     }
 
     /// Validates all parameters and builds the configuration.
@@ -39,8 +63,12 @@ impl TelemetryConfigBuilder {
     pub fn build(self) -> Result<TelemetryConfig, ConfigError> {
         let mut issues = Issues::default();
         let mut config = self.config.clone();
+        let is_refused = self.do_not_track && !self.is_on_by_code();
+        if is_refused {
+            log_off("the environment sets DO_NOT_TRACK");
+        }
         // If the switch is invalid, check the other parameters too: all issues are reported at once.
-        if issues.optional(&self.enabled, parse_switch).unwrap_or(true) {
+        if !is_refused && issues.optional(&self.enabled, parse_switch).unwrap_or(true) {
             config.server = self.server(&mut issues);
             let instance_id = issues.required(&self.instance_id, parse_instance_id);
             config.instance_id = instance_id.unwrap_or_default();
@@ -68,6 +96,16 @@ impl TelemetryConfigBuilder {
         issues.into_result().map(|()| config)
     }
 
+    const fn all(&self) -> [&Setting; 4] {
+        [&self.server_url, &self.api_key, &self.instance_id, &self.enabled]
+    }
+
+    /// True if telemetry is on without the environment.
+    fn is_on_by_code(&self) -> bool {
+        let [required @ .., enabled] = self.all();
+        enabled.is_from_code() || required.iter().all(|it| it.is_from_code())
+    }
+
     fn server(&self, issues: &mut Issues) -> Option<Server> {
         // An invalid key can be a secret, too.
         let secret = self.api_key.text().filter(|key| key.len() >= MIN_SECRET_LEN);
@@ -82,6 +120,10 @@ impl TelemetryConfigBuilder {
         }
         Some(server)
     }
+}
+
+fn log_off(reason: &str) {
+    let _ = panics::catch(|| debug!(target: LOG_TARGET, "telemetry is off: {reason}"));
 }
 
 /// Parses a boolean, ignoring ASCII case.
@@ -179,6 +221,76 @@ mod tests {
             let config = builder.clone().build().unwrap();
             assert_eq!(config.server_url().map(ServerUrl::as_str), url, "{builder:?}");
         }
+    }
+
+    #[test]
+    fn build_if_set_is_off_without_variables_and_lists_what_is_missing_otherwise() {
+        const ON: [(&str, &str); 1] = [("MOSAIC_TELEMETRY_ENABLED", "true")];
+        const ONE: [(&str, &str); 1] = [("MOSAIC_TELEMETRY_API_KEY", KEY)];
+        const EMPTY: [(&str, &str); 1] = [("MOSAIC_TELEMETRY_API_KEY", " ")];
+        const OFF: [(&str, &str); 1] = [("MOSAIC_TELEMETRY_ENABLED", "off")];
+        let new = TelemetryConfig::builder;
+        for (builder, vars, expected) in [
+            (new(), [].as_slice(), Ok(false)),
+            (new(), EMPTY.as_slice(), Ok(false)),
+            (new().default_server_url(URL), &[], Ok(false)),
+            (new().server_url(URL).instance_id(INSTANCE), &[], Ok(false)),
+            (new().server_url(URL).instance_id(INSTANCE), &ONE, Ok(true)),
+            (new(), &OFF, Ok(false)),
+            (new(), &ONE, Err(["server_url", "instance_id"].as_slice())),
+            (new().server_url("ftp://x"), &ONE, Err(&["server_url", "instance_id"])),
+            (new(), &ON, Err(&["server_url", "api_key", "instance_id"])),
+            (new().enabled(true), &[], Err(&["server_url", "api_key", "instance_id"])),
+            (builder(), &[], Ok(true)),
+            (new().batch_size(0), &[], Err(&["batch_size"])),
+        ] {
+            let variable = |name: &str| {
+                let (_, value) = vars.iter().find(|(variable, _)| *variable == name)?;
+                Some((*value).to_owned())
+            };
+            let built = builder.clone().with_vars(variable).build_if_set();
+            let found = built
+                .as_ref()
+                .map(TelemetryConfig::is_enabled)
+                .map_err(|error| error.issues().iter().map(|it| it.parameter).collect::<Vec<_>>());
+            assert_eq!(found, expected.map_err(<[_]>::to_vec), "{builder:?}, {vars:?}");
+        }
+    }
+
+    #[test]
+    fn do_not_track_turns_off_what_only_the_environment_turned_on() {
+        let env = |value| {
+            vars([
+                ("MOSAIC_TELEMETRY_SERVER_URL", URL),
+                ("MOSAIC_TELEMETRY_API_KEY", KEY),
+                ("MOSAIC_TELEMETRY_INSTANCE_ID", INSTANCE),
+                ("MOSAIC_TELEMETRY_ENABLED", "true"),
+                ("DO_NOT_TRACK", value),
+            ])
+        };
+        let new = TelemetryConfig::builder;
+        for value in ["", " ", "0", "false", "No", "OFF"] {
+            assert!(new().with_vars(env(value)).build().unwrap().is_enabled(), "{value}");
+        }
+        for value in ["1", "true", "Yes", " on ", "please"] {
+            assert!(!new().with_vars(env(value)).build().unwrap().is_enabled(), "{value}");
+        }
+        let alone = || vars([("DO_NOT_TRACK", "1")]);
+        for (builder, is_enabled) in [
+            (new().with_vars(alone()), false),
+            (new().server_url(URL).instance_id(INSTANCE).with_vars(env("1")), false),
+            (new().with_vars(env("1")).default_server_url(URL), false),
+            (new().with_vars(env("1")).enabled(true), true),
+            (new().enabled(true).with_vars(env("1")), true),
+            (new().enabled(false).with_vars(env("1")), false),
+            (builder().with_vars(alone()), true),
+            (new().with_vars(env("1")).api_key(KEY).server_url(URL).instance_id(INSTANCE), true),
+        ] {
+            assert_eq!(builder.clone().build().unwrap().is_enabled(), is_enabled, "{builder:?}");
+            assert_eq!(builder.build_if_set().unwrap().is_enabled(), is_enabled);
+        }
+        // Neither required nor checked, as with the switch.
+        assert!(!new().api_key("wrong").with_vars(alone()).build().unwrap().is_enabled());
     }
 
     #[test]
