@@ -75,7 +75,7 @@ fn calls_on_the_worker_return_instead_of_waiting_for_themselves() {
     for kind in Kind::ALL {
         let inside = Arc::<OnceLock<TelemetryHandle>>::default();
         let (sender, results) = mpsc::channel();
-        let config = eager(URL).on_notification({
+        let config = eager(URL).early_flush(false).on_notification({
             let inside = Arc::clone(&inside);
             move |_| {
                 let handle = inside.get().expect("set before the first event");
@@ -87,6 +87,7 @@ fn calls_on_the_worker_return_instead_of_waiting_for_themselves() {
         let handle = client.handle();
         inside.set(handle.clone()).unwrap();
         track(&handle, 150);
+        client.flush(AMPLE).unwrap();
         let (flushed, stats) = results.recv_timeout(AMPLE).unwrap();
         assert_eq!(flushed.unwrap_err().pending, 50);
         assert_eq!((stats.delivered, stats.pending), (100, 50));

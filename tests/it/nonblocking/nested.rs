@@ -84,10 +84,13 @@ fn callback_may_flush_and_stop_its_client() {
     for runtime in [current_thread(), multi_thread()] {
         let place = Arc::new(Mutex::new(None::<AsyncTelemetryClient>));
         let (sender, stopped) = mpsc::channel();
+        let (both, both_tracked) = mpsc::channel();
+        let both_tracked = Mutex::new(both_tracked);
         let callback = {
             let place = Arc::clone(&place);
             move |_: &_| {
                 let Some(client) = place.lock().unwrap().take() else { return };
+                both_tracked.lock().unwrap().recv().unwrap();
                 block_on(client.flush(AMPLE)).unwrap_err();
                 sender.send(block_on(client.stop())).unwrap();
             }
@@ -100,6 +103,7 @@ fn callback_may_flush_and_stop_its_client() {
                 let handle = client.handle();
                 *place.lock().unwrap() = Some(client);
                 track(&handle, 2);
+                both.send(()).unwrap();
                 while handle.stats().pending > 0 {
                     tokio::task::yield_now().await;
                 }
