@@ -1,9 +1,9 @@
 //! Ends of a program × clients: the table of `docs/reliability.md`.
 
-use std::{fmt, future::pending, panic, process, sync::Mutex, thread};
+use std::{error::Error, fmt, future::pending, panic, process, sync::Mutex, thread};
 
 use libtest_mimic::{Failed, Trial};
-use mosaicstack_telemetry::global;
+use mosaicstack_telemetry::{Stats, global};
 use tokio::runtime::Runtime;
 
 use crate::{
@@ -81,20 +81,20 @@ const ROWS: [Row; 12] = [
         thread: (Delivered, |server| {
             let client = server.client(EVENTS);
             let handle = client.handle();
-            on_panic(move || drop(handle.shutdown(FOREVER)));
+            on_panic(move || handle.shutdown(FOREVER));
             panic!("boom");
         }),
         tokio: (Chance, |server, runtime| {
             runtime.block_on(async {
                 let client = server.async_client(EVENTS);
                 let handle = client.handle();
-                on_panic(move || drop(handle.shutdown(BRIEF)));
+                on_panic(move || handle.shutdown(BRIEF));
                 panic!("boom");
             });
         }),
         global: (Delivered, |server| {
             let _guard = server.global(EVENTS);
-            on_panic(|| drop(global::shutdown(FOREVER)));
+            on_panic(|| global::shutdown(FOREVER));
             panic!("boom");
         }),
     },
@@ -278,13 +278,13 @@ impl fmt::Display for Fate {
     }
 }
 
-fn fails<T>(client: T) -> Result<(), fmt::Error> {
-    Err(fmt::Error)?;
+fn fails<T>(client: T) -> Result<(), Box<dyn Error>> {
+    Err("it fails")?;
     drop(client);
     Ok(())
 }
 
-fn on_panic(shut_down: impl Fn() + Send + Sync + 'static) {
+fn on_panic(shut_down: impl Fn() -> Stats + Send + Sync + 'static) {
     let report = panic::take_hook();
     panic::set_hook(Box::new(move |panic| {
         report(panic);
