@@ -2,6 +2,7 @@
 //! main thread; the parent checks how the process ends, its standard error, and how many events
 //! arrive. `cargo test --test lifecycle FILTER` runs some of them.
 
+mod away;
 mod ends;
 mod exits;
 #[cfg(unix)]
@@ -20,7 +21,10 @@ use std::{
 use libtest_mimic::{Arguments, Failed, Trial};
 use telemetry_collector::{Collector, ResponseTemplate};
 
-use self::support::{Resources, Server};
+use self::{
+    away::Away,
+    support::{Resources, Server},
+};
 
 /// Names the case that this process is to run; the parent has none.
 const CASE: &str = "TELEMETRY_LIFECYCLE_CASE";
@@ -43,12 +47,15 @@ struct Case {
     prints: Option<&'static str>,
     /// A client is meant to be alive at the end.
     leaks: bool,
+    /// In place of a collector: a server that is away.
+    away: Option<Away>,
 }
 
 /// Returns from `main`, delivers and prints nothing, leaves no thread and no descriptor.
 fn case(name: impl Into<String>, run: impl Fn(&Server) + Send + Sync + 'static) -> Case {
     let (name, run, ends) = (name.into(), Box::new(run), "exit status: 0");
-    Case { name, run, is_silent: false, ends, delivers: Some(0), prints: None, leaks: false }
+    let (delivers, prints, away) = (Some(0), None, None);
+    Case { name, run, is_silent: false, ends, delivers, prints, leaks: false, away }
 }
 
 impl Case {
@@ -72,14 +79,30 @@ impl Case {
         }
     }
 
-    /// Runs the case in a child process.
     fn check(&self) -> Result<(), Failed> {
+        if let Some(away) = self.away {
+            let (url, _server) = away();
+            return self.ends_in_time(&url);
+        }
         let collector = Collector::start()?;
         if self.is_silent {
             collector.script(vec![ResponseTemplate::hang(); 100]);
         }
+        self.run_child(collector.url())?;
+        let expected = self.delivers.unwrap_or_default();
+        collector.wait_for(PATIENCE, |totals| totals.accepted >= expected);
+        let totals = collector.stop();
+        let is_exact = self.delivers.is_none() || totals.accepted == expected;
+        if !is_exact || totals.duplicates + totals.rejected > 0 {
+            return Err(format!("expected {:?} events, found {totals:?}", self.delivers).into());
+        }
+        Ok(())
+    }
+
+    /// Runs the case in a child process, and checks its end and its output.
+    fn run_child(&self, url: &str) -> Result<(), Failed> {
         let mut child = Command::new(env::current_exe()?);
-        child.env(CASE, &self.name).env(SERVER, collector.url()).env_remove("RUST_BACKTRACE");
+        child.env(CASE, &self.name).env(SERVER, url).env_remove("RUST_BACKTRACE");
         let output = child.stdin(Stdio::null()).stdout(Stdio::null()).output()?;
         // Windows has codes where Unix has statuses.
         let ends = output.status.to_string().replace("code", "status");
@@ -90,23 +113,22 @@ impl Case {
         if !self.prints.map_or(printed.is_empty(), |part| printed.contains(part)) {
             return Err(format!("expected {:?} on stderr, found:\n{printed}", self.prints).into());
         }
-        let expected = self.delivers.unwrap_or_default();
-        collector.wait_for(PATIENCE, |totals| totals.accepted >= expected);
-        let totals = collector.stop();
-        let is_exact = self.delivers.is_none() || totals.accepted == expected;
-        if !is_exact || totals.duplicates + totals.rejected > 0 {
-            return Err(format!("expected {:?} events, found {totals:?}", self.delivers).into());
-        }
         Ok(())
     }
 }
 
 fn main() -> ExitCode {
-    let mut cases: Vec<Case> =
-        [repetition::cases(), ends::cases(), exits::cases(), ownership::cases(), runtimes::cases()]
-            .into_iter()
-            .flatten()
-            .collect();
+    let mut cases: Vec<Case> = [
+        repetition::cases(),
+        away::cases(),
+        ends::cases(),
+        exits::cases(),
+        ownership::cases(),
+        runtimes::cases(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
     #[cfg(unix)]
     cases.extend(forks::cases());
     if let (Ok(name), Ok(url)) = (env::var(CASE), env::var(SERVER)) {

@@ -38,6 +38,15 @@ impl Server {
         config.api_key(KEY).instance_id(INSTANCE)
     }
 
+    /// The preset for command-line tools.
+    pub(crate) fn short_lived(&self) -> TelemetryConfigBuilder {
+        TelemetryConfig::builder()
+            .server_url(&self.0)
+            .api_key(KEY)
+            .instance_id(INSTANCE)
+            .short_lived()
+    }
+
     pub(crate) fn brief(&self) -> TelemetryConfig {
         built(self.config().shutdown_timeout(BRIEF).request_timeout(10 * BRIEF))
     }
