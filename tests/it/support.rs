@@ -91,6 +91,7 @@ pub(crate) fn run_alone<T: Fn()>(test: T, variables: &[(&str, &str)]) -> Option<
     for name in ["SERVER_URL", "API_KEY", "INSTANCE_ID", "ENABLED"] {
         command.env_remove(format!("MOSAIC_TELEMETRY_{name}"));
     }
+    command.env_remove("DO_NOT_TRACK");
     command.env(ALONE, "1").envs(variables.iter().copied());
     let output = command.output().expect("this program starts");
     let text = [output.stdout, output.stderr].map(|it| String::from_utf8_lossy(&it).into_owned());

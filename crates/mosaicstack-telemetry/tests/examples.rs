@@ -31,6 +31,7 @@ fn example(name: &str) -> Command {
     for name in ["SERVER_URL", "API_KEY", "INSTANCE_ID", "ENABLED"] {
         example.env_remove(format!("MOSAIC_TELEMETRY_{name}"));
     }
+    example.env_remove("DO_NOT_TRACK");
     example
 }
 
@@ -100,15 +101,20 @@ fn cli_reports_its_task() {
 }
 
 #[test]
-fn cli_without_configuration_runs_with_a_warning() {
-    let output = example("cli").output().unwrap();
-    assert!(output.status.success(), "{output:?}");
-    let text = String::from_utf8_lossy(&output.stdout);
-    assert!(text.contains("Tracked task: "), "{text}");
-    assert!(text.trim_end().ends_with(&counters(1, 0, 1)), "{text}");
-    let warning = stderr(&output);
-    assert!(warning.contains("telemetry is disabled"), "{warning}");
-    assert!(warning.contains("MOSAIC_TELEMETRY_API_KEY"), "{warning}");
+fn cli_without_configuration_runs_silently_and_with_half_of_it_says_what_is_missing() {
+    for (variable, missing) in
+        [(None, None), (Some("API_KEY"), Some("MOSAIC_TELEMETRY_SERVER_URL"))]
+    {
+        let mut cli = example("cli");
+        cli.envs(variable.map(|name| (format!("MOSAIC_TELEMETRY_{name}"), "a".repeat(64))));
+        let output = cli.output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(text.contains("Tracked task: "), "{text}");
+        assert!(text.trim_end().ends_with(&counters(1, 0, 1)), "{text}");
+        let printed = stderr(&output);
+        assert!(missing.map_or(printed.is_empty(), |it| printed.contains(it)), "{printed}");
+    }
 }
 
 #[test]
