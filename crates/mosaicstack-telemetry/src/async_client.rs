@@ -114,7 +114,8 @@ impl AsyncTelemetryClient {
     ///
     /// # Errors
     ///
-    /// Some events are still pending. They stay queued, and the client goes on trying.
+    /// Some events are still pending: they stay queued, and the client goes on trying. Or the full
+    /// queue has evicted some of them during the call. The error has both numbers.
     pub async fn flush(&self, timeout: Duration) -> Result<(), FlushError> {
         let Some(mut flush) = self.core.flush(clock::tokio_now(), timeout)? else { return Ok(()) };
         if self.runtime.is_worker() {

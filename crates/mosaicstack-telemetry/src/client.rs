@@ -94,7 +94,8 @@ impl TelemetryClient {
     ///
     /// # Errors
     ///
-    /// Some events are still pending. They stay queued, and the client goes on trying.
+    /// Some events are still pending: they stay queued, and the client goes on trying. Or the full
+    /// queue has evicted some of them during the call. The error has both numbers.
     pub fn flush(&self, timeout: Duration) -> Result<(), FlushError> {
         self.handle.flush(timeout)
     }

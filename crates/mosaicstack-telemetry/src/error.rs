@@ -57,26 +57,28 @@ impl fmt::Display for ConfigIssue {
     }
 }
 
-/// A flush that did not complete before its deadline, or cannot complete.
+/// A flush whose events the server has not all accepted or rejected: some were still pending at its
+/// deadline, or when nothing more could be done, or the full queue has evicted some.
 ///
 /// [`Stats::health`](crate::Stats::health) shows the result of the last request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FlushError {
-    /// Number of pending events. They stay queued, and the client continues to send them.
+    /// Number of pending events, with those tracked after the call. They stay queued, and the client
+    /// continues to send them.
     pub pending: u64,
-}
-
-impl FlushError {
-    pub(crate) const fn new(pending: u64) -> Self {
-        Self { pending }
-    }
+    /// Number of events tracked before the call that were evicted during it. They are lost.
+    pub evicted: u64,
 }
 
 impl fmt::Display for FlushError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { pending } = self;
-        write!(f, "flush incomplete: {pending} events are pending and stay queued")
+        let Self { pending, evicted } = self;
+        write!(f, "flush incomplete: {pending} events are pending and stay queued")?;
+        if *evicted > 0 {
+            write!(f, ", the full queue has evicted {evicted} events")?;
+        }
+        Ok(())
     }
 }
 

@@ -1,11 +1,15 @@
 //! The queue of tracked events, its counters, and the wake-up of the worker that drains it.
 
+mod flush_targets;
+
 use std::fmt;
 
 use telemetry_model::TaskCompletionEvent;
 use telemetry_queue::{Batch, EvictingQueue};
 use telemetry_transport::TransportError;
 
+pub(crate) use self::flush_targets::FlushTarget;
+use self::flush_targets::FlushTargets;
 use crate::{
     config::TelemetryConfig,
     stats::{Counter, Counters, Stats},
@@ -28,6 +32,7 @@ pub(crate) struct EventBuffer {
     in_eviction_burst: AtomicBool,
     /// The events that a shutdown left behind have been logged.
     pending_reported: AtomicBool,
+    flush_targets: FlushTargets,
 }
 
 impl EventBuffer {
@@ -44,6 +49,7 @@ impl EventBuffer {
             woken_for_batch: AtomicBool::new(false),
             in_eviction_burst: AtomicBool::new(false),
             pending_reported: AtomicBool::new(false),
+            flush_targets: FlushTargets::default(),
         }
     }
 
@@ -116,12 +122,31 @@ impl EventBuffer {
         // Counted before they leave: a reader that sees them gone must find them in the counters.
         self.counters.delivered.add(delivered);
         other.0.add(other.1);
+        // Likewise: a flush that sees them gone must find them committed, or they seem evicted.
+        self.flush_targets.lock().add(batch.first(), batch.len() as u64);
         drop(batch.commit());
     }
 
     /// True for the first caller, who reports the events that the shutdown leaves pending.
     pub(crate) fn report_pending_once(&self) -> bool {
         !self.pending_reported.swap(true, Ordering::Relaxed)
+    }
+
+    /// Begins a flush of the events queued by now.
+    pub(crate) fn begin_flush(&self) -> FlushTarget {
+        let mut commits = self.flush_targets.lock();
+        let queued = self.queued();
+        commits.begin(queued, self.acknowledged(), self.counters.evicted.value())
+    }
+
+    /// Number of events of this flush that were evicted since it began, when all events before
+    /// `acknowledged` have left the queue.
+    pub(crate) fn evicted_since(&self, target: FlushTarget, acknowledged: u64) -> u64 {
+        self.flush_targets.lock().evicted(target, acknowledged)
+    }
+
+    pub(crate) fn end_flush(&self, target: FlushTarget) {
+        self.flush_targets.lock().end(target);
     }
 
     pub(crate) fn has_room(&self) -> bool {

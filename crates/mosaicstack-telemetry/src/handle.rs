@@ -109,7 +109,7 @@ impl TelemetryHandle {
         match &self.worker {
             Some(worker) => worker.flush(timeout),
             None if self.buffer.is_empty() => Ok(()),
-            None => Err(FlushError::new(self.buffer.pending())),
+            None => Err(FlushError { pending: self.buffer.pending(), evicted: 0 }),
         }
     }
 

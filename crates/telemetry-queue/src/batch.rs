@@ -20,6 +20,13 @@ impl<T> Batch<T> {
         Self { shared, items }
     }
 
+    /// The sequence number of the first item, as counted by
+    /// [`EvictingQueue::pushed`](crate::EvictingQueue::pushed).
+    #[must_use]
+    pub fn first(&self) -> u64 {
+        self.shared.first_in_flight()
+    }
+
     /// Removes the items from the queue and returns them.
     pub fn commit(mut self) -> Vec<T> {
         let items = mem::take(&mut self.items);

@@ -188,6 +188,12 @@ impl<T> Shared<T> {
         items
     }
 
+    /// The sequence number of the first item in flight. The caller owns `is_reading`.
+    pub(crate) fn first_in_flight(&self) -> u64 {
+        // Relaxed: written by the owner.
+        self.first_in_flight.load(Ordering::Relaxed)
+    }
+
     /// Ends a batch. Its items are gone.
     pub(crate) fn commit(&self) {
         self.first_in_flight.store(self.next.load(Ordering::Relaxed), Ordering::Release);
@@ -197,7 +203,7 @@ impl<T> Shared<T> {
 
     /// Ends a batch. Puts its items back, and returns the evicted ones.
     pub(crate) fn restore(&self, items: Vec<T>) -> Vec<T> {
-        let first = self.first_in_flight.load(Ordering::Relaxed);
+        let first = self.first_in_flight();
         let mut evicted = Vec::new();
         for (s, item) in (first..).zip(items) {
             evicted.extend(self.restore_one(s, item));

@@ -84,13 +84,10 @@ fn callback_may_flush_and_stop_its_client() {
     for runtime in [current_thread(), multi_thread()] {
         let place = Arc::new(Mutex::new(None::<AsyncTelemetryClient>));
         let (sender, stopped) = mpsc::channel();
-        let (both, both_tracked) = mpsc::channel();
-        let both_tracked = Mutex::new(both_tracked);
         let callback = {
             let place = Arc::clone(&place);
             move |_: &_| {
                 let Some(client) = place.lock().unwrap().take() else { return };
-                both_tracked.lock().unwrap().recv().unwrap();
                 block_on(client.flush(AMPLE)).unwrap_err();
                 sender.send(block_on(client.stop())).unwrap();
             }
@@ -101,9 +98,12 @@ fn callback_may_flush_and_stop_its_client() {
                 let accept = |_: Request| async { Ok::<_, TransportError>(status(200)) };
                 let client = AsyncTelemetryClient::with_transport(config, accept);
                 let handle = client.handle();
-                *place.lock().unwrap() = Some(client);
-                track(&handle, 2);
-                both.send(()).unwrap();
+                {
+                    // The callback waits until both are tracked.
+                    let mut place = place.lock().unwrap();
+                    track(&handle, 2);
+                    *place = Some(client);
+                }
                 while handle.stats().pending > 0 {
                     tokio::task::yield_now().await;
                 }

@@ -20,7 +20,7 @@ use crate::{
     LOG_TARGET, clock,
     config::TelemetryConfig,
     error::FlushError,
-    event_buffer::EventBuffer,
+    event_buffer::{EventBuffer, FlushTarget},
     handle::TelemetryHandle,
     panics,
     submitter::{Start, Submitter},
@@ -86,17 +86,17 @@ impl ClientCore {
     ) -> Result<Option<Flush<'_>>, FlushError> {
         let Some(signal) = &self.signal else { return Ok(None) };
         let buffer = &*self.handle.buffer;
-        let target = buffer.queued();
-        if buffer.acknowledged() >= target {
+        if buffer.acknowledged() >= buffer.queued() {
             return Ok(None);
         }
         if self.process.is_forked() {
-            return Err(FlushError::new(buffer.pending()));
+            return Err(FlushError { pending: buffer.pending(), evicted: 0 });
         }
+        let target = buffer.begin_flush();
         let deadline = clock::after(now, timeout);
         let number = signal.request_flush();
-        let request = FlushRequest { number, target, deadline };
-        Ok(Some(Flush { signal, buffer, request, key: None }))
+        let request = FlushRequest { number, target: target.end, deadline };
+        Ok(Some(Flush { signal, buffer, request, target, key: None }))
     }
 
     /// Requests the shutdown, once. Returns `None` if there is nothing to wait for.
@@ -125,6 +125,7 @@ pub(crate) struct Flush<'a> {
     signal: &'a Signal,
     buffer: &'a EventBuffer,
     request: FlushRequest,
+    target: FlushTarget,
     key: WakerKey,
 }
 
@@ -133,7 +134,7 @@ impl Flush<'_> {
         let acknowledged = || self.buffer.acknowledged();
         match self.signal.poll_flush(now, cx, &mut self.key, self.request, acknowledged) {
             // Not read again: it can seem lower while the worker takes the next batch.
-            Wait::Ready(true) => Wait::Ready(Ok(())),
+            Wait::Ready(true) => Wait::Ready(self.result_at(self.target.end)),
             Wait::Ready(false) => Wait::Ready(self.result()),
             Wait::Until(deadline) => Wait::Until(deadline),
         }
@@ -141,16 +142,22 @@ impl Flush<'_> {
 
     /// The result if the flush ended now.
     pub(crate) fn result(&self) -> Result<(), FlushError> {
-        if self.buffer.acknowledged() >= self.request.target {
+        self.result_at(self.buffer.acknowledged())
+    }
+
+    fn result_at(&self, acknowledged: u64) -> Result<(), FlushError> {
+        let evicted = self.buffer.evicted_since(self.target, acknowledged);
+        if acknowledged >= self.target.end && evicted == 0 {
             return Ok(());
         }
-        Err(FlushError::new(self.buffer.pending()))
+        Err(FlushError { pending: self.buffer.pending(), evicted })
     }
 }
 
 impl Drop for Flush<'_> {
     fn drop(&mut self) {
         self.signal.remove_waker(self.key);
+        self.buffer.end_flush(self.target);
     }
 }
 
@@ -226,16 +233,69 @@ fn log_pending(pending: u64) {
 mod tests {
     use std::task::Waker;
 
-    use super::*;
+    use telemetry_transport::{Response, http};
 
-    #[test]
-    fn shutdown_waits_for_counters_only_from_the_end_of_the_worker() {
-        let config = TelemetryConfig::builder()
+    use super::*;
+    use crate::{TelemetryConfigBuilder, submitter::Action};
+
+    fn config() -> TelemetryConfigBuilder {
+        TelemetryConfig::builder()
             .server_url("https://example.com")
             .api_key("a".repeat(64))
             .instance_id("12345678-1234-1234-1234-123456789abc")
-            .build()
-            .unwrap();
+    }
+
+    fn status(code: u16) -> Response {
+        http::Response::builder().status(code).body(Vec::new()).unwrap()
+    }
+
+    #[test]
+    fn flush_reports_only_its_own_events_that_were_evicted_meanwhile() {
+        let pending = |pending, evicted| Err(FlushError { pending, evicted });
+        // Of 10 events, 5 are in flight. Events tracked meanwhile, status of the first response, and
+        // result; the server accepts what comes later.
+        for (tracked, code, expected) in [
+            (0, 200, Ok(())),
+            // The places of the events in flight are taken.
+            (5, 200, Ok(())),
+            (8, 200, pending(5, 3)),
+            (10, 200, pending(10, 5)),
+            // Events of the flush and later ones are evicted.
+            (19, 200, pending(10, 5)),
+            (8, 503, pending(10, 8)),
+            (10, 503, pending(10, 10)),
+        ] {
+            let config = config().max_queue_size(10).batch_size(5).early_flush(false);
+            let (core, driver) = ClientCore::new(&config.build().unwrap(), clock::now, || {});
+            let (mut driver, now) = (driver.unwrap(), clock::now());
+            let cx = Context::from_waker(Waker::noop());
+            let track = |count| {
+                (0..count).for_each(|_| core.handle.track(core.handle.event().build()));
+            };
+            // Evicted before the flush.
+            track(13);
+            let mut flush = core.flush(now, Duration::from_secs(1)).unwrap().unwrap();
+            let Action::Send(_, delivery) = driver.next(now) else { panic!("no request") };
+            track(tracked);
+            driver.complete(now, delivery, Ok(status(code)));
+            let result = loop {
+                if let Wait::Ready(result) = flush.poll(now, &cx) {
+                    break result;
+                }
+                match driver.next(now) {
+                    Action::Send(_, delivery) => driver.complete(now, delivery, Ok(status(200))),
+                    _ => break flush.result(),
+                }
+            };
+            assert_eq!(result, expected, "{tracked} {code}");
+            drop(flush);
+            assert!(core.handle.stats().is_balanced());
+        }
+    }
+
+    #[test]
+    fn shutdown_waits_for_counters_only_from_the_end_of_the_worker() {
+        let config = config().build().unwrap();
         let (mut core, driver) = ClientCore::new(&config, clock::now, || {});
         // As if a call of `track` never ended.
         core.handle.buffer.counters.tracked.add(1);

@@ -1,0 +1,65 @@
+//! Counts the events that leave the queue for each flush that waits.
+
+use std::collections::BTreeMap;
+
+use crate::sync::{Mutex, MutexGuard};
+
+/// The flushes that callers wait for. Events are numbered from 0 in the order of their arrival.
+#[derive(Debug, Default)]
+pub(super) struct FlushTargets(Mutex<Commits>);
+
+#[derive(Debug, Default)]
+pub(super) struct Commits {
+    /// Number of committed events: delivered, rejected, or logged in a dry run.
+    total: u64,
+    /// For each flush, its target and the number of committed events before it.
+    by_flush: BTreeMap<u64, (u64, u64)>,
+    last_key: u64,
+}
+
+/// A flush that a caller waits for. End it when the wait is over.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FlushTarget {
+    key: u64,
+    /// Number of the first event that the flush does not wait for.
+    pub(crate) end: u64,
+    /// Number of events evicted before the flush.
+    evicted: u64,
+}
+
+impl FlushTargets {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Commits> {
+        self.0.lock()
+    }
+}
+
+impl Commits {
+    /// Begins a flush of the events before `end`. The arguments have to be read under this lock.
+    pub(super) fn begin(&mut self, end: u64, acknowledged: u64, evicted: u64) -> FlushTarget {
+        // Both numbers may be too low: `acknowledged` while the worker takes a batch, `evicted` while a
+        // call of `track` has not counted yet.
+        let evicted = evicted.max(acknowledged.saturating_sub(self.total));
+        self.last_key += 1;
+        self.by_flush.insert(self.last_key, (end, self.total));
+        FlushTarget { key: self.last_key, end, evicted }
+    }
+
+    pub(super) fn end(&mut self, target: FlushTarget) {
+        self.by_flush.remove(&target.key);
+    }
+
+    /// Counts the commit of `count` events, the first of which has this number.
+    pub(super) fn add(&mut self, first: u64, count: u64) {
+        self.total += count;
+        for (end, committed) in self.by_flush.values_mut() {
+            *committed += end.saturating_sub(first).min(count);
+        }
+    }
+
+    /// Number of events of a flush that were evicted since it began, if all before the event
+    /// `acknowledged` have left the queue.
+    pub(super) fn evicted(&self, target: FlushTarget, acknowledged: u64) -> u64 {
+        let committed = self.by_flush.get(&target.key).map_or(0, |(_, committed)| *committed);
+        acknowledged.min(target.end).saturating_sub(committed + target.evicted)
+    }
+}
