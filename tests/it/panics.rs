@@ -13,7 +13,7 @@ use std::{
 };
 
 use mosaicstack_telemetry::{
-    AsyncTelemetryClient, Stats,
+    AsyncTelemetryClient, Stats, TelemetryClient, TelemetryConfig,
     transport::{Request, Response, TransportError},
 };
 use telemetry_tests::{Log, events, long_tests, status, track};
@@ -265,6 +265,30 @@ fn panic_of_the_log_subscriber_at_any_line_changes_no_counter() {
         for line in 1..=lines {
             assert_eq!(log_everything(seed, Some(line)).0, expected, "seed {seed}, line {line}");
         }
+    }
+}
+
+#[test]
+fn panic_of_the_log_subscriber_reaches_no_caller() {
+    let undelivered = |kind| {
+        let config = eager(URL).shutdown_timeout(Duration::ZERO).build().unwrap();
+        let client = Client::with_transport(kind, config, |_| Ok(status(503)));
+        track(&client.handle(), 1);
+        client
+    };
+    let disabled = TelemetryConfig::disabled;
+    let calls: [(&str, &dyn Fn()); 5] = [
+        ("invalid configuration", &|| drop(eager(URL).batch_size(0).build_or_disabled())),
+        ("disabled", &|| drop(TelemetryClient::start(disabled()))),
+        ("disabled on tokio", &|| drop(AsyncTelemetryClient::start(disabled()))),
+        ("no runtime", &|| drop(AsyncTelemetryClient::start(eager(URL).build().unwrap()))),
+        ("drop", &|| drop(undelivered(Kind::Blocking))),
+    ];
+    for (name, call) in calls {
+        let log = Log::new();
+        log.panic_at(Some(1));
+        call();
+        assert_eq!(log.count(), 1, "{name}: nothing is logged");
     }
 }
 

@@ -31,7 +31,9 @@ impl TelemetryConfigBuilder {
     #[must_use]
     pub fn build_or_disabled(self) -> TelemetryConfig {
         self.build().unwrap_or_else(|error| {
-            tracing::warn!(target: LOG_TARGET, "telemetry is disabled: {error}");
+            let _ = panics::catch(|| {
+                tracing::warn!(target: LOG_TARGET, "telemetry is disabled: {error}");
+            });
             TelemetryConfig::disabled()
         })
     }

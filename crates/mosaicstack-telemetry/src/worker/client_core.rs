@@ -65,7 +65,9 @@ impl ClientCore {
         let (submitter, handle) = Submitter::with_clock(config, start, clock, wake);
         let is_enabled = config.is_enabled();
         if !is_enabled {
-            debug!(target: LOG_TARGET, "telemetry is disabled: events are counted and dropped");
+            let _ = panics::catch(|| {
+                debug!(target: LOG_TARGET, "telemetry is disabled: events are counted and dropped");
+            });
         }
         let driver = is_enabled
             .then(|| Driver::new(Arc::clone(&signal), Arc::clone(&handle.buffer), submitter));
@@ -246,7 +248,7 @@ mod tests {
     }
 
     fn status(code: u16) -> Response {
-        http::Response::builder().status(code).body(Vec::new()).unwrap()
+        http::Response::builder().status(code).body(Vec::new()).expect("a valid status")
     }
 
     #[test]
