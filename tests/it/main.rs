@@ -26,5 +26,6 @@ mod soak;
 mod stress;
 mod support;
 mod teardown;
+mod threads;
 mod weight;
 mod wire;

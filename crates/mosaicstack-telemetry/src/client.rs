@@ -11,7 +11,7 @@ use crate::{
     handle::{TaskGuard, TelemetryHandle},
     predictions::Predictions,
     stats::Stats,
-    worker::thread::WorkerThread,
+    worker::thread::{self, Spawn, WorkerThread},
 };
 
 /// Reports events from a background thread.
@@ -54,10 +54,16 @@ impl TelemetryClient {
 
     /// Starts a client that sends with a custom transport.
     ///
-    /// Cannot fail. If the system cannot spawn a thread, that is logged, and events stay queued.
+    /// Cannot fail. If the system cannot spawn a thread, that is logged and shows as
+    /// [`Health::NoWorker`](crate::Health::NoWorker): events stay queued, and later calls of `track`,
+    /// `flush` and `stop` try again.
     pub fn with_transport(config: TelemetryConfig, transport: impl Transport + 'static) -> Self {
-        let transport: Arc<dyn Transport> = Arc::new(transport);
-        let core = WorkerThread::spawn(&config, &transport);
+        Self::with_spawn(config, Arc::new(transport), thread::spawn)
+    }
+
+    #[expect(clippy::needless_pass_by_value, reason = "as the public constructors")]
+    fn with_spawn(config: TelemetryConfig, transport: Arc<dyn Transport>, spawn: Spawn) -> Self {
+        let core = WorkerThread::spawn(&config, &transport, spawn);
         let predictions = Predictions::new(&config, transport, &core);
         let shutdown_timeout = Some(config.shutdown_timeout());
         Self { handle: core.handle, predictions, shutdown_timeout }
@@ -88,9 +94,9 @@ impl TelemetryClient {
     /// rejected them; at most for `timeout` plus 50 ms.
     ///
     /// Returns earlier if nothing more can be done in time, because the server asked for a longer
-    /// pause or refuses the configuration. Returns at once if telemetry is disabled, and on the
-    /// client's own thread (in the transport, a log subscriber or the notification callback), which
-    /// cannot wait for itself.
+    /// pause or refuses the configuration. Returns at once if telemetry is disabled, if the system
+    /// cannot spawn the client's thread, and on that thread (in the transport, a log subscriber or the
+    /// notification callback), which cannot wait for itself.
     ///
     /// # Errors
     ///
@@ -143,5 +149,96 @@ impl Drop for TelemetryClient {
 impl fmt::Debug for TelemetryClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TelemetryClient").field("stats", &self.stats()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::{cell::Cell, io};
+
+    use telemetry_transport::{Request, Response, TransportError};
+    use tracing_subscriber::fmt::MakeWriter;
+
+    use super::*;
+    use crate::{Health, sync::thread::Thread};
+
+    const AMPLE: Duration = Duration::from_secs(30);
+
+    thread_local! {
+        /// Attempts to spawn, and how many of them fail.
+        static ATTEMPTS: Cell<u32> = const { Cell::new(0) };
+        static FAILURES: Cell<u32> = const { Cell::new(0) };
+    }
+
+    fn spawn_later(run: Box<dyn FnOnce() + Send>) -> io::Result<Thread> {
+        ATTEMPTS.set(ATTEMPTS.get() + 1);
+        if ATTEMPTS.get() <= FAILURES.get() {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        thread::spawn(run)
+    }
+
+    /// A client whose thread cannot be spawned that many times.
+    fn client(failures: u32) -> TelemetryClient {
+        ATTEMPTS.set(0);
+        FAILURES.set(failures);
+        let accept = |_: Request| -> Result<Response, TransportError> { Ok(Response::default()) };
+        let config = TelemetryConfig::builder()
+            .server_url("https://example.com")
+            .api_key("a".repeat(64))
+            .instance_id("12345678-1234-1234-1234-123456789abc");
+        TelemetryClient::with_spawn(
+            config.build().expect("a valid configuration"),
+            Arc::new(accept),
+            spawn_later,
+        )
+    }
+
+    fn track(client: &TelemetryClient, count: usize) {
+        (0..count).for_each(|_| client.track(client.event().build()));
+    }
+
+    #[test]
+    fn thread_that_could_not_be_spawned_is_spawned_by_track() {
+        let client = client(1);
+        assert_eq!(client.stats().health, Health::NoWorker);
+        track(&client, 1);
+        assert_eq!((client.stats().health, ATTEMPTS.get()), (Health::Good, 2));
+        assert_eq!(client.flush(AMPLE), Ok(()));
+        assert_eq!((client.stop().delivered, ATTEMPTS.get()), (1, 2));
+    }
+
+    #[test]
+    fn thread_that_could_not_be_spawned_is_spawned_by_flush() {
+        let client = client(2);
+        track(&client, 250);
+        assert_eq!((client.stats().health, ATTEMPTS.get()), (Health::NoWorker, 2));
+        assert_eq!(client.flush(AMPLE), Ok(()));
+        assert_eq!((client.stop().delivered, ATTEMPTS.get()), (250, 3));
+    }
+
+    #[test]
+    fn calls_return_at_once_without_a_thread() {
+        let client = client(u32::MAX);
+        track(&client, 2);
+        assert_eq!(client.flush(Duration::MAX).unwrap_err().pending, 2);
+        let handle = client.handle();
+        let stats = client.stop();
+        assert_eq!((stats.pending, stats.health), (2, Health::NoWorker));
+        // Nothing keeps the worker.
+        assert_eq!(Arc::strong_count(&handle.buffer), 1);
+    }
+
+    #[test]
+    fn panic_of_the_log_subscriber_about_the_thread_reaches_no_caller() {
+        struct Panicking;
+        impl MakeWriter<'_> for Panicking {
+            type Writer = io::Sink;
+            fn make_writer(&self) -> io::Sink {
+                std::panic::resume_unwind(Box::new("a log subscriber panics"));
+            }
+        }
+        let subscriber = tracing_subscriber::fmt().with_writer(Panicking).finish();
+        tracing::subscriber::with_default(subscriber, || drop(client(u32::MAX)));
     }
 }

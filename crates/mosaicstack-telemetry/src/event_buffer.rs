@@ -12,7 +12,7 @@ pub(crate) use self::flush_targets::FlushTarget;
 use self::flush_targets::FlushTargets;
 use crate::{
     config::TelemetryConfig,
-    stats::{Counter, Counters, Stats},
+    stats::{Counter, Counters, Health, Stats},
     sync::{AtomicBool, Ordering},
 };
 
@@ -32,6 +32,8 @@ pub(crate) struct EventBuffer {
     in_eviction_burst: AtomicBool,
     /// The events that a shutdown left behind have been logged.
     pending_reported: AtomicBool,
+    /// There is no worker: each event tries to start it.
+    lacks_worker: AtomicBool,
     flush_targets: FlushTargets,
 }
 
@@ -49,6 +51,7 @@ impl EventBuffer {
             woken_for_batch: AtomicBool::new(false),
             in_eviction_burst: AtomicBool::new(false),
             pending_reported: AtomicBool::new(false),
+            lacks_worker: AtomicBool::new(false),
             flush_targets: FlushTargets::default(),
         }
     }
@@ -68,7 +71,18 @@ impl EventBuffer {
         if self.has_full_batch() && !self.woken_for_batch.swap(true, Ordering::AcqRel) {
             (self.wake)();
         }
+        // Relaxed: a hint, which a later event sees as well.
+        if self.lacks_worker.load(Ordering::Relaxed) {
+            (self.wake)();
+        }
         drop(evicted);
+    }
+
+    /// Records whether there is a worker, which `track` wakes as long as there is none.
+    pub(crate) fn set_worker(&self, is_started: bool) {
+        let health = if is_started { Health::Good } else { Health::NoWorker };
+        self.counters.set_health(health);
+        self.lacks_worker.store(!is_started, Ordering::Relaxed);
     }
 
     /// Wakes the worker at the first eviction of a burst, so that it logs a warning. `track` does

@@ -38,8 +38,13 @@ use tracing::warn;
 use uuid::Uuid;
 
 use crate::{
-    LOG_TARGET, clock, config::TelemetryConfig, event_buffer::EventBuffer, handle::TelemetryHandle,
-    panics, stats::Stats, worker::thread::WorkerThread,
+    LOG_TARGET, clock,
+    config::TelemetryConfig,
+    event_buffer::EventBuffer,
+    handle::TelemetryHandle,
+    panics,
+    stats::Stats,
+    worker::thread::{self, WorkerThread},
 };
 
 static HANDLE: OnceLock<TelemetryHandle> = OnceLock::new();
@@ -79,7 +84,7 @@ pub fn init_with_transport(
         return Err(AlreadyInitialized);
     }
     let transport: Arc<dyn Transport> = Arc::new(transport);
-    let started = WorkerThread::spawn(&config, &transport).handle;
+    let started = WorkerThread::spawn(&config, &transport, thread::spawn).handle;
     if let Err(second) = HANDLE.set(started) {
         second.shutdown(Duration::ZERO);
         return Err(AlreadyInitialized);

@@ -55,7 +55,7 @@ impl Dropped {
     }
 }
 
-/// Result of the last request that delivered events.
+/// State of the delivery: the result of the last request that delivered events.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Health {
@@ -67,6 +67,10 @@ pub enum Health {
     /// The API key, the instance id, the URL or the transport is misconfigured. Events stay queued and
     /// are sent again at each interval.
     Misconfigured,
+    /// Nothing sends events, and they stay queued. The system could not spawn the thread of a
+    /// [`TelemetryClient`](crate::TelemetryClient), which later calls of `track` (at most one a second)
+    /// and `flush` try again. Or the tokio runtime of the client is missing or has ended.
+    NoWorker,
 }
 
 impl Stats {
@@ -138,6 +142,7 @@ impl Counters {
         match self.health.load(Ordering::Acquire) {
             health if health == Health::Retrying as u8 => Health::Retrying,
             health if health == Health::Misconfigured as u8 => Health::Misconfigured,
+            health if health == Health::NoWorker as u8 => Health::NoWorker,
             _ => Health::Good,
         }
     }
@@ -188,7 +193,7 @@ mod tests {
     #[test]
     fn counters_return_the_last_health() {
         let counters = Counters::default();
-        for health in [Health::Misconfigured, Health::Retrying, Health::Good] {
+        for health in [Health::NoWorker, Health::Misconfigured, Health::Retrying, Health::Good] {
             counters.set_health(health);
             assert_eq!(counters.stats(7).health, health);
         }

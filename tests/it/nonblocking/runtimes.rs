@@ -3,7 +3,7 @@
 use std::{future, time::Duration};
 
 use mosaicstack_telemetry::{
-    AsyncTelemetryClient,
+    AsyncTelemetryClient, Health,
     transport::{Request, Response, TransportError},
 };
 use telemetry_tests::{Log, config, track};
@@ -30,6 +30,7 @@ fn end_of_the_runtime_is_logged_and_not_waited_for() {
     track(&client.handle(), 1);
     drop(runtime);
     assert_eq!(log.lines("events stay queued").len(), 1);
+    assert_eq!(client.stats().health, Health::NoWorker);
     let stats = returned(|| {
         current_thread().block_on(async {
             client.flush(100 * AMPLE).await.expect_err("the task is gone");
@@ -44,6 +45,7 @@ fn client_outside_a_runtime_logs_a_warning_and_queues_events() {
     let log = Log::new();
     let client = silent_client(BRIEF);
     assert_eq!(log.lines("WARN").len(), 1);
+    assert_eq!(client.stats().health, Health::NoWorker);
     track(&client.handle(), 1);
     let stats = returned(|| {
         current_thread().block_on(async {

@@ -5,25 +5,35 @@ use std::{fmt, sync::Arc, time::Duration};
 use super::{client_core::ClientCore, wait::block_on};
 use crate::{clock, error::FlushError, handle::Worker};
 
-/// Gives the handle of a client `flush` and `shutdown`. `is_worker` tells whether the caller is the
-/// worker, which cannot wait for itself.
-pub(super) fn connect_handle(
-    core: &mut ClientCore,
-    is_worker: impl Fn() -> bool + Send + Sync + 'static,
-) {
-    let calls = BlockingCalls { core: core.clone(), is_worker: Box::new(is_worker) };
+/// The thread or task of a worker, as its callers see it.
+pub(super) trait Place: Send + Sync + 'static {
+    /// True if the caller is on the worker, which cannot wait for itself.
+    fn is_current(&self) -> bool;
+
+    /// Starts a worker that could not be started before. False if it still cannot.
+    fn ensure_started(&self) -> bool {
+        true
+    }
+
+    /// Ends all waits for a worker that cannot be started.
+    fn abandon(&self) {}
+}
+
+/// Gives the handle of a client `flush` and `shutdown`.
+pub(super) fn connect_handle(core: &mut ClientCore, worker: impl Place) {
+    let calls = BlockingCalls { core: core.clone(), worker };
     core.handle.connect(Arc::new(calls));
 }
 
-struct BlockingCalls {
+struct BlockingCalls<P> {
     core: ClientCore,
-    is_worker: Box<dyn Fn() -> bool + Send + Sync>,
+    worker: P,
 }
 
-impl Worker for BlockingCalls {
+impl<P: Place> Worker for BlockingCalls<P> {
     fn flush(&self, timeout: Duration) -> Result<(), FlushError> {
         let Some(mut flush) = self.core.flush(clock::now(), timeout)? else { return Ok(()) };
-        if (self.is_worker)() {
+        if self.worker.is_current() || !self.worker.ensure_started() {
             return flush.result();
         }
         block_on(|now, cx| flush.poll(now, cx))
@@ -31,14 +41,18 @@ impl Worker for BlockingCalls {
 
     fn shut_down(&self, timeout: Duration) {
         let Some(mut shutdown) = self.core.shut_down_within(clock::now(), timeout) else { return };
-        if !(self.is_worker)() {
-            block_on(|now, cx| shutdown.poll(now, cx));
-            shutdown.report_pending();
+        if self.worker.is_current() {
+            return;
         }
+        if !self.worker.ensure_started() {
+            self.worker.abandon();
+        }
+        block_on(|now, cx| shutdown.poll(now, cx));
+        shutdown.report_pending();
     }
 }
 
-impl fmt::Debug for BlockingCalls {
+impl<P> fmt::Debug for BlockingCalls<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BlockingCalls").field("core", &self.core).finish_non_exhaustive()
     }

@@ -15,7 +15,7 @@ use tokio::{
     time::{self, Sleep},
 };
 
-use super::wait::Wait;
+use super::{blocking::Place, wait::Wait};
 use crate::{clock, panics};
 
 /// The tokio runtime in which a client was started, if there was one.
@@ -40,13 +40,12 @@ impl Runtime {
 
     /// True if the caller is on the worker task, which cannot wait for itself.
     pub(crate) fn is_worker(&self) -> bool {
-        self.worker_check()()
+        self.worker_task().is_current()
     }
 
-    /// [`is_worker`](Self::is_worker) without the runtime, for handles that outlive it.
-    pub(super) fn worker_check(&self) -> impl Fn() -> bool + use<> {
-        let worker = self.worker;
-        move || worker.is_some() && task::try_id() == worker
+    /// The worker task without the runtime, for handles that outlive it.
+    pub(super) const fn worker_task(&self) -> WorkerTask {
+        WorkerTask(self.worker)
     }
 
     /// True if the caller has a runtime: its own, or this one.
@@ -94,6 +93,14 @@ impl Runtime {
         }
         let current = Handle::try_current();
         current.ok().as_ref().or_else(|| self.handle()).map(|runtime| Timer::spawn(at, runtime))
+    }
+}
+
+pub(super) struct WorkerTask(Option<task::Id>);
+
+impl Place for WorkerTask {
+    fn is_current(&self) -> bool {
+        self.0.is_some() && task::try_id() == self.0
     }
 }
 

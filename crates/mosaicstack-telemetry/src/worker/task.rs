@@ -19,7 +19,7 @@ use super::{
     driver::Driver,
     runtime::Runtime,
 };
-use crate::{LOG_TARGET, clock, config::TelemetryConfig, panics, submitter::Action};
+use crate::{LOG_TARGET, clock, config::TelemetryConfig, panics, stats::Health, submitter::Action};
 
 /// Spawns the task on the current runtime, unless telemetry is disabled.
 pub(crate) fn spawn(
@@ -44,7 +44,7 @@ pub(crate) fn spawn(
             None => drop(worker),
         }
     }
-    connect_handle(&mut core, runtime.worker_check());
+    connect_handle(&mut core, runtime.worker_task());
     (core, runtime)
 }
 
@@ -112,7 +112,10 @@ impl Drop for Worker {
     fn drop(&mut self) {
         if self.is_done {
             report_pending(&self.driver.buffer);
-        } else if self.driver.buffer.pending() > 0 || self.runtime.handle().is_none() {
+            return;
+        }
+        self.driver.buffer.counters.set_health(Health::NoWorker);
+        if self.driver.buffer.pending() > 0 || self.runtime.handle().is_none() {
             let reason = if thread::panicking() {
                 "the worker task has panicked; does the tokio runtime have timers (enable_time)?"
             } else {

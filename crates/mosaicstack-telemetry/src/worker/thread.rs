@@ -1,55 +1,145 @@
 //! The worker thread of the blocking client.
 
-use std::sync::{Arc, OnceLock};
+use std::{
+    fmt, io,
+    sync::{Arc, OnceLock},
+    time::{Duration, Instant},
+};
 
 use telemetry_transport::{Request, Response, Transport, TransportError};
 use tracing::warn;
 
-use super::{blocking::connect_handle, client_core::ClientCore, driver::Driver};
+use super::{
+    blocking::{Place, connect_handle},
+    client_core::ClientCore,
+    driver::Driver,
+};
 use crate::{
-    LOG_TARGET, clock, config::TelemetryConfig, event_buffer::EventBuffer, panics,
-    submitter::Action, sync::thread,
+    LOG_TARGET, clock,
+    config::TelemetryConfig,
+    event_buffer::EventBuffer,
+    panics,
+    submitter::Action,
+    sync::{Mutex, MutexGuard, thread},
 };
 
-/// The thread, if it could be spawned. It is never joined: a transport may hang.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct WorkerThread {
-    thread: Arc<OnceLock<thread::Thread>>,
+/// Least time between two attempts of `track` to spawn the thread. Tests take no longer.
+const RESPAWN_INTERVAL: Duration = Duration::from_secs(if cfg!(test) { 3600 } else { 1 });
+
+/// The thread. It is never joined: a transport may hang.
+///
+/// If the system cannot spawn it, the worker waits for a later call of `track` or `flush`.
+#[derive(Clone, Debug)]
+pub(crate) struct WorkerThread(Arc<Shared>);
+
+/// Spawns a thread; a test may refuse.
+pub(crate) type Spawn = fn(Box<dyn FnOnce() + Send>) -> io::Result<thread::Thread>;
+
+#[derive(Debug)]
+struct Shared {
+    thread: OnceLock<thread::Thread>,
+    /// The worker until its thread runs. Locked while the thread is spawned, so that the thread is
+    /// known before it runs: a wake-up would be lost otherwise.
+    idle: Mutex<Option<Worker>>,
+    spawn: Spawn,
+}
+
+struct Worker {
+    driver: Driver,
+    transport: Arc<dyn Transport>,
+    /// Time of the next attempt of `track` to spawn the thread.
+    respawn_at: Instant,
+}
+
+pub(crate) fn spawn(run: Box<dyn FnOnce() + Send>) -> io::Result<thread::Thread> {
+    let named = thread::Builder::new().name("mosaicstack-telemetry".into());
+    named.spawn(run).map(|spawned| spawned.thread().clone())
 }
 
 impl WorkerThread {
     /// Spawns the thread, unless telemetry is disabled.
-    pub(crate) fn spawn(config: &TelemetryConfig, transport: &Arc<dyn Transport>) -> ClientCore {
-        let worker = Self::default();
+    pub(crate) fn spawn(
+        config: &TelemetryConfig,
+        transport: &Arc<dyn Transport>,
+        spawn: Spawn,
+    ) -> ClientCore {
+        let shared = Shared { thread: OnceLock::new(), idle: Mutex::default(), spawn };
+        let worker = Self(Arc::new(shared));
         let wake = {
             let worker = worker.clone();
-            move || worker.unpark()
+            move || worker.wake()
         };
         let (mut core, driver) = ClientCore::new(config, clock::now, wake);
         if let Some(driver) = driver {
-            let transport = Arc::clone(transport);
-            let named = thread::Builder::new().name("mosaicstack-telemetry".into());
-            match named.spawn(move || run(driver, &*transport)) {
-                Ok(spawned) => drop(worker.thread.set(spawned.thread().clone())),
-                Err(error) => warn!(
-                    target: LOG_TARGET,
-                    "failed to spawn the worker thread; events stay queued: {error}"
-                ),
+            let mut idle = worker.0.idle.lock();
+            let respawn_at = clock::now();
+            *idle = Some(Worker { driver, transport: Arc::clone(transport), respawn_at });
+            if let Err(error) = worker.start(&mut idle) {
+                let _ = panics::catch(|| {
+                    warn!(
+                        target: LOG_TARGET,
+                        "failed to spawn the worker thread, events stay queued and it is tried again: \
+                         {error}"
+                    );
+                });
             }
         }
-        connect_handle(&mut core, move || worker.is_current());
+        connect_handle(&mut core, worker);
         core
     }
 
-    /// True if the caller is on this thread, which cannot wait for itself.
-    fn is_current(&self) -> bool {
-        self.thread.get().is_some_and(|thread| thread.id() == thread::current().id())
+    /// Called from `track`: never blocks, and rarely spawns.
+    fn wake(&self) {
+        if let Some(thread) = self.0.thread.get() {
+            thread.unpark();
+        } else if let Some(mut idle) = self.0.idle.try_lock() {
+            let now = clock::now();
+            if let Some(worker) = idle.as_mut().filter(|worker| now >= worker.respawn_at) {
+                worker.respawn_at = clock::after(now, RESPAWN_INTERVAL);
+                // `track` does not log: a subscriber may do I/O.
+                let _ = self.start(&mut idle);
+            }
+        }
     }
 
-    fn unpark(&self) {
-        if let Some(thread) = self.thread.get() {
-            thread.unpark();
+    fn start(&self, idle: &mut MutexGuard<'_, Option<Worker>>) -> io::Result<()> {
+        let Some(Worker { driver, .. }) = &**idle else { return Ok(()) };
+        if self.0.thread.get().is_some() {
+            return Ok(());
         }
+        let worker = self.clone();
+        let spawned = (self.0.spawn)(Box::new(move || worker.run()));
+        driver.buffer.set_worker(spawned.is_ok());
+        let _ = self.0.thread.set(spawned?);
+        Ok(())
+    }
+
+    fn run(&self) {
+        let worker = self.0.idle.lock().take();
+        if let Some(Worker { driver, transport, .. }) = worker {
+            run(driver, &*transport);
+        }
+    }
+}
+
+impl Place for WorkerThread {
+    fn is_current(&self) -> bool {
+        self.0.thread.get().is_some_and(|thread| thread.id() == thread::current().id())
+    }
+
+    fn ensure_started(&self) -> bool {
+        self.start(&mut self.0.idle.lock()).is_ok()
+    }
+
+    fn abandon(&self) {
+        let worker = self.0.idle.lock().take();
+        drop(worker);
+    }
+}
+
+impl fmt::Debug for Worker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Worker").field("driver", &self.driver).finish_non_exhaustive()
     }
 }
 
