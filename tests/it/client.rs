@@ -51,11 +51,13 @@ impl Client {
     pub(crate) fn trusting(kind: Kind, config: TelemetryConfig, roots: &[u8]) -> Self {
         match kind {
             Kind::Blocking => {
-                let ureq = UreqTransport::with_root_certificates(roots).expect("certificates");
+                let ureq =
+                    UreqTransport::new().with_root_certificates(roots).expect("certificates");
                 Self::Blocking(TelemetryClient::with_transport(config, ureq))
             }
             Kind::Tokio => {
-                let hyper = HyperTransport::with_root_certificates(roots).expect("certificates");
+                let hyper =
+                    HyperTransport::new().with_root_certificates(roots).expect("certificates");
                 Self::on(multi_thread(), || AsyncTelemetryClient::with_transport(config, hyper))
             }
         }

@@ -28,9 +28,13 @@ pub(crate) fn run(names: &[&str]) -> Result<(), String> {
     steps.step("lifecycle", || long("test --release -p telemetry-tests --test lifecycle"));
     steps.step("steps", || exec(cargo("test --release -p telemetry-steps")));
     steps.step("queue", || long("test --release -p telemetry-queue --test stress"));
+    let has = |command: Command| output(command).is_ok();
+    let curl = has(command("curl", "--version"));
+    steps.step_if(curl, "curl", "proxies", || {
+        long("test -p telemetry-transport --all-features --lib tests::selection")
+    });
     steps.step("outage", || exec(outage()));
     steps.step("bench", bench);
-    let has = |command: Command| output(command).is_ok();
     let compiler = has(command("c++", "--version"));
     steps.step_if(compiler, "a C++ compiler", "libfuzzer", || fuzz::run(fuzz::SECONDS, &[]));
     steps.step_if(has(nightly("miri --version")), NIGHTLY, "miri", miri);

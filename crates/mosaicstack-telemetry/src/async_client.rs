@@ -66,7 +66,12 @@ impl AsyncTelemetryClient {
     #[cfg(feature = "hyper")]
     #[doc(alias = "start_async")]
     pub fn start(config: TelemetryConfig) -> Self {
-        Self::with_transport(config, telemetry_transport::HyperTransport::new())
+        let transport = telemetry_transport::HyperTransport::new();
+        let transport = match config.proxy.clone() {
+            Some(proxy) => transport.with_proxy(proxy),
+            None => transport,
+        };
+        Self::with_transport(config, transport)
     }
 
     /// Starts a client that sends with a custom transport.

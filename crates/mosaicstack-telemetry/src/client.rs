@@ -49,7 +49,12 @@ impl TelemetryClient {
     /// Cannot fail: errors are logged and show in the [`Stats`].
     #[cfg(feature = "ureq")]
     pub fn start(config: TelemetryConfig) -> Self {
-        Self::with_transport(config, telemetry_transport::UreqTransport::new())
+        let transport = telemetry_transport::UreqTransport::new();
+        let transport = match config.proxy.clone() {
+            Some(proxy) => transport.with_proxy(proxy),
+            None => transport,
+        };
+        Self::with_transport(config, transport)
     }
 
     /// Starts a client that sends with a custom transport.

@@ -74,6 +74,8 @@ pub struct TelemetryConfig {
     pub(crate) early_flush: bool,
     pub(crate) on_notification: Option<Callback>,
     pub(crate) interval_jitter: bool,
+    #[cfg(any(feature = "hyper", feature = "ureq"))]
+    pub(crate) proxy: Option<telemetry_transport::Proxy>,
 }
 
 /// Address and credentials of a server.
@@ -135,6 +137,8 @@ impl TelemetryConfig {
             early_flush: true,
             on_notification: None,
             interval_jitter: true,
+            #[cfg(any(feature = "hyper", feature = "ureq"))]
+            proxy: None,
         }
     }
 

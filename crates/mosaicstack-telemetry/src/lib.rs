@@ -89,6 +89,8 @@ pub mod transport {
         AsyncTransport, MAX_RESPONSE_BYTES, Request, Response, ResponseFuture, Timeout, Transport,
         TransportError, is_loopback,
     };
+    #[cfg(any(feature = "hyper", feature = "ureq"))]
+    pub use telemetry_transport::{Proxy, ProxyError};
 }
 
 /// The target of all log records, emitted through [`tracing`](https://docs.rs/tracing).

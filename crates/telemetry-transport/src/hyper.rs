@@ -26,20 +26,18 @@ use tokio::{
     time,
 };
 
+pub(crate) use self::resolver::Resolver;
 use self::{
     connect_timeout::{ConnectTimeout, TcpConnector, with_timeout},
     error::transport_error,
-    resolver::Resolver,
     tls::TlsConnector,
 };
-use crate::{
-    AsyncTransport, MAX_RESPONSE_BYTES, Request, Response, ResponseFuture, Timeout, TransportError,
-    proxy::{self, Proxies},
-};
 #[cfg(feature = "rustls")]
-use crate::{RootCertificateError, roots::Roots};
-#[cfg(test)]
-use std::net::{IpAddr, SocketAddr};
+use crate::RootCertificateError;
+use crate::{
+    AsyncTransport, MAX_RESPONSE_BYTES, Proxy, Request, Response, ResponseFuture, Timeout,
+    TransportError, proxy::Proxies, settings::Settings,
+};
 
 mod connect_timeout;
 mod error;
@@ -81,28 +79,35 @@ type TunnelConnector = ConnectTimeout<TlsConnector<Tunnel<TlsConnector<TcpConnec
 /// A clone shares the connections.
 #[derive(Clone)]
 pub struct HyperTransport {
-    settings: Arc<Settings>,
-    /// By runtime. A connection is driven by the runtime that made it, which may not be running when
-    /// another one sends a request.
-    clients: Arc<Mutex<VecDeque<(Id, Clients)>>>,
+    settings: Settings,
+    shared: Arc<Shared>,
 }
 
-struct Settings {
-    proxies: Proxies<Intercept>,
+struct Shared {
     resolver: Resolver,
     tls: tls::Config,
+    /// By runtime. A connection is driven by the runtime that made it, which may not be running when
+    /// another one sends a request.
+    clients: Mutex<VecDeque<(Id, Clients)>>,
 }
 
 impl HyperTransport {
-    /// Creates a transport that trusts Mozilla's root certificates.
+    /// Creates a transport that takes [proxies](crate#proxies) and
+    /// [root certificates](crate#root-certificates) from the environment.
     ///
-    /// Reads the proxy variables. Opens no connection, and needs no runtime yet.
+    /// Opens no connection, and needs no runtime yet.
     #[must_use]
     pub fn new() -> Self {
-        Self::with(Proxies::from_env(parse_proxy), tls::config())
+        Self::with(Settings::from_env())
     }
 
-    /// Creates a transport that trusts `certificates` instead of Mozilla's root certificates.
+    /// Uses `proxy` for every host except loopback, instead of the proxies of the environment.
+    #[must_use]
+    pub fn with_proxy(self, proxy: Proxy) -> Self {
+        Self::with(self.settings.with_proxy(proxy))
+    }
+
+    /// Trusts `certificates` only, instead of Mozilla's and those of the environment.
     ///
     /// See [Root certificates](crate#root-certificates) for the accepted formats.
     ///
@@ -110,63 +115,47 @@ impl HyperTransport {
     /// use telemetry_transport::HyperTransport;
     ///
     /// let pem = std::fs::read("/etc/ssl/private-authority.pem")?;
-    /// let transport = HyperTransport::with_root_certificates(&pem)?;
+    /// let transport = HyperTransport::new().with_root_certificates(&pem)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
     /// # Errors
     ///
-    /// `certificates` contains no certificate or an invalid one.
+    /// `certificates` contains no valid certificate.
     #[cfg(feature = "rustls")]
-    pub fn with_root_certificates(certificates: &[u8]) -> Result<Self, RootCertificateError> {
-        let roots = Roots::read(certificates)?.store()?;
-        Ok(Self::with(Proxies::from_env(parse_proxy), tls::config_trusting(roots)))
+    pub fn with_root_certificates(self, certificates: &[u8]) -> Result<Self, RootCertificateError> {
+        self.settings.with_root_certificates(certificates).map(Self::with)
     }
 
-    fn with(proxies: Proxies<Intercept>, tls: tls::Config) -> Self {
-        Self::with_resolver(proxies, tls, Resolver::default())
+    /// Trusts `certificates` in addition to those trusted so far.
+    ///
+    /// # Errors
+    ///
+    /// `certificates` contains no valid certificate.
+    #[cfg(feature = "rustls")]
+    pub fn add_root_certificates(self, certificates: &[u8]) -> Result<Self, RootCertificateError> {
+        self.settings.add_root_certificates(certificates).map(Self::with)
     }
 
-    fn with_resolver(proxies: Proxies<Intercept>, tls: tls::Config, resolver: Resolver) -> Self {
-        let settings = Settings { proxies, resolver, tls };
-        Self { settings: Arc::new(settings), clients: Arc::default() }
+    pub(crate) fn with(settings: Settings) -> Self {
+        Self::with_resolver(settings, Resolver::default())
+    }
+
+    pub(crate) fn with_resolver(settings: Settings, resolver: Resolver) -> Self {
+        let tls = tls_config(&settings);
+        let shared = Shared { resolver, tls, clients: Mutex::default() };
+        Self { settings, shared: Arc::new(shared) }
     }
 
     fn clients(&self, runtime: Id) -> Clients {
-        let mut all = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.shared.clients.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, clients)) = all.iter().find(|(id, _)| *id == runtime) {
             return clients.clone();
         }
-        let clients = Clients::new(&self.settings);
+        let clients = Clients::new(&self.settings.proxies, &self.shared);
         all.truncate(MAX_RUNTIMES - 1);
         all.push_front((runtime, clients.clone()));
         clients
-    }
-}
-
-#[cfg(test)]
-impl HyperTransport {
-    pub(crate) fn with_variables(
-        variable: impl Fn(&str) -> Option<String>,
-        roots: Option<&[u8]>,
-    ) -> Self {
-        let tls = match roots {
-            #[cfg(feature = "rustls")]
-            Some(roots) => tls::config_trusting(
-                Roots::read(roots).and_then(|it| it.store()).expect("certificates"),
-            ),
-            _ => tls::config(),
-        };
-        Self::with(Proxies::read(variable, parse_proxy), tls)
-    }
-
-    /// Every host has these addresses.
-    pub(crate) fn with_addresses(addresses: Vec<IpAddr>) -> Self {
-        let proxies = Proxies::read(|_| None, parse_proxy);
-        let addresses = addresses.into_iter().map(|address| SocketAddr::new(address, 0));
-        let addresses: Vec<SocketAddr> = addresses.collect();
-        let resolver = Resolver::new(move |_| Ok(addresses.clone().into_iter()));
-        Self::with_resolver(proxies, tls::config(), resolver)
     }
 }
 
@@ -181,6 +170,7 @@ impl AsyncTransport for HyperTransport {
         Box::pin(async move {
             let runtime = Handle::try_current().map_err(TransportError::other)?;
             check_scheme(request.uri())?;
+            self.settings.check(request.uri())?;
             let clients = self.clients(runtime.id());
             let timeout = Timeout::of(&request);
             let (mut head, mut bytes) = (None, Vec::new());
@@ -216,14 +206,14 @@ struct Clients {
 }
 
 impl Clients {
-    fn new(Settings { proxies, resolver, tls }: &Settings) -> Self {
+    fn new(proxies: &Proxies<Proxy>, Shared { resolver, tls, .. }: &Shared) -> Self {
         let mut http = HttpConnector::new_with_resolver(resolver.clone());
         http.enforce_http(false);
         http.set_nodelay(true);
         let connector = tls::connector(TcpConnector(http), tls);
         let proxied = proxies.map(|proxy| {
-            let mut tunnel = Tunnel::new(proxy.uri().clone(), connector.clone());
-            if let Some(credentials) = proxy.basic_auth() {
+            let mut tunnel = Tunnel::new(proxy.hyper.uri().clone(), connector.clone());
+            if let Some(credentials) = proxy.hyper.basic_auth() {
                 tunnel = tunnel.with_auth(credentials.clone());
             }
             client(tls::connector(tunnel, tls))
@@ -233,7 +223,7 @@ impl Clients {
 
     async fn send(&self, mut request: Request) -> Result<http::Response<Incoming>, TransportError> {
         *request.version_mut() = Version::HTTP_11;
-        match self.proxied.route(request.uri().host().unwrap_or_default())? {
+        match self.proxied.route(request.uri())? {
             Some(client) => {
                 *request.uri_mut() = with_port(request.uri())?;
                 exchange(client, request).await
@@ -307,8 +297,20 @@ pub(crate) fn parse_proxy(value: &str) -> Option<Intercept> {
         None => value.to_owned(),
     };
     let matcher = Matcher::builder().all(value).build();
-    let proxy = matcher.intercept(&Uri::from_static("http://any"))?;
-    proxy::is_supported(proxy.uri()).then_some(proxy)
+    matcher.intercept(&Uri::from_static("http://any"))
+}
+
+#[cfg(feature = "rustls")]
+fn tls_config(settings: &Settings) -> tls::Config {
+    let Some(certificates) = settings.certificates() else { return tls::config() };
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add_parsable_certificates(certificates);
+    tls::config_trusting(roots)
+}
+
+#[cfg(not(feature = "rustls"))]
+const fn tls_config(_: &Settings) -> tls::Config {
+    tls::config()
 }
 
 #[cfg(test)]

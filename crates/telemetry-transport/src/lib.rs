@@ -11,6 +11,8 @@ mod proxy;
 mod request;
 #[cfg(all(feature = "rustls", any(feature = "hyper", feature = "ureq")))]
 mod roots;
+#[cfg(any(feature = "hyper", feature = "ureq"))]
+mod settings;
 #[cfg(feature = "ureq")]
 mod ureq;
 
@@ -25,6 +27,8 @@ pub use request::{MAX_RESPONSE_BYTES, Request, Response, Timeout, is_loopback};
 
 #[cfg(feature = "hyper")]
 pub use self::hyper::HyperTransport;
+#[cfg(any(feature = "hyper", feature = "ureq"))]
+pub use self::proxy::{Proxy, ProxyError};
 #[cfg(all(feature = "rustls", any(feature = "hyper", feature = "ureq")))]
 pub use self::roots::RootCertificateError;
 #[cfg(feature = "ureq")]

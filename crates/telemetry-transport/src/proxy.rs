@@ -1,111 +1,164 @@
-//! Proxy selection from the environment, the same for every transport.
+//! Proxies, and their selection from the environment, the same for every transport.
 
-use std::env;
+mod no_proxy;
+
+use std::{env, error::Error, fmt};
 
 use http::Uri;
 
-use crate::{TransportError, is_loopback};
+use self::no_proxy::NoProxy;
+use crate::TransportError;
 
-/// In order of precedence.
-const PROXY: [&str; 6] =
-    ["ALL_PROXY", "all_proxy", "HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"];
-
-const NO_PROXY: [&str; 2] = ["NO_PROXY", "no_proxy"];
-
-/// The proxy for each host. `P` is a proxy, or a client that connects through it.
-#[derive(Clone, Debug)]
-pub(crate) struct Proxies<P> {
-    /// An error if the environment names unsupported proxies only.
-    proxy: Option<Result<P, TransportError>>,
-    no_proxy: NoProxy,
+/// A proxy that opens tunnels (`CONNECT`). `Debug` does not show it: it may contain a password.
+#[derive(Clone)]
+pub struct Proxy {
+    #[cfg(feature = "hyper")]
+    pub(crate) hyper: hyper_util::client::proxy::matcher::Intercept,
+    #[cfg(feature = "ureq")]
+    pub(crate) ureq: ureq::Proxy,
 }
 
-impl<P> Proxies<P> {
-    /// Reads the process environment. `parse` returns `None` for an unsupported proxy.
-    pub(crate) fn from_env(parse: impl Fn(&str) -> Option<P>) -> Self {
-        // Lossy, since a proxy with an unreadable name is still configured: it must not be bypassed.
-        let variable = |name: &str| Some(env::var_os(name)?.to_string_lossy().into_owned());
-        Self::read(variable, parse)
-    }
+/// The URL is not that of a supported proxy. The message does not repeat it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProxyError(());
 
-    pub(crate) fn read(
-        variable: impl Fn(&str) -> Option<String>,
-        parse: impl Fn(&str) -> Option<P>,
-    ) -> Self {
-        let mut proxy = None;
-        for name in PROXY {
-            let Some(value) = variable(name).filter(|value| !value.is_empty()) else { continue };
-            if let Some(supported) = parse(&value) {
-                proxy = Some(Ok(supported));
-                break;
-            }
-            // Without the value, which may contain a password.
-            proxy = proxy.or_else(|| Some(Err(unsupported(name))));
-        }
-        let no_proxy = NO_PROXY.into_iter().find_map(variable).unwrap_or_default();
-        Self { proxy, no_proxy: NoProxy::parse(&no_proxy) }
-    }
-
-    /// The proxy for `host`, `None` to connect directly.
+impl Proxy {
+    /// Parses `[http://][user:password@]host[:port]`; with the feature `rustls`, also `https://`. User
+    /// and password may be percent-encoded. The default port is 80, for `https` 443.
+    ///
+    /// ```
+    /// use telemetry_transport::Proxy;
+    ///
+    /// assert!(Proxy::new("http://user:password@proxy.example.com:3128").is_ok());
+    /// assert!(Proxy::new("socks5://proxy.example.com").is_err());
+    /// ```
     ///
     /// # Errors
     ///
-    /// `host` needs a proxy, and none of the configured ones is supported.
-    pub(crate) fn route(&self, host: &str) -> Result<Option<&P>, TransportError> {
-        match &self.proxy {
-            Some(proxy) if !is_loopback(host) && !self.no_proxy.contains(host) => {
-                proxy.as_ref().map(Some).map_err(Clone::clone)
-            }
-            _ => Ok(None),
+    /// The URL is invalid, or names another kind of proxy.
+    pub fn new(url: &str) -> Result<Self, ProxyError> {
+        Self::parse(url.trim()).ok_or(ProxyError(()))
+    }
+
+    fn parse(url: &str) -> Option<Self> {
+        #[cfg(feature = "hyper")]
+        let hyper = crate::hyper::parse_proxy(url)?;
+        #[cfg(feature = "ureq")]
+        let ureq = ureq::Proxy::new(url).ok()?;
+        let proxy = Self {
+            #[cfg(feature = "hyper")]
+            hyper,
+            #[cfg(feature = "ureq")]
+            ureq,
+        };
+        let scheme = proxy.uri().scheme_str();
+        let is_supported =
+            scheme == Some("http") || (scheme == Some("https") && cfg!(feature = "rustls"));
+        is_supported.then_some(proxy)
+    }
+
+    pub(crate) fn uri(&self) -> &Uri {
+        #[cfg(feature = "hyper")]
+        return self.hyper.uri();
+        #[cfg(not(feature = "hyper"))]
+        return self.ureq.uri();
+    }
+}
+
+impl fmt::Debug for Proxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Proxy").finish_non_exhaustive()
+    }
+}
+
+impl fmt::Display for ProxyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kinds = if cfg!(feature = "rustls") { "http or https" } else { "http" };
+        write!(
+            f,
+            "unsupported proxy: expected an {kinds} URL, for example http://proxy.example.com:3128"
+        )
+    }
+}
+
+impl Error for ProxyError {}
+
+/// The proxy for each URL. `P` is a proxy, or a client that connects through it.
+#[derive(Clone, Debug)]
+pub(crate) struct Proxies<P> {
+    http: Route<P>,
+    https: Route<P>,
+    no_proxy: NoProxy,
+}
+
+/// An error if the environment names an unsupported proxy, which must not be bypassed.
+type Route<P> = Option<Result<P, TransportError>>;
+
+impl Proxies<Proxy> {
+    /// One proxy for every host except loopback.
+    pub(crate) fn all(proxy: Proxy) -> Self {
+        let route = Some(Ok(proxy));
+        Self { http: route.clone(), https: route, no_proxy: NoProxy::default() }
+    }
+
+    pub(crate) fn from_env() -> Self {
+        // Lossy, since a proxy with an unreadable name is still configured: it must not be bypassed.
+        Self::read(|name| Some(env::var_os(name)?.to_string_lossy().into_owned()))
+    }
+
+    /// Reads variables in the order in which curl does: lower case first, empty ones are not set.
+    pub(crate) fn read(variable: impl Fn(&str) -> Option<String>) -> Self {
+        let set = |name: &str| variable(name).filter(|value| !value.trim().is_empty());
+        let first = |names: &[&'static str]| -> Route<Proxy> {
+            let (name, url) = names.iter().find_map(|name| Some((*name, set(name)?)))?;
+            Some(Proxy::new(&url).map_err(|error| {
+                // Without the value, which may contain a password.
+                TransportError::other(format!(
+                    "{error}; change the environment variable {name}, or add the server to NO_PROXY"
+                ))
+            }))
+        };
+        // A CGI program finds a header `Proxy` of its client in HTTP_PROXY. Names of variables have no
+        // case on Windows.
+        let http: &[_] = match set("REQUEST_METHOD") {
+            None => &["http_proxy", "HTTP_PROXY"],
+            Some(_) if cfg!(windows) => &[],
+            Some(_) => &["http_proxy"],
+        };
+        let all = first(&["all_proxy", "ALL_PROXY"]);
+        Self {
+            http: first(http).or_else(|| all.clone()),
+            https: first(&["https_proxy", "HTTPS_PROXY"]).or(all),
+            no_proxy: NoProxy::parse(
+                &set("no_proxy").or_else(|| set("NO_PROXY")).unwrap_or_default(),
+            ),
         }
     }
-
-    pub(crate) fn map<Q>(&self, f: impl FnOnce(&P) -> Q) -> Proxies<Q> {
-        let proxy = self.proxy.as_ref().map(|proxy| proxy.as_ref().map(f).map_err(Clone::clone));
-        Proxies { proxy, no_proxy: self.no_proxy.clone() }
-    }
 }
 
-/// Returns whether a transport can connect through the proxy with this URL.
-pub(crate) fn is_supported(proxy: &Uri) -> bool {
-    let scheme = proxy.scheme_str();
-    scheme == Some("http") || (scheme == Some("https") && cfg!(feature = "rustls"))
-}
-
-fn unsupported(variable: &str) -> TransportError {
-    let kinds = if cfg!(feature = "rustls") { "http or https" } else { "http" };
-    TransportError::other(format!(
-        "unsupported proxy in the environment variable {variable}: expected an {kinds} proxy; change \
-         the variable, or add the server to NO_PROXY"
-    ))
-}
-
-/// Hosts to connect to without a proxy.
-#[derive(Clone, Debug)]
-struct NoProxy(Vec<String>);
-
-impl NoProxy {
-    /// Parses a comma-separated list of `host`, `.suffix`, `*suffix`, `prefix.`, `prefix*` and `*`.
-    fn parse(list: &str) -> Self {
-        Self(list.split(',').map(|entry| entry.trim().to_ascii_lowercase()).collect())
+impl<P> Proxies<P> {
+    /// The proxy for `uri`, `None` to connect directly.
+    ///
+    /// # Errors
+    ///
+    /// `uri` needs a proxy, and the configured one is not supported.
+    pub(crate) fn route(&self, uri: &Uri) -> Result<Option<&P>, TransportError> {
+        let is_https = uri.scheme_str() == Some("https");
+        let Some(proxy) = (if is_https { &self.https } else { &self.http }) else {
+            return Ok(None);
+        };
+        let port = uri.port_u16().unwrap_or(if is_https { 443 } else { 80 });
+        if self.no_proxy.contains(uri.host().unwrap_or_default(), port) {
+            return Ok(None);
+        }
+        proxy.as_ref().map(Some).map_err(Clone::clone)
     }
 
-    /// Compares without regard to case.
-    fn contains(&self, host: &str) -> bool {
-        let host = host.to_ascii_lowercase();
-        self.0.iter().any(|entry| {
-            if let Some(suffix) = entry.strip_prefix('*') {
-                host.ends_with(suffix)
-            } else if entry.starts_with('.') {
-                host.ends_with(entry)
-            } else if let Some(prefix) = entry.strip_suffix('*') {
-                host.starts_with(prefix)
-            } else if entry.ends_with('.') {
-                host.starts_with(entry)
-            } else {
-                host == *entry
-            }
-        })
+    pub(crate) fn map<Q>(&self, f: impl Fn(&P) -> Q) -> Proxies<Q> {
+        let map = |route: &Route<P>| {
+            route.as_ref().map(|proxy| proxy.as_ref().map(&f).map_err(Clone::clone))
+        };
+        Proxies { http: map(&self.http), https: map(&self.https), no_proxy: self.no_proxy.clone() }
     }
 }
 
@@ -120,78 +173,32 @@ mod tests {
         fn no_value_of_a_variable_bypasses_the_proxy(
             value in "(http|https|socks5|ftp|HTTP)://(u:p@)?[a-z0-9.-]{1,8}(:[0-9]{0,6})?/?|[a-z\\[\\]:@%/?#. ]{1,12}|\\PC+",
         ) {
-            let variable = |name: &str| (name == "HTTP_PROXY").then(|| value.clone());
-            #[cfg(feature = "hyper")]
-            let proxies = Proxies::read(variable, crate::hyper::parse_proxy);
-            #[cfg(feature = "hyper")]
-            prop_assert!(!matches!(proxies.route("example.com"), Ok(None)));
-            #[cfg(feature = "ureq")]
-            let proxies = Proxies::read(variable, crate::ureq::parse_proxy);
-            #[cfg(feature = "ureq")]
-            prop_assert!(!matches!(proxies.route("example.com"), Ok(None)));
+            prop_assume!(!value.trim().is_empty());
+            let proxies = Proxies::read(|name| (name == "http_proxy").then(|| value.clone()));
+            let route = proxies.route(&Uri::from_static("http://example.com"));
+            prop_assert!(!matches!(route, Ok(None)));
         }
     }
 
     #[cfg(all(feature = "hyper", feature = "ureq"))]
     proptest! {
         #[test]
-        fn both_transports_support_the_same_proxies(
+        fn both_transports_read_the_same_proxies(
             proxy in "(http|https|socks4|socks5|ftp)://(user:p@ss@)?[a-z][a-z0-9]{0,8}(\\.[a-z]{1,3})?(:[1-9][0-9]{0,3})?/?",
         ) {
-            let by_hyper = crate::hyper::parse_proxy(&proxy).is_some();
-            prop_assert_eq!(by_hyper, crate::ureq::parse_proxy(&proxy).is_some());
+            let is_http = proxy.starts_with("http");
+            let is_enabled = cfg!(feature = "rustls") || !proxy.starts_with("https");
+            prop_assert_eq!(Proxy::new(&proxy).is_ok(), is_http && is_enabled);
         }
-    }
-
-    fn route(variables: &[(&str, &str)], host: &str) -> Result<Option<Uri>, TransportError> {
-        let variable = |name: &str| {
-            variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
-        };
-        let parse = |value: &str| value.parse().ok().filter(is_supported);
-        Proxies::read(variable, parse).route(host).map(Option::<&Uri>::cloned)
     }
 
     #[test]
-    fn first_supported_proxy_is_used() {
-        for (variables, expected) in [
-            (&[][..], None),
-            (&[("REQUEST_METHOD", "GET"), ("ALL_PROXY", "")], None),
-            (&[("ALL_PROXY", "http://a:1"), ("HTTPS_PROXY", "http://b:2")], Some("http://a:1/")),
-            (&[("all_proxy", "http://a:1"), ("HTTPS_PROXY", "http://b:2")], Some("http://a:1/")),
-            (&[("HTTP_PROXY", "http://a:1"), ("https_proxy", "http://b:2")], Some("http://b:2/")),
-            (&[("ALL_PROXY", "socks5://a:1"), ("HTTP_PROXY", "http://b:2")], Some("http://b:2/")),
-            (&[("ALL_PROXY", "not a proxy"), ("HTTP_PROXY", "http://b:2")], Some("http://b:2/")),
-            (&[("ALL_PROXY", "http://a:1"), ("NO_PROXY", "other")], Some("http://a:1/")),
-            (&[("ALL_PROXY", "http://a:1"), ("no_proxy", "other, host")], None),
-            (&[("ALL_PROXY", "socks4://a:1"), ("NO_PROXY", "host")], None),
-        ] {
-            let proxy = route(variables, "host").unwrap().map(|proxy| proxy.to_string());
-            assert_eq!(proxy.as_deref(), expected, "{variables:?}");
+    fn credentials_are_not_shown() {
+        for url in ["http://user:secret@proxy:1", "http://user:sec@ret@proxy:1", "u:secret@proxy:1"]
+        {
+            assert_eq!(format!("{:?}", Proxy::new(url).unwrap()), "Proxy { .. }");
         }
-        let error = route(&[("HTTP_PROXY", "a b"), ("http_proxy", "ftp://a:1")], "host");
-        assert!(error.unwrap_err().to_string().contains("environment variable HTTP_PROXY:"));
-        let https = route(&[("HTTP_PROXY", "https://a:1")], "host");
-        assert_eq!(https.is_ok(), cfg!(feature = "rustls"));
-        assert_eq!(route(&[("ALL_PROXY", "http://a:1")], "localhost").unwrap(), None);
-    }
-
-    #[test]
-    fn no_proxy_matches_hosts_prefixes_and_suffixes() {
-        for (entry, host, expected) in [
-            ("example.com", "Example.com", true),
-            ("Example.com", "a.example.com", false),
-            (".example.com", "a.example.COM", true),
-            (".example.com", "example.com", false),
-            ("*.example.com", "a.example.com", true),
-            ("*example.com", "example.com", true),
-            ("10.0.*", "10.0.7.1", true),
-            ("10.0.", "10.1.0.0", false),
-            ("10.0.", "10.0.0.1", true),
-            ("*", "anything", true),
-            ("", "anything", false),
-        ] {
-            let list = format!("other, {entry}");
-            assert_eq!(NoProxy::parse(&list).contains(host), expected, "{entry} {host}");
-        }
+        let error = Proxy::new("socks5://user:secret@proxy:1").unwrap_err();
+        assert!(!format!("{error} {error:?}").contains("secret"));
     }
 }

@@ -3,13 +3,14 @@
 
 use std::{env, process::Command, thread, time::Duration};
 
-use crate::{Request, Timeout, Transport};
+use crate::{Request, Timeout, Transport, settings::Settings};
 
 mod addresses;
 mod exchange;
 #[cfg(feature = "hyper")]
 mod hyper;
 mod proxies;
+mod selection;
 mod server;
 #[cfg(feature = "rustls")]
 mod tls;
@@ -46,7 +47,16 @@ use for_each_transport;
 
 #[cfg(feature = "ureq")]
 fn ureq(variables: &[(&str, &str)], roots: Option<&[u8]>) -> Box<dyn Transport> {
-    Box::new(crate::UreqTransport::with_variables(lookup(variables), roots))
+    Box::new(crate::UreqTransport::with(settings(variables, roots)))
+}
+
+fn settings(variables: &[(&str, &str)], roots: Option<&[u8]>) -> Settings {
+    let settings = Settings::read(lookup(variables));
+    match roots {
+        #[cfg(feature = "rustls")]
+        Some(roots) => settings.with_root_certificates(roots).unwrap(),
+        _ => settings,
+    }
 }
 
 fn lookup(variables: &[(&str, &str)]) -> impl Fn(&str) -> Option<String> {

@@ -5,16 +5,16 @@ use std::{
     time::Duration,
 };
 
+use ureq::Agent;
 #[cfg(feature = "rustls")]
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
-use ureq::{Agent, Proxy, config::ConfigBuilder, typestate::AgentScope};
 
-use crate::{
-    MAX_RESPONSE_BYTES, Request, Response, Timeout, Transport, TransportError,
-    proxy::{self, Proxies},
-};
 #[cfg(feature = "rustls")]
-use crate::{RootCertificateError, roots::Roots};
+use crate::RootCertificateError;
+use crate::{
+    MAX_RESPONSE_BYTES, Proxy, Request, Response, Timeout, Transport, TransportError,
+    proxy::Proxies, settings::Settings,
+};
 
 /// Longest timeout. ureq adds it to the current time, which must not overflow.
 const MAX_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
@@ -47,20 +47,28 @@ const MAX_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// [default]: https://docs.rs/rustls/0.23/rustls/crypto/struct.CryptoProvider.html#method.install_default
 #[derive(Clone, Debug)]
 pub struct UreqTransport {
+    settings: Settings,
     direct: Agent,
     proxied: Proxies<Agent>,
 }
 
 impl UreqTransport {
-    /// Creates a transport that trusts Mozilla's root certificates.
+    /// Creates a transport that takes [proxies](crate#proxies) and
+    /// [root certificates](crate#root-certificates) from the environment.
     ///
-    /// Reads the proxy variables. Opens no connection and starts no thread.
+    /// Opens no connection and starts no thread.
     #[must_use]
     pub fn new() -> Self {
-        Self::with(Proxies::from_env(parse_proxy), Agent::config_builder)
+        Self::with(Settings::from_env())
     }
 
-    /// Creates a transport that trusts `certificates` instead of Mozilla's root certificates.
+    /// Uses `proxy` for every host except loopback, instead of the proxies of the environment.
+    #[must_use]
+    pub fn with_proxy(self, proxy: Proxy) -> Self {
+        Self::with(self.settings.with_proxy(proxy))
+    }
+
+    /// Trusts `certificates` only, instead of Mozilla's and those of the environment.
     ///
     /// See [Root certificates](crate#root-certificates) for the accepted formats.
     ///
@@ -68,53 +76,51 @@ impl UreqTransport {
     /// use telemetry_transport::UreqTransport;
     ///
     /// let pem = std::fs::read("/etc/ssl/private-authority.pem")?;
-    /// let transport = UreqTransport::with_root_certificates(&pem)?;
+    /// let transport = UreqTransport::new().with_root_certificates(&pem)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
     /// # Errors
     ///
-    /// `certificates` contains no certificate or an invalid one.
+    /// `certificates` contains no valid certificate.
     #[cfg(feature = "rustls")]
-    pub fn with_root_certificates(certificates: &[u8]) -> Result<Self, RootCertificateError> {
-        let roots = Roots::read(certificates)?;
-        Ok(Self::with(Proxies::from_env(parse_proxy), config_trusting(&roots)))
+    pub fn with_root_certificates(self, certificates: &[u8]) -> Result<Self, RootCertificateError> {
+        self.settings.with_root_certificates(certificates).map(Self::with)
     }
 
-    fn with(proxies: Proxies<Proxy>, config: impl Fn() -> ConfigBuilder<AgentScope>) -> Self {
+    /// Trusts `certificates` in addition to those trusted so far.
+    ///
+    /// # Errors
+    ///
+    /// `certificates` contains no valid certificate.
+    #[cfg(feature = "rustls")]
+    pub fn add_root_certificates(self, certificates: &[u8]) -> Result<Self, RootCertificateError> {
+        self.settings.add_root_certificates(certificates).map(Self::with)
+    }
+
+    pub(crate) fn with(settings: Settings) -> Self {
+        #[cfg(feature = "rustls")]
+        let tls = tls_config(&settings);
         let agent = |proxy| {
-            config()
+            let config = Agent::config_builder()
                 // Also when `None`: the default is ureq's own reading of the environment.
                 .proxy(proxy)
                 .http_status_as_error(false)
                 .max_redirects(0)
-                .max_redirects_will_error(false)
-                .build()
-                .new_agent()
+                .max_redirects_will_error(false);
+            #[cfg(feature = "rustls")]
+            let config = config.tls_config(tls.clone());
+            config.build().new_agent()
         };
         // Two agents, since ureq pools no connection of a request that overrides the agent's proxy.
-        Self { direct: agent(None), proxied: proxies.map(|proxy| agent(Some(proxy.clone()))) }
-    }
-}
-
-#[cfg(test)]
-impl UreqTransport {
-    pub(crate) fn with_variables(
-        variable: impl Fn(&str) -> Option<String>,
-        roots: Option<&[u8]>,
-    ) -> Self {
-        let proxies = Proxies::read(variable, parse_proxy);
-        match roots {
-            #[cfg(feature = "rustls")]
-            Some(roots) => {
-                Self::with(proxies, config_trusting(&Roots::read(roots).expect("certificates")))
-            }
-            _ => Self::with(proxies, Agent::config_builder),
-        }
+        let (direct, proxied) =
+            (agent(None), settings.proxies.map(|it| agent(Some(it.ureq.clone()))));
+        Self { settings, direct, proxied }
     }
 
+    #[cfg(test)]
     pub(crate) fn with_agent(direct: Agent) -> Self {
-        Self { direct, proxied: Proxies::read(|_| None, |_| None) }
+        Self { direct, ..Self::with(Settings::read(|_| None)) }
     }
 }
 
@@ -127,8 +133,8 @@ impl Default for UreqTransport {
 impl Transport for UreqTransport {
     fn send(&self, request: Request) -> Result<Response, TransportError> {
         let timeout = Some(Timeout::of(&request).min(MAX_TIMEOUT));
-        let host = request.uri().host().unwrap_or_default();
-        let agent = self.proxied.route(host)?.unwrap_or(&self.direct);
+        self.settings.check(request.uri())?;
+        let agent = self.proxied.route(request.uri())?.unwrap_or(&self.direct);
         let request = agent
             .configure_request(request)
             .timeout_connect(timeout)
@@ -146,15 +152,14 @@ impl Transport for UreqTransport {
 }
 
 #[cfg(feature = "rustls")]
-fn config_trusting(roots: &Roots) -> impl Fn() -> ConfigBuilder<AgentScope> + use<> {
-    let certificates = roots.iter().map(|root| Certificate::from_der(root).to_owned());
-    let tls = TlsConfig::builder().root_certs(RootCerts::from(certificates)).build();
-    move || Agent::config_builder().tls_config(tls.clone())
-}
-
-pub(crate) fn parse_proxy(value: &str) -> Option<Proxy> {
-    // ureq would only warn about an unsupported proxy, and connect without it.
-    Proxy::new(value).ok().filter(|proxy| proxy::is_supported(proxy.uri()))
+fn tls_config(settings: &Settings) -> TlsConfig {
+    match settings.certificates() {
+        None => TlsConfig::default(),
+        Some(certificates) => {
+            let certificates = certificates.iter().map(|it| Certificate::from_der(it).to_owned());
+            TlsConfig::builder().root_certs(RootCerts::from(certificates)).build()
+        }
+    }
 }
 
 fn transport_error(error: ureq::Error) -> TransportError {

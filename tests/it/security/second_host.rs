@@ -78,3 +78,15 @@ fn proxy_of_the_environment_is_asked_for_a_tunnel_without_the_key() {
         Search::new().must_not_find("a request for a tunnel", &request);
     }
 }
+
+#[test]
+fn configured_proxy_is_used_by_both_clients() {
+    for kind in Kind::ALL {
+        let proxy = Server::answering(|_| answer("502 Bad Gateway", ""));
+        let config = eager("https://telemetry.invalid").proxy(proxy.url()).max_retries(0);
+        let stats = run(config, |config| Client::start(kind, config)).stats;
+        assert_eq!(stats.pending, 3);
+        let asked = proxy.received();
+        assert!(asked[0].starts_with("CONNECT telemetry.invalid:443 "), "{kind:?} {asked:?}");
+    }
+}

@@ -23,6 +23,8 @@ pub struct TelemetryConfigBuilder {
     /// The environment asks all programs not to report.
     pub(super) do_not_track: bool,
     pub(super) allow_plain_http: bool,
+    #[cfg(any(feature = "hyper", feature = "ureq"))]
+    pub(super) proxy: Setting,
     pub(super) config: TelemetryConfig,
 }
 
@@ -35,6 +37,9 @@ impl Default for TelemetryConfigBuilder {
             enabled: Setting::new("enabled", "MOSAIC_TELEMETRY_ENABLED"),
             do_not_track: false,
             allow_plain_http: false,
+            #[cfg(any(feature = "hyper", feature = "ureq"))]
+            // No variable: the transport reads the usual ones.
+            proxy: Setting::new("proxy", ""),
             config: TelemetryConfig::disabled(),
         }
     }
@@ -177,6 +182,15 @@ impl TelemetryConfigBuilder {
         self.shutdown_timeout(Duration::from_millis(800))
             .request_timeout(Duration::from_secs(3))
             .submit_interval(Duration::from_secs(30))
+    }
+
+    /// URL of a proxy that `start` uses for every server except loopback, for example
+    /// `http://user:password@proxy.example.com:3128`; by default, and with a custom transport, those
+    /// of the [environment](crate::transport::Proxy). Not in the Python SDK.
+    #[cfg(any(feature = "hyper", feature = "ureq"))]
+    pub fn proxy(mut self, url: impl Into<String>) -> Self {
+        self.proxy.set(url);
+        self
     }
 
     /// Calls `callback` with each [`Notification`] about the delivery of events, in addition to

@@ -95,6 +95,12 @@ impl TelemetryConfigBuilder {
         ] {
             issues.check_duration(parameter, value, Duration::ZERO);
         }
+        #[cfg(any(feature = "hyper", feature = "ureq"))]
+        {
+            config.proxy = issues.optional(&self.proxy, |url| {
+                telemetry_transport::Proxy::new(url).map_err(|error| error.to_string())
+            });
+        }
         issues.into_result().map(|()| config)
     }
 
@@ -414,6 +420,17 @@ mod tests {
         let misplaced = builder().server_url(secret).default_server_url(secret).instance_id(secret);
         let shown = format!("{misplaced:?}");
         assert!(!shown.contains(secret) && shown.contains("instance_id: set"), "{shown}");
+    }
+
+    #[cfg(any(feature = "hyper", feature = "ureq"))]
+    #[test]
+    fn unsupported_proxy_is_an_issue_without_its_url() {
+        assert!(builder().proxy("http://user:secret@proxy:3128").build().is_ok());
+        let builder = builder().proxy("socks5://user:secret@proxy");
+        assert!(!format!("{builder:?}").contains("secret"));
+        let issues = issues(builder);
+        assert!(issues[0].starts_with("proxy: unsupported proxy: expected an "), "{issues:?}");
+        assert!(!issues[0].contains("secret"), "{issues:?}");
     }
 
     #[test]

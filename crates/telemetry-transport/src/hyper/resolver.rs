@@ -23,7 +23,7 @@ const MAX_LOOKUPS: usize = 4;
 // tokio's blocking threads would delay the shutdown of the runtime, which waits for them, until a
 // hanging lookup ends.
 #[derive(Clone)]
-pub(super) struct Resolver {
+pub(crate) struct Resolver {
     permits: Arc<Semaphore>,
     lookup: Arc<Lookup>,
 }
@@ -34,7 +34,7 @@ type Addresses = vec::IntoIter<SocketAddr>;
 
 impl Resolver {
     /// `lookup` may block.
-    pub(super) fn new(
+    pub(crate) fn new(
         lookup: impl Fn(&str) -> io::Result<Addresses> + Send + Sync + 'static,
     ) -> Self {
         Self { permits: Arc::new(Semaphore::new(MAX_LOOKUPS)), lookup: Arc::new(lookup) }

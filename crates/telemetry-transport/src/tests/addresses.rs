@@ -16,6 +16,8 @@ use super::{
     server::{connect, read_request, respond, server},
 };
 use crate::Transport;
+#[cfg(feature = "hyper")]
+use crate::hyper::Resolver;
 
 /// Half of it, or more, passes before the second address is tried.
 const TIMEOUT: Duration = Duration::from_secs(2);
@@ -27,7 +29,11 @@ const SILENT: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 #[test]
 fn hyper_reaches_the_address_after_a_silent_one() {
     next_address_is_reached(|addresses| {
-        super::hyper::block_on(crate::HyperTransport::with_addresses(addresses))
+        let addresses: Vec<std::net::SocketAddr> =
+            addresses.into_iter().map(|it| (it, 0).into()).collect();
+        let resolver = Resolver::new(move |_| Ok(addresses.clone().into_iter()));
+        let settings = super::settings(&[], None);
+        super::hyper::block_on(crate::HyperTransport::with_resolver(settings, resolver))
     });
 }
 

@@ -17,13 +17,14 @@ use tokio::{
 };
 
 use super::{
-    lookup, post,
+    post,
     server::{accept_all, connect, read_request, respond, server},
+    settings,
 };
 use crate::{AsyncTransport, HyperTransport, Transport, TransportError};
 
 pub(super) fn blocking(variables: &[(&str, &str)], roots: Option<&[u8]>) -> Box<dyn Transport> {
-    block_on(HyperTransport::with_variables(lookup(variables), roots))
+    block_on(HyperTransport::with(settings(variables, roots)))
 }
 
 /// A transport with a dedicated runtime, which runs until the transport is dropped.

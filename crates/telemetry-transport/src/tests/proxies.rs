@@ -36,7 +36,7 @@ fn proxy_opens_a_tunnel_and_does_not_receive_the_key(new: New) {
         (tunnel(stream, |mut stream| requests = accept_all(&mut stream)), requests)
     });
     let proxy = proxy.replace("http://", "http://us%20er:p@ss@");
-    let transport = new(&[("https_proxy", &proxy)], None);
+    let transport = new(&[("http_proxy", &proxy)], None);
     for _ in 0..2 {
         assert!(transport.send(post(URL)).is_ok());
     }

@@ -1,8 +1,11 @@
 //! Certificates of servers and proxies.
 
 use std::{
+    env, fs,
     io::{BufReader, Read, Write},
+    process,
     sync::Arc,
+    thread,
 };
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
@@ -15,7 +18,7 @@ use rustls::{
 use super::{
     New, for_each_transport, post,
     proxies::{URL, tunnel},
-    server::{accept_all, server},
+    server::{accept_all, connect, server},
 };
 use crate::TransportError;
 
@@ -23,6 +26,7 @@ for_each_transport! {
     trusted_server_receives_requests_over_one_connection_and_http_1
     every_certificate_of_a_bundle_is_trusted
     untrusted_server_receives_nothing
+    certificate_file_of_the_environment_is_trusted
     proxy_tunnels_tls_over_http_and_https
 }
 
@@ -143,6 +147,30 @@ fn untrusted_server_receives_nothing(new: New) {
         assert!(error.to_string().contains(reason), "{error}");
         assert_eq!(server.join().unwrap(), [(true, Vec::new())]);
     }
+}
+
+fn certificate_file_of_the_environment_is_trusted(new: New) {
+    let identity = Identity::new(&["127.0.0.1"]);
+    let name = format!("telemetry-{}-{}.der", process::id(), identity.certificate.len());
+    let path = env::temp_dir().join(format!("{:?}-{name}", thread::current().id()));
+    fs::write(&path, &identity.certificate).unwrap();
+    let variables = [("SSL_CERT_FILE", path.to_str().unwrap())];
+    let transport = new(&variables, None);
+    fs::write(&path, "no certificate").unwrap();
+    let without = new(&variables, None);
+    fs::remove_file(&path).unwrap();
+
+    let (url, server) = server(2, move |stream| {
+        accept_all(&mut identity.accept(stream));
+    });
+    let url = url.replace("http:", "https:");
+    assert!(transport.send(post(&url)).is_ok());
+    drop(transport);
+    let error = without.send(post(&url)).unwrap_err();
+    assert!(matches!(error, TransportError::Other(_)), "{error:?}");
+    assert!(error.to_string().contains("SSL_CERT_FILE"), "{error}");
+    connect(&url.replace("https:", "http:"));
+    server.join().unwrap();
 }
 
 fn proxy_tunnels_tls_over_http_and_https(new: New) {

@@ -1,0 +1,79 @@
+//! Proxies and root certificates, the same for every transport.
+
+use http::Uri;
+
+#[cfg(feature = "rustls")]
+use crate::{RootCertificateError, roots::Roots};
+use crate::{
+    TransportError,
+    proxy::{Proxies, Proxy},
+};
+
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) proxies: Proxies<Proxy>,
+    /// An error if the environment names no valid certificate.
+    #[cfg(feature = "rustls")]
+    roots: Result<Roots, RootCertificateError>,
+}
+
+impl Settings {
+    pub(crate) fn from_env() -> Self {
+        Self {
+            proxies: Proxies::from_env(),
+            #[cfg(feature = "rustls")]
+            roots: Roots::from_env(),
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn read(variable: impl Fn(&str) -> Option<String>) -> Self {
+        Self {
+            proxies: Proxies::read(&variable),
+            #[cfg(feature = "rustls")]
+            roots: Roots::from_paths(|name| variable(name).map(Into::into)),
+        }
+    }
+
+    pub(crate) fn with_proxy(mut self, proxy: Proxy) -> Self {
+        self.proxies = Proxies::all(proxy);
+        self
+    }
+
+    #[cfg(feature = "rustls")]
+    pub(crate) fn with_root_certificates(
+        self,
+        certificates: &[u8],
+    ) -> Result<Self, RootCertificateError> {
+        Ok(Self { roots: Ok(Roots::read(certificates)?), ..self })
+    }
+
+    #[cfg(feature = "rustls")]
+    pub(crate) fn add_root_certificates(
+        self,
+        certificates: &[u8],
+    ) -> Result<Self, RootCertificateError> {
+        let (mut roots, added) = (self.roots?, Roots::read(certificates)?);
+        roots.extend(added);
+        Ok(Self { roots: Ok(roots), ..self })
+    }
+
+    /// The certificates to trust, `None` for Mozilla's.
+    #[cfg(feature = "rustls")]
+    pub(crate) fn certificates(&self) -> Option<Vec<rustls::pki_types::CertificateDer<'static>>> {
+        self.roots.as_ref().map_or_else(|_| Some(Vec::new()), Roots::certificates)
+    }
+
+    /// Fails if `uri` needs certificates and there are none.
+    #[cfg_attr(not(feature = "rustls"), expect(clippy::unused_self, reason = "there are no roots"))]
+    pub(crate) fn check(&self, uri: &Uri) -> Result<(), TransportError> {
+        #[cfg(feature = "rustls")]
+        if uri.scheme_str() == Some("https")
+            && let Err(error) = &self.roots
+        {
+            return Err(TransportError::other(error.clone()));
+        }
+        let _ = uri;
+        Ok(())
+    }
+}
