@@ -66,11 +66,7 @@ impl AsyncTelemetryClient {
     #[cfg(feature = "hyper")]
     #[doc(alias = "start_async")]
     pub fn start(config: TelemetryConfig) -> Self {
-        let transport = telemetry_transport::HyperTransport::new();
-        let transport = match config.proxy.clone() {
-            Some(proxy) => transport.with_proxy(proxy),
-            None => transport,
-        };
+        let transport = config.hyper();
         Self::with_transport(config, transport)
     }
 

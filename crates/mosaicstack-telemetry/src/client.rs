@@ -49,11 +49,7 @@ impl TelemetryClient {
     /// Cannot fail: errors are logged and show in the [`Stats`].
     #[cfg(feature = "ureq")]
     pub fn start(config: TelemetryConfig) -> Self {
-        let transport = telemetry_transport::UreqTransport::new();
-        let transport = match config.proxy.clone() {
-            Some(proxy) => transport.with_proxy(proxy),
-            None => transport,
-        };
+        let transport = config.ureq();
         Self::with_transport(config, transport)
     }
 

@@ -225,4 +225,24 @@ impl TelemetryConfig {
     pub const fn shutdown_timeout(&self) -> Duration {
         self.shutdown_timeout
     }
+
+    /// The blocking transport of these settings.
+    #[cfg(feature = "ureq")]
+    pub(crate) fn ureq(&self) -> telemetry_transport::UreqTransport {
+        let transport = telemetry_transport::UreqTransport::new();
+        match self.proxy.clone() {
+            Some(proxy) => transport.with_proxy(proxy),
+            None => transport,
+        }
+    }
+
+    /// The asynchronous transport of these settings.
+    #[cfg(feature = "hyper")]
+    pub(crate) fn hyper(&self) -> telemetry_transport::HyperTransport {
+        let transport = telemetry_transport::HyperTransport::new();
+        match self.proxy.clone() {
+            Some(proxy) => transport.with_proxy(proxy),
+            None => transport,
+        }
+    }
 }

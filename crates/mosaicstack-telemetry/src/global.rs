@@ -65,9 +65,9 @@ static DISABLED: LazyLock<TelemetryHandle> = LazyLock::new(|| {
 #[cfg(any(feature = "hyper", feature = "ureq"))]
 pub fn init(config: TelemetryConfig) -> Result<Guard, AlreadyInitialized> {
     #[cfg(feature = "ureq")]
-    let transport = telemetry_transport::UreqTransport::new();
+    let transport = config.ureq();
     #[cfg(not(feature = "ureq"))]
-    let transport = blocking_hyper();
+    let transport = blocking(config.hyper());
     init_with_transport(config, transport)
 }
 
@@ -144,13 +144,13 @@ impl Error for AlreadyInitialized {}
 
 /// Drives hyper on the calling thread, which must not belong to a runtime.
 #[cfg(all(feature = "hyper", any(test, not(feature = "ureq"))))]
-fn blocking_hyper() -> impl Transport {
-    use telemetry_transport::{AsyncTransport, HyperTransport, Request, Response, TransportError};
+fn blocking(hyper: telemetry_transport::HyperTransport) -> impl Transport {
+    use telemetry_transport::{AsyncTransport, Request, Response, TransportError};
     use tokio::runtime::{Builder, Runtime};
 
     use crate::sync::Mutex;
 
-    let (hyper, runtime) = (HyperTransport::new(), Mutex::<Option<Runtime>>::default());
+    let runtime = Mutex::<Option<Runtime>>::default();
     move |request: Request| -> Result<Response, TransportError> {
         let mut runtime = runtime.lock();
         // Built on the worker's thread at the first request, and again at the next if that failed.
@@ -181,7 +181,9 @@ mod tests {
             .api_key("a".repeat(64))
             .instance_id("12345678-1234-1234-1234-123456789abc")
             .shutdown_timeout(AMPLE);
-        let client = TelemetryClient::with_transport(config.build().unwrap(), blocking_hyper());
+        let config = config.build().unwrap();
+        let transport = blocking(config.hyper());
+        let client = TelemetryClient::with_transport(config, transport);
         for _ in 0..2 {
             client.track(client.event().build());
             client.flush(AMPLE).unwrap();
