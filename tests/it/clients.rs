@@ -89,7 +89,7 @@ fn failed_requests_are_repeated_byte_for_byte() {
             ResponseTemplate::status(503),
             ResponseTemplate::close(),
             ResponseTemplate::close_after_processing(),
-            ResponseTemplate::normal().body("<html>"),
+            ResponseTemplate::normal().body("{\"ok\":true}"),
         ]);
         let client = start(kind, &collector);
         let tracked = track(&client.handle(), 3);

@@ -24,7 +24,7 @@ use crate::{
 enum Outcome {
     Accepted,
     Refused,
-    /// No response, or half of its head.
+    /// No response, half of its head, or a page.
     Ambiguous,
 }
 
@@ -41,6 +41,8 @@ struct Attempt {
 impl Attempt {
     fn end(mut self, reply: Reply) -> Reply {
         self.outcome = match &reply {
+            // Not the API, as far as the client can tell.
+            Ok(response) if response.body() == b"<html>" => Outcome::Ambiguous,
             Ok(response) if response.status().is_success() => Outcome::Accepted,
             Ok(_) => Outcome::Refused,
             Err(_) => Outcome::Ambiguous,
@@ -92,7 +94,7 @@ const CLEAR: [fn() -> ResponseTemplate; 12] = [
     ResponseTemplate::normal,
     ResponseTemplate::normal,
     || ResponseTemplate::normal().body(""),
-    || ResponseTemplate::normal().body("<html>"),
+    || ResponseTemplate::normal().body("{}"),
     || ResponseTemplate::status(503),
     || ResponseTemplate::status(500),
     || ResponseTemplate::status(429).header("retry-after", "0"),
@@ -105,7 +107,8 @@ const CLEAR: [fn() -> ResponseTemplate; 12] = [
 ];
 
 /// Answers after which the client cannot know whether the server took the events.
-const AMBIGUOUS: [fn() -> ResponseTemplate; 5] = [
+const AMBIGUOUS: [fn() -> ResponseTemplate; 6] = [
+    || ResponseTemplate::normal().body("<html>"),
     ResponseTemplate::close_after_processing,
     ResponseTemplate::close,
     || ResponseTemplate::normal().cut(Position::InHead),

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{Arc, OnceLock, mpsc},
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use mosaicstack_telemetry::{
@@ -127,7 +127,7 @@ fn calls_that_block_the_runtime_of_the_client_end_at_their_deadline() {
 
 #[test]
 fn handle_without_a_client_requests_nothing() {
-    let start = Start { now: now(), wall: SystemTime::UNIX_EPOCH, seed: 7 };
+    let start = Start { now: now(), seed: 7 };
     let config = eager(URL).build().unwrap();
     for (config, pending) in [(config, 3), (TelemetryConfig::disabled(), 0)] {
         let (_submitter, handle) = Submitter::new(&config, start, || {});

@@ -48,9 +48,14 @@ fn simulation(
     (Simulation::new(&config.build().expect("a valid configuration")), received)
 }
 
+/// The cause of a refusal without a reason.
+const fn refused(status: StatusCode) -> FailureCause {
+    FailureCause::Status { status, reason: None }
+}
+
 #[test]
 fn each_outcome_has_its_notification_with_cause_and_time() {
-    const BUSY: FailureCause = FailureCause::Status(StatusCode::SERVICE_UNAVAILABLE);
+    const BUSY: FailureCause = refused(StatusCode::SERVICE_UNAVAILABLE);
     let network = FailureCause::Network("network error: reset".into());
     let other = FailureCause::Other("cannot send the request: the certificate is refused".into());
     let cases: [(Reply, Option<FailureCause>, bool); 6] = [
@@ -58,7 +63,7 @@ fn each_outcome_has_its_notification_with_cause_and_time() {
         (Err(TransportError::Timeout), Some(FailureCause::Timeout), true),
         (Err(TransportError::network("reset")), Some(network), true),
         (Err(TransportError::other("the certificate is refused")), Some(other), false),
-        (Ok(status(403)), Some(FailureCause::Status(StatusCode::FORBIDDEN)), false),
+        (Ok(status(403)), Some(refused(StatusCode::FORBIDDEN)), false),
         (Ok(status(200)), None, false),
     ];
     let (mut simulation, received) = simulation(|config| config.max_retries(0).batch_size(3));
@@ -92,7 +97,7 @@ fn notification_of_a_retry_has_the_time_of_the_next_request() {
         simulation.complete(delivery, Ok(response));
         let Next::Waits(until) = simulation.step() else { panic!("no wait") };
         assert!(until >= Duration::from_secs(retry_after));
-        let cause = FailureCause::Status(StatusCode::TOO_MANY_REQUESTS);
+        let cause = refused(StatusCode::TOO_MANY_REQUESTS);
         let until = simulation.instant() + (until - simulation.now());
         assert_eq!(received.take(), [Notification::Deferred { events: 2, cause, until }]);
     }

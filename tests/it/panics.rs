@@ -5,7 +5,7 @@ use std::{
     fmt, panic,
     pin::Pin,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
     task::{Context, Poll},
@@ -228,7 +228,8 @@ fn log_everything(seed: usize, line: Option<usize>) -> (Stats, usize) {
     let log = Log::new();
     log.panic_at(line);
     let calls = AtomicUsize::new(0);
-    let transport = move |_: Request| {
+    let bad = OnceLock::new();
+    let transport = move |request: Request| {
         let response = match calls.fetch_add(1, Ordering::Relaxed) {
             0 | 1 => status(503),
             2 => status(403),
@@ -236,9 +237,10 @@ fn log_everything(seed: usize, line: Option<usize>) -> (Stats, usize) {
                 let results = vec![r#"{"status":"rejected"}"#; 6 + seed % 4].join(",");
                 Response::new(format!("{{\"results\":[{results}]}}").into_bytes())
             }
-            // Enough to find the first bad event, or one more of the others.
-            4..=8 => status(422),
-            _ => status(200),
+            _ => {
+                let ids: Vec<_> = events(request.body()).iter().map(|it| it.event_id).collect();
+                status(if ids.contains(bad.get_or_init(|| ids[0])) { 422 } else { 200 })
+            }
         };
         std::future::ready(Ok(response))
     };
@@ -246,7 +248,7 @@ fn log_everything(seed: usize, line: Option<usize>) -> (Stats, usize) {
     let config = config.build().expect("a valid configuration");
     let stats = in_virtual_time(async {
         let client = AsyncTelemetryClient::with_transport(config, transport);
-        for events in [11 + seed, 0, 0, 1 + seed % 9] {
+        for events in [11 + seed, 0, 0, 2 + seed % 8] {
             track(&client.handle(), events);
             let _ = client.flush(AMPLE).await;
         }

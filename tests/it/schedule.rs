@@ -3,6 +3,7 @@
 mod interval;
 mod outcomes;
 mod queue;
+mod refusals;
 mod retries;
 mod shutdown;
 

@@ -30,6 +30,7 @@ pub struct Simulation {
     pub sent: Vec<Sent>,
     start: Instant,
     now: Duration,
+    suspended: Duration,
     woken: Arc<AtomicUsize>,
 }
 
@@ -73,7 +74,7 @@ impl Simulation {
                 woken.fetch_add(1, Ordering::Relaxed);
             }
         };
-        let start = Start { now, wall: SystemTime::UNIX_EPOCH, seed };
+        let start = Start { now, seed };
         let (submitter, handle) = Submitter::new(config, start, wake);
         let predictions = PredictionCache::new(config);
         Self {
@@ -83,6 +84,7 @@ impl Simulation {
             sent: Vec::new(),
             start: now,
             now: Duration::ZERO,
+            suspended: Duration::ZERO,
             woken,
         }
     }
@@ -105,6 +107,11 @@ impl Simulation {
     /// Advances the clock.
     pub fn advance(&mut self, by: Duration) {
         self.now += by;
+    }
+
+    /// Advances the calendar alone, as a suspended machine does.
+    pub fn suspend(&mut self, by: Duration) {
+        self.suspended += by;
     }
 
     /// Asks the submitter to flush.
@@ -149,8 +156,8 @@ impl Simulation {
         delivery: Delivery,
         result: Result<Response, TransportError>,
     ) -> DeliveryOutcome {
-        let now = self.instant();
-        self.submitter.complete(now, delivery, result)
+        let (now, wall) = (self.instant(), SystemTime::UNIX_EPOCH + self.now + self.suspended);
+        self.submitter.complete(now, wall, delivery, result)
     }
 
     /// Runs until that time with a server that answers at once. Returns false if the submitter has

@@ -24,6 +24,7 @@ mod panics;
 mod predictions;
 mod protocol;
 mod redact;
+mod response;
 mod retry;
 mod stats;
 mod submitter;

@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc, time::Instant};
 use telemetry_transport::{Response, TransportError, http::StatusCode};
 use uuid::Uuid;
 
-use crate::redact::excerpt;
+use crate::{redact::excerpt, response};
 
 /// Reports what happened to events, to the callback set with
 /// [`on_notification`](crate::TelemetryConfigBuilder::on_notification).
@@ -63,8 +63,14 @@ pub enum Notification {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FailureCause {
-    /// The server answered with this status.
-    Status(StatusCode),
+    /// The server answered with this status, which refuses the request, or with a body that does not
+    /// accept it.
+    Status {
+        /// The status.
+        status: StatusCode,
+        /// The server's reason, or a description of its body; on one line.
+        reason: Option<String>,
+    },
     /// [`TransportError::Timeout`].
     Timeout,
     /// [`TransportError::Network`], with its message.
@@ -76,7 +82,9 @@ pub enum FailureCause {
 impl FailureCause {
     pub(crate) fn of(result: &Result<Response, TransportError>) -> Self {
         match result {
-            Ok(response) => Self::Status(response.status()),
+            Ok(response) => {
+                Self::Status { status: response.status(), reason: response::reason(response) }
+            }
             Err(TransportError::Timeout) => Self::Timeout,
             Err(error @ TransportError::Network(_)) => Self::Network(excerpt(&error.to_string())),
             Err(error) => Self::Other(excerpt(&error.to_string())),
@@ -87,7 +95,10 @@ impl FailureCause {
 impl fmt::Display for FailureCause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Status(status) => write!(f, "the server answered {status}"),
+            Self::Status { status, reason } => {
+                write!(f, "the server answered {status}")?;
+                reason.iter().try_for_each(|reason| write!(f, ": {reason}"))
+            }
             Self::Timeout => TransportError::Timeout.fmt(f),
             Self::Network(message) | Self::Other(message) => f.write_str(message),
         }

@@ -8,12 +8,12 @@ mod answers;
 
 use std::time::{Duration, SystemTime};
 
-use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
-use telemetry_model::{BatchReceipt, PredictionQuery, PredictionRequest, TaskCompletionEvent};
+use http::{HeaderValue, Method, Uri, header};
+use telemetry_model::{PredictionQuery, PredictionRequest, TaskCompletionEvent};
 use telemetry_transport::{Request, Response, Timeout, TransportError};
 
 pub(crate) use self::answers::predictions;
-use crate::{config::Server, error::PredictionError, retry};
+use crate::{config::Server, error::PredictionError, response, retry};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const USER_AGENT: HeaderValue =
@@ -27,16 +27,19 @@ const EVENT_BYTES: usize = 900;
 #[non_exhaustive]
 pub enum DeliveryOutcome {
     /// Status 2xx: the batch was accepted. The receipt in the response may reject single events.
+    /// A body that is not JSON is [`Misconfigured`](Self::Misconfigured) instead, and a receipt that
+    /// accepts no event [`BatchRejected`](Self::BatchRejected).
     Accepted,
     /// Status 408, 429 or 5xx, a timeout or a network error: the batch is sent again later.
     Retry {
         /// Pause that the server requested by `Retry-After`.
         retry_after: Option<Duration>,
     },
-    /// Status 400, 413 or 422: the batch has an invalid event, or is too large.
+    /// Status 400, 413 or 422: the batch has an invalid event, or is too large. It is sent again in parts;
+    /// a single event is rejected if the server accepts others.
     BatchRejected,
-    /// Any other status or transport error: the API key, the instance id, the URL or the transport is
-    /// misconfigured, and no batch will be accepted.
+    /// Any other status or transport error, or a server that refuses all events: the API key, the
+    /// instance id, the URL or the transport is misconfigured, and no batch will be accepted.
     Misconfigured,
 }
 
@@ -45,17 +48,18 @@ impl DeliveryOutcome {
     /// response without `Date`.
     pub(crate) fn of(result: &Result<Response, TransportError>, wall: SystemTime) -> Self {
         match result {
-            Ok(response) => Self::of_status(response.status(), response.headers(), wall),
+            Ok(response) => Self::of_response(response, wall),
             Err(error) if is_transient_error(error) => Self::Retry { retry_after: None },
             Err(_) => Self::Misconfigured,
         }
     }
 
-    fn of_status(status: StatusCode, headers: &HeaderMap, wall: SystemTime) -> Self {
-        match status.as_u16() {
+    fn of_response(response: &Response, wall: SystemTime) -> Self {
+        match response.status().as_u16() {
+            200..=299 if response::is_foreign(response) => Self::Misconfigured,
             200..=299 => Self::Accepted,
             status if is_transient_status(status) => {
-                Self::Retry { retry_after: retry::retry_after(headers, wall) }
+                Self::Retry { retry_after: retry::retry_after(response.headers(), wall) }
             }
             400 | 413 | 422 => Self::BatchRejected,
             _ => Self::Misconfigured,
@@ -142,14 +146,9 @@ fn post(uri: Uri, body: Vec<u8>, timeout: Duration) -> Request {
     request
 }
 
-/// Parses the response to an accepted batch. An empty or invalid body rejects no event, because the
-/// status already accepted the batch.
-pub(crate) fn receipt(body: &[u8]) -> BatchReceipt {
-    serde_json::from_slice(body).unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
+    use http::StatusCode;
     use telemetry_model::{Complexity, EventBuilder, Provider, TaskType};
     use uuid::Uuid;
 
@@ -256,16 +255,5 @@ mod tests {
         ] {
             assert_eq!(error.is_transient(), is_transient, "{error}");
         }
-    }
-
-    #[test]
-    fn invalid_receipt_rejects_no_event() {
-        for invalid in ["", "ok", "[]", "{\"accepted\":\"many\"}", "{\"results\":7}"] {
-            assert_eq!(receipt(invalid.as_bytes()), BatchReceipt::default(), "{invalid}");
-        }
-        assert_eq!(receipt(b"{\"rejected\":2,\"more\":{}}").rejected, 2);
-        let receipt = receipt(b"{\"results\":[{\"status\":\"rejected\",\"error\":\"no\"},{}]}");
-        assert_eq!(receipt.results.len(), 2);
-        assert!(receipt.results[0].is_rejected());
     }
 }

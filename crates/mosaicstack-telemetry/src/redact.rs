@@ -14,14 +14,24 @@ const MIN_GROUP_LEN: usize = 8;
 /// Minimum number of base64 characters to redact: longer than any word.
 const MIN_BASE64_LEN: usize = 64;
 
-/// Redacts `text` as [`redact`] does, replaces control characters by spaces, and cuts it after 200
-/// characters.
+/// Redacts `text` as [`redact`] does, cuts it after 200 characters, and shows it on one line: each run
+/// of white space and of characters that control the output becomes a space.
 pub(crate) fn excerpt(text: &str) -> String {
     const MAX_CHARS: usize = 200;
     // Look further ahead than the excerpt: a key that starts in it may end outside.
     const WINDOW: usize = 2 * MAX_CHARS;
     let end = |chars| text.char_indices().nth(chars).map_or(text.len(), |(at, _)| at);
-    redact_until(&text[..end(WINDOW)], end(MAX_CHARS)).replace(|c: char| c.is_control(), " ")
+    let redacted = redact_until(&text[..end(WINDOW)], end(MAX_CHARS));
+    let words = redacted.split(is_space).filter(|word| !word.is_empty());
+    words.collect::<Vec<_>>().join(" ")
+}
+
+/// True for line breaks of all kinds, and for characters that reverse or hide the text after them.
+fn is_space(c: char) -> bool {
+    c.is_whitespace()
+        || c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}')
+        || matches!(c, '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}')
 }
 
 /// Replaces by `…`: runs of 32 or more hexadecimal digits, also if white space splits them into groups

@@ -14,16 +14,22 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
+use http::StatusCode;
+use telemetry_model::BatchReceipt;
 use telemetry_transport::{Request, Response, TransportError};
 
 pub use self::delivery::Delivery;
-use self::{bisection::Bisection, report::Reporter};
+use self::{
+    bisection::{Bisection, Refusal},
+    report::Reporter,
+};
 use crate::{
     clock,
     config::TelemetryConfig,
     event_buffer::EventBuffer,
     handle::TelemetryHandle,
-    protocol::{self, DeliveryOutcome, Protocol},
+    protocol::{DeliveryOutcome, Protocol},
+    response,
     retry::Delays,
     stats::Health,
 };
@@ -47,8 +53,6 @@ pub enum Action {
 pub struct Start {
     /// The current time, on the clock of all later calls.
     pub now: Instant,
-    /// The same moment in calendar time, for a `Retry-After` with a date.
-    pub wall: SystemTime,
     /// Seed of the jitter. Use a different one for each client.
     pub seed: u64,
 }
@@ -68,7 +72,7 @@ pub struct Start {
 ///     .api_key("a".repeat(64))
 ///     .instance_id("12345678-1234-1234-1234-123456789abc")
 ///     .build()?;
-/// let start = Start { now: Instant::now(), wall: SystemTime::now(), seed: 7 };
+/// let start = Start { now: Instant::now(), seed: 7 };
 /// let (mut submitter, handle) = Submitter::new(&config, start, || {});
 /// handle.track(handle.event().model("claude-sonnet-4-5-20250929").build());
 ///
@@ -80,7 +84,7 @@ pub struct Start {
 ///     match submitter.poll(now) {
 ///         Action::Send(request, delivery) => {
 ///             let result = transport.send(request);
-///             submitter.complete(now, delivery, result);
+///             submitter.complete(now, SystemTime::now(), delivery, result);
 ///         }
 ///         Action::Wait(until) => now = until, // a real driver sleeps
 ///         Action::Done => break,
@@ -94,7 +98,6 @@ pub struct Submitter {
     buffer: Arc<EventBuffer>,
     /// `None` if telemetry is disabled.
     protocol: Option<Protocol>,
-    start: Start,
     interval: Duration,
     interval_jitter: bool,
     request_timeout: Duration,
@@ -148,7 +151,6 @@ impl Submitter {
             reporter: Reporter::new(Arc::clone(&buffer), config.on_notification.clone()),
             buffer,
             protocol: config.server.as_ref().map(Protocol::new),
-            start,
             interval,
             interval_jitter: config.interval_jitter,
             request_timeout: config.request_timeout,
@@ -202,14 +204,20 @@ impl Submitter {
         if self.target <= self.buffer.acknowledged() {
             self.start_cycle(now);
         }
-        // Read before the batch is taken: an event tracked in between is too late for a shutdown.
-        let is_empty = self.buffer.is_empty();
-        if let Some(protocol) = &self.protocol
-            && let Some(batch) = self.buffer.take_batch(self.bisection.limit())
-        {
-            let delivery = Delivery::new(batch, Arc::clone(&self.buffer));
+        let is_empty = loop {
+            // Read before the batch is taken: an event tracked in between is too late for a shutdown.
+            let is_empty = self.buffer.is_empty();
+            let Some(protocol) = &self.protocol else { break is_empty };
+            let Some(delivery) = Delivery::take(&self.buffer, &mut self.bisection) else {
+                break is_empty;
+            };
             if self.dry_run {
                 return self.skip(now, delivery);
+            }
+            if self.bisection.was_accepted(delivery.position()) {
+                delivery.accept(&BatchReceipt::default());
+                self.reporter.accepted(1, &[]);
+                continue;
             }
             let left = self.closing.map(|deadline| deadline.saturating_duration_since(now));
             let timeout = left.map_or(self.request_timeout, |left| left.min(self.request_timeout));
@@ -218,7 +226,7 @@ impl Submitter {
             // Until the result is known: a driver that drops the delivery polls again at once.
             self.not_before = Some(clock::after(now, self.delays.initial()));
             return Action::Send(request, delivery);
-        }
+        };
         if self.closing.is_some() && is_empty {
             return Action::Done;
         }
@@ -238,29 +246,41 @@ impl Submitter {
         Action::Wait(self.due)
     }
 
-    /// Handles the result of a request, and returns how it was interpreted.
+    /// Handles the result of a request, and returns how it was interpreted. `wall` is the calendar time,
+    /// for a `Retry-After` with a date.
     pub fn complete(
         &mut self,
         now: Instant,
+        wall: SystemTime,
         delivery: Delivery,
         result: Result<Response, TransportError>,
     ) -> DeliveryOutcome {
-        // Calendar time advances with the monotonic clock, so that it does not jump.
-        let Start { now: start, wall, .. } = self.start;
-        let wall = wall.checked_add(now.saturating_duration_since(start)).unwrap_or(wall);
-        let outcome = DeliveryOutcome::of(&result, wall);
+        let accepted = result.as_ref().ok().filter(|it| it.status().is_success());
+        let receipt = accepted.and_then(|it| response::receipt(it.body()));
+        let mut outcome = self.outcome(wall, &delivery, &result, receipt.as_ref());
         let count = delivery.len();
         // Each arm updates counters and schedule before it reports: a log subscriber may panic.
         match outcome {
             DeliveryOutcome::Accepted => {
-                self.bisection.accepted(count);
                 self.delays.reset();
-                self.buffer.counters.set_health(Health::Good);
-                let receipt = protocol::receipt(result.as_ref().map_or(&[], |it| it.body()));
-                let rejected = delivery.accept(&receipt);
                 self.not_before = None;
-                self.continue_cycle(now);
-                self.reporter.accepted(count, &rejected);
+                self.buffer.counters.set_health(Health::Good);
+                let is_understood = receipt.is_some();
+                let receipt = receipt.unwrap_or_default();
+                if delivery.is_probe() {
+                    self.bisection.probe_accepted(delivery.position());
+                    drop(delivery);
+                    self.due = now;
+                    self.reporter.accepts_again();
+                } else {
+                    self.bisection.accepted(count);
+                    let rejected = delivery.accept(&receipt);
+                    self.continue_cycle(now);
+                    self.reporter.accepted(count, &rejected);
+                }
+                if !is_understood {
+                    self.reporter.not_understood(&result);
+                }
             }
             DeliveryOutcome::Retry { retry_after } => {
                 self.buffer.counters.retried.add(1);
@@ -271,30 +291,98 @@ impl Submitter {
                 self.reporter.deferred(count, &result, self.next_attempt(), pending);
             }
             DeliveryOutcome::BatchRejected => {
-                self.bisection.rejected(count);
                 self.delays.reset();
                 self.not_before = None;
-                self.buffer.counters.set_health(Health::Good);
-                if let Some(event_id) = delivery.single().map(|event| event.event_id) {
-                    delivery.reject();
-                    self.continue_cycle(now);
-                    self.reporter.rejected(event_id, &result);
-                } else {
-                    self.buffer.counters.retried.add(1);
-                    drop(delivery);
-                    self.due = now;
-                }
+                outcome = self.refused(now, delivery, &result);
             }
             DeliveryOutcome::Misconfigured => {
-                self.buffer.counters.set_health(Health::Misconfigured);
                 drop(delivery);
-                self.not_before = None;
-                self.give_up(now);
-                self.reporter.misconfigured(&result, self.next_attempt());
+                self.misconfigured(now, &result);
             }
         }
         self.reporter.changes();
         outcome
+    }
+
+    /// Interprets a result. `receipt` is that of a successful response.
+    fn outcome(
+        &mut self,
+        wall: SystemTime,
+        delivery: &Delivery,
+        result: &Result<Response, TransportError>,
+        receipt: Option<&BatchReceipt>,
+    ) -> DeliveryOutcome {
+        let outcome = match DeliveryOutcome::of(result, wall) {
+            DeliveryOutcome::Accepted if receipt.is_some_and(|it| delivery.is_refused_by(it)) => {
+                DeliveryOutcome::BatchRejected
+            }
+            outcome => outcome,
+        };
+        // A gateway that limits the size of a body answers 413 with a page.
+        let is_foreign = |answer: &Response| {
+            answer.status() != StatusCode::PAYLOAD_TOO_LARGE && response::is_foreign(answer)
+        };
+        if outcome == DeliveryOutcome::BatchRejected
+            && !self.bisection.has_accepted()
+            && result.as_ref().is_ok_and(is_foreign)
+        {
+            self.bisection.all_refused();
+            if delivery.single().is_none() {
+                return DeliveryOutcome::Misconfigured;
+            }
+        }
+        outcome
+    }
+
+    /// Handles the refusal of a batch, or of a single event.
+    fn refused(
+        &mut self,
+        now: Instant,
+        delivery: Delivery,
+        result: &Result<Response, TransportError>,
+    ) -> DeliveryOutcome {
+        let Some(event_id) = delivery.single().map(|event| event.event_id) else {
+            self.bisection.batch_refused(delivery.len());
+            self.retry_now(now, delivery);
+            return DeliveryOutcome::BatchRejected;
+        };
+        match self.bisection.single_refused(delivery.position()) {
+            Refusal::Rejected => {
+                self.buffer.counters.set_health(Health::Good);
+                delivery.reject();
+                self.continue_cycle(now);
+                self.reporter.rejected(event_id, result);
+            }
+            Refusal::Suspect(next) if self.buffer.queued() > next => self.retry_now(now, delivery),
+            Refusal::Suspect(_) if self.bisection.has_accepted() => {
+                // The only event at hand, as in a service with few of them: the next one decides.
+                self.buffer.counters.retried.add(1);
+                self.buffer.counters.set_health(Health::Retrying);
+                drop(delivery);
+                self.give_up(now);
+                let pending = Some(self.buffer.pending());
+                self.reporter.deferred(1, result, self.next_attempt(), pending);
+            }
+            Refusal::Suspect(_) | Refusal::Refuses => {
+                drop(delivery);
+                self.misconfigured(now, result);
+                return DeliveryOutcome::Misconfigured;
+            }
+        }
+        DeliveryOutcome::BatchRejected
+    }
+
+    fn retry_now(&mut self, now: Instant, delivery: Delivery) {
+        self.buffer.counters.retried.add(1);
+        drop(delivery);
+        self.due = now;
+    }
+
+    fn misconfigured(&mut self, now: Instant, result: &Result<Response, TransportError>) {
+        self.buffer.counters.set_health(Health::Misconfigured);
+        self.not_before = None;
+        self.give_up(now);
+        self.reporter.misconfigured(result, self.next_attempt());
     }
 
     /// Sends the queued events without waiting for the interval, but not before the end of a

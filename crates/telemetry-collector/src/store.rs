@@ -179,7 +179,7 @@ mod tests {
         let mut store = Store::new(10, 10);
         let report = store.record_batch(vec![event(1), event(2), event(1)], None);
         assert_eq!((report.accepted, report.duplicates, report.rejected), (2, 1, 0));
-        assert_eq!((report.receipt.accepted, report.receipt.rejected), (3, 0));
+        assert_eq!((report.receipt.accepted, report.receipt.rejected), (Some(3), Some(0)));
         let report = store.record_batch(vec![event(2), event(3)], None);
         assert_eq!((report.number, report.accepted, report.duplicates), (2, 1, 1));
         assert_eq!(ids(&store), [1, 2, 3]);

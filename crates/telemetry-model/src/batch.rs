@@ -1,6 +1,6 @@
 //! Request and response of `POST /v1/events/batch`.
 
-use std::{error::Error, fmt};
+use std::{borrow::Cow, error::Error, fmt};
 
 use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
 use serde_json::{Value, value::RawValue};
@@ -74,8 +74,8 @@ const MAX_ERROR_JSON: usize = 4 * 1024;
 /// Response body of `POST /v1/events/batch`.
 ///
 /// Its format is an assumption: no public source shows it. Deserialization is therefore lenient: every
-/// key is optional, a value of the wrong type counts as absent, and unknown keys are ignored. Clients
-/// treat any 2xx response as acceptance, whatever its body.
+/// key is optional, a value of the wrong type counts as absent, counts may be strings, and unknown keys
+/// are ignored.
 ///
 /// Deserialization requires `serde_json`. It uses memory in proportion to the text, for any content, and
 /// reads at most [`EventBatch::MAX_EVENTS`] results.
@@ -85,10 +85,10 @@ const MAX_ERROR_JSON: usize = 4 * 1024;
 pub struct BatchReceipt {
     /// Number of accepted events.
     #[serde(deserialize_with = "lenient_count")]
-    pub accepted: u64,
+    pub accepted: Option<u64>,
     /// Number of rejected events.
     #[serde(deserialize_with = "lenient_count")]
-    pub rejected: u64,
+    pub rejected: Option<u64>,
     /// Results of single events.
     #[serde(deserialize_with = "lenient_items")]
     pub results: Vec<EventResult>,
@@ -120,8 +120,12 @@ fn lenient<'de, T: DeserializeOwned + Default, D: Deserializer<'de>>(
     Ok(serde_json::from_str(json.get()).unwrap_or_default())
 }
 
-fn lenient_count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
-    lenient(deserializer).map(|Count(count)| count)
+/// Reads a count, also one that is written as a string.
+fn lenient_count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    let json = Box::<RawValue>::deserialize(deserializer)?;
+    let text = serde_json::from_str::<Cow<'_, str>>(json.get());
+    let json = text.as_deref().map_or_else(|_| json.get(), str::trim);
+    Ok(serde_json::from_str(json).ok().map(|Count(count)| count))
 }
 
 /// The items of an array that can be read, of the first [`EventBatch::MAX_EVENTS`].
@@ -151,7 +155,8 @@ impl BatchReceipt {
     #[must_use]
     pub fn new(results: Vec<EventResult>) -> Self {
         let rejected = results.iter().filter(|result| result.is_rejected()).count() as u64;
-        Self { accepted: results.len() as u64 - rejected, rejected, results }
+        let accepted = results.len() as u64 - rejected;
+        Self { accepted: Some(accepted), rejected: Some(rejected), results }
     }
 }
 
@@ -195,7 +200,7 @@ mod tests {
             EventResult::rejected(Some(Uuid::from_u128(2)), "no such model"),
             EventResult::rejected(None, "no id"),
         ]);
-        assert_eq!((receipt.accepted, receipt.rejected), (1, 2));
+        assert_eq!((receipt.accepted, receipt.rejected), (Some(1), Some(2)));
         assert_eq!(read(&serde_json::to_string(&receipt).unwrap()), receipt);
     }
 
@@ -206,12 +211,18 @@ mod tests {
             r#"{"accepted":null,"rejected":2e0,"more":{},
                 "results":[7,{"event_id":"no id","status":3,"error":{"loc":["model"]}},{}]}"#,
         );
-        assert_eq!((receipt.accepted, receipt.rejected, receipt.results.len()), (0, 2, 2));
+        assert_eq!((receipt.accepted, receipt.rejected, receipt.results.len()), (None, Some(2), 2));
+        let counts = read(r#"{"accepted":"3","rejected":" 2e0 "}"#);
+        assert_eq!((counts.accepted, counts.rejected), (Some(3), Some(2)));
         assert_eq!(receipt.results[0].error.as_deref(), Some(r#"{"loc":["model"]}"#));
         assert!(receipt.results[0].is_rejected() && !receipt.results[1].is_rejected());
         for results in ["{\"a\":[1]}", "true", "7", "\"rejected\"", "null"] {
             let json = format!(r#"{{"results":{results},"rejected":2}}"#);
-            assert_eq!((read(&json).rejected, read(&json).results.len()), (2, 0), "{results}");
+            assert_eq!(
+                (read(&json).rejected, read(&json).results.len()),
+                (Some(2), 0),
+                "{results}"
+            );
             let value: Value = serde_json::from_str(&json).unwrap();
             assert_eq!(serde_json::from_value::<BatchReceipt>(value).unwrap(), read(&json));
         }
@@ -221,7 +232,7 @@ mod tests {
     fn long_results_and_errors_are_truncated() {
         for (count, expected) in [(99, 99), (100_000, EventBatch::MAX_EVENTS)] {
             let json = format!(r#"{{"results":[{}"x"],"rejected":3}}"#, "{},".repeat(count));
-            assert_eq!((read(&json).rejected, read(&json).results.len()), (3, expected));
+            assert_eq!((read(&json).rejected, read(&json).results.len()), (Some(3), expected));
         }
         let deep = |depth| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
         let wide = format!("[\"{}\"]", "ö".repeat(5000));

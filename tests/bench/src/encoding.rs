@@ -84,7 +84,7 @@ impl Sdk {
             .instance_id(INSTANCE)
             .build()?;
         let now = Instant::now();
-        let start = Start { now, wall: SystemTime::now(), seed: 7 };
+        let start = Start { now, seed: 7 };
         let (submitter, handle) = Submitter::new(&config, start, || {});
         Ok(Self { handle, submitter, now })
     }
@@ -98,7 +98,7 @@ impl Sdk {
         let Action::Send(request, delivery) = action else {
             return Err(format!("the SDK does not send a full batch: {action:?}").into());
         };
-        self.submitter.complete(self.now, delivery, Ok(Response::default()));
+        self.submitter.complete(self.now, SystemTime::UNIX_EPOCH, delivery, Ok(Response::default()));
         Ok((time.as_nanos() as f64 / batch.len() as f64, request.into_body()))
     }
 }

@@ -116,7 +116,7 @@ impl Driver {
             assert!(until > now || has_skipped, "a busy loop");
         }
         if matches!(actual, Expected::Send(..)) {
-            let numbers = self.reference.in_flight.iter();
+            let numbers = self.reference.sent().iter();
             let events: Vec<_> = numbers.map(|&it| &*self.events[it as usize].1).collect();
             let body = format!("{{\"events\":[{}]}}", events.join(","));
             let sent = self.simulation.sent.last().expect("a request");
@@ -127,11 +127,10 @@ impl Driver {
 
     fn complete(&mut self, reply: &Reply) {
         let Some(delivery) = self.delivery.take() else { return };
-        let ids = self.reference.in_flight.iter().map(|&it| self.events[it as usize].0);
+        let ids = self.reference.sent().iter().map(|&it| self.events[it as usize].0);
         assert!(delivery.events().map(|event| event.event_id).eq(ids));
-        let (count, outcome) = (delivery.len(), reply.outcome());
+        let outcome = self.reference.complete(self.simulation.now(), reply);
         assert_eq!(self.simulation.complete(delivery, reply.result()), outcome, "{reply:?}");
-        self.reference.complete(self.simulation.now(), outcome, reply.rejected(count));
         self.polled = None;
     }
 

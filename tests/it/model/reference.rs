@@ -4,6 +4,11 @@ use std::{collections::VecDeque, mem, time::Duration};
 
 use mosaicstack_telemetry::{Health, Stats, TelemetryConfig, sans_io::DeliveryOutcome};
 
+use super::replies::Reply;
+
+/// Events refused alone, and none accepted, that make a server misconfigured.
+const FEW: usize = 3;
+
 /// Expected state of a submitter. Times count from the start.
 #[derive(Debug)]
 pub(super) struct Reference {
@@ -12,7 +17,9 @@ pub(super) struct Reference {
     /// Number of events queued so far: the number of the next one.
     queued: u64,
     waiting: VecDeque<u64>,
-    pub(super) in_flight: Vec<u64>,
+    in_flight: Vec<u64>,
+    /// Of the events in flight, those at the start that were not sent: the server refused them.
+    skipped: usize,
     /// End of the interval, or the next request of the running cycle.
     due: Duration,
     not_before: NotBefore,
@@ -26,6 +33,15 @@ pub(super) struct Reference {
     /// Bisection: events for each request, and events of the suspected batch that are left.
     limit: usize,
     suspects: usize,
+    /// The server has accepted events since it refused the suspects.
+    is_proven: bool,
+    /// The event to send alone, behind those that were refused alone.
+    probe: Option<u64>,
+    /// The event that was accepted as a probe.
+    ahead: Option<u64>,
+    /// Events refused alone since the last acceptance.
+    refused: usize,
+    has_accepted: bool,
 }
 
 /// Time before which nothing is sent.
@@ -52,6 +68,7 @@ impl Reference {
             queued: 0,
             waiting: VecDeque::new(),
             in_flight: Vec::new(),
+            skipped: 0,
             due: config.submit_interval(),
             not_before: NotBefore::At(Duration::ZERO),
             retries: 0,
@@ -60,6 +77,11 @@ impl Reference {
             deadline: None,
             limit: config.batch_size(),
             suspects: 0,
+            is_proven: false,
+            probe: None,
+            ahead: None,
+            refused: 0,
+            has_accepted: false,
             config: config.clone(),
         }
     }
@@ -73,6 +95,11 @@ impl Reference {
 
     pub(super) fn pending(&self) -> usize {
         self.waiting.len() + self.in_flight.len()
+    }
+
+    /// The events of the request in flight.
+    pub(super) fn sent(&self) -> &[u64] {
+        &self.in_flight[self.skipped..]
     }
 
     /// Returns whether the event is queued.
@@ -112,15 +139,16 @@ impl Reference {
         if self.cycle_end <= self.acknowledged() {
             self.start_cycle(now);
         }
-        if !self.waiting.is_empty() {
+        if self.config.is_dry_run() && !self.waiting.is_empty() {
             let count = self.limit.min(self.waiting.len());
-            if self.config.is_dry_run() {
-                self.waiting.drain(..count);
-                self.stats.dropped.dry_run += count as u64;
-                self.continue_cycle(now);
-                return Expected::Wait(self.due);
-            }
+            self.waiting.drain(..count);
+            self.stats.dropped.dry_run += count as u64;
+            self.continue_cycle(now);
+            return Expected::Wait(self.due);
+        }
+        if let Some(count) = self.next_batch() {
             self.in_flight.extend(self.waiting.drain(..count));
+            let count = count - self.skipped;
             self.stats.requests += 1;
             self.not_before = NotBefore::At(now + self.backoff(0));
             let timeout = self.config.request_timeout();
@@ -134,40 +162,112 @@ impl Reference {
         Expected::Wait(self.deadline.map_or(self.due, |deadline| deadline.min(self.due)))
     }
 
-    pub(super) fn complete(&mut self, now: Duration, outcome: DeliveryOutcome, rejected: usize) {
-        let count = self.in_flight.len();
-        self.stats.health = match outcome {
-            DeliveryOutcome::Accepted | DeliveryOutcome::BatchRejected => Health::Good,
-            DeliveryOutcome::Retry { .. } => Health::Retrying,
-            _ => Health::Misconfigured,
-        };
+    /// Number of events to take; `skipped` of them are not sent.
+    fn next_batch(&mut self) -> Option<usize> {
+        self.skipped = 0;
+        if self.ahead.is_some() && self.ahead == self.waiting.front().copied() {
+            self.waiting.pop_front();
+            self.stats.delivered += 1;
+        }
+        let (first, last) = (*self.waiting.front()?, *self.waiting.back()?);
+        self.probe = self.probe.filter(|probe| (first..=last).contains(probe));
+        match (self.probe, self.ahead) {
+            (Some(probe), _) => {
+                self.skipped = (probe - first) as usize;
+                Some(self.skipped + 1)
+            }
+            (None, Some(ahead)) if ahead > first => Some(self.limit.min((ahead - first) as usize)),
+            (None, _) => Some(self.limit.min(self.waiting.len())),
+        }
+    }
+
+    /// Returns the expected outcome.
+    pub(super) fn complete(&mut self, now: Duration, reply: &Reply) -> DeliveryOutcome {
+        let count = self.sent().len();
+        let outcome = reply.outcome(count);
         match outcome {
-            DeliveryOutcome::Accepted => {
-                self.bisect_accepted(count);
-                self.acknowledge(now, rejected);
-            }
-            DeliveryOutcome::BatchRejected if count == 1 => {
-                (self.limit, self.suspects) = (1, 0);
-                self.acknowledge(now, 1);
-            }
-            DeliveryOutcome::BatchRejected => {
-                (self.limit, self.suspects) = (count.div_ceil(2), count);
-                self.stats.retried += 1;
+            DeliveryOutcome::Accepted if self.skipped > 0 => {
+                self.stats.health = Health::Good;
+                (self.limit, self.suspects) = (self.config.batch_size(), 0);
+                self.ahead = Some(self.in_flight[self.skipped]);
+                self.accepted();
                 self.put_back();
                 self.reset_backoff();
                 self.due = now;
             }
+            DeliveryOutcome::Accepted => {
+                self.stats.health = Health::Good;
+                self.bisect_accepted(count);
+                self.accepted();
+                self.is_proven = self.suspects > 0;
+                self.acknowledge(now, reply.rejected(count));
+            }
+            DeliveryOutcome::BatchRejected if reply.is_foreign() && !self.has_accepted => {
+                (self.limit, self.suspects, self.refused) = (1, 0, FEW);
+                if count > 1 {
+                    return self.misconfigured(now);
+                }
+                return self.refused_alone(now);
+            }
+            DeliveryOutcome::BatchRejected if count == 1 => return self.refused_alone(now),
+            DeliveryOutcome::BatchRejected => {
+                (self.limit, self.suspects) = (count.div_ceil(2), count);
+                self.send_again(now);
+            }
             DeliveryOutcome::Retry { retry_after } => {
+                self.stats.health = Health::Retrying;
                 self.stats.retried += 1;
                 self.put_back();
                 self.back_off(now, retry_after);
             }
-            _ => {
-                self.put_back();
-                self.not_before = NotBefore::At(Duration::ZERO);
-                self.give_up(now);
-            }
+            _ => return self.misconfigured(now),
         }
+        outcome
+    }
+
+    fn accepted(&mut self) {
+        (self.is_proven, self.probe, self.refused, self.has_accepted) = (false, None, 0, true);
+    }
+
+    fn refused_alone(&mut self, now: Duration) -> DeliveryOutcome {
+        let number = self.in_flight[self.skipped];
+        if self.is_proven || self.ahead.is_some_and(|ahead| ahead > number) {
+            self.stats.health = Health::Good;
+            (self.limit, self.suspects, self.is_proven) = (1, 0, false);
+            self.acknowledge(now, 1);
+            return DeliveryOutcome::BatchRejected;
+        }
+        self.refused += 1;
+        self.probe = Some(number + 1);
+        let is_last = number + 1 == self.queued;
+        if self.refused >= FEW || (is_last && !self.has_accepted) {
+            return self.misconfigured(now);
+        }
+        if is_last {
+            self.stats.health = Health::Retrying;
+            self.stats.retried += 1;
+            self.put_back();
+            self.reset_backoff();
+            self.give_up(now);
+        } else {
+            self.send_again(now);
+        }
+        DeliveryOutcome::BatchRejected
+    }
+
+    fn send_again(&mut self, now: Duration) {
+        self.stats.retried += 1;
+        self.put_back();
+        self.reset_backoff();
+        self.due = now;
+    }
+
+    fn misconfigured(&mut self, now: Duration) -> DeliveryOutcome {
+        self.stats.health = Health::Misconfigured;
+        self.put_back();
+        self.not_before = NotBefore::At(Duration::ZERO);
+        self.give_up(now);
+        DeliveryOutcome::Misconfigured
     }
 
     pub(super) fn flush(&mut self, now: Duration) {

@@ -16,6 +16,10 @@ pub(super) enum Reply {
     Accepted(u16, Option<u64>),
     /// Any other status, and the seconds of its `Retry-After`.
     Status(u16, Option<u64>),
+    /// A status with a page instead of JSON.
+    Page(u16),
+    /// A status of success, and a receipt that accepts nothing.
+    NoneAccepted,
     Timeout,
     NetworkError,
     /// An error that a retry does not cure.
@@ -23,10 +27,14 @@ pub(super) enum Reply {
 }
 
 impl Reply {
-    /// Outcome by `docs/protocol.md`.
-    pub(super) fn outcome(&self) -> DeliveryOutcome {
+    /// Outcome for a batch of `count` by `docs/protocol.md`, if the server has accepted events before.
+    pub(super) fn outcome(&self, count: usize) -> DeliveryOutcome {
         match self {
+            Self::Accepted(..) if self.rejected(count) == count => DeliveryOutcome::BatchRejected,
             Self::Accepted(..) => DeliveryOutcome::Accepted,
+            Self::NoneAccepted => DeliveryOutcome::BatchRejected,
+            Self::Page(200..=299) => DeliveryOutcome::Misconfigured,
+            Self::Page(code) => Self::Status(*code, None).outcome(count),
             Self::Timeout | Self::NetworkError => DeliveryOutcome::Retry { retry_after: None },
             Self::Status(400 | 413 | 422, _) => DeliveryOutcome::BatchRejected,
             Self::Status(408 | 429 | 500..=599, seconds) => {
@@ -34,6 +42,11 @@ impl Reply {
             }
             Self::Status(..) | Self::OtherError => DeliveryOutcome::Misconfigured,
         }
+    }
+
+    /// True if it is not the API's, unless the server has accepted events before.
+    pub(super) fn is_foreign(&self) -> bool {
+        matches!(self, Self::Page(400 | 422))
     }
 
     /// Number of rejected events in a batch of `count`.
@@ -55,6 +68,8 @@ impl Reply {
                 }
                 Ok(response)
             }
+            Self::Page(code) => Ok(status(*code).map(|_| b"<html>".to_vec())),
+            Self::NoneAccepted => Ok(status(200).map(|_| br#"{"accepted":0}"#.to_vec())),
             Self::Timeout => Err(TransportError::Timeout),
             Self::NetworkError => Err(TransportError::network("reset")),
             Self::OtherError => Err(TransportError::other("no such gateway")),
@@ -75,6 +90,8 @@ pub(super) fn reply() -> impl Strategy<Value = Reply> {
         7 => status(&[408, 429, 500, 502, 503, 504, 599]),
         3 => status(&[400, 413, 422]),
         1 => status(&[401, 403, 404, 405, 410, 301, 307, 308, 600, 999]),
+        1 => select(vec![200, 204, 400, 401, 413, 422, 503]).prop_map(Reply::Page),
+        1 => Just(Reply::NoneAccepted),
         1 => Just(Reply::Timeout),
         2 => Just(Reply::NetworkError),
         1 => Just(Reply::OtherError),

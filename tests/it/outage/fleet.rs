@@ -157,8 +157,7 @@ impl Run {
     }
 
     fn start(&mut self, id: u32) {
-        let wall = SystemTime::UNIX_EPOCH + WALL + self.now;
-        let start = Start { now: self.zero + self.now, wall, seed: self.random.next_u64() };
+        let start = Start { now: self.zero + self.now, seed: self.random.next_u64() };
         let woken = Arc::clone(&self.woken);
         let wake = move || woken.store(true, Ordering::Relaxed);
         let (submitter, handle) = Submitter::new(&self.config, start, wake);
@@ -224,7 +223,8 @@ impl Run {
         let client = self.clients[id as usize].as_mut().expect("it has started");
         let (delivery, result) = client.in_flight.take().expect("it is answered once");
         let is_accepted = result.as_ref().is_ok_and(|answer| answer.status().is_success());
-        client.submitter.complete(self.zero + self.now, delivery, result);
+        let wall = SystemTime::UNIX_EPOCH + WALL + self.now;
+        client.submitter.complete(self.zero + self.now, wall, delivery, result);
         if let Some(backlog) = client.backlog
             && is_accepted
         {

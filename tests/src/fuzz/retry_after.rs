@@ -40,12 +40,12 @@ pub(super) fn check(input: &[u8]) {
 fn asked(value: &[u8], date: Option<&[u8]>, wall: SystemTime) -> Option<Duration> {
     let config = config("https://example.com").build().expect("a configuration");
     let now = now();
-    let start = Start { now, wall, seed: value.len() as u64 };
+    let start = Start { now, seed: value.len() as u64 };
     let (mut submitter, handle) = Submitter::new(&config, start, || ());
     handle.track(handle.event().build());
     submitter.flush(now);
     let Action::Send(_, delivery) = submitter.poll(now) else { panic!("nothing is sent") };
-    let outcome = submitter.complete(now, delivery, Ok(busy(value, date)));
+    let outcome = submitter.complete(now, wall, delivery, Ok(busy(value, date)));
     let DeliveryOutcome::Retry { retry_after } = outcome else { panic!("{outcome:?}") };
 
     let Action::Wait(until) = submitter.poll(now) else { panic!("it is sent again at once") };

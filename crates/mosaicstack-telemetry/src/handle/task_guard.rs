@@ -109,7 +109,7 @@ impl Drop for TaskGuard {
 
 #[cfg(test)]
 mod tests {
-    use std::{panic, time::SystemTime};
+    use std::panic;
 
     use telemetry_model::TaskCompletionEvent;
 
@@ -124,7 +124,7 @@ mod tests {
             .server_url("https://example.com")
             .api_key("a".repeat(64))
             .instance_id("12345678-1234-1234-1234-123456789abc");
-        let start = Start { now: clock::now(), wall: SystemTime::UNIX_EPOCH, seed: 7 };
+        let start = Start { now: clock::now(), seed: 7 };
         let (submitter, handle) = Submitter::new(&config.build().unwrap(), start, || {});
         (handle, submitter)
     }

@@ -6,6 +6,7 @@ use telemetry_model::{BatchReceipt, EventResult, TaskCompletionEvent};
 use telemetry_queue::Batch;
 use uuid::Uuid;
 
+use super::bisection::Bisection;
 use crate::{
     event_buffer::{Event, EventBuffer},
     stats::{Counter, Counters},
@@ -20,18 +21,34 @@ use crate::{
 pub struct Delivery {
     /// `None` once the outcome is counted.
     batch: Option<Batch<Event>>,
+    /// The number of events at the start of the batch that the request does not contain.
+    skipped: usize,
     buffer: Arc<EventBuffer>,
 }
 
 impl Delivery {
-    pub(super) const fn new(batch: Batch<Event>, buffer: Arc<EventBuffer>) -> Self {
-        Self { batch: Some(batch), buffer }
+    /// Takes the events of the next request, or the oldest one if it was accepted as a probe.
+    pub(super) fn take(buffer: &Arc<EventBuffer>, bisection: &mut Bisection) -> Option<Self> {
+        loop {
+            let first = buffer.acknowledged();
+            let (skipped, max) = bisection.range(first);
+            let batch = buffer.take_batch(skipped.saturating_add(max))?;
+            let delivery = Self { batch: Some(batch), skipped, buffer: Arc::clone(buffer) };
+            if bisection.has_position() && buffer.acknowledged() != first {
+                // The oldest event was evicted in between, so that another one is at the position.
+                drop(delivery);
+            } else if delivery.batch().is_empty() {
+                bisection.restart();
+            } else {
+                return Some(delivery);
+            }
+        }
     }
 
     /// The number of events, at least 1.
     #[expect(clippy::len_without_is_empty, reason = "never empty")]
     pub fn len(&self) -> usize {
-        self.batch.as_ref().map_or(0, |batch| batch.len())
+        self.batch().len()
     }
 
     /// The events, in order.
@@ -40,12 +57,30 @@ impl Delivery {
     }
 
     pub(super) fn batch(&self) -> &[Event] {
-        self.batch.as_deref().unwrap_or_default()
+        self.batch.as_deref().and_then(|batch| batch.get(self.skipped..)).unwrap_or_default()
+    }
+
+    /// True if older events stay in the queue.
+    pub(super) const fn is_probe(&self) -> bool {
+        self.skipped > 0
+    }
+
+    /// The sequence number of the first event.
+    pub(super) fn position(&self) -> u64 {
+        // While a batch is in flight, its first event is the oldest of the queue.
+        self.buffer.acknowledged() + self.skipped as u64
     }
 
     /// The event, if it is the only one.
     pub(super) fn single(&self) -> Option<&TaskCompletionEvent> {
         if let [event] = self.batch() { Some(event) } else { None }
+    }
+
+    /// True if the receipt accepts none of the events.
+    pub(super) fn is_refused_by(&self, receipt: &BatchReceipt) -> bool {
+        let others = || receipt.results.iter().any(|result| !result.is_rejected());
+        rejected(self.batch(), receipt).len() == self.len()
+            || (receipt.accepted == Some(0) && !others())
     }
 
     /// Counts the batch as delivered, except for the events that the receipt rejects. Returns the
@@ -103,7 +138,8 @@ fn rejected<'a>(batch: &[Event], receipt: &'a BatchReceipt) -> Vec<Option<&'a Ev
     let found = batch.iter().filter_map(|event| named.get(&event.event_id).copied());
     let unnamed = results().filter(|result| result.event_id.is_none());
     let mut rejected: Vec<_> = found.chain(unnamed).take(batch.len()).map(Some).collect();
-    let counted = usize::try_from(receipt.rejected).unwrap_or(usize::MAX).min(batch.len());
+    let counted =
+        usize::try_from(receipt.rejected.unwrap_or(0)).unwrap_or(usize::MAX).min(batch.len());
     rejected.resize(counted.max(rejected.len()), None);
     rejected
 }

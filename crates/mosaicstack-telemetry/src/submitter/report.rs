@@ -16,6 +16,7 @@ use crate::{
     panics,
     protocol::Protocol,
     redact::excerpt,
+    response,
 };
 
 /// The maximum number of rejections of one receipt that are logged individually.
@@ -31,11 +32,21 @@ pub(super) struct Reporter {
     evicted: u64,
     panics: u64,
     misconfigured: bool,
+    /// A receipt that cannot be read was reported.
+    not_understood: bool,
 }
 
 impl Reporter {
     pub(super) const fn new(buffer: Arc<EventBuffer>, callback: Option<Callback>) -> Self {
-        Self { buffer, callback, burst: None, evicted: 0, panics: 0, misconfigured: false }
+        Self {
+            buffer,
+            callback,
+            burst: None,
+            evicted: 0,
+            panics: 0,
+            misconfigured: false,
+            not_understood: false,
+        }
     }
 
     fn notify(&mut self, notification: impl FnOnce() -> Notification) {
@@ -96,9 +107,7 @@ impl Reporter {
             self.notify(|| Notification::Rejected { event_id, reason: reason(*result) });
         }
         debug!(target: LOG_TARGET, "submitted batch of {count} events");
-        if mem::take(&mut self.misconfigured) {
-            info!(target: LOG_TARGET, "the server accepts events again");
-        }
+        self.accepts_again();
         for result in rejected.iter().take(MAX_LOGGED) {
             let id = result.and_then(|result| result.event_id);
             let id = id.map_or_else(|| "without id".into(), |id| id.to_string());
@@ -108,6 +117,24 @@ impl Reporter {
         if rejected.len() > MAX_LOGGED {
             let more = rejected.len() - MAX_LOGGED;
             warn!(target: LOG_TARGET, "the server rejected {more} more events");
+        }
+    }
+
+    /// Reports the end of a misconfiguration, if there was one.
+    pub(super) fn accepts_again(&mut self) {
+        if mem::take(&mut self.misconfigured) {
+            info!(target: LOG_TARGET, "the server accepts events again");
+        }
+    }
+
+    /// Warns once of a receipt that cannot be read.
+    pub(super) fn not_understood(&mut self, result: &Result<Response, TransportError>) {
+        if !mem::replace(&mut self.not_understood, true) {
+            let body = result.as_ref().map_or_else(|_| String::new(), response::body_excerpt);
+            warn!(
+                target: LOG_TARGET,
+                "events count as delivered, but the server's receipt is not understood: {body}"
+            );
         }
     }
 
@@ -133,7 +160,7 @@ impl Reporter {
         if let Some(pending) = gave_up_with {
             warn!(
                 target: LOG_TARGET,
-                "server busy or unreachable, {pending} events wait for the next interval: {cause}"
+                "not delivered, {pending} events wait for the next interval: {cause}"
             );
         }
     }

@@ -60,8 +60,8 @@ impl ClientCore {
             let signal = Arc::clone(&signal);
             move || signal.wake_worker()
         };
-        let (now, wall) = (clock(), clock::wall());
-        let start = Start { now, wall, seed: clock::seed(now, wall) };
+        let now = clock();
+        let start = Start { now, seed: clock::seed(now, clock::wall()) };
         let (submitter, handle) = Submitter::with_clock(config, start, clock, wake);
         let is_enabled = config.is_enabled();
         if !is_enabled {

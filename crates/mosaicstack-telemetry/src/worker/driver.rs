@@ -65,7 +65,7 @@ impl Driver {
         delivery: Delivery,
         result: Result<Response, TransportError>,
     ) {
-        let complete = || self.submitter.complete(now, delivery, result);
+        let complete = || self.submitter.complete(now, clock::wall(), delivery, result);
         if panics::catch(complete).is_err() {
             // The submitter updates its state before it logs and notifies, so it can go on.
             self.buffer.count_panic();

@@ -154,7 +154,7 @@ fn eviction_at_the_end_of_a_burst_starts_another() {
         log.0.lock().unwrap().clear();
         let token = Arc::<Token>::default();
         let config = config().max_queue_size(1).early_flush(false).build().unwrap();
-        let start = Start { now: clock::now(), wall: clock::wall(), seed: 7 };
+        let start = Start { now: clock::now(), seed: 7 };
         let wake = {
             let token = Arc::clone(&token);
             move || token.give()

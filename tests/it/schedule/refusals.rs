@@ -1,0 +1,238 @@
+//! Events that the server refuses, and servers that refuse everything.
+
+use std::collections::HashSet;
+
+use mosaicstack_telemetry::{FailureCause, Notification};
+
+use super::*;
+use crate::notifications::Received;
+
+/// As FastAPI answers to a missing header.
+const DETAIL: &str = r#"{"detail":[{"type":"missing","loc":["header","x-api-key"],
+    "msg":"Field required","input":null}]}"#;
+
+fn response(code: u16, body: impl Into<Vec<u8>>) -> Response {
+    status(code).map(|_| body.into())
+}
+
+/// A simulation that records its notifications.
+fn recorded() -> (Simulation, Received) {
+    let received = Received::default();
+    let config = received.record(config("https://example.com")).build();
+    (Simulation::new(&config.expect("a valid configuration")), received)
+}
+
+/// The number of notifications of this kind.
+fn count(notifications: &[Notification], is_kind: fn(&Notification) -> bool) -> usize {
+    notifications.iter().filter(|it| is_kind(it)).count()
+}
+
+/// Refuses a batch that contains a bad event.
+fn refuse(sent: &Sent, bad: &[Uuid]) -> Reply {
+    Ok(if sent.ids.iter().any(|id| bad.contains(id)) {
+        response(422, r#"{"detail":"no such model"}"#)
+    } else {
+        status(200)
+    })
+}
+
+#[test]
+fn server_that_refuses_everything_is_misconfigured_and_loses_no_event() {
+    fn each_rejected(sent: &Sent) -> Response {
+        let result = |id: &Uuid| serde_json::json!({"event_id": id, "status": "rejected", "error": "no such instance"});
+        let results: Vec<_> = sent.ids.iter().map(result).collect();
+        let rejected = results.len();
+        let body = serde_json::json!({"accepted": 0, "rejected": rejected, "results": results});
+        response(200, body.to_string())
+    }
+    type Case = (fn(&Sent) -> Response, usize, &'static str);
+    let cases: [Case; 8] = [
+        // 100, 50, 25, 13, 7, 4, 2 and three single events.
+        (
+            |_| response(422, DETAIL),
+            10,
+            "422 Unprocessable Entity: header.x-api-key: Field required",
+        ),
+        (|_| status(400), 10, "400 Bad Request: check"),
+        (|_| response(413, "<html>413"), 10, "413 Payload Too Large: <html>413"),
+        (|_| response(400, "<html>no certificate"), 1, "400 Bad Request: <html>no certificate"),
+        (|_| response(200, "<!doctype html>"), 1, "200 OK: expected JSON, found <!doctype html>"),
+        (|_| response(200, "OK"), 1, "200 OK: expected JSON, found OK"),
+        (|_| response(200, r#"{"accepted":0}"#), 10, r#"200 OK: {"accepted":0}"#),
+        (each_rejected, 10, "200 OK: no such instance"),
+    ];
+    for (reply, requests, reason) in cases {
+        let log = Log::new();
+        let (mut simulation, received) = recorded();
+        let tracked = track(&simulation.handle, 1000);
+        simulation.run_until(INTERVAL - SECOND, |sent| Ok(reply(sent)));
+        let stats = simulation.handle.stats();
+        assert_eq!((stats.requests, stats.pending), (requests as u64, 1000), "{reason}");
+        assert_eq!((stats.rejected, stats.health), (0, Health::Misconfigured), "{reason}");
+        let notifications = received.take();
+        let [Notification::Misconfigured { cause: FailureCause::Status { .. }, .. }] =
+            notifications[..]
+        else {
+            panic!("{notifications:?}")
+        };
+        simulation.run_until(3 * INTERVAL, |sent| Ok(reply(sent)));
+        assert_eq!(simulation.sent.len(), requests + 3, "one request an interval: {reason}");
+        let lines = log.lines("WARN");
+        assert!(lines.len() == 1 && lines[0].contains(reason), "{reason}: {lines:?}");
+
+        // The server is put right.
+        let mut accepted = Vec::new();
+        simulation.run_until(4 * INTERVAL, |sent| {
+            accepted.extend(sent.ids.clone());
+            Ok(status(200))
+        });
+        let stats = simulation.handle.stats();
+        assert_eq!((stats.delivered, stats.health), (1000, Health::Good), "{reason}");
+        assert_eq!(accepted.len(), 1000, "each once: {reason}");
+        assert_eq!(HashSet::<Uuid>::from_iter(accepted), HashSet::from_iter(tracked));
+        assert!(simulation.sent.len() <= requests + 25, "{}", simulation.sent.len());
+        assert_eq!(log.lines("accepts events again").len(), 1);
+    }
+}
+
+#[test]
+fn bad_event_costs_only_itself_at_any_position() {
+    for has_history in [false, true] {
+        for positions in [&[0][..], &[1], &[50], &[0, 1], &[0, 3], &[7, 8, 9], &[97, 98]] {
+            let (mut simulation, received) = recorded();
+            if has_history {
+                track(&simulation.handle, 1);
+                simulation.run_until(INTERVAL, accept);
+            }
+            let mut tracked = track(&simulation.handle, 100);
+            let bad: Vec<Uuid> = positions.iter().map(|&at| tracked[at]).collect();
+            let mut accepted = Vec::new();
+            simulation.run_until(simulation.now() + SECOND, |sent| {
+                let reply = refuse(sent, &bad);
+                if reply.as_ref().is_ok_and(|it| it.status().is_success()) {
+                    accepted.extend(sent.ids.clone());
+                }
+                reply
+            });
+            tracked.retain(|id| !bad.contains(id));
+            assert_eq!(accepted, tracked, "in order and each once: {positions:?}");
+            let stats = simulation.handle.stats();
+            assert_eq!((stats.rejected, stats.pending), (bad.len() as u64, 0), "{positions:?}");
+            assert_eq!(stats.health, Health::Good);
+            let rejected = received.take().into_iter().filter_map(|it| match it {
+                Notification::Rejected { event_id, reason } => Some((event_id.unwrap(), reason)),
+                Notification::Delivered { .. } => None,
+                other => panic!("{other:?}"),
+            });
+            let reason = "the server answered 422 Unprocessable Entity: no such model".to_owned();
+            let expected = bad.into_iter().map(|id| (id, reason.clone()));
+            assert!(rejected.eq(expected), "{positions:?}");
+        }
+    }
+}
+
+#[test]
+fn bad_event_without_others_waits_for_the_next_event() {
+    let (mut simulation, received) = recorded();
+    track(&simulation.handle, 1);
+    simulation.run_until(INTERVAL, accept);
+    let bad = track(&simulation.handle, 1);
+    simulation.run_until(2 * INTERVAL, |sent| refuse(sent, &bad));
+    let stats = simulation.handle.stats();
+    assert_eq!((stats.pending, stats.rejected, stats.health), (1, 0, Health::Retrying));
+    assert_eq!(count(&received.take(), |it| matches!(it, Notification::Deferred { .. })), 1);
+    track(&simulation.handle, 1);
+    simulation.run_until(3 * INTERVAL, |sent| refuse(sent, &bad));
+    let stats = simulation.handle.stats();
+    assert_eq!((stats.delivered, stats.rejected, stats.health), (2, 1, Health::Good));
+    assert_eq!(count(&received.take(), |it| matches!(it, Notification::Rejected { .. })), 1);
+}
+
+#[test]
+fn only_event_is_misconfigured_if_the_server_has_accepted_none() {
+    let mut simulation = simulation();
+    track(&simulation.handle, 1);
+    simulation.run_until(2 * INTERVAL, |_| Ok(response(422, DETAIL)));
+    let stats = simulation.handle.stats();
+    assert_eq!((stats.pending, stats.health), (1, Health::Misconfigured));
+    assert_eq!(times(&simulation), [INTERVAL, 2 * INTERVAL]);
+}
+
+#[test]
+fn good_events_behind_many_bad_ones_are_found() {
+    for reply in [response(422, DETAIL), response(400, "Bad Request")] {
+        let mut simulation = simulation();
+        let tracked = track(&simulation.handle, 20);
+        let bad = &tracked[..6];
+        simulation.run_until(10 * INTERVAL, |sent| {
+            let is_bad = sent.ids.iter().any(|id| bad.contains(id));
+            Ok(if is_bad { reply.clone() } else { status(200) })
+        });
+        let stats = simulation.handle.stats();
+        assert_eq!((stats.delivered, stats.rejected), (14, 6), "{reply:?}");
+    }
+}
+
+#[test]
+fn evicted_probe_is_neither_sent_again_nor_waited_for() {
+    let mut simulation = small_queue();
+    let tracked = track(&simulation.handle, 10);
+    let bad = &tracked[..1];
+    // Refused down to the bad event; the next one is accepted.
+    simulation.flush();
+    while simulation.sent.last().is_none_or(|sent| sent.ids != tracked[1..2]) {
+        let delivery = simulation.send();
+        let sent = simulation.sent.last().expect("a request").clone();
+        simulation.complete(delivery, refuse(&sent, bad));
+    }
+    track(&simulation.handle, 2);
+    let before = simulation.sent.len();
+    simulation.run_until(INTERVAL, accept);
+    let stats = simulation.handle.stats();
+    assert_eq!((stats.evicted, stats.delivered, stats.pending), (2, 10, 0));
+    let again = simulation.sent[before..].iter().any(|sent| sent.ids.contains(&tracked[1]));
+    assert!(!again);
+}
+
+#[test]
+fn server_that_begins_to_refuse_everything_costs_at_most_one_event() {
+    for flips_at in 0..25 {
+        let mut simulation = simulation();
+        track(&simulation.handle, 1000);
+        let bad = track(&simulation.handle, 1)[0];
+        track(&simulation.handle, 999);
+        let mut requests = 0;
+        simulation.run_until(INTERVAL - SECOND, |sent| {
+            requests += 1;
+            let is_refused = requests > flips_at || sent.ids.contains(&bad);
+            Ok(if is_refused { response(422, DETAIL) } else { status(200) })
+        });
+        let stats = simulation.handle.stats();
+        assert!(stats.rejected <= 1, "{flips_at}: {stats}");
+        assert_eq!(stats.health, Health::Misconfigured, "{flips_at}");
+    }
+}
+
+#[test]
+fn success_without_a_readable_receipt_is_accepted_with_one_warning() {
+    for (body, warnings) in [
+        ("", 0),
+        ("\u{feff}{\"accepted\":\"4\"}", 0),
+        ("{\"data\":{\"accepted\":4}}", 0),
+        ("{\"message\":\"queued\"}", 1),
+        // Broken off.
+        ("{\"accepted\":4,\"results\":[{\"event_id\":", 1),
+    ] {
+        let log = Log::new();
+        let mut simulation = simulation();
+        for cycle in 1..=3 {
+            track(&simulation.handle, 4);
+            simulation.run_until(cycle * INTERVAL, |_| Ok(response(200, body)));
+        }
+        let stats = simulation.handle.stats();
+        assert_eq!((stats.delivered, stats.requests), (12, 3), "{body}");
+        assert_eq!(stats.health, Health::Good);
+        assert_eq!(log.lines("WARN").len(), warnings, "{body}");
+        assert_eq!(log.lines("receipt is not understood").len(), warnings, "{body}");
+    }
+}
