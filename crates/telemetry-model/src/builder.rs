@@ -158,7 +158,8 @@ impl EventBuilder {
         self
     }
 
-    /// Sets the quality gates that ran, and their result.
+    /// Sets the quality gates that ran, and their result. Of each list, the first
+    /// [`MAX_ITEMS`](crate::MAX_ITEMS) are kept.
     pub fn quality(mut self, quality: Quality) -> Self {
         self.event.quality_gate_passed = quality.passed;
         self.event.quality_gates_run = quality.gates_run;
@@ -207,11 +208,12 @@ impl EventBuilder {
 
     /// Creates the event.
     ///
-    /// The result always passes [`validate`](TaskCompletionEvent::validate): counts are clamped to
+    /// The result always passes [`validate`](TaskCompletionEvent::validate), and its JSON
+    /// [`from_json`](TaskCompletionEvent::from_json): counts are clamped to
     /// [`TaskCompletionEvent::MAX_COUNT`], the utilization to 0.0 to 1.0 (NaN becomes 0.0) and the
     /// timestamp to the years 0 to 9999; text is truncated to
     /// [`MAX_TEXT_CHARS`](crate::MAX_TEXT_CHARS) characters; empty text becomes the field's default;
-    /// empty gates are dropped.
+    /// empty gates are dropped, as are those after the first [`MAX_ITEMS`](crate::MAX_ITEMS).
     #[must_use]
     pub fn build(self) -> TaskCompletionEvent {
         let Self { event_id, timestamp, estimate, mut event } = self;

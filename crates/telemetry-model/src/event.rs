@@ -197,6 +197,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::{MAX_EVENT_BYTES, PredictionQuery, Quality};
 
     /// Events with arbitrary values, made from the JSON of an initial event to cover every field.
     fn event() -> impl Strategy<Value = TaskCompletionEvent> {
@@ -226,7 +227,7 @@ mod tests {
             // Tested in `timestamp.rs`.
             Value::String(text) if text.starts_with("1970-") => Just(value.clone()).boxed(),
             Value::String(_) => text().boxed(),
-            Value::Array(_) => vec(text(), 0..20).prop_map(Value::from).boxed(),
+            Value::Array(_) => vec(text(), 0..60).prop_map(Value::from).boxed(),
             Value::Object(_) => unreachable!(),
         }
     }
@@ -239,6 +240,8 @@ mod tests {
             "[\"\\\\/\u{0}-\u{1f}\u{7f}a-f]{1,40}",
             "[é-ÿ\u{80}\u{2028}\u{2029}\u{feff}漢\u{1f600}\"]{1,20}",
             vec(any::<char>(), 0..300).prop_map(String::from_iter),
+            // The longest in JSON.
+            Just("\u{1}".repeat(300)),
         ]
         .prop_map(Value::from)
     }
@@ -263,6 +266,23 @@ mod tests {
             prop_assert_eq!(&serde_json::from_slice::<TaskCompletionEvent>(&json).unwrap(), &event);
             prop_assert_eq!(TaskCompletionEvent::from_json(&json), Ok(event));
         }
+    }
+
+    #[test]
+    fn largest_event_is_within_the_limit_of_from_json() {
+        let text = "\u{1}".repeat(1000);
+        let gates = vec![QualityGate::from(&*text); 1000];
+        let event = TaskCompletionEvent::builder(Uuid::nil())
+            .query(&PredictionQuery::new(&*text, &*text, &*text, &*text))
+            .harness(&*text)
+            .outcome(&*text)
+            .quality(Quality { gates_run: gates.clone(), gates_failed: gates, passed: false })
+            .language(&*text)
+            .repo_size(&*text)
+            .build();
+        let json = written(&event);
+        assert!(json.len() > MAX_EVENT_BYTES * 9 / 10, "{}", json.len());
+        assert_eq!(TaskCompletionEvent::from_json(json.as_bytes()), Ok(event));
     }
 
     #[test]

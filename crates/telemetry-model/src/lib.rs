@@ -30,7 +30,7 @@ pub use prediction::{
 pub use price::Price;
 #[cfg(feature = "schemars")]
 pub use schemars;
-pub use text::MAX_TEXT_CHARS;
+pub use text::{MAX_ITEMS, MAX_TEXT_CHARS};
 pub use validate::{MAX_BATCH_BYTES, MAX_EVENT_BYTES};
 pub use vocabulary::{
     Complexity, Confidence, Harness, Outcome, Provider, QualityGate, RepoSizeCategory,

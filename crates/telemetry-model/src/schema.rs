@@ -25,8 +25,8 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::{
-    EventBatch, FallbackLevel, MAX_TEXT_CHARS, Percentiles, PredictionRequest, PredictionResults,
-    TaskCompletionEvent, count::MAX_COUNT, text::Text,
+    EventBatch, FallbackLevel, MAX_ITEMS, MAX_TEXT_CHARS, Percentiles, PredictionRequest,
+    PredictionResults, TaskCompletionEvent, count::MAX_COUNT, text::Text,
 };
 
 const UUID: &str = "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$";
@@ -207,7 +207,7 @@ impl<T: Text + JsonSchema> FieldSchema for Option<T> {
 
 impl<T: Text + JsonSchema> FieldSchema for Vec<T> {
     fn field_schema() -> Schema {
-        json_schema!({ "type": "array", "items": T::field_schema() })
+        json_schema!({ "type": "array", "items": T::field_schema(), "maxItems": MAX_ITEMS })
     }
 }
 

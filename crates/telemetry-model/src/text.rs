@@ -15,6 +15,12 @@ use crate::{
 /// The protocol states no limit; this crate sets one to bound the size of an event.
 pub const MAX_TEXT_CHARS: usize = 256;
 
+/// Maximum number of items of a list, such as the quality gates.
+///
+/// The protocol states no limit; this one keeps the JSON of every event below
+/// [`MAX_EVENT_BYTES`](crate::MAX_EVENT_BYTES).
+pub const MAX_ITEMS: usize = 16;
+
 /// Free text or an enumeration.
 pub(crate) trait Text:
     AsRef<str> + Default + for<'a> From<&'a str> + From<String> + Serialize + DeserializeOwned
@@ -145,21 +151,24 @@ impl<T: Text> Field for Vec<T> {
 
     fn normalize(&mut self) {
         self.retain(|text| !text.as_ref().is_empty());
+        self.truncate(MAX_ITEMS);
         self.iter_mut().for_each(T::normalize);
     }
 
     fn check(&self) -> Result<(), ValidationErrors> {
         let mut errors = ValidationErrors::none();
-        for (index, text) in self.iter().enumerate() {
+        check_count(self.len(), &mut errors);
+        for (index, text) in self.iter().take(MAX_ITEMS).enumerate() {
             errors.record(format_args!("/{index}"), text.check());
         }
         errors.or(|| ())
     }
 
     fn parse(value: &RawValue) -> Result<Self, ValidationErrors> {
-        let (items, _) = items(value, usize::MAX)?;
+        let (items, count) = items(value, MAX_ITEMS)?;
         let mut errors = ValidationErrors::none();
-        let mut texts = Self::with_capacity(items.len().min(16));
+        check_count(count, &mut errors);
+        let mut texts = Self::with_capacity(items.len());
         for (index, item) in items.into_iter().enumerate() {
             texts.extend(errors.record(format_args!("/{index}"), T::parse(item)));
         }
@@ -179,6 +188,12 @@ impl<T: Text> Field for Vec<T> {
 
     fn as_serde(&self) -> impl Serialize {
         self
+    }
+}
+
+fn check_count(count: usize, errors: &mut ValidationErrors) {
+    if count > MAX_ITEMS {
+        errors.add("", format!("expected at most {MAX_ITEMS} items, found {count}"));
     }
 }
 
