@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 #[cfg(feature = "schemars")]
 use crate::schema;
-use crate::{Complexity, Provider, TaskType};
+use crate::{Complexity, Provider, TaskType, field::Field};
 
 /// Dimensions of a prediction.
 ///
@@ -66,9 +66,44 @@ impl PredictionRequest {
     /// Maximum number of queries in one request. An assumption: no public source states a limit.
     pub const MAX_QUERIES: usize = 50;
 
-    /// Creates a request body.
+    /// Creates a request body. Text is moved into its range as by
+    /// [`EventBuilder::build`](crate::EventBuilder::build): a query gets the prediction for the events
+    /// that are built from it, and one unusable query does not make a server refuse the others.
+    ///
+    /// ```
+    /// use telemetry_model::{Complexity, PredictionQuery, PredictionRequest, Provider, TaskType};
+    ///
+    /// let query = PredictionQuery::new(TaskType::Testing, "", Provider::Ollama, Complexity::Low);
+    /// assert_eq!(PredictionRequest::new(vec![query]).queries[0].model, "unknown");
+    /// ```
     #[must_use]
-    pub const fn new(queries: Vec<PredictionQuery>) -> Self {
+    pub fn new(mut queries: Vec<PredictionQuery>) -> Self {
+        for PredictionQuery { task_type, model, provider, complexity } in &mut queries {
+            task_type.normalize();
+            model.normalize();
+            provider.normalize();
+            complexity.normalize();
+        }
         Self { queries }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::{collection::vec, prelude::*};
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn request_of_any_queries_is_valid(texts in vec(vec("\\PC{0,3}|.{255,258}", 4), 0..50)) {
+            let query = |texts: Vec<String>| {
+                let [task_type, model, provider, complexity] = texts.try_into().unwrap();
+                PredictionQuery::new(task_type, model, provider, complexity)
+            };
+            let request = PredictionRequest::new(texts.into_iter().map(query).collect());
+            let json = serde_json::to_vec(&request).unwrap();
+            prop_assert_eq!(PredictionRequest::from_json(&json), Ok(request));
+        }
     }
 }
