@@ -122,12 +122,13 @@ impl Delays {
     }
 }
 
-/// Parses `Retry-After`: a number of seconds, or a date. A date is relative to the response's `Date`
-/// header, or to `wall` without a valid one. Returns `None` for a missing or invalid header.
+/// Parses `Retry-After`: a number of seconds, of which a fraction is rounded up, or a date. A date is
+/// relative to the response's `Date` header, or to `wall`, the time of the answer, without a valid one.
+/// Returns `None` for a missing or invalid header.
 pub(crate) fn retry_after(headers: &HeaderMap, wall: SystemTime) -> Option<Duration> {
     let value = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
-    if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Some(Duration::from_secs(value.parse().unwrap_or(u64::MAX)));
+    if let Some(seconds) = seconds(value) {
+        return Some(Duration::from_secs(seconds));
     }
     let date = httpdate::parse_http_date(value).ok()?;
     let answered = headers
@@ -135,6 +136,18 @@ pub(crate) fn retry_after(headers: &HeaderMap, wall: SystemTime) -> Option<Durat
         .and_then(|date| httpdate::parse_http_date(date.to_str().ok()?).ok())
         .unwrap_or(wall);
     Some(date.duration_since(answered).unwrap_or_default())
+}
+
+/// Parses a decimal number and rounds it up, saturating. RFC 9110 allows whole seconds only, but servers
+/// that compute the pause send fractions.
+fn seconds(value: &str) -> Option<u64> {
+    let is_number = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_digit());
+    let (whole, fraction) = value.split_once('.').unwrap_or((value, ""));
+    if !is_number(whole) || !is_number(fraction) || whole.is_empty() && fraction.is_empty() {
+        return None;
+    }
+    let whole: u64 = if whole.is_empty() { 0 } else { whole.parse().unwrap_or(u64::MAX) };
+    Some(whole.saturating_add(u64::from(fraction.bytes().any(|digit| digit != b'0'))))
 }
 
 /// Sebastiano Vigna's SplitMix64 generator: not cryptographic, reproducible from its seed.
@@ -266,7 +279,16 @@ mod tests {
             (DATE, Some("never"), Some(60)),
             ("", None, None),
             ("-1", None, None),
-            ("3.5", None, None),
+            ("3.0", None, Some(3)),
+            ("3.", None, Some(3)),
+            ("3.5", None, Some(4)),
+            ("0.00001", None, Some(1)),
+            (".5", None, Some(1)),
+            ("18446744073709551615.5", None, Some(u64::MAX)),
+            (".", None, None),
+            ("3.5.1", None, None),
+            ("3,5", None, None),
+            ("1e3", None, None),
             ("soon", None, None),
             ("Sun, 06 Foo 1994 08:49:37 GMT", None, None),
         ] {

@@ -47,8 +47,9 @@ fn retry_after_is_honored_spread_and_clamped() {
     type Case = (fn() -> Simulation, &'static str, Range<u64>);
     let date = "Sun, 06 Nov 1994 08:49:37 GMT";
     // With the last retry, the pause ends the next cycle's wait where it is longer.
-    let cases: [Case; 5] = [
+    let cases: [Case; 6] = [
         (simulation, "120", 120..132),
+        (simulation, "119.25", 120..132),
         (simulation, "99999999999", 3_600..3_960),
         (simulation, date, 30..33),
         (no_retries, "600", 600..660),
@@ -73,13 +74,18 @@ fn retry_after_is_honored_spread_and_clamped() {
 
 #[test]
 fn retry_after_date_without_a_date_header_uses_the_clock_of_the_client() {
-    let mut simulation = simulation();
-    simulation.advance(10 * SECOND);
-    track(&simulation.handle, 100);
-    let delivery = simulation.send();
-    let response = with_retry_after(429, "Thu, 01 Jan 1970 00:01:00 GMT");
-    let outcome = simulation.complete(delivery, Ok(response));
-    assert_eq!(outcome, DeliveryOutcome::Retry { retry_after: Some(50 * SECOND) });
+    // The monotonic clock stands still while the machine is suspended.
+    for (suspended, date) in
+        [(0, "Thu, 01 Jan 1970 00:00:40 GMT"), (8 * 60 * 60, "Thu, 01 Jan 1970 08:00:40 GMT")]
+    {
+        let mut simulation = simulation();
+        track(&simulation.handle, 100);
+        simulation.advance(10 * SECOND);
+        simulation.suspend(suspended * SECOND);
+        let delivery = simulation.send();
+        let outcome = simulation.complete(delivery, Ok(with_retry_after(429, date)));
+        assert_eq!(outcome, DeliveryOutcome::Retry { retry_after: Some(30 * SECOND) });
+    }
 }
 
 #[test]

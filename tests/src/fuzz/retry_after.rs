@@ -77,9 +77,11 @@ fn check_number(value: &[u8], asked: Option<Duration>) {
     let text = String::from_utf8_lossy(value);
     let text = text.trim();
     if is_number(value) {
-        let digits = text.trim_start_matches('0');
+        let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+        let digits = whole.trim_start_matches('0');
         // Longer numbers saturate.
         let seconds = if digits.is_empty() { 0 } else { digits.parse().unwrap_or(u64::MAX) };
+        let seconds = seconds.saturating_add(fraction.contains(|c| c != '0').into());
         assert_eq!(asked, Some(Duration::from_secs(seconds)), "{text}");
     } else if !text.starts_with(|first: char| first.is_ascii_alphabetic()) {
         assert_eq!(asked, None, "{text}");
@@ -89,8 +91,9 @@ fn check_number(value: &[u8], asked: Option<Duration>) {
 fn is_number(value: &[u8]) -> bool {
     let text = value.trim_ascii();
     HeaderValue::from_bytes(value).is_ok()
-        && !text.is_empty()
-        && text.iter().all(u8::is_ascii_digit)
+        && text.iter().any(u8::is_ascii_digit)
+        && text.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.')
+        && text.iter().filter(|byte| **byte == b'.').count() <= 1
 }
 
 /// True if the client can read the date: as a `Retry-After`, it makes the client wait.
