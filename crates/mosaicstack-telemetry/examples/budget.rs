@@ -76,11 +76,9 @@ fn predict(client: &TelemetryClient, model: &Model) -> Result<(Estimate, f64), S
     if !matches!(metadata.confidence, Confidence::Medium | Confidence::High) {
         return Err(format!("confidence {}", metadata.confidence));
     }
-    // Only the median is always present.
-    let (percentile, micros) = match data.cost_usd_micros.percentile("p90") {
-        Some(p90) => ("p90", p90),
-        None => ("median", data.cost_usd_micros.median()),
-    };
+    // Servers send at least the median.
+    let named = |name| data.cost_usd_micros.percentile(name).map(|micros| (name, micros));
+    let (percentile, micros) = named("p90").or_else(|| named("median")).ok_or("no cost")?;
     let (max_cost, runs) = (micros / 1e6, metadata.sample_size);
     println!("{}: {percentile} of {runs} runs is ${max_cost:.2}", model.name);
     Ok((data.estimate(), max_cost))

@@ -225,9 +225,9 @@ mod tests {
         let data = prediction.unwrap();
         // Ranks 0.2, 0.5, 1, 1.5 and 1.8 among 150, 250, 1000.
         let input = data.input_tokens;
-        assert_eq!((input.p10, input.p25, input.median), (170.0, 200.0, 250.0));
-        assert_eq!((input.p75, input.p90), (625.0, 850.0));
-        assert_eq!(data.output_tokens.median, 20.0);
+        let input = [input.p10, input.p25, input.median, input.p75, input.p90];
+        assert_eq!(input, [170.0, 200.0, 250.0, 625.0, 850.0].map(Some));
+        assert_eq!(data.output_tokens.median, Some(20.0));
         let cost: Vec<_> = data.cost_usd_micros.iter().collect();
         assert_eq!(
             cost,
@@ -239,7 +239,7 @@ mod tests {
                 ("p90", 2_800.0)
             ]
         );
-        assert_eq!(data.duration_ms.median(), 200.0);
+        assert_eq!(data.duration_ms.median(), Some(200.0));
         assert_eq!(data.duration_ms.percentile("p90"), Some(520.0));
         assert_eq!(data.correction_factors, CorrectionFactors::new(1.0, 1.0));
         assert_eq!(data.quality, QualityPrediction::new(0.5, 2.0 / 3.0));

@@ -10,8 +10,9 @@ pub(crate) fn distribution(mut values: Vec<u64>) -> TokenDistribution {
 
 /// Converts to percentiles keyed by their names on the wire.
 pub(crate) fn named(distribution: TokenDistribution) -> Percentiles {
-    let TokenDistribution { p10, p25, median, p75, p90, .. } = distribution;
-    Percentiles::new(median).with("p10", p10).with("p25", p25).with("p75", p75).with("p90", p90)
+    let names = ["median", "p10", "p25", "p75", "p90"];
+    let values = names.into_iter().filter_map(|name| Some((name, distribution.percentile(name)?)));
+    values.fold(Percentiles::default(), |percentiles, (name, value)| percentiles.with(name, value))
 }
 
 /// The percentile at `share`, which is in `0.0..=1.0`, as computed by numpy's default method and by
@@ -37,8 +38,8 @@ mod tests {
     fn percentile_is_interpolated_between_the_closest_ranks() {
         // numpy.percentile([15, 20, 35, 40, 50], [10, 25, 50, 75, 90]) == [17, 20, 35, 40, 46]
         let found = distribution(vec![50, 15, 40, 20, 35]);
-        assert_eq!((found.p10, found.p25, found.median), (17.0, 20.0, 35.0));
-        assert_eq!((found.p75, found.p90), (40.0, 46.0));
+        let found = [found.p10, found.p25, found.median, found.p75, found.p90];
+        assert_eq!(found, [17.0, 20.0, 35.0, 40.0, 46.0].map(Some));
         // An even number of values: the mean of the two in the middle.
         assert_eq!(percentile(&[1, 2, 3, 10], 0.5), 2.5);
         assert_eq!(percentile(&[7], 0.9), 7.0);
@@ -52,9 +53,9 @@ mod tests {
         ) {
             let (min, max) = (*values.iter().min().unwrap(), *values.iter().max().unwrap());
             let found = distribution(values);
-            let ordered = [
-                min as f64, found.p10, found.p25, found.median, found.p75, found.p90, max as f64,
-            ];
+            let found = [found.p10, found.p25, found.median, found.p75, found.p90];
+            let [min, max] = [min, max].map(|it| Some(it as f64));
+            let ordered = [&[min], &found[..], &[max]].concat();
             prop_assert!(ordered.is_sorted(), "{:?}", ordered);
         }
     }

@@ -73,12 +73,20 @@ impl PredictionResponse {
 #[non_exhaustive]
 pub struct PredictionData {
     /// Input tokens.
+    #[serde(default, deserialize_with = "lenient::null_as_default")]
+    #[cfg_attr(feature = "schemars", schemars(!default))]
     pub input_tokens: TokenDistribution,
     /// Output tokens.
+    #[serde(default, deserialize_with = "lenient::null_as_default")]
+    #[cfg_attr(feature = "schemars", schemars(!default))]
     pub output_tokens: TokenDistribution,
     /// Cost in microdollars (1 USD = 1,000,000).
+    #[serde(default, deserialize_with = "lenient::null_as_default")]
+    #[cfg_attr(feature = "schemars", schemars(!default))]
     pub cost_usd_micros: Percentiles,
     /// Duration in milliseconds.
+    #[serde(default, deserialize_with = "lenient::null_as_default")]
+    #[cfg_attr(feature = "schemars", schemars(!default))]
     pub duration_ms: Percentiles,
     /// Ratio of actual to estimated tokens.
     #[serde(default, deserialize_with = "lenient::null_as_default")]

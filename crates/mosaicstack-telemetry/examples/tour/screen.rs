@@ -91,7 +91,8 @@ fn cells(answer: &PredictionResponse) -> Vec<String> {
 }
 
 /// Formats a number in at most five characters.
-fn short(number: f64) -> String {
+fn short(number: Option<f64>) -> String {
+    let Some(number) = number else { return "-".into() };
     match number {
         _ if number >= 9.95e6 => format!("{:.1}M", number / 1e6),
         _ if number >= 1e6 => format!("{:.2}M", number / 1e6),

@@ -21,25 +21,26 @@ pub struct Estimate {
 }
 
 impl PredictionData {
-    /// Returns the medians, rounded and clamped to 0 to [`TaskCompletionEvent::MAX_COUNT`]. NaN becomes
-    /// 0.
+    /// Returns the medians, rounded and clamped to 0 to [`TaskCompletionEvent::MAX_COUNT`]. NaN and
+    /// absent medians become 0.
     ///
     /// ```
     /// use telemetry_model::{Percentiles, PredictionData};
     ///
     /// let mut data = PredictionData::default();
-    /// data.input_tokens.median = 112_340.5;
+    /// data.input_tokens.median = Some(112_340.5);
     /// data.cost_usd_micros = Percentiles::new(919_200.0);
     /// let estimate = data.estimate();
     /// assert_eq!((estimate.input_tokens, estimate.cost_usd_micros), (112_341, 919_200));
     /// ```
     #[must_use]
     pub fn estimate(&self) -> Estimate {
+        let count = |median: Option<f64>| median.map_or(0, whole);
         Estimate {
-            input_tokens: whole(self.input_tokens.median),
-            output_tokens: whole(self.output_tokens.median),
-            cost_usd_micros: whole(self.cost_usd_micros.median()),
-            duration_ms: whole(self.duration_ms.median()),
+            input_tokens: count(self.input_tokens.median),
+            output_tokens: count(self.output_tokens.median),
+            cost_usd_micros: count(self.cost_usd_micros.median()),
+            duration_ms: count(self.duration_ms.median()),
         }
     }
 }
@@ -80,8 +81,8 @@ mod tests {
     #[test]
     fn estimate_is_the_medians_and_correction_applies_to_tokens() {
         let mut data = PredictionData::default();
-        data.input_tokens.median = 1000.4;
-        data.output_tokens.median = 300.5;
+        data.input_tokens.median = Some(1000.4);
+        data.output_tokens.median = Some(300.5);
         data.cost_usd_micros = Percentiles::new(4950.0).with("p90", 9.0);
         data.duration_ms = Percentiles::new(1500.0);
         let estimate = Estimate {

@@ -97,6 +97,33 @@ mod tests {
     }
 
     #[test]
+    fn null_and_absent_percentiles_leave_the_others() {
+        for key in ["input_tokens", "output_tokens", "cost_usd_micros", "duration_ms"] {
+            let at = format!("/prediction/{key}");
+            for at in [format!("{at}/median"), at] {
+                let read = read(&at, Value::Null);
+                let (parent, key) = at.rsplit_once('/').unwrap();
+                let mut response = response();
+                response.pointer_mut(parent).unwrap().as_object_mut().unwrap().remove(key);
+                assert_eq!(serde_json::from_value::<PredictionResponse>(response).unwrap(), read);
+                let data = read.prediction.clone().unwrap();
+                assert_eq!(data.quality.success_rate, 0.25);
+                let medians = [
+                    (data.input_tokens.median, 3.0),
+                    (data.output_tokens.median, 3.0),
+                    (data.cost_usd_micros.median(), 4950.0),
+                    (data.duration_ms.median(), 1500.0),
+                ];
+                let absent = medians.iter().filter(|(median, _)| median.is_none()).count();
+                assert_eq!(absent, 1, "{at}");
+                assert!(medians.iter().all(|(median, all)| median.is_none_or(|it| it == *all)));
+                let json = serde_json::to_string(&read).unwrap();
+                assert_eq!(serde_json::from_str::<PredictionResponse>(&json).unwrap(), read);
+            }
+        }
+    }
+
+    #[test]
     fn fallback_level_of_any_type_is_read() {
         let text = |text: &str| Some(FallbackLevel::Text(text.into()));
         for (json, level) in [

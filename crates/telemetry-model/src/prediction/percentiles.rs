@@ -1,36 +1,47 @@
 //! Percentiles of tokens, cost and duration.
 
-use std::{collections::BTreeMap, ops::Bound};
+use std::collections::BTreeMap;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use serde::{Deserialize, Deserializer, Serialize};
 
 #[cfg(feature = "schemars")]
 use crate::schema;
 
 const MEDIAN: &str = "median";
 
-/// Percentiles of a token count.
+/// Percentiles of a token count; `None` where the server has not sent one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "schemars", schemars(deny_unknown_fields, transform = schema::strict))]
 #[non_exhaustive]
 pub struct TokenDistribution {
     /// 10th percentile.
-    pub p10: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schemars", schemars(with = "f64", required))]
+    pub p10: Option<f64>,
     /// 25th percentile.
-    pub p25: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schemars", schemars(with = "f64", required))]
+    pub p25: Option<f64>,
     /// Median.
-    pub median: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schemars", schemars(with = "f64", required))]
+    pub median: Option<f64>,
     /// 75th percentile.
-    pub p75: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schemars", schemars(with = "f64", required))]
+    pub p75: Option<f64>,
     /// 90th percentile.
-    pub p90: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schemars", schemars(with = "f64", required))]
+    pub p90: Option<f64>,
 }
 
 impl TokenDistribution {
     /// Creates a distribution from its quantile function, which gets 0.1, 0.25, 0.5, 0.75 and 0.9.
     pub fn from_fn(percentile: impl Fn(f64) -> f64) -> Self {
-        let [p10, p25, median, p75, p90] = [0.10, 0.25, 0.50, 0.75, 0.90].map(percentile);
+        let shares = [0.10, 0.25, 0.50, 0.75, 0.90];
+        let [p10, p25, median, p75, p90] = shares.map(|share| Some(percentile(share)));
         Self { p10, p25, median, p75, p90 }
     }
 
@@ -38,99 +49,75 @@ impl TokenDistribution {
     #[must_use]
     pub fn percentile(&self, name: &str) -> Option<f64> {
         match name {
-            "p10" => Some(self.p10),
-            "p25" => Some(self.p25),
-            MEDIAN | "p50" => Some(self.median),
-            "p75" => Some(self.p75),
-            "p90" => Some(self.p90),
+            "p10" => self.p10,
+            "p25" => self.p25,
+            MEDIAN | "p50" => self.median,
+            "p75" => self.p75,
+            "p90" => self.p90,
             _ => None,
         }
     }
 }
 
-/// A median and any other named percentiles.
+/// Percentiles by name; servers send at least the `median`.
 ///
-/// Serializes as a map from names to numbers. Deserialization ignores `null` values and fails without a
-/// `median`.
+/// Serializes as a map from names to numbers. Deserialization ignores `null` values.
 ///
 /// ```
 /// use telemetry_model::Percentiles;
 ///
 /// let cost = Percentiles::new(4_950.0).with("p90", 9_120.0);
-/// assert_eq!(cost.median(), 4_950.0);
+/// assert_eq!(cost.median(), Some(4_950.0));
 /// assert_eq!(cost.percentile("p90"), Some(9_120.0));
 /// assert_eq!(cost.percentile("p99"), None);
 /// ```
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Percentiles {
-    median: f64,
-    /// Never contains `median`.
-    others: BTreeMap<String, f64>,
-}
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[serde(transparent)]
+pub struct Percentiles(BTreeMap<String, f64>);
 
 impl Percentiles {
     /// Creates percentiles with a median only.
     #[must_use]
-    pub const fn new(median: f64) -> Self {
-        Self { median, others: BTreeMap::new() }
+    pub fn new(median: f64) -> Self {
+        Self::default().with(MEDIAN, median)
     }
 
     /// Adds or replaces a percentile.
     #[must_use]
     pub fn with(mut self, name: impl Into<String>, value: f64) -> Self {
-        let name = name.into();
-        if name == MEDIAN {
-            self.median = value;
-        } else {
-            self.others.insert(name, value);
-        }
+        self.0.insert(name.into(), value);
         self
     }
 
     /// Converts a map, if it has a `median`.
-    pub(super) fn from_map(mut map: BTreeMap<String, f64>) -> Option<Self> {
-        map.remove(MEDIAN).map(|median| Self { median, others: map })
+    pub(super) fn from_map(map: BTreeMap<String, f64>) -> Option<Self> {
+        map.contains_key(MEDIAN).then_some(Self(map))
     }
 
-    /// Returns the median.
+    /// Returns the median, if the server has sent it.
     #[must_use]
-    pub const fn median(&self) -> f64 {
-        self.median
+    pub fn median(&self) -> Option<f64> {
+        self.0.get(MEDIAN).copied()
     }
 
     /// Returns the percentile of the given name. `p50` is the median unless it is set separately.
     #[must_use]
     pub fn percentile(&self, name: &str) -> Option<f64> {
-        match self.others.get(name) {
-            None if name == MEDIAN || name == "p50" => Some(self.median),
-            other => other.copied(),
-        }
+        let value = self.0.get(name).copied();
+        value.or_else(|| self.median().filter(|_| name == "p50"))
     }
 
-    /// Returns all names and values, including `median`, in the order of the names.
+    /// Returns all names and values, in the order of the names.
     pub fn iter(&self) -> impl Iterator<Item = (&str, f64)> {
-        let before = self.others.range::<str, _>((Bound::Unbounded, Bound::Excluded(MEDIAN)));
-        let after = self.others.range::<str, _>((Bound::Excluded(MEDIAN), Bound::Unbounded));
-        before.map(entry).chain([(MEDIAN, self.median)]).chain(after.map(entry))
-    }
-}
-
-impl Serialize for Percentiles {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.iter())
+        self.0.iter().map(|(name, value)| (name.as_str(), *value))
     }
 }
 
 impl<'de> Deserialize<'de> for Percentiles {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let map = BTreeMap::<String, Option<f64>>::deserialize(deserializer)?;
-        let map = map.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
-        Self::from_map(map).ok_or_else(|| D::Error::missing_field(MEDIAN))
+        Ok(Self(map.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()))
     }
-}
-
-fn entry<'a>((name, value): (&'a String, &f64)) -> (&'a str, f64) {
-    (name, *value)
 }
 
 #[cfg(test)]
@@ -156,15 +143,11 @@ mod tests {
     }
 
     #[test]
-    fn serialized_map_is_flat_and_requires_a_median() {
+    fn serialized_map_is_flat() {
         let percentiles = Percentiles::new(4950.0).with("p99", 7.5);
         let json = serde_json::to_string(&percentiles).unwrap();
         assert_eq!(json, r#"{"median":4950.0,"p99":7.5}"#);
         assert_eq!(serde_json::from_str::<Percentiles>(&json).unwrap(), percentiles);
-        for json in [r#"{"p50":3}"#, r#"{"median":null}"#] {
-            let error = serde_json::from_str::<Percentiles>(json).unwrap_err();
-            assert!(error.to_string().starts_with("missing field `median`"), "{error}");
-        }
         assert!(serde_json::from_str::<Percentiles>(r#"{"median":"3"}"#).is_err());
     }
 }

@@ -143,11 +143,11 @@ fn data(reader: &mut Reader<'_>) -> PredictionData {
 
 fn tokens(reader: &mut Reader<'_>) -> TokenDistribution {
     TokenDistribution {
-        p10: reader.amount("p10"),
-        p25: reader.amount("p25"),
-        median: reader.amount("median"),
-        p75: reader.amount("p75"),
-        p90: reader.amount("p90"),
+        p10: Some(reader.amount("p10")),
+        p25: Some(reader.amount("p25")),
+        median: Some(reader.amount("median")),
+        p75: Some(reader.amount("p75")),
+        p90: Some(reader.amount("p90")),
     }
 }
 
