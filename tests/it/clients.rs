@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use mosaicstack_telemetry::{Health, TelemetryConfig};
+use mosaicstack_telemetry::{Health, Notification, TelemetryConfig};
 use telemetry_collector::{Authorization, Collector, Position, ResponseTemplate};
 use telemetry_tests::{Log, track};
 
 use crate::{
     client::{Client, Kind},
+    notifications::Received,
     support::{AMPLE, collector, eager, ids, returned, start},
 };
 
@@ -159,6 +160,45 @@ fn status_decides_also_if_the_body_is_cut() {
         let stats = client.stats();
         assert_eq!((stats.delivered, stats.health), (delivered, health), "{kind:?}");
         assert_eq!((stats.requests, collector.totals().requests), (1, 1), "{health:?}, {kind:?}");
+    }
+}
+
+#[test]
+fn server_that_refuses_every_event_gets_them_once_it_accepts_them() {
+    let nginx = "<html>\r\n<head><title>400 The plain HTTP request was sent to HTTPS port</title>";
+    let fastapi =
+        r#"{"detail":[{"type":"missing","loc":["header","x-api-key"],"msg":"Field required"}]}"#;
+    for (kind, (code, body, requests, reason)) in Kind::ALL.into_iter().flat_map(|kind| {
+        // Batches of 200 events to 2, and three single ones; or one batch.
+        let cases = [
+            (422, fastapi, 10, "header.x-api-key: Field required"),
+            (400, nginx, 1, "400 The plain HTTP request was sent to HTTPS port"),
+            (200, nginx, 1, "expected JSON, found <html>"),
+        ];
+        cases.map(|case| (kind, case))
+    }) {
+        let (collector, received) = (collector(), Received::default());
+        collector.fault(ResponseTemplate::status(code).body(body));
+        let config = received.record(eager(collector.url())).early_flush(false).build().unwrap();
+        let client = Client::start(kind, config);
+        let tracked = track(&client.handle(), 200);
+        let error = client.flush(5 * AMPLE).unwrap_err();
+        let stats = client.stats();
+        assert_eq!((error.pending, stats.rejected, stats.requests), (200, 0, requests));
+        assert_eq!(stats.health, Health::Misconfigured);
+        let notifications = received.take();
+        let [Notification::Misconfigured { cause, .. }] = &notifications[..] else {
+            panic!("{notifications:?}")
+        };
+        assert!(cause.to_string().contains(reason), "{cause}");
+        collector.clear_faults();
+        let stats = client.stop();
+        assert_eq!((stats.delivered, stats.rejected, stats.pending), (200, 0, 0));
+        let mut ids = ids(&collector);
+        // One of them is tried before those that were refused.
+        ids.sort_by_key(|id| tracked.iter().position(|it| it == id));
+        assert_eq!(ids, tracked);
+        assert_eq!(collector.totals().duplicates, 0);
     }
 }
 

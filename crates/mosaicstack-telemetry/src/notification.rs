@@ -20,7 +20,8 @@ pub enum Notification {
         /// Number of events, at least 1.
         events: usize,
     },
-    /// A request failed for a reason that may pass. Its events stay queued.
+    /// A request failed for a reason that may pass, or the server refused the only event. The events
+    /// stay queued.
     Deferred {
         /// Number of events in the request.
         events: usize,
@@ -42,7 +43,8 @@ pub enum Notification {
         /// Number of events since the last such notification, at least 1.
         events: u64,
     },
-    /// The server refuses the configuration, or it cannot be used: URL, key, instance, certificate.
+    /// The server refuses the configuration or every event, or it cannot be used: URL, key, instance,
+    /// certificate.
     /// Events stay queued and are tried again.
     Misconfigured {
         /// Why the request failed.

@@ -2,7 +2,7 @@
 //!
 //! This module contains the assumptions about the server that no public source confirms: the header
 //! of the API key, the outer JSON of both bodies, and the meaning of statuses that the Python SDK's
-//! guide does not mention. `docs/protocol.md` lists them.
+//! guide does not mention. `response.rs` has those about the bodies of answers. `docs/protocol.md` lists them.
 
 mod answers;
 

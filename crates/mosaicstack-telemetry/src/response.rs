@@ -61,7 +61,7 @@ pub(crate) fn body_excerpt(response: &Response) -> String {
 }
 
 /// Decodes a body: UTF-8, with or without a byte order mark, otherwise Latin-1.
-fn text(body: &[u8]) -> Cow<'_, str> {
+pub(crate) fn text(body: &[u8]) -> Cow<'_, str> {
     let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
     match std::str::from_utf8(body) {
         Ok(text) => Cow::Borrowed(text),
@@ -111,6 +111,16 @@ fn problem(text: &str) -> String {
 /// A reason as text: a string, a validation error with its place, or a list of these. `None` if it is
 /// empty or of another type.
 fn described(value: &RawValue) -> Option<String> {
+    let reason = if value.get().starts_with('[') {
+        items(value).into_iter().filter_map(described_item).collect::<Vec<_>>().join("; ")
+    } else {
+        described_item(value)?
+    };
+    Some(reason).filter(|reason| !reason.trim().is_empty())
+}
+
+// Does not look into lists in a list: recursion would cost a stack frame a level.
+fn described_item(value: &RawValue) -> Option<String> {
     #[derive(Deserialize)]
     struct Error<'a> {
         #[serde(borrow)]
@@ -118,18 +128,16 @@ fn described(value: &RawValue) -> Option<String> {
         #[serde(alias = "message", alias = "detail")]
         msg: String,
     }
-    let json = value.get();
-    let reason = if json.starts_with('[') {
-        items(value).into_iter().filter_map(described).collect::<Vec<_>>().join("; ")
-    } else if json.starts_with('{') {
-        let Error { loc, msg } = serde_json::from_str(json).ok()?;
-        let steps = loc.map(items).unwrap_or_default();
-        let place: Vec<_> = steps.iter().map(|step| step.get().trim_matches('"')).collect();
-        if place.is_empty() { msg } else { format!("{}: {msg}", place.join(".")) }
-    } else {
-        serde_json::from_str(json).ok()?
-    };
-    Some(reason).filter(|reason| !reason.trim().is_empty())
+    match value.get().as_bytes().first()? {
+        b'"' => serde_json::from_str(value.get()).ok(),
+        b'{' => {
+            let Error { loc, msg } = serde_json::from_str(value.get()).ok()?;
+            let steps = loc.map(items).unwrap_or_default();
+            let place: Vec<_> = steps.iter().map(|step| step.get().trim_matches('"')).collect();
+            Some(if place.is_empty() { msg } else { format!("{}: {msg}", place.join(".")) })
+        }
+        _ => None,
+    }
 }
 
 /// The first items of an array: few are shown, and all could take many times the memory of the body.
@@ -250,6 +258,20 @@ mod tests {
         }
         // Cut within a character.
         assert_eq!(receipt(b"{\"message\":\"\xc3"), None);
+    }
+
+    #[test]
+    fn deep_body_is_read_without_recursion() {
+        for (open, close) in [("[", "]"), ("{\"a\":", "}"), ("{\"detail\":[", "]}")] {
+            let depth = (1 << 20) / (open.len() + close.len());
+            for body in [open.repeat(depth), open.repeat(depth) + "0" + &close.repeat(depth)] {
+                for status in [200, 400] {
+                    let response = response(status, body.as_str());
+                    assert!(!is_foreign(&response) && receipt(response.body()).is_none());
+                    assert!(reason(&response).is_some());
+                }
+            }
+        }
     }
 
     #[test]

@@ -55,16 +55,19 @@ impl Dropped {
     }
 }
 
-/// State of the delivery: the result of the last request that delivered events.
+/// State of the delivery: the result of the last request that delivered events. Does not change while a
+/// refused batch is bisected.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Health {
-    /// The server accepted the batch or rejected its content, or nothing was sent yet.
+    /// The server accepts events, or nothing was sent yet.
     #[default]
     Good,
-    /// The request failed and is retried: the server is busy or cannot be reached.
+    /// The request failed and is retried: the server is busy or cannot be reached, or it refused the
+    /// only event.
     Retrying,
-    /// The API key, the instance id, the URL or the transport is misconfigured. Events stay queued and
+    /// The API key, the instance id, the URL or the transport is misconfigured, or the server refuses
+    /// every event. Events stay queued and
     /// are sent again at each interval.
     Misconfigured,
     /// Nothing sends events, and they stay queued. The system could not spawn the thread of a

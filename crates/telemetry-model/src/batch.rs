@@ -134,7 +134,9 @@ fn lenient_items<'de, T: DeserializeOwned, D: Deserializer<'de>>(
 ) -> Result<Vec<T>, D::Error> {
     let json = Box::<RawValue>::deserialize(deserializer)?;
     let (items, _) = items(&json, EventBatch::MAX_EVENTS).unwrap_or_default();
-    Ok(items.into_iter().filter_map(|item| serde_json::from_str(item.get()).ok()).collect())
+    // serde would also read an array as the fields of a struct.
+    let objects = items.into_iter().map(RawValue::get).filter(|item| item.starts_with('{'));
+    Ok(objects.filter_map(|item| serde_json::from_str(item).ok()).collect())
 }
 
 fn text_or_json<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
@@ -209,7 +211,7 @@ mod tests {
         assert_eq!(read("{}"), BatchReceipt::default());
         let receipt = read(
             r#"{"accepted":null,"rejected":2e0,"more":{},
-                "results":[7,{"event_id":"no id","status":3,"error":{"loc":["model"]}},{}]}"#,
+                "results":[7,["rejected"],{"event_id":"no id","status":3,"error":{"loc":["model"]}},{}]}"#,
         );
         assert_eq!((receipt.accepted, receipt.rejected, receipt.results.len()), (None, Some(2), 2));
         let counts = read(r#"{"accepted":"3","rejected":" 2e0 "}"#);

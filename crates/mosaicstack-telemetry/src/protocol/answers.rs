@@ -12,6 +12,8 @@ use telemetry_transport::TransportError;
 
 use crate::error::PredictionError;
 
+use crate::response;
+
 /// Maximum size of one prediction in JSON; the server's have less than 1 kB. Predictions are cached for
 /// hours, and a body of 1 MB can take 10 MB once parsed.
 const MAX_PREDICTION_BYTES: usize = 8 * 1024;
@@ -31,11 +33,12 @@ pub(crate) fn predictions(
         #[serde(borrow, alias = "predictions")]
         results: Items<'a>,
     }
-    let array = body.trim_ascii_start().starts_with(b"[");
+    let body = response::text(body);
+    let array = body.trim_ascii_start().starts_with('[');
     let results = if array {
-        serde_json::from_slice::<Items<'_>>(body)
+        serde_json::from_str::<Items<'_>>(&body)
     } else {
-        serde_json::from_slice::<Results<'_>>(body).map(|body| body.results)
+        serde_json::from_str::<Results<'_>>(&body).map(|body| body.results)
     };
     let Items { first, count } = results.map_err(|error| {
         // The connection broke in the body: a later request may succeed.
@@ -107,6 +110,7 @@ mod tests {
             format!("{{\"results\":[{ONE},7]}}"),
             format!("{{\"predictions\":[{ONE},7],\"more\":1}}"),
             format!(" [{ONE},7]"),
+            format!("\u{feff}[{ONE},7]"),
         ] {
             let results = predictions(body.as_bytes(), 2).unwrap();
             assert!(results[0].as_ref().unwrap().prediction.is_none());

@@ -1,4 +1,4 @@
-//! Which events the next request contains while the server refuses some.
+//! Bisection of refused batches: the events of the next request.
 
 /// Number of single events refused in a row after which the server is taken to refuse all.
 const FEW: usize = 3;
