@@ -229,7 +229,8 @@ pub(crate) fn cases() -> Vec<Case> {
             continue;
         }
         let mut add = |client: &str, fate, run: Box<dyn Fn(&Server) + Send + Sync>| {
-            let name = format!("{end}: {client}").replace(['`', ',', ':'], "").replace(' ', "_");
+            let name = format!("{end} {client}").replace("::", " ");
+            let name = name.replace(['`', ',', ':'], "").replace(' ', "_");
             let delivers = match fate {
                 Delivered => Some(EVENTS as u64),
                 Lost => Some(0),

@@ -12,7 +12,7 @@ use crate::{
     handle::{TaskGuard, TelemetryHandle},
     predictions::AsyncPredictions,
     stats::Stats,
-    worker::{ClientCore, runtime::Runtime, task},
+    worker::{ClientCore, Shutdown, runtime::Runtime, task},
 };
 
 /// Reports events from a background task on tokio. Needs the feature `tokio`.
@@ -22,6 +22,9 @@ use crate::{
 /// [`stop`](Self::stop) delivers the queued events within the configured `shutdown_timeout`.
 /// Dropping the client requests the same and does not wait: the task delivers in the background
 /// while the runtime runs. Disabled telemetry has neither task nor queue.
+///
+/// A `main` that returns, fails or panics without awaiting `stop` ends the runtime first. Programs that
+/// end in many places use [`global`](crate::global), whose client has a thread.
 ///
 /// Awaited outside tokio, a wait ends only while the client's runtime runs or after its end.
 ///
@@ -55,6 +58,8 @@ pub struct AsyncTelemetryClient {
     core: ClientCore,
     runtime: Runtime,
     predictions: AsyncPredictions,
+    /// `None` after the shutdown.
+    shutdown_timeout: Option<Duration>,
 }
 
 impl AsyncTelemetryClient {
@@ -81,7 +86,8 @@ impl AsyncTelemetryClient {
         let transport: Arc<dyn AsyncTransport> = Arc::new(transport);
         let (core, runtime) = task::spawn(&config, &transport);
         let predictions = AsyncPredictions::new(&config, transport, runtime.clone(), &core);
-        Self { core, runtime, predictions }
+        let shutdown_timeout = Some(config.shutdown_timeout());
+        Self { core, runtime, predictions, shutdown_timeout }
     }
 
     /// A handle that records events from any thread.
@@ -133,7 +139,7 @@ impl AsyncTelemetryClient {
     /// now on are dropped. Dropping the future ends the wait, not the shutdown.
     #[doc(alias = "stop_async")]
     pub async fn stop(mut self) -> Stats {
-        if let Some(mut shutdown) = self.core.shut_down(clock::tokio_now())
+        if let Some(mut shutdown) = self.shut_down()
             && !self.runtime.is_worker()
         {
             self.runtime.wait(|now, cx| shutdown.poll(now, cx)).await;
@@ -154,12 +160,17 @@ impl AsyncTelemetryClient {
     pub const fn predictions(&self) -> &AsyncPredictions {
         &self.predictions
     }
+
+    fn shut_down(&mut self) -> Option<Shutdown> {
+        let timeout = self.shutdown_timeout.take()?;
+        self.core.shut_down(clock::tokio_now(), timeout)
+    }
 }
 
 impl Drop for AsyncTelemetryClient {
     fn drop(&mut self) {
         // The task goes on alone, and logs how many events it leaves behind.
-        let _ = self.core.shut_down(clock::tokio_now());
+        drop(self.shut_down());
     }
 }
 

@@ -18,6 +18,8 @@ use crate::{
 ///
 /// The client runs from its creation until [`stop`](Self::stop) or drop, which deliver the queued
 /// events within the configured `shutdown_timeout`. Disabled telemetry has neither thread nor queue.
+/// `std::process::exit` and signals drop nothing, nor is a `static` dropped: call
+/// [`TelemetryHandle::shutdown`] before, or use [`global`](crate::global).
 ///
 /// A forked child has no such thread: nothing is sent there, and every method returns at once. The
 /// child may start a client itself.

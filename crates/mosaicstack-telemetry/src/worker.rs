@@ -18,6 +18,8 @@ pub(crate) mod task;
 pub(crate) mod thread;
 mod wait;
 
+#[cfg(feature = "tokio")]
+pub(crate) use self::client_core::Shutdown;
 pub(crate) use self::{
     client_core::ClientCore,
     wait::{Wait, WakerKey, WakerSet, block_on, wake_all},

@@ -40,7 +40,7 @@ impl<P: Place> Worker for BlockingCalls<P> {
     }
 
     fn shut_down(&self, timeout: Duration) {
-        let Some(mut shutdown) = self.core.shut_down_within(clock::now(), timeout) else { return };
+        let Some(mut shutdown) = self.core.shut_down(clock::now(), timeout) else { return };
         if self.worker.is_current() {
             return;
         }

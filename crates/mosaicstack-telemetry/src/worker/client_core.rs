@@ -40,9 +40,8 @@ const REPORT: Duration = Duration::from_millis(45);
 #[derive(Clone, Debug)]
 pub(crate) struct ClientCore {
     pub(crate) handle: TelemetryHandle,
-    /// `None` if telemetry is disabled, or after the shutdown.
+    /// `None` if telemetry is disabled.
     signal: Option<Arc<Signal>>,
-    shutdown_timeout: Duration,
     pub(crate) process: Process,
 }
 
@@ -71,12 +70,7 @@ impl ClientCore {
         }
         let driver = is_enabled
             .then(|| Driver::new(Arc::clone(&signal), Arc::clone(&handle.buffer), submitter));
-        let core = Self {
-            handle,
-            signal: is_enabled.then_some(signal),
-            shutdown_timeout: config.shutdown_timeout(),
-            process,
-        };
+        let core = Self { handle, signal: is_enabled.then_some(signal), process };
         (core, driver)
     }
 
@@ -101,15 +95,9 @@ impl ClientCore {
         Ok(Some(Flush { signal, buffer, request, target, key: None }))
     }
 
-    /// Requests the shutdown, once. Returns `None` if there is nothing to wait for.
-    pub(crate) fn shut_down(&mut self, now: Instant) -> Option<Shutdown> {
-        let shutdown = self.shut_down_within(now, self.shutdown_timeout);
-        self.signal = None;
-        shutdown
-    }
-
-    /// Requests the shutdown. An earlier deadline of another request counts instead of this one.
-    pub(super) fn shut_down_within(&self, now: Instant, timeout: Duration) -> Option<Shutdown> {
+    /// Requests the shutdown. Returns `None` if there is nothing to wait for. Of several requests, the
+    /// earliest deadline counts.
+    pub(crate) fn shut_down(&self, now: Instant, timeout: Duration) -> Option<Shutdown> {
         let signal = Arc::clone(self.signal.as_ref()?);
         self.handle.buffer.close();
         if self.process.is_forked() {
@@ -298,12 +286,12 @@ mod tests {
     #[test]
     fn shutdown_waits_for_counters_only_from_the_end_of_the_worker() {
         let config = config().build().unwrap();
-        let (mut core, driver) = ClientCore::new(&config, clock::now, || {});
+        let (core, driver) = ClientCore::new(&config, clock::now, || {});
         // As if a call of `track` never ended.
         core.handle.buffer.counters.tracked.add(1);
         let start = clock::now();
         let (at, cx) = (|ms| start + Duration::from_millis(ms), Context::from_waker(Waker::noop()));
-        let mut shutdown = core.shut_down(start).unwrap();
+        let mut shutdown = core.shut_down(start, config.shutdown_timeout()).unwrap();
         let over = start + config.shutdown_timeout() + GRACE;
         assert!(matches!(shutdown.poll(at(0), &cx), Wait::Until(until) if until == over));
         drop(driver);

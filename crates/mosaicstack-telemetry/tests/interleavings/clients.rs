@@ -59,6 +59,21 @@ fn event_tracked_during_stop_neither_delays_it_nor_loses_earlier_events() {
 }
 
 #[test]
+fn concurrent_shutdowns_both_wait_for_the_delivery() {
+    check(2, || {
+        let server = Server::default();
+        let client = server.client(config());
+        client.track(event("one"));
+        let handle = client.handle();
+        let other = thread::spawn(move || assert_eq!(handle.shutdown(LONG).delivered, 1));
+        let stats = client.stop();
+        other.join().unwrap();
+        check_stats(stats, &server);
+        assert_eq!(stats.delivered, 1);
+    });
+}
+
+#[test]
 fn flush_wakes_worker_that_falls_asleep() {
     check(3, || {
         let server = Server::default();

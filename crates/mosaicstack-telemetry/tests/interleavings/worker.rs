@@ -11,7 +11,7 @@ use crate::{
 fn dropped_driver_ends_flush_and_shutdown() {
     check(3, || {
         let config = config().batch_size(1).build().unwrap();
-        let (mut core, driver) = ClientCore::new(&config, clock::now, || {});
+        let (core, driver) = ClientCore::new(&config, clock::now, || {});
         let handle = core.handle.clone();
         handle.track(event("one"));
         let worker = thread::spawn(move || {
@@ -24,7 +24,7 @@ fn dropped_driver_ends_flush_and_shutdown() {
             block_on(|now, cx| flush.poll(now, cx))
         };
         assert_eq!(flushed.unwrap_err().pending, 1);
-        let mut shutdown = core.shut_down(clock::now()).unwrap();
+        let mut shutdown = core.shut_down(clock::now(), LONG).unwrap();
         block_on(|now, cx| shutdown.poll(now, cx));
         assert!(worker.join().unwrap());
         let stats = handle.stats();
@@ -69,7 +69,7 @@ fn flush_does_not_wait_for_the_attempt_after_its_own() {
             move || token.give()
         };
         let config = config().batch_size(1).early_flush(false).build().unwrap();
-        let (mut core, driver) = ClientCore::new(&config, clock::now, wake);
+        let (core, driver) = ClientCore::new(&config, clock::now, wake);
         let handle = core.handle.clone();
         handle.track(event("one"));
         let mut flush = core.flush(clock::now(), LONG).unwrap().unwrap();
@@ -96,7 +96,7 @@ fn flush_does_not_wait_for_the_attempt_after_its_own() {
         drop(flush);
         assert!(handle.stats().delivered >= 1);
         second_attempt.give();
-        let mut shutdown = core.shut_down(clock::now()).unwrap();
+        let mut shutdown = core.shut_down(clock::now(), LONG).unwrap();
         block_on(|now, cx| shutdown.poll(now, cx));
         worker.join().unwrap();
         let stats = handle.stats();
