@@ -1,5 +1,6 @@
 //! A custom transport that appends batches to a file instead of sending them, for systems without
-//! access to the server. Another program can send the lines later.
+//! access to the server. Another program can send the lines later. It must skip a line that is torn, after
+//! a full disk or a crash.
 //!
 //! ```text
 //! cargo run --example custom_transport            # writes a new temporary file
@@ -11,7 +12,7 @@ use std::{
     env,
     error::Error,
     fs::{self, File},
-    io::{self, Write},
+    io::{self, Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
     process,
     sync::mpsc,
@@ -36,16 +37,29 @@ struct Line {
 impl JsonLines {
     /// Starts a thread that writes: a disk may block longer than the timeout of a request.
     fn append_to(path: &Path) -> io::Result<Self> {
-        let mut file = File::options().create(true).append(true).open(path)?;
+        let mut file = File::options().create(true).append(true).read(true).open(path)?;
         let (writer, lines) = mpsc::sync_channel::<Line>(1);
         thread::Builder::new().name("json-lines".into()).spawn(move || {
             for Line { text, written } in lines {
-                let result = file.write_all(&text).and_then(|()| file.sync_data());
-                let _ = written.send(result); // the request may have timed out
+                let _ = written.send(append(&mut file, &text)); // the request may have timed out
             }
         })?;
         Ok(Self { writer })
     }
+}
+
+/// Appends a line. If the last one is torn, begins another: the batch would be unreadable as well.
+fn append(file: &mut File, line: &[u8]) -> io::Result<()> {
+    let mut last = *b"\n";
+    if file.seek(SeekFrom::End(0))? > 0 {
+        file.seek(SeekFrom::End(-1))?;
+        file.read_exact(&mut last)?;
+    }
+    if last != *b"\n" {
+        file.write_all(b"\n")?;
+    }
+    file.write_all(line)?;
+    file.sync_data()
 }
 
 impl Transport for JsonLines {
@@ -87,7 +101,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     println!("{}", client.stop());
 
-    let batches = fs::read_to_string(&path)?.lines().count();
-    println!("batches in {}: {batches}", path.display());
+    let lines = fs::read_to_string(&path)?.lines().count();
+    println!("lines in {}: {lines}", path.display());
     Ok(())
 }

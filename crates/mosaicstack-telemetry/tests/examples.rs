@@ -211,9 +211,12 @@ fn budget_without_predictions_uses_list_prices() {
 #[test]
 fn custom_transport_writes_batches_that_the_server_accepts() {
     let path = env::temp_dir().join(format!("custom-transport-{}.jsonl", process::id()));
-    for batches in 1..=2 {
+    // As after a full disk or a crash: the next batch begins another line.
+    let torn = r#"{"events":[{"event_id":"#;
+    fs::write(&path, torn).unwrap();
+    for batches in 2..=3 {
         let lines = lines(example("custom_transport").arg(&path));
-        let written = format!("batches in {}: {batches}", path.display());
+        let written = format!("lines in {}: {batches}", path.display());
         assert_eq!(lines, [counters(3, 3, 0), written]);
     }
     let text = fs::read_to_string(&path).unwrap();
@@ -221,7 +224,7 @@ fn custom_transport_writes_batches_that_the_server_accepts() {
     assert!(!text.contains(&"a".repeat(64)), "the API key is in the file");
 
     let collector = Collector::start().unwrap();
-    for line in text.lines() {
+    for line in text.strip_prefix(torn).unwrap().trim_start().lines() {
         let mut request = Request::new(line.into());
         *request.method_mut() = "POST".parse().unwrap();
         *request.uri_mut() = format!("{}/v1/events/batch", collector.url()).parse().unwrap();
