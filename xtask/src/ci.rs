@@ -58,7 +58,7 @@ fn features() -> Result<(), String> {
 fn loom() -> Result<(), String> {
     let release = "test --release --target-dir target/loom";
     for tests in [
-        "-p telemetry-queue --test loom",
+        "-p telemetry-queue --lib --test loom",
         // tokio uses `cfg(loom)` for itself, so the façade is built without it.
         "-p mosaicstack-telemetry --no-default-features --lib interleavings::",
     ] {

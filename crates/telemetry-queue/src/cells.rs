@@ -8,7 +8,7 @@
 
 use std::fmt;
 
-use crate::sync::{AtomicU32, AtomicU64, CachePadded, Mutex, Ordering, lock_uncontended};
+use crate::sync::{AtomicU32, AtomicU64, CachePadded, Ordering, Owned};
 
 /// Number of cached free cells. They are not on the stack.
 pub(crate) const CACHE_SIZE: usize = if cfg!(loom) { 1 } else { 8 };
@@ -44,14 +44,14 @@ pub(crate) struct Cells<T> {
 }
 
 struct Cell<T> {
-    item: Mutex<Option<T>>,
+    item: Owned<Option<T>>,
     /// Word of the next free cell of the stack.
     next: AtomicU32,
 }
 
 impl<T> Cells<T> {
     pub(crate) fn new(count: u32) -> Self {
-        let cell = |next| Cell { item: Mutex::new(None), next: AtomicU32::new(next) };
+        let cell = |next| Cell { item: Owned::new(None), next: AtomicU32::new(next) };
         Self {
             cells: (0..count).map(cell).collect(),
             free: CachePadded(AtomicU64::new(count.into())),
@@ -65,14 +65,15 @@ impl<T> Cells<T> {
         let Some(handle) = cached().or_else(|| self.pop()).or_else(|| self.steal()) else {
             return Err(item);
         };
-        *lock_uncontended(&self.cell(&handle).item) = Some(item);
+        self.cell(&handle).item.with(|content| *content = Some(item));
         Ok(handle)
     }
 
     /// Moves the item out of its cell, and frees the cell.
     pub(crate) fn take(&self, handle: Handle) -> Option<T> {
-        let item = lock_uncontended(&self.cell(&handle).item).take();
+        let item = self.cell(&handle).item.with(Option::take);
         let cached = &self.cache[cache_index()].0;
+        // Release: passes on the freed cell. Acquire: receives the displaced one.
         if let Some(displaced) = Handle::from_word(cached.swap(handle.word(), Ordering::AcqRel)) {
             self.push(displaced);
         }
@@ -85,6 +86,7 @@ impl<T> Cells<T> {
     }
 
     fn pop(&self) -> Option<Handle> {
+        // Acquire: receives the cell and its `next`.
         let mut head = self.free.0.load(Ordering::Acquire);
         loop {
             let handle = Handle::from_word(low(head))?;
@@ -97,7 +99,8 @@ impl<T> Cells<T> {
     }
 
     fn push(&self, handle: Handle) {
-        let mut head = self.free.0.load(Ordering::Acquire);
+        // Relaxed: the cell on top is not accessed.
+        let mut head = self.free.0.load(Ordering::Relaxed);
         loop {
             self.cell(&handle).next.store(low(head), Ordering::Relaxed);
             match self.swap_head(head, pack(high(head), handle.word())) {
@@ -108,7 +111,9 @@ impl<T> Cells<T> {
     }
 
     fn swap_head(&self, head: u64, new: u64) -> Result<u64, u64> {
-        self.free.0.compare_exchange_weak(head, new, Ordering::AcqRel, Ordering::Acquire)
+        // Release: a push passes on its cell, with `next`. Not Acquire: `pop` has loaded `head` so, and
+        // no other push can have written the same word in between.
+        self.free.0.compare_exchange_weak(head, new, Ordering::Release, Ordering::Acquire)
     }
 
     fn cell(&self, handle: &Handle) -> &Cell<T> {
@@ -117,11 +122,12 @@ impl<T> Cells<T> {
 }
 
 fn take_cached(cached: &AtomicU32) -> Option<Handle> {
-    // Read before writing, to leave the cache line shared if the slot is empty.
+    // Read before writing, to leave the cache line shared if the slot is empty. Relaxed: only a hint.
     if cached.load(Ordering::Relaxed) == 0 {
         return None;
     }
-    Handle::from_word(cached.swap(0, Ordering::AcqRel))
+    // Acquire: receives the cell. Not Release: 0 passes on nothing.
+    Handle::from_word(cached.swap(0, Ordering::Acquire))
 }
 
 /// Index of the calling thread's cached cell. Threads may share one.
@@ -173,5 +179,39 @@ mod tests {
         let c = std::thread::scope(|scope| scope.spawn(|| cells.put('c').unwrap()).join().unwrap());
         assert_eq!(cells.take(b), Some('b'));
         assert_eq!(cells.take(c), Some('c'));
+    }
+}
+
+#[cfg(all(test, loom))]
+mod interleavings {
+    use loom::{sync::Arc, thread};
+
+    use super::*;
+
+    /// In each round, fills up to that many cells and frees them in the same order.
+    fn use_cells(cells: &Cells<u32>, rounds: &[u32]) {
+        for &count in rounds {
+            let handles: Vec<_> = (0..count).filter_map(|item| cells.put(item).ok()).collect();
+            for (item, handle) in (0..).zip(handles) {
+                assert_eq!(cells.take(handle), Some(item), "a cell has two owners");
+            }
+        }
+    }
+
+    #[test]
+    fn each_cell_has_one_owner() {
+        const ROUNDS: [[&[u32]; 2]; 2] = [[&[1, 1], &[1, 1]], [&[2], &[2]]];
+        for [ours, theirs] in ROUNDS {
+            loom::model(move || {
+                let cells = Arc::new(Cells::new(3));
+                let other = {
+                    let cells = Arc::clone(&cells);
+                    thread::spawn(move || use_cells(&cells, theirs))
+                };
+                use_cells(&cells, ours);
+                other.join().unwrap();
+                assert_eq!((0..4).filter_map(|item| cells.put(item).ok()).count(), 3);
+            });
+        }
     }
 }

@@ -32,6 +32,9 @@ pub(crate) struct Shared<T> {
     /// Sequence number of the first item in flight, `next` if there is none.
     first_in_flight: AtomicU64,
     in_flight: AtomicUsize,
+    /// Lets loom check that one thread at a time writes them.
+    #[cfg(loom)]
+    owner: crate::sync::Owned<()>,
 }
 
 impl<T> EvictingQueue<T> {
@@ -57,6 +60,8 @@ impl<T> EvictingQueue<T> {
                 next: AtomicU64::new(0),
                 first_in_flight: AtomicU64::new(0),
                 in_flight: AtomicUsize::new(0),
+                #[cfg(loom)]
+                owner: crate::sync::Owned::new(()),
             }),
         }
     }
@@ -84,7 +89,7 @@ impl<T> EvictingQueue<T> {
         }
         let items = self.shared.take(max);
         if items.is_empty() {
-            self.shared.is_reading.store(false, Ordering::Release);
+            self.shared.end_reading();
             return None;
         }
         Some(Batch::new(Arc::clone(&self.shared), items))
@@ -98,6 +103,8 @@ impl<T> EvictingQueue<T> {
     pub fn len(&self) -> usize {
         let Shared { ring, next, in_flight, .. } = &*self.shared;
         let tail = ring.tail();
+        // `next` first, and Acquire: an item that is not queued any more is seen in flight. Acquire,
+        // both: a thread that sees an item gone sees what came before its commit.
         let queued = tail.saturating_sub(next.load(Ordering::Acquire)).min(ring.capacity());
         usize::try_from(queued).unwrap_or(usize::MAX) + in_flight.load(Ordering::Acquire)
     }
@@ -111,7 +118,8 @@ impl<T> EvictingQueue<T> {
     /// Returns whether a batch was taken and not yet committed, released or dropped.
     #[must_use]
     pub fn has_batch_in_flight(&self) -> bool {
-        self.shared.is_reading.load(Ordering::Acquire)
+        // Relaxed: says nothing about other data.
+        self.shared.is_reading.load(Ordering::Relaxed)
     }
 
     /// The largest number of items.
@@ -152,6 +160,7 @@ impl<T> EvictingQueue<T> {
         // The tail is read before `is_reading`: a push that took the place of an item in flight came after
         // the consumer locked, so a thread that sees that push also sees the lock.
         let evicted = ring.tail().saturating_sub(ring.capacity());
+        // Acquire, both: a thread that sees an item acknowledged sees what came before its commit.
         let is_reading = is_reading.load(Ordering::Acquire);
         let first = first_in_flight.load(Ordering::Acquire);
         if is_reading { first } else { first.max(evicted) }
@@ -163,8 +172,16 @@ impl<T> Shared<T> {
         self.is_reading.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed).is_ok()
     }
 
+    fn end_reading(&self) {
+        #[cfg(loom)]
+        self.owner.with(|()| ());
+        self.is_reading.store(false, Ordering::Release);
+    }
+
     /// Takes up to `max` consecutive items. The caller owns `is_reading`.
     fn take(&self, max: usize) -> Vec<T> {
+        #[cfg(loom)]
+        self.owner.with(|()| ());
         let oldest = || self.ring.tail().saturating_sub(self.ring.capacity());
         let mut next = self.next.load(Ordering::Relaxed).max(oldest());
         let queued = self.ring.tail().saturating_sub(next).min(self.ring.capacity());
@@ -182,7 +199,9 @@ impl<T> Shared<T> {
                 Taken::Evicted | Taken::NotPushed => break,
             }
         }
-        self.in_flight.store(items.len(), Ordering::Release);
+        // Relaxed: passed on by `next`. Seen too early, it only makes `len` too high.
+        self.in_flight.store(items.len(), Ordering::Relaxed);
+        // Release, as in `commit`: it may be at the end of an earlier batch.
         self.first_in_flight.store(next - items.len() as u64, Ordering::Release);
         self.next.store(next, Ordering::Release);
         items
@@ -198,7 +217,7 @@ impl<T> Shared<T> {
     pub(crate) fn commit(&self) {
         self.first_in_flight.store(self.next.load(Ordering::Relaxed), Ordering::Release);
         self.in_flight.store(0, Ordering::Release);
-        self.is_reading.store(false, Ordering::Release);
+        self.end_reading();
     }
 
     /// Ends a batch. Puts its items back, and returns the evicted ones.
@@ -208,9 +227,10 @@ impl<T> Shared<T> {
         for (s, item) in (first..).zip(items) {
             evicted.extend(self.restore_one(s, item));
         }
+        // Release, as in `commit`: `len` may read these and miss the commit of an earlier batch.
         self.next.store(first, Ordering::Release);
         self.in_flight.store(0, Ordering::Release);
-        self.is_reading.store(false, Ordering::Release);
+        self.end_reading();
         evicted
     }
 

@@ -62,6 +62,8 @@ impl Ring {
         let mut tail = self.tail();
         loop {
             let slot = self.slot(tail);
+            // Acquire, for `advance`: a thread that sees the tail beyond a push sees what came before
+            // that push, also if a third thread has advanced the tail.
             let current = slot.load(Ordering::Acquire);
             let evicted = item_of(current, tail.wrapping_sub(self.capacity()));
             if evicted.is_none() && current != vacant(tail) {
@@ -76,7 +78,9 @@ impl Ring {
 
     /// Advances the tail past a filled slot. Returns the new tail.
     fn advance(&self, tail: u64) -> u64 {
-        match self.tail.0.compare_exchange(tail, tail + 1, Ordering::AcqRel, Ordering::Acquire) {
+        // Release: passes on the push. Acquire: a slot is not older than the tail that leads to it, or it
+        // would seem to be filled. Not on success: `tail` was loaded so.
+        match self.tail.0.compare_exchange(tail, tail + 1, Ordering::Release, Ordering::Acquire) {
             Ok(_) => tail + 1,
             Err(moved) => moved,
         }
@@ -87,7 +91,8 @@ impl Ring {
         let slot = self.slot(s);
         let next = s + self.capacity();
         loop {
-            let current = slot.load(Ordering::Acquire);
+            // Relaxed: the caller has seen the tail beyond `s`, and the swap acquires the item.
+            let current = slot.load(Ordering::Relaxed);
             let Some(handle) = item_of(current, s) else {
                 let before = s.wrapping_sub(self.capacity());
                 let pushed = current != vacant(s) && item_of(current, before).is_none();
@@ -119,6 +124,7 @@ const fn full(s: u64, handle: &Handle) -> u64 {
 }
 
 fn swap(slot: &AtomicU64, current: u64, new: u64) -> bool {
+    // Release: passes on the new item. Acquire: receives the one that it replaces.
     slot.compare_exchange(current, new, Ordering::AcqRel, Ordering::Relaxed).is_ok()
 }
 

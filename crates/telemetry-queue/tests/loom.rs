@@ -1,6 +1,8 @@
 //! Explores interleavings of producers and consumers with loom:
 //!
-//! `RUSTFLAGS="--cfg loom" cargo test --release -p telemetry-queue --test loom --target-dir target/loom`
+//! `RUSTFLAGS="--cfg loom" cargo test --release -p telemetry-queue --lib --test loom --target-dir target/loom`
+//!
+//! Each memory ordering is needed: some model fails if it is `Relaxed`.
 #![cfg(loom)]
 
 use loom::{
@@ -12,13 +14,13 @@ use loom::{
 };
 use telemetry_queue::{Batch, EvictingQueue};
 
-/// Explores all interleavings with up to three preemptions.
-fn check(test: impl Fn() + Sync + Send + 'static) {
+/// Explores all interleavings, or those with at most that many preemptions.
+fn check(preemptions: Option<usize>, test: impl Fn() + Sync + Send + 'static) {
     // Of the standard library, since it is not part of the model.
     let count = std::sync::Arc::new(std::sync::atomic::AtomicU64::new(0));
     let counter = std::sync::Arc::clone(&count);
     let mut model = loom::model::Builder::new();
-    model.preemption_bound = Some(3);
+    model.preemption_bound = preemptions;
     model.check(move || {
         counter.fetch_add(1, Ordering::Relaxed);
         test();
@@ -52,7 +54,7 @@ fn check_items<const N: usize>(pushed: [u32; N], evicted: &[u32], kept: &[u32]) 
 #[test]
 fn two_producers() {
     for capacity in [1, 2] {
-        check(move || {
+        check(Some(3), move || {
             let queue = EvictingQueue::new(capacity);
             let other = {
                 let queue = queue.clone();
@@ -68,7 +70,7 @@ fn two_producers() {
 
 #[test]
 fn commit_during_pushes() {
-    check(|| {
+    check(Some(3), || {
         let queue = EvictingQueue::new(2);
         // The consumer, which writes more, is spawned first: loom remembers only the last access to each
         // atomic, and would miss orders if it were the second.
@@ -89,7 +91,7 @@ fn commit_during_pushes() {
 
 #[test]
 fn release_during_pushes() {
-    check(|| {
+    check(Some(3), || {
         let queue = EvictingQueue::new(2);
         assert_eq!(queue.push(10), None);
         let other = {
@@ -106,7 +108,7 @@ fn release_during_pushes() {
 
 #[test]
 fn release_during_pushes_of_two_producers() {
-    check(|| {
+    check(Some(2), || {
         let queue = EvictingQueue::new(1);
         assert_eq!(queue.push(0), None);
         let threads = [10, 20].map(|item| {
@@ -123,49 +125,90 @@ fn release_during_pushes_of_two_producers() {
 
 #[test]
 fn two_consumers_never_get_the_same_item() {
-    check(|| {
-        let queue = EvictingQueue::new(2);
-        assert_eq!([queue.push(10), queue.push(11)], [None, None]);
-        let other = {
-            let queue = queue.clone();
-            thread::spawn(move || queue.peek_batch(1).map(Batch::commit).unwrap_or_default())
+    // An empty queue, one batch that both want, and two.
+    for items in [&[][..], &[10], &[10, 11]] {
+        check(None, move || {
+            let queue = EvictingQueue::new(2);
+            assert!(items.iter().all(|&item| queue.push(item).is_none()));
+            let other = {
+                let queue = queue.clone();
+                thread::spawn(move || queue.peek_batch(1).map(Batch::release).unwrap_or_default())
+            };
+            let ours = queue.peek_batch(1).map(Batch::commit).unwrap_or_default();
+            assert_eq!(other.join().unwrap(), [], "nothing was evicted");
+            assert_eq!([ours, rest(&queue)].concat(), items);
+        });
+    }
+}
+
+/// A consumer that commits one batch and releases another. `is_committing` is set before the commit.
+fn consume(queue: &EvictingQueue<u32>, is_committing: &AtomicBool) -> Vec<u32> {
+    let batch = queue.peek_batch(1);
+    // Relaxed: passes on nothing by itself.
+    is_committing.store(true, Ordering::Relaxed);
+    let committed = batch.map(Batch::commit).unwrap_or_default();
+    drop(queue.peek_batch(1));
+    committed
+}
+
+#[test]
+fn acknowledged_item_was_committed_before() {
+    check(Some(3), || {
+        let queue = EvictingQueue::new(1);
+        assert_eq!(queue.push(0), None);
+        let is_committing = Arc::new(AtomicBool::new(false));
+        let consumer = {
+            let (queue, is_committing) = (queue.clone(), Arc::clone(&is_committing));
+            thread::spawn(move || consume(&queue, &is_committing))
         };
-        let ours = queue.peek_batch(1).map(Batch::commit).unwrap_or_default();
-        let theirs = other.join().unwrap();
-        let rest = rest(&queue);
-        let mut kept = [&ours[..], &theirs, &rest].concat();
-        assert_eq!(kept.len(), 2, "{ours:?} {theirs:?} {rest:?}");
-        kept.sort_unstable();
-        assert_eq!(kept, [10, 11]);
+        let _ = queue.push(1);
+        let is_acknowledged = queue.acknowledged() > 0;
+        let is_committing = is_committing.load(Ordering::Relaxed);
+        // Otherwise the push has evicted it.
+        let was_committed = consumer.join().unwrap().contains(&0);
+        assert!(!was_committed || !is_acknowledged || is_committing);
     });
 }
 
 #[test]
 fn item_in_flight_is_not_acknowledged() {
-    check(|| {
-        let queue = EvictingQueue::new(1);
-        assert_eq!(queue.push(0), None);
-        let committing = Arc::new(AtomicBool::new(false));
-        let reader = {
-            let (queue, committing) = (queue.clone(), Arc::clone(&committing));
+    // The push of one producer takes the place of the item in flight. The other may be the one that
+    // advances the tail past it.
+    check(Some(2), || {
+        let queue = EvictingQueue::new(2);
+        assert_eq!([queue.push(0), queue.push(1)], [None, None]);
+        let [other, reader] = [false, true].map(|reads| {
+            let queue = queue.clone();
             thread::spawn(move || {
-                let batch = queue.peek_batch(1);
-                committing.store(true, Ordering::SeqCst);
-                batch.map(Batch::commit).unwrap_or_default()
+                let _ = queue.push(10);
+                reads && queue.acknowledged() > 0
             })
+        });
+        let batch = queue.peek_batch(1).unwrap();
+        let is_acknowledged = reader.join().unwrap();
+        other.join().unwrap();
+        assert!(batch[0] != 0 || !is_acknowledged, "it is in flight");
+    });
+}
+
+#[test]
+fn item_that_is_not_counted_was_committed_before() {
+    check(None, || {
+        let queue = EvictingQueue::new(2);
+        assert_eq!([queue.push(10), queue.push(11)], [None, None]);
+        let is_committing = Arc::new(AtomicBool::new(false));
+        let reader = {
+            let (queue, is_committing) = (queue.clone(), Arc::clone(&is_committing));
+            thread::spawn(move || queue.len() >= 2 || is_committing.load(Ordering::Relaxed))
         };
-        let _ = queue.push(1);
-        let is_acknowledged = queue.acknowledged() > 0;
-        let is_committing = committing.load(Ordering::SeqCst);
-        if reader.join().unwrap().contains(&0) && is_acknowledged {
-            assert!(is_committing, "acknowledged before commit");
-        }
+        assert_eq!(consume(&queue, &is_committing), [10]);
+        assert!(reader.join().unwrap());
     });
 }
 
 #[test]
 fn overtaken_consumer_gets_an_item() {
-    check(|| {
+    check(None, || {
         let queue = EvictingQueue::new(1);
         assert_eq!(queue.push(0), None);
         let other = {
