@@ -6,8 +6,8 @@
 use std::{
     env,
     error::Error,
-    future,
-    process::{Command, ExitCode, Stdio},
+    future, panic,
+    process::{self, Command, ExitCode, Stdio},
     sync::{
         atomic::{AtomicBool, Ordering},
         mpsc,
@@ -24,13 +24,14 @@ use mosaicstack_telemetry::{
 use tokio::runtime::{Builder, Runtime};
 
 /// Each case, and whether it is expected to abort.
-const CASES: [(&str, fn(), bool); 6] = [
+const CASES: [(&str, fn(), bool); 7] = [
     ("events_are_delivered", events_are_delivered, false),
     ("events_are_delivered_on_tokio", events_are_delivered_on_tokio, false),
     ("client_without_runtime", client_without_runtime, false),
     ("runtime_ends_before_client", runtime_ends_before_client, false),
     ("runtime_ends_while_calls_wait", runtime_ends_while_calls_wait, false),
     ("transport_panics", transport_panics, true),
+    ("panic_hook_delivers", panic_hook_delivers, false),
 ];
 
 /// A case that takes longer hangs.
@@ -170,4 +171,17 @@ fn transport_panics() {
     let client = TelemetryClient::with_transport(config(TIMEOUT), transport);
     client.track(client.event().build());
     client.stop();
+}
+
+/// A panic drops nothing, but its hook runs.
+fn panic_hook_delivers() {
+    let transport = |_: Request| Ok::<_, TransportError>(Response::default());
+    let client = TelemetryClient::with_transport(config(TIMEOUT), transport);
+    client.track(client.event().build());
+    let handle = client.handle();
+    panic::set_hook(Box::new(move |_| {
+        let stats = handle.shutdown(TIMEOUT);
+        process::exit(i32::from(stats.delivered != 1));
+    }));
+    panic!("a bug");
 }
