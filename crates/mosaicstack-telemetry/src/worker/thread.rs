@@ -1,7 +1,7 @@
 //! The worker thread of the blocking client.
 
 use std::{
-    fmt, io,
+    io,
     sync::{Arc, OnceLock},
     time::{Duration, Instant},
 };
@@ -23,19 +23,19 @@ use crate::{
     sync::{Mutex, MutexGuard, thread},
 };
 
-/// Least time between two attempts of `track` to spawn the thread. Tests take no longer.
+/// Least time between two attempts of `track` to spawn the thread. Longer than any unit test, which
+/// must not depend on its own duration.
 const RESPAWN_INTERVAL: Duration = Duration::from_secs(if cfg!(test) { 3600 } else { 1 });
 
 /// The thread. It is never joined: a transport may hang.
 ///
 /// If the system cannot spawn it, the worker waits for a later call of `track` or `flush`.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct WorkerThread(Arc<Shared>);
 
 /// Spawns a thread; a test may refuse.
 pub(crate) type Spawn = fn(Box<dyn FnOnce() + Send>) -> io::Result<thread::Thread>;
 
-#[derive(Debug)]
 struct Shared {
     thread: OnceLock<thread::Thread>,
     /// The worker until its thread runs. Locked while the thread is spawned, so that the thread is
@@ -71,10 +71,10 @@ impl WorkerThread {
         };
         let (mut core, driver) = ClientCore::new(config, clock::now, wake);
         if let Some(driver) = driver {
-            let mut idle = worker.0.idle.lock();
             let respawn_at = clock::now();
-            *idle = Some(Worker { driver, transport: Arc::clone(transport), respawn_at });
-            if let Err(error) = worker.start(&mut idle) {
+            let idle = Worker { driver, transport: Arc::clone(transport), respawn_at };
+            *worker.0.idle.lock() = Some(idle);
+            if let Err(error) = worker.start() {
                 let _ = panics::catch(|| {
                     warn!(
                         target: LOG_TARGET,
@@ -88,6 +88,11 @@ impl WorkerThread {
         core
     }
 
+    /// Spawns the thread if it could not be spawned before.
+    fn start(&self) -> io::Result<()> {
+        if self.0.thread.get().is_some() { Ok(()) } else { self.start_idle(&self.0.idle.lock()) }
+    }
+
     /// Called from `track`: never blocks, and rarely spawns.
     fn wake(&self) {
         if let Some(thread) = self.0.thread.get() {
@@ -97,12 +102,12 @@ impl WorkerThread {
             if let Some(worker) = idle.as_mut().filter(|worker| now >= worker.respawn_at) {
                 worker.respawn_at = clock::after(now, RESPAWN_INTERVAL);
                 // `track` does not log: a subscriber may do I/O.
-                let _ = self.start(&mut idle);
+                let _ = self.start_idle(&idle);
             }
         }
     }
 
-    fn start(&self, idle: &mut MutexGuard<'_, Option<Worker>>) -> io::Result<()> {
+    fn start_idle(&self, idle: &MutexGuard<'_, Option<Worker>>) -> io::Result<()> {
         let Some(Worker { driver, .. }) = &**idle else { return Ok(()) };
         if self.0.thread.get().is_some() {
             return Ok(());
@@ -128,18 +133,12 @@ impl Place for WorkerThread {
     }
 
     fn ensure_started(&self) -> bool {
-        self.start(&mut self.0.idle.lock()).is_ok()
+        self.start().is_ok()
     }
 
     fn abandon(&self) {
         let worker = self.0.idle.lock().take();
         drop(worker);
-    }
-}
-
-impl fmt::Debug for Worker {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Worker").field("driver", &self.driver).finish_non_exhaustive()
     }
 }
 
