@@ -67,7 +67,7 @@ impl AsyncTelemetryClient {
     /// the feature `hyper`.
     ///
     /// Cannot fail: errors are logged and show in the [`Stats`]. Outside a runtime, events stay
-    /// queued.
+    /// queued, and [`Health::NoWorker`](crate::Health::NoWorker) tells.
     #[cfg(feature = "hyper")]
     #[doc(alias = "start_async")]
     pub fn start(config: TelemetryConfig) -> Self {
@@ -78,7 +78,7 @@ impl AsyncTelemetryClient {
     /// Starts a client that sends with a custom transport.
     ///
     /// Cannot fail: errors are logged and show in the [`Stats`]. Outside a runtime, events stay
-    /// queued.
+    /// queued, and [`Health::NoWorker`](crate::Health::NoWorker) tells.
     pub fn with_transport(
         config: TelemetryConfig,
         transport: impl AsyncTransport + 'static,

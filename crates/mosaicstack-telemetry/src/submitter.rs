@@ -52,6 +52,9 @@ pub struct Start {
 ///
 /// A driver carries out its actions; both clients contain one. Time must not run backwards.
 ///
+/// A log subscriber that panics does so through [`poll`](Self::poll) and [`complete`](Self::complete):
+/// catch it in the driver. It costs its own message only; go on with `poll`.
+///
 /// A driver for a program that reports at its end:
 ///
 /// ```
