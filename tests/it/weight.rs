@@ -42,10 +42,10 @@ const CRATES: [(&str, usize); 7] = [
     ("", 40),
     ("tokio", 41),
     ("ureq", 47),
-    ("rustls ureq", 58),
+    ("rustls ureq", 59),
     ("hyper", 67),
-    ("hyper rustls", 72),
-    ("hyper rustls ureq", 76),
+    ("hyper rustls", 73),
+    ("hyper rustls ureq", 77),
 ];
 
 /// The crates of this workspace.
