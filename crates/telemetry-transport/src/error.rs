@@ -21,7 +21,7 @@ type SharedError = Arc<dyn Error + Send + Sync>;
 ///    refused or reset, incomplete or malformed head. The client sends the request again, with
 ///    backoff.
 /// 3. Failures that repeat until someone intervenes to [`Other`](Self::Other): invalid certificate,
-///    unusable URL, refusal by a gateway. The client keeps the events, reports a misconfiguration
+///    unusable URL, refusal by a proxy (except with 408, 429 or 5xx, which may pass). The client keeps the events, reports a misconfiguration
 ///    once, and tries again at its next regular interval.
 ///
 /// If in doubt, use `Network`. Messages are logged: they must not contain the headers of the request,

@@ -8,14 +8,14 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Uri, Version, uri::PathAndQuery};
+use http::{Uri, Version};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper_util::{
     client::{
         legacy::{
             Client,
-            connect::{Connect, HttpConnector, proxy::Tunnel},
+            connect::{Connect, HttpConnector},
         },
         proxy::matcher::{Intercept, Matcher},
     },
@@ -31,6 +31,7 @@ use self::{
     connect_timeout::{ConnectTimeout, TcpConnector, with_timeout},
     error::transport_error,
     tls::TlsConnector,
+    tunnel::Tunnel,
 };
 #[cfg(feature = "rustls")]
 use crate::RootCertificateError;
@@ -44,6 +45,7 @@ mod error;
 mod resolver;
 #[cfg_attr(not(feature = "rustls"), path = "hyper/no_tls.rs")]
 mod tls;
+mod tunnel;
 
 /// Age at which an idle connection is closed.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(15);
@@ -212,10 +214,7 @@ impl Clients {
         http.set_nodelay(true);
         let connector = tls::connector(TcpConnector(http), tls);
         let proxied = proxies.map(|proxy| {
-            let mut tunnel = Tunnel::new(proxy.hyper.uri().clone(), connector.clone());
-            if let Some(credentials) = proxy.hyper.basic_auth() {
-                tunnel = tunnel.with_auth(credentials.clone());
-            }
+            let tunnel = Tunnel::new(proxy, connector.clone());
             client(tls::connector(tunnel, tls))
         });
         Self { direct: client(connector), proxied }
@@ -224,10 +223,7 @@ impl Clients {
     async fn send(&self, mut request: Request) -> Result<http::Response<Incoming>, TransportError> {
         *request.version_mut() = Version::HTTP_11;
         match self.proxied.route(request.uri())? {
-            Some(client) => {
-                *request.uri_mut() = with_port(request.uri())?;
-                exchange(client, request).await
-            }
+            Some(client) => exchange(client, request).await,
             None => exchange(&self.direct, request).await,
         }
     }
@@ -276,20 +272,6 @@ fn check_scheme(uri: &Uri) -> Result<(), TransportError> {
     }
 }
 
-/// Adds the default port of `http`, since [`Tunnel`] defaults to 443 for every scheme.
-fn with_port(uri: &Uri) -> Result<Uri, TransportError> {
-    if uri.port().is_some() || uri.scheme_str() != Some("http") {
-        return Ok(uri.clone());
-    }
-    let path = uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
-    Uri::builder()
-        .scheme("http")
-        .authority(format!("{}:80", uri.host().unwrap_or_default()))
-        .path_and_query(path)
-        .build()
-        .map_err(TransportError::other)
-}
-
 pub(crate) fn parse_proxy(value: &str) -> Option<Intercept> {
     // `Matcher` would end the credentials at the first `@`, which may be part of the password.
     let value = match value.rsplit_once('@') {
@@ -311,22 +293,4 @@ fn tls_config(settings: &Settings) -> tls::Config {
 #[cfg(not(feature = "rustls"))]
 const fn tls_config(_: &Settings) -> tls::Config {
     tls::config()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn url_through_a_tunnel_has_the_default_port_of_http() {
-        for (url, expected) in [
-            ("http://host", "http://host:80/"),
-            ("http://host/a?b", "http://host:80/a?b"),
-            ("http://[fd00::1]/a", "http://[fd00::1]:80/a"),
-            ("http://host:81/a", "http://host:81/a"),
-            ("https://host/a", "https://host/a"),
-        ] {
-            assert_eq!(with_port(&url.parse().unwrap()).unwrap(), expected);
-        }
-    }
 }

@@ -4,7 +4,7 @@ mod no_proxy;
 
 use std::{env, error::Error, fmt};
 
-use http::Uri;
+use http::{StatusCode, Uri};
 
 use self::no_proxy::NoProxy;
 use crate::TransportError;
@@ -82,6 +82,12 @@ impl fmt::Display for ProxyError {
 }
 
 impl Error for ProxyError {}
+
+/// Returns whether a proxy that answers with `status` would do so again. Otherwise it is busy, or could
+/// not reach the server.
+pub(crate) fn is_refusal(status: StatusCode) -> bool {
+    !matches!(status.as_u16(), 408 | 429 | 500..=599)
+}
 
 /// The proxy for each URL. `P` is a proxy, or a client that connects through it.
 #[derive(Clone, Debug)]

@@ -5,6 +5,7 @@ use std::{
     time::Duration,
 };
 
+use http::StatusCode;
 use ureq::Agent;
 #[cfg(feature = "rustls")]
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
@@ -13,7 +14,8 @@ use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use crate::RootCertificateError;
 use crate::{
     MAX_RESPONSE_BYTES, Proxy, Request, Response, Timeout, Transport, TransportError,
-    proxy::Proxies, settings::Settings,
+    proxy::{Proxies, is_refusal},
+    settings::Settings,
 };
 
 /// Longest timeout. ureq adds it to the current time, which must not overflow.
@@ -171,10 +173,18 @@ fn transport_error(error: ureq::Error) -> TransportError {
         Error::Io(error) if error.kind() == io::ErrorKind::InvalidData => {
             TransportError::other(error)
         }
+        Error::ConnectProxyFailed(reason) => {
+            // The only place of the status: "proxy server responded 407/407".
+            let mut numbers = reason.split(|c: char| !c.is_ascii_digit());
+            let status = numbers.find_map(|number| StatusCode::from_bytes(number.as_bytes()).ok());
+            match status {
+                Some(status) if is_refusal(status) => TransportError::other(reason),
+                _ => TransportError::network(reason),
+            }
+        }
         Error::Io(_)
         | Error::HostNotFound
         | Error::ConnectionFailed
-        | Error::ConnectProxyFailed(_)
         | Error::Protocol(_)
         | Error::LargeResponseHeader(..) => TransportError::network(error),
         error => TransportError::other(error),

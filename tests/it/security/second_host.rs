@@ -1,6 +1,7 @@
 //! No second host gets the key, and a redirect causes no further request to the server.
 
-use telemetry_tests::KEY;
+use mosaicstack_telemetry::Health;
+use telemetry_tests::{KEY, track};
 
 use super::{
     runs::run,
@@ -9,7 +10,7 @@ use super::{
 };
 use crate::{
     client::{Client, Kind},
-    support::{eager, run_alone},
+    support::{AMPLE, eager, run_alone},
 };
 
 #[test]
@@ -80,13 +81,22 @@ fn proxy_of_the_environment_is_asked_for_a_tunnel_without_the_key() {
 }
 
 #[test]
-fn configured_proxy_is_used_by_both_clients() {
-    for kind in Kind::ALL {
-        let proxy = Server::answering(|_| answer("502 Bad Gateway", ""));
-        let config = eager("https://telemetry.invalid").proxy(proxy.url()).max_retries(0);
-        let stats = run(config, |config| Client::start(kind, config)).stats;
-        assert_eq!(stats.pending, 3);
-        let asked = proxy.received();
-        assert!(asked[0].starts_with("CONNECT telemetry.invalid:443 "), "{kind:?} {asked:?}");
+fn configured_proxy_that_refuses_is_asked_once_an_interval() {
+    for (refusal, asks, health) in [
+        ("407 Proxy Authentication Required", 1, Health::Misconfigured),
+        ("403 Forbidden", 1, Health::Misconfigured),
+        ("502 Bad Gateway", 4, Health::Retrying),
+    ] {
+        for kind in Kind::ALL {
+            let proxy = Server::answering(move |_| answer(refusal, ""));
+            let config = eager("https://telemetry.invalid").proxy(proxy.url()).build().unwrap();
+            let client = Client::start(kind, config);
+            track(&client.handle(), 3);
+            client.flush(AMPLE).unwrap_err();
+            assert_eq!(client.stats().health, health, "{kind:?} {refusal}");
+            let asked = proxy.received();
+            assert_eq!(asked.len(), asks, "{kind:?} {refusal}");
+            assert!(asked[0].starts_with("CONNECT telemetry.invalid:443 "), "{asked:?}");
+        }
     }
 }

@@ -2,7 +2,8 @@
 
 use std::{error::Error, io, iter};
 
-use crate::TransportError;
+use super::tunnel::Refusal;
+use crate::{TransportError, proxy::is_refusal};
 
 type DynError<'a> = &'a (dyn Error + 'static);
 
@@ -37,7 +38,8 @@ fn source(error: DynError<'_>) -> Option<DynError<'_>> {
 
 /// Returns whether the same request would fail again.
 fn is_permanent_cause(cause: DynError<'_>) -> bool {
-    let is_permanent = cause.downcast_ref().is_some_and(hyper::Error::is_user);
+    let is_permanent = cause.downcast_ref().is_some_and(hyper::Error::is_user)
+        || cause.downcast_ref().is_some_and(|Refusal(status)| is_refusal(*status));
     #[cfg(feature = "rustls")]
     let is_permanent = is_permanent
         || cause.is::<rustls::Error>()

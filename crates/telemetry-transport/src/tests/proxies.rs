@@ -11,7 +11,7 @@ use crate::TransportError;
 for_each_transport! {
     proxy_opens_a_tunnel_and_does_not_receive_the_key
     loopback_is_reached_directly
-    failed_tunnel_is_a_network_error_or_a_timeout
+    failed_tunnel_is_an_error_that_depends_on_the_status
     unsupported_proxy_is_a_permanent_error
 }
 
@@ -65,8 +65,17 @@ fn loopback_is_reached_directly(new: New) {
     }
 }
 
-fn failed_tunnel_is_a_network_error_or_a_timeout(new: New) {
-    for refusal in [Some("407 Proxy Authentication Required"), Some("502 Bad Gateway"), None] {
+fn failed_tunnel_is_an_error_that_depends_on_the_status(new: New) {
+    for refusal in [
+        Some("407 Proxy Authentication Required"),
+        Some("403 Forbidden"),
+        Some("405 Method Not Allowed"),
+        Some("302 Found\r\nlocation: http://127.0.0.1:9/"),
+        Some("429 Too Many Requests"),
+        Some("502 Bad Gateway"),
+        Some("503 Service Unavailable"),
+        None,
+    ] {
         let (proxy, server) = server(1, move |mut stream| {
             let connect = read_request(&mut stream).is_some();
             if let Some(refusal) = refusal {
@@ -76,7 +85,10 @@ fn failed_tunnel_is_a_network_error_or_a_timeout(new: New) {
         });
         let request = post_within(if refusal.is_some() { LONG } else { SHORT }, URL);
         match new(&[("ALL_PROXY", &proxy)], None).send(request) {
-            Err(TransportError::Network(_)) if refusal.is_some() => (),
+            Err(TransportError::Other(error)) if refusal.is_some_and(|it| it < "429") => {
+                assert!(error.to_string().contains(&refusal.unwrap()[..3]), "{error}");
+            }
+            Err(TransportError::Network(_)) if refusal.is_some_and(|it| it >= "429") => (),
             Err(TransportError::Timeout) if refusal.is_none() => (),
             result => panic!("{refusal:?}: {result:?}"),
         }
