@@ -54,6 +54,8 @@ fn failure_has_its_error_and_is_not_counted() {
         collector.script([
             ResponseTemplate::status(500),
             ResponseTemplate::status(404),
+            // The second one on a new connection.
+            ResponseTemplate::close(),
             ResponseTemplate::close(),
             ResponseTemplate::normal().body("<html>"),
             ResponseTemplate::normal().body(r#"{"results": []}"#),
@@ -67,6 +69,19 @@ fn failure_has_its_error_and_is_not_counted() {
         assert!(matches!(refresh(), PredictionError::Unreadable(_)));
         let stats = client.stats();
         assert_eq!((stats.requests, stats.panics), (0, 0), "requests for events alone count");
+    }
+}
+
+#[test]
+fn request_on_a_connection_that_the_server_closes_is_sent_once_more() {
+    for kind in Kind::ALL {
+        let collector = collector();
+        let client = start(kind, &collector);
+        client.refresh(&[query(0)]).unwrap();
+        collector.script([ResponseTemplate::close()]);
+        client.refresh(&[query(0)]).unwrap();
+        let connections = collector.requests().iter().map(|it| it.connection).collect::<Vec<_>>();
+        assert_eq!(connections, [1, 1, 2], "{kind:?}");
     }
 }
 

@@ -87,8 +87,8 @@ pub mod transport {
     #[cfg(feature = "ureq")]
     pub use telemetry_transport::UreqTransport;
     pub use telemetry_transport::{
-        AsyncTransport, MAX_RESPONSE_BYTES, Request, Response, ResponseFuture, Timeout, Transport,
-        TransportError, is_loopback,
+        AsyncTransport, Idempotent, MAX_RESPONSE_BYTES, Request, Response, ResponseFuture, Timeout,
+        Transport, TransportError, is_loopback,
     };
     #[cfg(any(feature = "hyper", feature = "ureq"))]
     pub use telemetry_transport::{Proxy, ProxyError};

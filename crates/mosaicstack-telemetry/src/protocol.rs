@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 
 use http::{HeaderValue, Method, Uri, header};
 use telemetry_model::{PredictionQuery, PredictionRequest, TaskCompletionEvent};
-use telemetry_transport::{Request, Response, Timeout, TransportError};
+use telemetry_transport::{Idempotent, Request, Response, Timeout, TransportError};
 
 pub(crate) use self::answers::predictions;
 use crate::{config::Server, error::PredictionError, response, retry};
@@ -126,7 +126,9 @@ impl Protocol {
     pub(crate) fn predict(&self, queries: &[PredictionQuery], timeout: Duration) -> Request {
         // Infallible: queries consist of text, and the writer is memory.
         let body = serde_json::to_vec(&PredictionRequest::new(queries.to_vec()));
-        post(self.predictions.clone(), body.unwrap_or_default(), timeout)
+        let mut request = post(self.predictions.clone(), body.unwrap_or_default(), timeout);
+        request.extensions_mut().insert(Idempotent);
+        request
     }
 
     pub(crate) const fn events_uri(&self) -> &Uri {
@@ -197,6 +199,7 @@ mod tests {
         assert_eq!(request.uri(), "https://example.com/base/v1/predictions/batch");
         assert_eq!(Timeout::of(&request), SECOND);
         assert!(!request.headers().contains_key("authorization"));
+        assert!(request.extensions().get::<Idempotent>().is_some());
         assert_eq!(
             String::from_utf8(request.into_body()).unwrap(),
             "{\"queries\":[{\"task_type\":\"testing\",\"model\":\"claude-haiku-4-5-20251001\",\

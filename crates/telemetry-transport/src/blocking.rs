@@ -46,7 +46,8 @@ use crate::{Request, Response, TransportError};
 ///   A client keeps its own deadlines regardless, but sends no other events until the call returns;
 /// - return at most [`MAX_RESPONSE_BYTES`](crate::MAX_RESPONSE_BYTES) of a response body;
 /// - connect directly, not through a proxy, to a [loopback](crate::is_loopback) host;
-/// - not retry: the client does, as the server wishes.
+/// - not retry, except for an [idempotent](crate::Idempotent) request: the client does, as the server
+///   wishes.
 ///
 /// The client catches and counts a panic, and treats it as a failed attempt. In a program built with
 /// `panic = "abort"`, a panic ends the program.

@@ -36,8 +36,8 @@ use self::{
 #[cfg(feature = "rustls")]
 use crate::RootCertificateError;
 use crate::{
-    AsyncTransport, MAX_RESPONSE_BYTES, Proxy, Request, Response, ResponseFuture, Timeout,
-    TransportError, proxy::Proxies, settings::Settings,
+    AsyncTransport, Idempotent, MAX_RESPONSE_BYTES, Proxy, Request, Response, ResponseFuture,
+    Timeout, TransportError, proxy::Proxies, settings::Settings,
 };
 
 mod connect_timeout;
@@ -65,7 +65,8 @@ type TunnelConnector = ConnectTimeout<TlsConnector<Tunnel<TlsConnector<TcpConnec
 /// [tokio](https://docs.rs/tokio) runtimes with I/O and time enabled.
 ///
 /// - Sends HTTP/1.1. Connections are kept alive for 15 seconds and reused. A request goes to a second
-///   connection only if the first was found closed before any byte was written.
+///   connection only if the first was found closed before any byte was written, or if it is
+///   [idempotent](Idempotent).
 /// - Resolves hosts on dedicated threads, at most four at a time. The addresses of a host are tried
 ///   in order; each has an equal share of the [`Timeout`].
 /// - Does not follow redirects. Every status is a response. A head of more than 100 headers or
@@ -247,7 +248,15 @@ async fn exchange<C>(
 where
     C: Connect + Clone + Send + Sync + 'static,
 {
-    client.request(request.map(Full::from)).await.map_err(|error| transport_error(&error))
+    let again = Idempotent::copy(&request);
+    let mut response = client.request(request.map(Full::from)).await;
+    if let (Err(error), Some(request)) = (&response, again)
+        && !error.is_connect()
+        && error::is_disconnect(error)
+    {
+        response = client.request(request.map(Full::from)).await;
+    }
+    response.map_err(|error| transport_error(&error))
 }
 
 /// Appends the body to `bytes`, up to the maximum or to an error.

@@ -23,7 +23,7 @@ pub use blocking::Transport;
 pub use error::TransportError;
 pub use http;
 pub use nonblocking::{AsyncTransport, ResponseFuture};
-pub use request::{MAX_RESPONSE_BYTES, Request, Response, Timeout, is_loopback};
+pub use request::{Idempotent, MAX_RESPONSE_BYTES, Request, Response, Timeout, is_loopback};
 
 #[cfg(feature = "hyper")]
 pub use self::hyper::HyperTransport;

@@ -1,5 +1,7 @@
 //! Requests and responses.
 
+#[cfg(any(feature = "hyper", feature = "ureq"))]
+use std::io;
 use std::{net::IpAddr, time::Duration};
 
 /// A request with its whole body. The extensions may contain a [`Timeout`].
@@ -37,6 +39,27 @@ impl Timeout {
     pub fn of<B>(request: &http::Request<B>) -> Duration {
         request.extensions().get().map_or(Self::DEFAULT, |Self(timeout)| *timeout)
     }
+}
+
+/// Extension of a request that may be processed twice.
+///
+/// If the server closes the connection before the head of a response has arrived, as it may close a kept
+/// connection at any time, a transport may send such a request once more, on another connection and
+/// within the same [`Timeout`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Idempotent;
+
+impl Idempotent {
+    #[cfg(any(feature = "hyper", feature = "ureq"))]
+    pub(crate) fn copy(request: &Request) -> Option<Request> {
+        request.extensions().get::<Self>().map(|_| request.clone())
+    }
+}
+
+#[cfg(any(feature = "hyper", feature = "ureq"))]
+pub(crate) const fn is_disconnect(kind: io::ErrorKind) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    matches!(kind, BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof)
 }
 
 /// Returns whether the host of a URL is this machine: `localhost`, or a loopback address with or

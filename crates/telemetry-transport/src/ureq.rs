@@ -13,8 +13,9 @@ use ureq::tls::{Certificate, RootCerts, TlsConfig};
 #[cfg(feature = "rustls")]
 use crate::RootCertificateError;
 use crate::{
-    MAX_RESPONSE_BYTES, Proxy, Request, Response, Timeout, Transport, TransportError,
+    Idempotent, MAX_RESPONSE_BYTES, Proxy, Request, Response, Timeout, Transport, TransportError,
     proxy::{Proxies, is_refusal},
+    request::is_disconnect,
     settings::Settings,
 };
 
@@ -134,23 +135,34 @@ impl Default for UreqTransport {
 
 impl Transport for UreqTransport {
     fn send(&self, request: Request) -> Result<Response, TransportError> {
-        let timeout = Some(Timeout::of(&request).min(MAX_TIMEOUT));
         self.settings.check(request.uri())?;
         let agent = self.proxied.route(request.uri())?.unwrap_or(&self.direct);
-        let request = agent
-            .configure_request(request)
-            .timeout_connect(timeout)
-            .timeout_send_request(timeout)
-            .timeout_send_body(timeout)
-            .timeout_recv_response(timeout)
-            .timeout_recv_body(timeout)
-            .build();
-        let (parts, mut body) = agent.run(request).map_err(transport_error)?.into_parts();
-        let mut bytes = Vec::new();
-        // The head is the answer: an error in the body only ends the body.
-        let _ = body.as_reader().take(MAX_RESPONSE_BYTES as u64).read_to_end(&mut bytes);
-        Ok(Response::from_parts(parts, bytes))
+        let again = Idempotent::copy(&request);
+        let result = match (exchange(agent, request), again) {
+            (Err(ureq::Error::Io(error)), Some(request)) if is_disconnect(error.kind()) => {
+                exchange(agent, request)
+            }
+            (result, _) => result,
+        };
+        result.map_err(transport_error)
     }
+}
+
+fn exchange(agent: &Agent, request: Request) -> Result<Response, ureq::Error> {
+    let timeout = Some(Timeout::of(&request).min(MAX_TIMEOUT));
+    let request = agent
+        .configure_request(request)
+        .timeout_connect(timeout)
+        .timeout_send_request(timeout)
+        .timeout_send_body(timeout)
+        .timeout_recv_response(timeout)
+        .timeout_recv_body(timeout)
+        .build();
+    let (parts, mut body) = agent.run(request)?.into_parts();
+    let mut bytes = Vec::new();
+    // The head is the answer: an error in the body only ends the body.
+    let _ = body.as_reader().take(MAX_RESPONSE_BYTES as u64).read_to_end(&mut bytes);
+    Ok(Response::from_parts(parts, bytes))
 }
 
 #[cfg(feature = "rustls")]

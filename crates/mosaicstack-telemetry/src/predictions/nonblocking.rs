@@ -78,7 +78,8 @@ impl AsyncPredictions {
     /// Asks the server for all of `queries`, also those with a fresh answer, and caches the answers.
     ///
     /// Takes up to the configured `request_timeout` for each 50 queries, and as long again if it waits
-    /// for a request of another caller that is given up. A failed request is not retried. Succeeds
+    /// for a request of another caller that is given up. A failed request is not retried, except
+    /// once if the server closed the connection. Succeeds
     /// without a request if telemetry is disabled or in a dry run.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 use std::{error::Error, io, iter};
 
 use super::tunnel::Refusal;
-use crate::{TransportError, proxy::is_refusal};
+use crate::{TransportError, proxy::is_refusal, request};
 
 type DynError<'a> = &'a (dyn Error + 'static);
 
@@ -26,6 +26,16 @@ pub(super) fn transport_error(error: DynError<'_>) -> TransportError {
         }
     }
     if is_permanent { TransportError::other(message) } else { TransportError::network(message) }
+}
+
+/// Returns whether the server closed the connection before the head of a response.
+pub(super) fn is_disconnect(error: DynError<'_>) -> bool {
+    iter::successors(Some(error), |error| source(*error)).any(|cause| {
+        cause.downcast_ref().is_some_and(hyper::Error::is_incomplete_message)
+            || cause
+                .downcast_ref()
+                .is_some_and(|error: &io::Error| request::is_disconnect(error.kind()))
+    })
 }
 
 fn source(error: DynError<'_>) -> Option<DynError<'_>> {

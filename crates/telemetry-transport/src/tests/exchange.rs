@@ -9,7 +9,7 @@ use super::{
     LONG, New, SHORT, for_each_transport, post, post_within,
     server::{accept_all, connect, read_request, respond, server},
 };
-use crate::{MAX_RESPONSE_BYTES, Timeout, TransportError};
+use crate::{Idempotent, MAX_RESPONSE_BYTES, Timeout, TransportError};
 
 for_each_transport! {
     requests_arrive_unchanged_over_one_connection
@@ -18,6 +18,7 @@ for_each_transport! {
     response_whose_body_breaks_off_keeps_its_head
     failed_exchange_is_a_network_error_or_a_timeout
     request_that_may_have_arrived_is_not_sent_again
+    idempotent_request_is_sent_once_more_if_the_connection_closes
     unreachable_server_is_a_network_error
     unusable_url_is_a_permanent_error
 }
@@ -158,6 +159,33 @@ fn request_that_may_have_arrived_is_not_sent_again(new: New) {
     assert!(matches!(error, TransportError::Network(_)), "{error:?}");
     connect(&url);
     assert_eq!(server.join().unwrap(), [(true, true), (false, false)]);
+}
+
+fn idempotent_request_is_sent_once_more_if_the_connection_closes(new: New) {
+    let idempotent = |url: &str| {
+        let mut request = post(url);
+        request.extensions_mut().insert(Idempotent);
+        request
+    };
+    // A kept connection, which is closed at its second request.
+    let (url, server) = server(2, |mut stream| {
+        let first = read_request(&mut stream).is_some();
+        respond(&mut stream, "200 OK", "");
+        (first, read_request(&mut stream).is_some())
+    });
+    let transport = new(&[], None);
+    for _ in 0..2 {
+        assert!(transport.send(idempotent(&url)).is_ok());
+    }
+    drop(transport);
+    assert_eq!(server.join().unwrap(), [(true, true), (true, false)]);
+
+    // A server that never responds gets it twice.
+    let (url, server) = self::server(3, |mut stream| read_request(&mut stream).is_some());
+    let error = new(&[], None).send(idempotent(&url)).unwrap_err();
+    assert!(matches!(error, TransportError::Network(_)), "{error:?}");
+    connect(&url);
+    assert_eq!(server.join().unwrap(), [true, true, false]);
 }
 
 fn unreachable_server_is_a_network_error(new: New) {
