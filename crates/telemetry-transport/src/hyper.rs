@@ -53,7 +53,7 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(15);
 /// Buffer for the head of a response. A longer head is an error.
 const MAX_HEAD_BYTES: usize = 64 * 1024;
 
-/// Number of runtimes for which connections are kept, the most recent ones.
+/// Number of runtimes for which connections are kept, those used last.
 const MAX_RUNTIMES: usize = 4;
 
 type Body = Full<Bytes>;
@@ -67,7 +67,8 @@ type TunnelConnector = ConnectTimeout<TlsConnector<Tunnel<TlsConnector<TcpConnec
 /// - Sends HTTP/1.1. Connections are kept alive for 15 seconds and reused. A request goes to a second
 ///   connection only if the first was found closed before any byte was written, or if it is
 ///   [idempotent](Idempotent).
-/// - Resolves hosts on dedicated threads, at most four at a time. The addresses of a host are tried
+/// - Resolves hosts on dedicated threads, at most four at a time. If the system refuses a thread, that is
+///   a network error. The addresses of a host are tried
 ///   in order; each has an equal share of the [`Timeout`].
 /// - Does not follow redirects. Every status is a response. A head of more than 100 headers or
 ///   about 64 KiB is an error.
@@ -77,7 +78,7 @@ type TunnelConnector = ConnectTimeout<TlsConnector<Tunnel<TlsConnector<TcpConnec
 /// - Its log contains neither headers nor bodies, at any level.
 ///
 /// Without a runtime, requests are errors; tokio panics on a runtime without I/O or time. Connections
-/// belong to the runtime that made them. They are kept for the four most recent runtimes.
+/// belong to the runtime that made them. They are kept for the four runtimes used last.
 ///
 /// A clone shares the connections.
 #[derive(Clone)]
@@ -152,10 +153,12 @@ impl HyperTransport {
 
     fn clients(&self, runtime: Id) -> Clients {
         let mut all = self.shared.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, clients)) = all.iter().find(|(id, _)| *id == runtime) {
-            return clients.clone();
-        }
-        let clients = Clients::new(&self.settings.proxies, &self.shared);
+        let known = all.iter().position(|(id, _)| *id == runtime);
+        let clients = match known.and_then(|index| all.remove(index)) {
+            Some((_, clients)) => clients,
+            None => Clients::new(&self.settings.proxies, &self.shared),
+        };
+        // The one used last is in front.
         all.truncate(MAX_RUNTIMES - 1);
         all.push_front((runtime, clients.clone()));
         clients

@@ -31,6 +31,10 @@ const MAX_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// - Resolves the host on the calling thread for each request, for as long as the system's resolver
 ///   takes. The client keeps its own deadlines meanwhile. A timeout of ureq that covers the look-up
 ///   would start a thread for every request, and panic if the system refuses the thread.
+/// - With a proxy, ureq resolves the proxy's host within the timeout of connecting, on a new thread for each
+///   connection. If the system refuses the thread, it panics, which ends a program that is built with
+///   `panic = "abort"`; otherwise the client counts the panic and tries again later. ureq has no stable
+///   setting that avoids the thread and keeps the timeout; `HyperTransport` does not panic.
 /// - Does not follow redirects. Every status is a response.
 /// - With the feature `rustls`, TLS uses the [process-wide default crypto provider][default] if the
 ///   program has installed one, ring otherwise. Never installs one. Without the feature, `https` is

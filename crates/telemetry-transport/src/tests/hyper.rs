@@ -84,6 +84,24 @@ fn each_runtime_has_its_own_connections() {
     assert_eq!(server.join().unwrap(), [2, 2]);
 }
 
+#[test]
+fn connections_of_the_runtimes_used_last_are_kept() {
+    let (url, server) = server(6, |mut stream| {
+        read_request(&mut stream);
+        respond(&mut stream, "200 OK", "");
+        thread::spawn(move || accept_all(&mut stream).len())
+    });
+    let transport = HyperTransport::new();
+    let runtimes: Vec<_> = (0..5).map(|_| runtime(&mut Builder::new_multi_thread())).collect();
+    // The first one is used again, so that the second one gives way to the fifth.
+    for index in [0, 1, 2, 3, 0, 4, 0, 1] {
+        assert!(runtimes[index].block_on(transport.send(post(&url))).is_ok());
+    }
+    drop((transport, runtimes));
+    let more = server.join().unwrap().into_iter().map(|requests| requests.join().unwrap());
+    assert_eq!(more.collect::<Vec<_>>(), [2, 0, 0, 0, 0, 0]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn clones_share_connections() {
     let (url, server) = server(1, count_all);
