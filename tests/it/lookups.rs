@@ -94,7 +94,7 @@ fn answer_each(answers: &[&str]) -> Result<Response, TransportError> {
 }
 
 fn poll(lookup: &mut PredictionLookup, now: Instant) -> LookupAction {
-    lookup.poll(now, &mut Context::from_waker(Waker::noop()))
+    lookup.poll(now, WALL, &mut Context::from_waker(Waker::noop()))
 }
 
 #[track_caller]

@@ -10,7 +10,7 @@ mod shared;
 use std::{
     collections::HashMap,
     sync::Arc,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use telemetry_model::{PredictionQuery, PredictionResponse};
@@ -33,7 +33,8 @@ pub(crate) type Answers = HashMap<PredictionQuery, Arc<PredictionResponse>>;
 pub struct CachedPrediction {
     /// The server's answer. Its `prediction` is `None` if the server has no data.
     pub response: Arc<PredictionResponse>,
-    /// The time since the answer.
+    /// The time since the answer, by the monotonic clock or the calendar, whichever is greater: not every
+    /// monotonic clock runs while the machine is suspended.
     pub age: Duration,
     /// True if the age is below
     /// [`prediction_cache_ttl`](crate::TelemetryConfigBuilder::prediction_cache_ttl), or
@@ -70,7 +71,7 @@ pub struct CachedPrediction {
 /// // A driver that serves several callers passes a waker that wakes this one.
 /// let mut cx = Context::from_waker(Waker::noop());
 /// let answers = loop {
-///     match lookup.poll(now, &mut cx) {
+///     match lookup.poll(now, wall, &mut cx) {
 ///         LookupAction::Send(request, pending) => {
 ///             pending.complete(now, wall, transport.send(request));
 ///         }
@@ -79,7 +80,7 @@ pub struct CachedPrediction {
 ///     }
 /// };
 /// assert_eq!(answers[&query].metadata.confidence, Confidence::None);
-/// assert!(cache.cached(now, &query).is_some_and(|cached| cached.is_fresh));
+/// assert!(cache.cached(now, wall, &query).is_some_and(|cached| cached.is_fresh));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -93,10 +94,15 @@ impl PredictionCache {
         Self(Arc::new(Shared::new(config)))
     }
 
-    /// The cached answer to a query, fresh or stale.
+    /// The cached answer to a query, fresh or stale. `wall` is the calendar time.
     #[must_use]
-    pub fn cached(&self, now: Instant, query: &PredictionQuery) -> Option<CachedPrediction> {
-        self.0.cached(now, query)
+    pub fn cached(
+        &self,
+        now: Instant,
+        wall: SystemTime,
+        query: &PredictionQuery,
+    ) -> Option<CachedPrediction> {
+        self.0.cached((now, wall), query)
     }
 
     /// Starts a lookup. Fresh answers are taken from the cache.

@@ -34,7 +34,7 @@ fn lookup_without_time_to_live_has_an_answer_that_is_stale_at_once() {
     let all = Lookups::with(|config| config.prediction_cache_ttl(Duration::ZERO));
     assert_eq!(all.complete(all.lookup(&queries(1)), answer).unwrap(), 1);
     asks(&mut all.lookup(&queries(1)), all.now);
-    let cached = all.simulation.predictions.cached(all.now, &queries(1)[0]);
+    let cached = all.simulation.predictions.cached(all.now, WALL, &queries(1)[0]);
     assert!(cached.is_some_and(|it| !it.is_fresh));
 }
 
@@ -43,7 +43,7 @@ fn default_time_to_live_is_six_hours() {
     let all = Lookups::of(&config("https://example.com").build().unwrap());
     all.complete(all.lookup(&queries(1)), answer).unwrap();
     let [known, unknown] =
-        [0, 1].map(|index| all.simulation.predictions.cached(all.now, &queries(2)[index]));
+        [0, 1].map(|index| all.simulation.predictions.cached(all.now, WALL, &queries(2)[index]));
     assert!(known.is_some_and(|it| it.is_fresh && it.response.prediction.is_some()));
     assert_eq!(unknown, None);
     let expires = all.now + Duration::from_secs(6 * 60 * 60);

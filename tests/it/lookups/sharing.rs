@@ -42,7 +42,7 @@ fn waiting_lookup_is_woken_by_the_answer_and_by_a_dropped_request() {
         let mut first = all.lookup(&queries(1));
         let (request, pending) = sends(&mut first, all.now);
         let mut other = all.lookup(&queries(1));
-        let action = other.poll(all.now, &mut Context::from_waker(&waker));
+        let action = other.poll(all.now, WALL, &mut Context::from_waker(&waker));
         assert!(matches!(action, LookupAction::Wait(_)));
         if is_answered {
             pending.complete(all.now, WALL, answer(&request));

@@ -69,7 +69,7 @@ enum Next {
 }
 
 fn poll(lookup: &mut PredictionLookup, now: Instant) -> Next {
-    match lookup.poll(now, &mut Context::from_waker(Waker::noop())) {
+    match lookup.poll(now, SystemTime::UNIX_EPOCH, &mut Context::from_waker(Waker::noop())) {
         LookupAction::Send(_, pending) => Next::Asks(pending),
         LookupAction::Done(result) => Next::Done(result),
         LookupAction::Wait(_) => panic!("no other lookup is under way"),
@@ -92,7 +92,7 @@ fn check_answers(
             serde_json::from_str::<PredictionResponse>(&written).ok().as_ref(),
             Some(&**response)
         );
-        let cached = cache.cached(now, query).expect("it is cached");
+        let cached = cache.cached(now, SystemTime::UNIX_EPOCH, query).expect("it is cached");
         assert_eq!(cached.response, *response);
         assert!(cached.is_fresh);
     }
@@ -122,7 +122,10 @@ fn check_again(
     now: Instant,
     first: &Result<Answers, PredictionError>,
 ) {
-    let known = queries.iter().filter(|query| cache.cached(now, query).is_some()).count();
+    let known = queries
+        .iter()
+        .filter(|query| cache.cached(now, SystemTime::UNIX_EPOCH, query).is_some())
+        .count();
     match (poll(&mut cache.lookup(queries.to_vec()), now), first) {
         (Next::Done(Ok(again)), Ok(first)) => assert_eq!(again, *first),
         (Next::Asks(..), Err(_)) => assert!(known < queries.len()),

@@ -87,7 +87,7 @@ impl Predictions {
     #[doc(alias = "get_prediction")]
     #[must_use]
     pub fn cached(&self, query: &PredictionQuery) -> Option<CachedPrediction> {
-        self.cache.cached(clock::now(), query)
+        self.cache.cached(clock::now(), clock::wall(), query)
     }
 
     fn run(&self, mut lookup: PredictionLookup) -> Result<Answers, PredictionError> {
@@ -95,7 +95,7 @@ impl Predictions {
             return Err(PredictionError::Forked);
         }
         loop {
-            let action = block_on(|now, cx| match lookup.poll(now, cx) {
+            let action = block_on(|now, cx| match lookup.poll(now, clock::wall(), cx) {
                 LookupAction::Wait(until) => Wait::Until(until),
                 action => Wait::Ready(action),
             });

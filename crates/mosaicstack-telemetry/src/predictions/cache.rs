@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     sync::Arc,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use telemetry_model::{PredictionQuery, PredictionResponse};
@@ -25,7 +25,8 @@ pub(super) struct Cache {
 #[derive(Debug)]
 struct Entry {
     response: Arc<PredictionResponse>,
-    answered: Instant,
+    answered: (Instant, SystemTime),
+    ttl: Duration,
     expires: Instant,
 }
 
@@ -35,19 +36,28 @@ impl Cache {
         Self { ttl, no_data_ttl: no_data_ttl.min(ttl), entries: HashMap::new() }
     }
 
-    pub(super) fn read(&self, now: Instant, query: &PredictionQuery) -> Option<CachedPrediction> {
-        self.entries.get(query).map(|entry| CachedPrediction {
-            response: Arc::clone(&entry.response),
-            age: now.saturating_duration_since(entry.answered),
-            is_fresh: now < entry.expires,
+    /// Takes the time of both clocks: the monotonic one may stand still while the machine is
+    /// suspended, and the calendar may be set back. The greater age counts.
+    pub(super) fn read(
+        &self,
+        (now, wall): (Instant, SystemTime),
+        query: &PredictionQuery,
+    ) -> Option<CachedPrediction> {
+        self.entries.get(query).map(|entry| {
+            let (answered, answered_wall) = entry.answered;
+            let calendar_age = wall.duration_since(answered_wall).unwrap_or_default();
+            let age = now.saturating_duration_since(answered).max(calendar_age);
+            let response = Arc::clone(&entry.response);
+            CachedPrediction { response, age, is_fresh: age < entry.ttl }
         })
     }
 
-    pub(super) fn store(&mut self, now: Instant, answers: &Answers) {
+    pub(super) fn store(&mut self, (now, wall): (Instant, SystemTime), answers: &Answers) {
         for (query, response) in answers {
             let ttl = if response.prediction.is_some() { self.ttl } else { self.no_data_ttl };
             let response = Arc::clone(response);
-            let entry = Entry { response, answered: now, expires: clock::after(now, ttl) };
+            let expires = clock::after(now, ttl);
+            let entry = Entry { response, answered: (now, wall), ttl, expires };
             self.entries.insert(query.clone(), entry);
         }
         self.trim();
@@ -108,23 +118,41 @@ mod tests {
     ) {
         let answer = Arc::new(answer);
         let answers = queries.iter().map(|query| (query.clone(), Arc::clone(&answer))).collect();
-        cache.store(now, &answers);
+        cache.store((now, SystemTime::UNIX_EPOCH), &answers);
     }
 
     fn fresh(cache: &Cache, now: Instant, queries: &[PredictionQuery]) -> usize {
-        queries.iter().filter(|query| cache.read(now, query).is_some_and(|it| it.is_fresh)).count()
+        queries
+            .iter()
+            .filter(|query| {
+                cache.read((now, SystemTime::UNIX_EPOCH), query).is_some_and(|it| it.is_fresh)
+            })
+            .count()
     }
 
     #[test]
     fn expired_answer_is_stale() {
         let (mut cache, now) = (cache(), clock::now());
         let query = queries(0, 1);
-        assert_eq!(cache.read(now, &query[0]), None);
+        assert_eq!(cache.read((now, SystemTime::UNIX_EPOCH), &query[0]), None);
         store(&mut cache, now, &query);
         let (almost, expired) = (60 * SECOND - SECOND / 1000, 60 * SECOND);
         for (age, is_fresh) in [(almost, true), (expired, false), (1_000 * SECOND, false)] {
-            let cached = cache.read(now + age, &query[0]).unwrap();
+            let cached = cache.read((now + age, SystemTime::UNIX_EPOCH), &query[0]).unwrap();
             assert_eq!((cached.age, cached.is_fresh), (age, is_fresh));
+        }
+    }
+
+    #[test]
+    fn greater_age_of_both_clocks_counts() {
+        let (mut cache, now) = (cache(), clock::now());
+        let query = queries(0, 1);
+        store(&mut cache, now, &query);
+        let later = SystemTime::UNIX_EPOCH + 60 * SECOND;
+        let earlier = SystemTime::UNIX_EPOCH - 60 * SECOND;
+        for (elapsed, wall, age) in [(1, later, 60), (60, earlier, 60), (59, earlier, 59)] {
+            let cached = cache.read((now + elapsed * SECOND, wall), &query[0]).unwrap();
+            assert_eq!((cached.age, cached.is_fresh), (age * SECOND, age < 60));
         }
     }
 

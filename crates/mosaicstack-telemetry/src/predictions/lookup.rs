@@ -100,12 +100,13 @@ impl PredictionLookup {
         }
     }
 
-    /// Returns the next action. The waker of `cx` is called when a request of another lookup ends.
-    pub fn poll(&mut self, now: Instant, cx: &mut Context<'_>) -> LookupAction {
+    /// Returns the next action. `wall` is the calendar time. The waker of `cx` is called when a request
+    /// of another lookup ends.
+    pub fn poll(&mut self, now: Instant, wall: SystemTime, cx: &mut Context<'_>) -> LookupAction {
         let shared = Arc::clone(&self.shared);
         let mut state = shared.state.lock();
         self.collect();
-        let queries = self.claim(now, &mut state);
+        let queries = self.claim((now, wall), &mut state);
         if let Some(error) = self.error.take() {
             return LookupAction::Done(Err(error));
         }
@@ -158,13 +159,17 @@ impl PredictionLookup {
     }
 
     /// Sorts open queries into answered, in flight, and to be sent, which it returns.
-    fn claim(&mut self, now: Instant, state: &mut State) -> Vec<PredictionQuery> {
+    fn claim(
+        &mut self,
+        (now, wall): (Instant, SystemTime),
+        state: &mut State,
+    ) -> Vec<PredictionQuery> {
         let mut queries = Vec::new();
         while queries.len() < PredictionRequest::MAX_QUERIES
             && self.error.is_none()
             && let Some(query) = self.open.pop_front()
         {
-            let cached = state.cache.read(now, &query);
+            let cached = state.cache.read((now, wall), &query);
             if let Some(cached) = cached.filter(|cached| self.takes_cached && cached.is_fresh) {
                 self.answers.insert(query, cached.response);
             } else if let Some(request) = state.in_flight.get(&query).filter(|it| now < it.expires)

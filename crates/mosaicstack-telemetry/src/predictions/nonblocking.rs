@@ -97,7 +97,7 @@ impl AsyncPredictions {
     #[doc(alias = "get_prediction")]
     #[must_use]
     pub fn cached(&self, query: &PredictionQuery) -> Option<CachedPrediction> {
-        self.cache.cached(clock::tokio_now(), query)
+        self.cache.cached(clock::tokio_now(), clock::wall(), query)
     }
 
     async fn run(&self, mut lookup: PredictionLookup) -> Result<Answers, PredictionError> {
@@ -105,7 +105,7 @@ impl AsyncPredictions {
             return Err(PredictionError::Forked);
         }
         loop {
-            let action = self.runtime.wait(|now, cx| match lookup.poll(now, cx) {
+            let action = self.runtime.wait(|now, cx| match lookup.poll(now, clock::wall(), cx) {
                 LookupAction::Wait(until) => Wait::Until(until),
                 action => Wait::Ready(action),
             });

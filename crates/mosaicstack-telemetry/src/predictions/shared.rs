@@ -79,11 +79,15 @@ impl Shared {
         }
     }
 
-    pub(super) fn cached(&self, now: Instant, query: &PredictionQuery) -> Option<CachedPrediction> {
+    pub(super) fn cached(
+        &self,
+        time: (Instant, SystemTime),
+        query: &PredictionQuery,
+    ) -> Option<CachedPrediction> {
         // In a forked child, a thread of the parent may hold the lock for ever.
         let timeout = || (!self.process.is_forked()).then_some(LOCK_TIMEOUT);
         let wait = || self.state.try_lock_for(timeout()?);
-        self.state.try_lock().or_else(wait)?.cache.read(now, query)
+        self.state.try_lock().or_else(wait)?.cache.read(time, query)
     }
 
     /// Handles the result of the request for `queries`. A failure leaves the cache as it is.
@@ -105,7 +109,7 @@ impl Shared {
                 let until = clock::after(now, wait.min(self.max_retry_after));
                 state.not_before = state.not_before.max(Some(until));
             }
-            state.cache.store(now, &outcome.answers);
+            state.cache.store((now, wall), &outcome.answers);
             state.end(queries, request, Some(outcome))
         };
         wake_all(wakers);

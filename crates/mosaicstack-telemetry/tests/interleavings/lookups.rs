@@ -16,7 +16,7 @@ fn look_up(cache: &PredictionCache, requests: &AtomicUsize, mut cancelled: usize
     let query = PredictionQuery::new(TaskType::Testing, "m", Provider::Ollama, Complexity::Low);
     let mut lookup = cache.lookup([query.clone()]);
     let answers = loop {
-        let action = block_on(|now, cx| match lookup.poll(now, cx) {
+        let action = block_on(|now, cx| match lookup.poll(now, clock::wall(), cx) {
             LookupAction::Wait(until) => Wait::Until(until),
             action => Wait::Ready(action),
         });
