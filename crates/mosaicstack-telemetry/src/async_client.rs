@@ -28,6 +28,10 @@ use crate::{
 ///
 /// Awaited outside tokio, a wait ends only while the client's runtime runs or after its end.
 ///
+/// All times are those of tokio's clock. If a test pauses it (`start_paused`), tokio advances it whenever
+/// every task waits, also for a socket: timeouts of requests then pass at once. Give such a test a
+/// transport without I/O, or pause the clock only while nothing is sent.
+///
 /// If the runtime ends first, the task ends with it and queued events stay `pending`; methods that
 /// are awaited on another runtime return at once. Without timers, tokio panics: that ends the task
 /// only, except in a program built with `panic = "abort"`.
