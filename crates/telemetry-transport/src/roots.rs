@@ -6,6 +6,7 @@ use std::{
     ffi::OsString,
     fmt, fs,
     path::{Path, PathBuf},
+    sync::OnceLock,
 };
 
 use rustls::{
@@ -31,9 +32,11 @@ pub struct RootCertificateError {
 
 impl Roots {
     /// Certificates of `SSL_CERT_FILE` and `SSL_CERT_DIR`, or Mozilla's if neither is set; with the
-    /// feature `native-roots`, Mozilla's and the system's.
+    /// feature `native-roots`, Mozilla's and the system's. Read once in a process.
     pub(crate) fn from_env() -> Result<Self, RootCertificateError> {
-        Self::from_paths(|name| env::var_os(name))
+        // A system's bundle takes milliseconds, and programs may create many transports.
+        static ROOTS: OnceLock<Result<Roots, RootCertificateError>> = OnceLock::new();
+        ROOTS.get_or_init(|| Self::from_paths(|name| env::var_os(name))).clone()
     }
 
     pub(crate) fn from_paths(
