@@ -2,8 +2,11 @@
 
 use std::time::{Duration, SystemTime};
 
-use backoff::{ExponentialBackoff, backoff::Backoff};
 use http::{HeaderMap, header};
+
+use self::exponential::Exponential;
+
+mod exponential;
 
 /// Number of retries of a failed request, and the delays between them.
 ///
@@ -46,23 +49,14 @@ impl Default for RetryPolicy {
 #[derive(Debug)]
 pub(crate) struct Delays {
     policy: RetryPolicy,
-    exponential: ExponentialBackoff,
+    exponential: Exponential,
     retries: u32,
     random: SplitMix64,
 }
 
 impl Delays {
     pub(crate) fn new(policy: RetryPolicy, seed: u64) -> Self {
-        let exponential = ExponentialBackoff {
-            current_interval: policy.initial_backoff,
-            initial_interval: policy.initial_backoff,
-            // The jitter of `backoff` cannot be seeded, so it is added here.
-            randomization_factor: 0.0,
-            multiplier: 2.0,
-            max_interval: policy.max_backoff,
-            max_elapsed_time: None,
-            ..ExponentialBackoff::default()
-        };
+        let exponential = Exponential::new(policy.initial_backoff, policy.max_backoff);
         Self { policy, exponential, retries: 0, random: SplitMix64(seed) }
     }
 
@@ -73,8 +67,7 @@ impl Delays {
             return None;
         }
         self.retries += 1;
-        let delay = self.exponential.next_backoff().unwrap_or(self.policy.max_backoff);
-        let delay = delay.min(self.policy.max_backoff);
+        let delay = self.exponential.next();
         Some(match retry_after {
             Some(pause) => self.spread_after(pause, delay),
             None => delay / 2 + self.part_of(delay),
