@@ -56,12 +56,11 @@ fn features() -> Result<(), String> {
 
 /// In a separate target directory, since other flags build all dependencies again.
 fn loom() -> Result<(), String> {
-    let release = "test --release --target-dir target/loom";
-    for tests in [
-        "-p telemetry-queue --lib --test loom",
-        // tokio uses `cfg(loom)` for itself, so the façade is built without it.
-        "-p mosaicstack-telemetry --no-default-features --lib interleavings::",
-    ] {
+    let release =
+        "test --release --locked --manifest-path tests/loom/Cargo.toml --target-dir target/loom";
+    for tests in
+        ["-p telemetry-queue --lib --test loom", "-p mosaicstack-telemetry --lib interleavings::"]
+    {
         exec(cargo(format!("{release} {tests}")).env("RUSTFLAGS", "--cfg loom"))?;
     }
     Ok(())

@@ -8,6 +8,7 @@ mod ci;
 mod command;
 mod downstream;
 mod fuzz;
+mod lockfile;
 mod modules;
 mod packages;
 mod steps;

@@ -4,7 +4,7 @@ use std::{path::Path, process::Command};
 
 use crate::{
     command::{cargo, command, exec, nightly, output},
-    fuzz,
+    fuzz, lockfile,
     steps::Steps,
 };
 
@@ -33,6 +33,7 @@ pub(crate) fn run(names: &[&str]) -> Result<(), String> {
     steps.step_if(curl, "curl", "proxies", || {
         long("test -p telemetry-transport --all-features --lib tests::selection")
     });
+    steps.step("lockfile", lockfile::check);
     steps.step("outage", || exec(outage()));
     steps.step("bench", bench);
     let compiler = has(command("c++", "--version"));

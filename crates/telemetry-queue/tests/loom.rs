@@ -1,6 +1,4 @@
-//! Explores interleavings of producers and consumers with loom:
-//!
-//! `RUSTFLAGS="--cfg loom" cargo test --release -p telemetry-queue --lib --test loom --target-dir target/loom`
+//! Explores interleavings of producers and consumers with loom: `cargo xtask ci loom`.
 //!
 //! Each memory ordering is needed: some model fails if it is `Relaxed`.
 #![cfg(loom)]
