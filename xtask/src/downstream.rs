@@ -6,6 +6,7 @@ use crate::command::{cargo, exec, output};
 
 const MANIFEST: &str = "--locked --manifest-path tests/downstream/Cargo.toml";
 
+/// Programs with a list of dependencies.
 const PROGRAMS: [&str; 4] = ["aborting", "facade", "own-transport", "validator"];
 
 /// Builds, tests and runs the programs, each with the features that it selects itself.
@@ -22,6 +23,10 @@ pub(crate) fn check() -> Result<(), String> {
         "run -p validator",
         "run -p own-transport",
         "run -p aborting --profile aborting",
+        // In this order, since the first two compile the same dependencies.
+        "run -p tls-hosts",
+        "run -p tls-hosts --features aws-lc-rs",
+        "run -p tls-hosts --features ring",
     ] {
         exec(cargo(format!("{command} {options}")))?;
     }

@@ -82,7 +82,7 @@ pub mod sans_io {
 pub mod transport {
     #[cfg(feature = "hyper")]
     pub use telemetry_transport::HyperTransport;
-    #[cfg(all(feature = "rustls", any(feature = "hyper", feature = "ureq")))]
+    #[cfg(any(feature = "hyper", feature = "ureq"))]
     pub use telemetry_transport::RootCertificateError;
     #[cfg(feature = "ureq")]
     pub use telemetry_transport::UreqTransport;

@@ -33,17 +33,14 @@ use self::{
     tls::TlsConnector,
     tunnel::Tunnel,
 };
-#[cfg(feature = "rustls")]
-use crate::RootCertificateError;
 use crate::{
     AsyncTransport, Idempotent, MAX_RESPONSE_BYTES, Proxy, Request, Response, ResponseFuture,
-    Timeout, TransportError, proxy::Proxies, settings::Settings,
+    RootCertificateError, Timeout, TransportError, proxy::Proxies, settings::Settings,
 };
 
 mod connect_timeout;
 mod error;
 mod resolver;
-#[cfg_attr(not(feature = "rustls"), path = "hyper/no_tls.rs")]
 mod tls;
 mod tunnel;
 
@@ -72,8 +69,7 @@ type TunnelConnector = ConnectTimeout<TlsConnector<Tunnel<TlsConnector<TcpConnec
 ///   in order; each has an equal share of the [`Timeout`].
 /// - Does not follow redirects. Every status is a response. A head of more than 100 headers or
 ///   about 64 KiB is an error.
-/// - With the feature `rustls`, TLS uses the ring provider, independent of the process-wide default.
-///   Without the feature, `https` is an error.
+/// - Chooses the crypto provider of TLS as described in [TLS](crate#tls).
 /// - Takes a proxy from the environment, see [Proxies](crate#proxies).
 /// - Its log contains neither headers nor bodies, at any level.
 ///
@@ -126,7 +122,6 @@ impl HyperTransport {
     /// # Errors
     ///
     /// `certificates` contains no valid certificate.
-    #[cfg(feature = "rustls")]
     pub fn with_root_certificates(self, certificates: &[u8]) -> Result<Self, RootCertificateError> {
         self.settings.with_root_certificates(certificates).map(Self::with)
     }
@@ -136,7 +131,6 @@ impl HyperTransport {
     /// # Errors
     ///
     /// `certificates` contains no valid certificate.
-    #[cfg(feature = "rustls")]
     pub fn add_root_certificates(self, certificates: &[u8]) -> Result<Self, RootCertificateError> {
         self.settings.add_root_certificates(certificates).map(Self::with)
     }
@@ -276,9 +270,6 @@ async fn read(mut body: Incoming, bytes: &mut Vec<u8>) {
 
 fn check_scheme(uri: &Uri) -> Result<(), TransportError> {
     match uri.scheme_str() {
-        Some("https") if cfg!(not(feature = "rustls")) => Err(TransportError::other(
-            "https requires the feature `rustls` of the crate telemetry-transport",
-        )),
         Some("http" | "https") if uri.host().is_some_and(|host| !host.is_empty()) => Ok(()),
         _ => Err(TransportError::other("invalid URL, expected http:// or https:// and a host")),
     }
@@ -294,15 +285,9 @@ pub(crate) fn parse_proxy(value: &str) -> Option<Intercept> {
     matcher.intercept(&Uri::from_static("http://any"))
 }
 
-#[cfg(feature = "rustls")]
 fn tls_config(settings: &Settings) -> tls::Config {
     let Some(certificates) = settings.certificates() else { return tls::config() };
     let mut roots = rustls::RootCertStore::empty();
     roots.add_parsable_certificates(certificates);
     tls::config_trusting(roots)
-}
-
-#[cfg(not(feature = "rustls"))]
-const fn tls_config(_: &Settings) -> tls::Config {
-    tls::config()
 }

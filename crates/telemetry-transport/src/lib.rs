@@ -2,6 +2,8 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod blocking;
+#[cfg(any(feature = "hyper", feature = "ureq"))]
+mod crypto;
 mod error;
 #[cfg(feature = "hyper")]
 mod hyper;
@@ -9,7 +11,7 @@ mod nonblocking;
 #[cfg(any(feature = "hyper", feature = "ureq"))]
 mod proxy;
 mod request;
-#[cfg(all(feature = "rustls", any(feature = "hyper", feature = "ureq")))]
+#[cfg(any(feature = "hyper", feature = "ureq"))]
 mod roots;
 #[cfg(any(feature = "hyper", feature = "ureq"))]
 mod settings;
@@ -29,7 +31,7 @@ pub use request::{Idempotent, MAX_RESPONSE_BYTES, Request, Response, Timeout, is
 pub use self::hyper::HyperTransport;
 #[cfg(any(feature = "hyper", feature = "ureq"))]
 pub use self::proxy::{Proxy, ProxyError};
-#[cfg(all(feature = "rustls", any(feature = "hyper", feature = "ureq")))]
+#[cfg(any(feature = "hyper", feature = "ureq"))]
 pub use self::roots::RootCertificateError;
 #[cfg(feature = "ureq")]
 pub use self::ureq::UreqTransport;

@@ -52,8 +52,7 @@ impl Proxy {
             ureq,
         };
         let scheme = proxy.uri().scheme_str();
-        let is_supported =
-            scheme == Some("http") || (scheme == Some("https") && cfg!(feature = "rustls"));
+        let is_supported = matches!(scheme, Some("http" | "https"));
         is_supported.then_some(proxy)
     }
 
@@ -73,10 +72,9 @@ impl fmt::Debug for Proxy {
 
 impl fmt::Display for ProxyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kinds = if cfg!(feature = "rustls") { "http or https" } else { "http" };
-        write!(
-            f,
-            "unsupported proxy: expected an {kinds} URL, for example http://proxy.example.com:3128"
+        f.write_str(
+            "unsupported proxy: expected an http or https URL, for example \
+             http://proxy.example.com:3128",
         )
     }
 }
@@ -193,8 +191,7 @@ mod tests {
             proxy in "(http|https|socks4|socks5|ftp)://(user:p@ss@)?[a-z][a-z0-9]{0,8}(\\.[a-z]{1,3})?(:[1-9][0-9]{0,3})?/?",
         ) {
             let is_http = proxy.starts_with("http");
-            let is_enabled = cfg!(feature = "rustls") || !proxy.starts_with("https");
-            prop_assert_eq!(Proxy::new(&proxy).is_ok(), is_http && is_enabled);
+            prop_assert_eq!(Proxy::new(&proxy).is_ok(), is_http);
         }
     }
 

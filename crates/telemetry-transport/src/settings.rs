@@ -2,7 +2,6 @@
 
 use http::Uri;
 
-#[cfg(feature = "rustls")]
 use crate::{RootCertificateError, roots::Roots};
 use crate::{
     TransportError,
@@ -13,24 +12,18 @@ use crate::{
 pub(crate) struct Settings {
     pub(crate) proxies: Proxies<Proxy>,
     /// An error if the environment names no valid certificate.
-    #[cfg(feature = "rustls")]
     roots: Result<Roots, RootCertificateError>,
 }
 
 impl Settings {
     pub(crate) fn from_env() -> Self {
-        Self {
-            proxies: Proxies::from_env(),
-            #[cfg(feature = "rustls")]
-            roots: Roots::from_env(),
-        }
+        Self { proxies: Proxies::from_env(), roots: Roots::from_env() }
     }
 
     #[cfg(test)]
     pub(crate) fn read(variable: impl Fn(&str) -> Option<String>) -> Self {
         Self {
             proxies: Proxies::read(&variable),
-            #[cfg(feature = "rustls")]
             roots: Roots::from_paths(|name| variable(name).map(Into::into)),
         }
     }
@@ -40,7 +33,6 @@ impl Settings {
         self
     }
 
-    #[cfg(feature = "rustls")]
     pub(crate) fn with_root_certificates(
         self,
         certificates: &[u8],
@@ -48,7 +40,6 @@ impl Settings {
         Ok(Self { roots: Ok(Roots::read(certificates)?), ..self })
     }
 
-    #[cfg(feature = "rustls")]
     pub(crate) fn add_root_certificates(
         self,
         certificates: &[u8],
@@ -59,21 +50,17 @@ impl Settings {
     }
 
     /// The certificates to trust, `None` for Mozilla's.
-    #[cfg(feature = "rustls")]
     pub(crate) fn certificates(&self) -> Option<Vec<rustls::pki_types::CertificateDer<'static>>> {
         self.roots.as_ref().map_or_else(|_| Some(Vec::new()), Roots::certificates)
     }
 
     /// Fails if `uri` needs certificates and there are none.
-    #[cfg_attr(not(feature = "rustls"), expect(clippy::unused_self, reason = "there are no roots"))]
     pub(crate) fn check(&self, uri: &Uri) -> Result<(), TransportError> {
-        #[cfg(feature = "rustls")]
         if uri.scheme_str() == Some("https")
             && let Err(error) = &self.roots
         {
             return Err(TransportError::other(error.clone()));
         }
-        let _ = uri;
         Ok(())
     }
 }

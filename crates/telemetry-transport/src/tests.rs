@@ -12,7 +12,6 @@ mod hyper;
 mod proxies;
 mod selection;
 mod server;
-#[cfg(feature = "rustls")]
 mod tls;
 
 /// Never reached unless something hangs.
@@ -53,7 +52,6 @@ fn ureq(variables: &[(&str, &str)], roots: Option<&[u8]>) -> Box<dyn Transport> 
 fn settings(variables: &[(&str, &str)], roots: Option<&[u8]>) -> Settings {
     let settings = Settings::read(lookup(variables));
     match roots {
-        #[cfg(feature = "rustls")]
         Some(roots) => settings.with_root_certificates(roots).unwrap(),
         _ => settings,
     }

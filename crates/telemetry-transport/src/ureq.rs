@@ -1,19 +1,23 @@
 //! The blocking transport over ureq.
 
 use std::{
+    any::Any,
     io::{self, Read},
+    sync::Arc,
     time::Duration,
 };
 
-use http::StatusCode;
-use ureq::Agent;
-#[cfg(feature = "rustls")]
-use ureq::tls::{Certificate, RootCerts, TlsConfig};
+use http::{StatusCode, Uri, uri::Scheme};
+use rustls::crypto::CryptoProvider;
+use ureq::{
+    Agent,
+    tls::{Certificate, RootCerts, TlsConfig, TlsConfigBuilder},
+};
 
-#[cfg(feature = "rustls")]
-use crate::RootCertificateError;
 use crate::{
-    Idempotent, MAX_RESPONSE_BYTES, Proxy, Request, Response, Timeout, Transport, TransportError,
+    Idempotent, MAX_RESPONSE_BYTES, Proxy, Request, Response, RootCertificateError, Timeout,
+    Transport, TransportError,
+    crypto::{self, MissingProvider},
     proxy::{Proxies, is_refusal},
     request::is_disconnect,
     settings::Settings,
@@ -36,9 +40,7 @@ const MAX_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 ///   `panic = "abort"`; otherwise the client counts the panic and tries again later. ureq has no stable
 ///   setting that avoids the thread and keeps the timeout; `HyperTransport` does not panic.
 /// - Does not follow redirects. Every status is a response.
-/// - With the feature `rustls`, TLS uses the [process-wide default crypto provider][default] if the
-///   program has installed one, ring otherwise. Never installs one. Without the feature, `https` is
-///   an error.
+/// - Chooses the crypto provider of TLS as described in [TLS](crate#tls).
 /// - Takes a proxy from the environment, see [Proxies](crate#proxies).
 ///
 /// A clone shares the connections.
@@ -50,13 +52,12 @@ const MAX_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// The target is `ureq_proto::util`. At `DEBUG` and above, it logs the URL and a few harmless headers
 /// only. A program that enables `TRACE` globally should silence it, for example with the filter
 /// `trace,ureq=debug,ureq_proto=debug`.
-///
-/// [default]: https://docs.rs/rustls/0.23/rustls/crypto/struct.CryptoProvider.html#method.install_default
 #[derive(Clone, Debug)]
 pub struct UreqTransport {
     settings: Settings,
     direct: Agent,
     proxied: Proxies<Agent>,
+    has_provider: bool,
 }
 
 impl UreqTransport {
@@ -90,7 +91,6 @@ impl UreqTransport {
     /// # Errors
     ///
     /// `certificates` contains no valid certificate.
-    #[cfg(feature = "rustls")]
     pub fn with_root_certificates(self, certificates: &[u8]) -> Result<Self, RootCertificateError> {
         self.settings.with_root_certificates(certificates).map(Self::with)
     }
@@ -100,29 +100,30 @@ impl UreqTransport {
     /// # Errors
     ///
     /// `certificates` contains no valid certificate.
-    #[cfg(feature = "rustls")]
     pub fn add_root_certificates(self, certificates: &[u8]) -> Result<Self, RootCertificateError> {
         self.settings.add_root_certificates(certificates).map(Self::with)
     }
 
     pub(crate) fn with(settings: Settings) -> Self {
-        #[cfg(feature = "rustls")]
+        // Without a crypto provider, `https` is an error.
         let tls = tls_config(&settings);
+        let has_provider = tls.is_some();
+        let tls = tls.unwrap_or_default();
         let agent = |proxy| {
-            let config = Agent::config_builder()
+            Agent::config_builder()
+                .tls_config(tls.clone())
                 // Also when `None`: the default is ureq's own reading of the environment.
                 .proxy(proxy)
                 .http_status_as_error(false)
                 .max_redirects(0)
-                .max_redirects_will_error(false);
-            #[cfg(feature = "rustls")]
-            let config = config.tls_config(tls.clone());
-            config.build().new_agent()
+                .max_redirects_will_error(false)
+                .build()
+                .new_agent()
         };
         // Two agents, since ureq pools no connection of a request that overrides the agent's proxy.
         let (direct, proxied) =
             (agent(None), settings.proxies.map(|it| agent(Some(it.ureq.clone()))));
-        Self { settings, direct, proxied }
+        Self { settings, direct, proxied, has_provider }
     }
 
     #[cfg(test)]
@@ -141,6 +142,10 @@ impl Transport for UreqTransport {
     fn send(&self, request: Request) -> Result<Response, TransportError> {
         self.settings.check(request.uri())?;
         let agent = self.proxied.route(request.uri())?.unwrap_or(&self.direct);
+        let proxy = agent.config().proxy().map(ureq::Proxy::uri);
+        if !self.has_provider && [Some(request.uri()), proxy].into_iter().flatten().any(is_https) {
+            return Err(TransportError::other(MissingProvider)); // ureq would panic
+        }
         let again = Idempotent::copy(&request);
         let result = match (exchange(agent, request), again) {
             (Err(ureq::Error::Io(error)), Some(request)) if is_disconnect(error.kind()) => {
@@ -169,15 +174,29 @@ fn exchange(agent: &Agent, request: Request) -> Result<Response, ureq::Error> {
     Ok(Response::from_parts(parts, bytes))
 }
 
-#[cfg(feature = "rustls")]
-fn tls_config(settings: &Settings) -> TlsConfig {
-    match settings.certificates() {
-        None => TlsConfig::default(),
-        Some(certificates) => {
-            let certificates = certificates.iter().map(|it| Certificate::from_der(it).to_owned());
-            TlsConfig::builder().root_certs(RootCerts::from(certificates)).build()
-        }
-    }
+fn is_https(uri: &Uri) -> bool {
+    uri.scheme() == Some(&Scheme::HTTPS)
+}
+
+/// `None` without a crypto provider.
+fn tls_config(settings: &Settings) -> Option<TlsConfig> {
+    let roots = settings.certificates().map_or(RootCerts::WebPki, |certificates| {
+        certificates.iter().map(|it| Certificate::from_der(it).to_owned()).into()
+    });
+    let builder = TlsConfig::builder().root_certs(roots);
+    set_provider(builder, TlsConfigBuilder::unversioned_rustls_crypto_provider, crypto::provider()?)
+        .map(TlsConfigBuilder::build)
+}
+
+/// Calls `set`, which may take the provider of another version of rustls: ureq can change that in a minor
+/// version. It is then not called, and the result is `None`, where a plain call would not compile.
+fn set_provider<P: 'static>(
+    builder: TlsConfigBuilder,
+    set: impl FnOnce(TlsConfigBuilder, P) -> TlsConfigBuilder,
+    provider: Arc<CryptoProvider>,
+) -> Option<TlsConfigBuilder> {
+    let provider: Box<dyn Any> = Box::new(provider);
+    provider.downcast().ok().map(|provider| set(builder, *provider))
 }
 
 fn transport_error(error: ureq::Error) -> TransportError {

@@ -33,8 +33,8 @@ const EMPTY: Program = program("an empty program", "empty", "", 1);
 
 // The peers' usual features and two forms of the SDK follow the program that they have most in common
 // with, to shorten the section.
-const PROGRAMS: [Program; 13] = [
-    program("mosaicstack-telemetry, default", "sdk", "sdk-default", 3),
+const PROGRAMS: [Program; 12] = [
+    program("mosaicstack-telemetry, default and ring", "sdk", "sdk-default", 3),
     program("baseline: ureq + rustls + serde_json + uuid", "baseline", "baseline", 3),
     program("sentry, smallest", "with-sentry", "sentry-smallest", 1),
     program("posthog-rs, smallest", "with-posthog", "posthog", 1),
@@ -42,10 +42,9 @@ const PROGRAMS: [Program; 13] = [
     program("opentelemetry, smallest", "with-opentelemetry", "opentelemetry", 1),
     program("opentelemetry, usual", "with-opentelemetry", "opentelemetry-usual", 0),
     program("sentry, usual", "with-sentry", "sentry-usual", 0),
-    program("mosaicstack-telemetry, hyper and rustls", "sdk-hyper", "sdk-hyper", 1),
+    program("mosaicstack-telemetry, hyper and ring", "sdk-hyper", "sdk-hyper", 1),
     program("mosaicstack-telemetry, custom transport", "sdk-transport", "sdk", 1),
     program("mosaicstack-telemetry, tokio without TLS", "sdk-tokio", "sdk-tokio", 0),
-    program("mosaicstack-telemetry, ureq without TLS", "sdk", "sdk-ureq", 0),
     program("telemetry-model", "model", "model", 1),
 ];
 

@@ -35,7 +35,7 @@ const SECTIONS: [(&str, &str, Section); 6] = [
     ("delivery", "mosaicstack-telemetry, ureq", delivery::measure),
     ("encoding", "mosaicstack-telemetry", encoding::measure),
     ("start-stop", "mosaicstack-telemetry, ureq", start_stop::measure),
-    ("embedding", "mosaicstack-telemetry, default", embedding::measure),
+    ("embedding", "mosaicstack-telemetry, default and ring", embedding::measure),
 ];
 
 /// Measures the sections named on the command line, or all of them, and prints their tables.

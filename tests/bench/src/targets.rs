@@ -18,7 +18,7 @@ struct Target {
 const SDK: &str = "mosaicstack-telemetry";
 const UREQ: &str = "mosaicstack-telemetry, ureq";
 const HYPER: &str = "mosaicstack-telemetry, hyper";
-const DEFAULT: &str = "mosaicstack-telemetry, default";
+const DEFAULT: &str = "mosaicstack-telemetry, default and ring";
 
 const ROOMY: &str = "prebuilt, roomy, 1 thread";
 const BUILD: &str = "build and track, roomy, 1 thread";

@@ -48,13 +48,11 @@ fn source(error: DynError<'_>) -> Option<DynError<'_>> {
 
 /// Returns whether the same request would fail again.
 fn is_permanent_cause(cause: DynError<'_>) -> bool {
-    let is_permanent = cause.downcast_ref().is_some_and(hyper::Error::is_user)
-        || cause.downcast_ref().is_some_and(|Refusal(status)| is_refusal(*status));
-    #[cfg(feature = "rustls")]
-    let is_permanent = is_permanent
+    cause.downcast_ref().is_some_and(hyper::Error::is_user)
+        || cause.downcast_ref().is_some_and(|Refusal(status)| is_refusal(*status))
+        || cause.is::<crate::crypto::MissingProvider>()
         || cause.is::<rustls::Error>()
-        || cause.is::<rustls::pki_types::InvalidDnsNameError>();
-    is_permanent
+        || cause.is::<rustls::pki_types::InvalidDnsNameError>()
 }
 
 #[cfg(test)]
@@ -73,12 +71,9 @@ mod tests {
         assert_eq!(error.to_string().matches("an inner error").count(), 1, "{error}");
         let error = nested(io::ErrorKind::TimedOut);
         assert!(matches!(error, TransportError::Timeout), "{error:?}");
-        #[cfg(feature = "rustls")]
-        {
-            let tls = rustls::Error::General("a certificate".into());
-            let error = io::Error::other(io::Error::new(io::ErrorKind::InvalidData, tls));
-            let error = transport_error(&TransportError::network(error));
-            assert!(matches!(error, TransportError::Other(_)), "{error:?}");
-        }
+        let tls = rustls::Error::General("a certificate".into());
+        let error = io::Error::other(io::Error::new(io::ErrorKind::InvalidData, tls));
+        let error = transport_error(&TransportError::network(error));
+        assert!(matches!(error, TransportError::Other(_)), "{error:?}");
     }
 }

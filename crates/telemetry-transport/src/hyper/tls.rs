@@ -1,35 +1,88 @@
 //! Connectors with TLS.
 
-use std::sync::Arc;
+use std::{
+    error::Error,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
 
-use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder};
-use rustls::{ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier, crypto::ring};
+use http::{Uri, uri::Scheme};
+use hyper::rt::{Read, Write};
+use hyper_rustls::{ConfigBuilderExt, HttpsConnector, MaybeHttpsStream};
+use hyper_util::client::legacy::connect::Connection;
+use rustls::{ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier};
+use tower_service::Service;
 
-pub(super) type Config = ClientConfig;
+use crate::crypto::{self, MissingProvider};
 
-/// Adds TLS to a connector, for `https` only.
-pub(super) type TlsConnector<C> = HttpsConnector<C>;
+/// `None` without a crypto provider.
+pub(super) type Config = Option<Arc<ClientConfig>>;
 
 /// Trusts Mozilla's root certificates.
 pub(super) fn config() -> Config {
-    builder().with_webpki_roots().with_no_client_auth()
+    Some(Arc::new(builder()?.with_webpki_roots().with_no_client_auth()))
 }
 
 pub(super) fn config_trusting(roots: RootCertStore) -> Config {
-    builder().with_root_certificates(roots).with_no_client_auth()
+    Some(Arc::new(builder()?.with_root_certificates(roots).with_no_client_auth()))
 }
 
-/// Names the provider, since rustls panics if it has to choose among several or none.
-fn builder() -> ConfigBuilder<ClientConfig, WantsVerifier> {
-    ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+fn builder() -> Option<ConfigBuilder<ClientConfig, WantsVerifier>> {
+    // A provider without a cipher suite for TLS 1.2 or 1.3 is none.
+    ClientConfig::builder_with_provider(crypto::provider()?)
         .with_safe_default_protocol_versions()
-        .expect("ring supports the default protocol versions")
+        .ok()
 }
 
 pub(super) fn connector<C>(inner: C, config: &Config) -> TlsConnector<C> {
-    HttpsConnectorBuilder::new()
-        .with_tls_config(config.clone())
-        .https_or_http()
-        .enable_http1()
-        .wrap_connector(inner)
+    match config {
+        Some(config) => TlsConnector::Tls((inner, Arc::clone(config)).into()),
+        None => TlsConnector::Plain(inner),
+    }
+}
+
+/// Adds TLS to a connector, for `https` only.
+#[derive(Clone)]
+pub(super) enum TlsConnector<C> {
+    Tls(HttpsConnector<C>),
+    /// Without a crypto provider, `https` is an error.
+    Plain(C),
+}
+
+type BoxError = Box<dyn Error + Send + Sync>;
+
+impl<C> Service<Uri> for TlsConnector<C>
+where
+    C: Service<Uri>,
+    C::Response: Connection + Read + Write + Send + Unpin + 'static,
+    C::Error: Into<BoxError>,
+    C::Future: Send + 'static,
+{
+    type Response = MaybeHttpsStream<C::Response>;
+    type Error = BoxError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, BoxError>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        match self {
+            Self::Tls(connector) => connector.poll_ready(cx),
+            Self::Plain(connector) => connector.poll_ready(cx).map_err(Into::into),
+        }
+    }
+
+    fn call(&mut self, uri: Uri) -> Self::Future {
+        match self {
+            Self::Tls(connector) => connector.call(uri),
+            Self::Plain(_) if uri.scheme() == Some(&Scheme::HTTPS) => {
+                Box::pin(async { Err(MissingProvider.into()) })
+            }
+            Self::Plain(connector) => {
+                let connecting = connector.call(uri);
+                Box::pin(async move {
+                    Ok(MaybeHttpsStream::Http(connecting.await.map_err(Into::into)?))
+                })
+            }
+        }
+    }
 }

@@ -116,7 +116,6 @@ fn failed_exchange_is_a_network_error_or_a_timeout(new: New) {
         Repeat(&'static str),
     }
 
-    let https = if cfg!(feature = "rustls") { "https:" } else { "http:" };
     for (scheme, part, then) in [
         ("http:", "", Then::Close),
         ("http:", "HTTP/1.1 200 OK\r\nconte", Then::Close),
@@ -124,7 +123,7 @@ fn failed_exchange_is_a_network_error_or_a_timeout(new: New) {
         ("http:", "HTTP/1.1 200 OK\r\nx-long: ", Then::Repeat("without an end")),
         ("http:", "HTTP/1.1 200 OK\r\n", Then::Repeat("x-many: 1\r\n")),
         ("http:", "", Then::Wait),
-        (https, "", Then::Wait),
+        ("https:", "", Then::Wait),
     ] {
         let (url, server) = server(1, move |mut stream| {
             read_request(&mut stream);

@@ -28,6 +28,7 @@ for_each_transport! {
     untrusted_server_receives_nothing
     certificate_file_of_the_environment_is_trusted
     proxy_tunnels_tls_over_http_and_https
+    default_provider_of_the_process_is_used
 }
 
 /// A TLS server with a self-signed certificate. Prefers HTTP/2.
@@ -100,9 +101,7 @@ fn every_certificate_of_a_bundle_is_trusted(new: New) {
     }
 }
 
-#[cfg(feature = "ureq")]
-#[test]
-fn ureq_uses_the_default_provider_of_the_process() {
+fn default_provider_of_the_process_is_used(new: New) {
     const SUITE: rustls::CipherSuite = rustls::CipherSuite::TLS13_CHACHA20_POLY1305_SHA256;
     if !super::is_child("ANY", "") {
         return;
@@ -118,7 +117,7 @@ fn ureq_uses_the_default_provider_of_the_process() {
         accept_all(&mut stream);
         stream.get_ref().conn.negotiated_cipher_suite().unwrap().suite()
     });
-    let transport = super::ureq(&[], Some(&certificate));
+    let transport = new(&[], Some(&certificate));
     assert!(transport.send(post(&url.replace("http:", "https:"))).is_ok());
     drop(transport);
     assert_eq!(server.join().unwrap(), [SUITE]);
