@@ -32,7 +32,7 @@ pub(crate) fn check() -> Result<(), String> {
 /// # Errors
 ///
 /// A file cannot be written, or cargo fails.
-fn create(features: &str) -> Result<String, String> {
+pub(crate) fn create(features: &str) -> Result<String, String> {
     let folder = format!("target/lockfile/{features}");
     fs::create_dir_all(format!("{folder}/src")).map_err(failed)?;
     fs::write(format!("{folder}/src/lib.rs"), "").map_err(failed)?;

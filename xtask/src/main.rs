@@ -3,6 +3,7 @@
 
 use std::{env, path::Path, process::ExitCode};
 
+mod advisories;
 mod bench;
 mod ci;
 mod command;

@@ -3,6 +3,7 @@
 use std::{path::Path, process::Command};
 
 use crate::{
+    advisories,
     command::{cargo, command, exec, nightly, output},
     fuzz, lockfile,
     steps::Steps,
@@ -40,6 +41,8 @@ pub(crate) fn run(names: &[&str]) -> Result<(), String> {
     steps.step_if(compiler, "a C++ compiler", "libfuzzer", || fuzz::run(fuzz::SECONDS, &[]));
     steps.step_if(has(nightly("miri --version")), NIGHTLY, "miri", miri);
     steps.step_if(has(nightly("--version")), NIGHTLY, "tsan", tsan);
+    let deny = has(cargo("deny --version"));
+    steps.step_if(deny, "`cargo install cargo-deny`", "advisories", advisories::check);
     let mutants = has(cargo("mutants --version"));
     steps.step_if(mutants, "`cargo install cargo-mutants`", "mutants", mutate);
     steps.finish()
