@@ -42,11 +42,11 @@ const CRATES: [(&str, usize); 8] = [
     ("", 32),
     ("backoff", 40),
     ("tokio", 33),
-    ("ureq", 46),
-    ("backoff ring ureq", 58),
-    ("hyper", 60),
-    ("hyper ring", 65),
-    ("backoff hyper ring ureq", 76),
+    ("ureq", 47),
+    ("backoff ring ureq", 59),
+    ("hyper", 61),
+    ("hyper ring", 66),
+    ("backoff hyper ring ureq", 77),
 ];
 
 /// The crates of this workspace.
