@@ -6,7 +6,8 @@ use mosaicstack_telemetry::{
     AsyncTelemetryClient, CachedPrediction, FlushError, PredictionError, PredictionQuery,
     PredictionResponse, Stats, TelemetryClient, TelemetryConfig, TelemetryHandle,
     transport::{
-        AsyncTransport, HyperTransport, Request, Response, Transport, TransportError, UreqTransport,
+        AsyncTransport, HyperTransport, Proxy, Request, Response, Transport, TransportError,
+        UreqTransport,
     },
 };
 use tokio::runtime::{Builder, Runtime};
@@ -49,15 +50,31 @@ impl Client {
 
     /// A client that trusts these certificates alone.
     pub(crate) fn trusting(kind: Kind, config: TelemetryConfig, roots: &[u8]) -> Self {
+        Self::trusting_through(kind, config, roots, None)
+    }
+
+    /// A client that trusts these certificates alone, and connects through this proxy.
+    pub(crate) fn trusting_through(
+        kind: Kind,
+        config: TelemetryConfig,
+        roots: &[u8],
+        proxy: Option<Proxy>,
+    ) -> Self {
         match kind {
             Kind::Blocking => {
-                let ureq =
-                    UreqTransport::new().with_root_certificates(roots).expect("certificates");
+                let ureq = UreqTransport::new().with_root_certificates(roots);
+                let mut ureq = ureq.expect("certificates");
+                if let Some(proxy) = proxy {
+                    ureq = ureq.with_proxy(proxy);
+                }
                 Self::Blocking(TelemetryClient::with_transport(config, ureq))
             }
             Kind::Tokio => {
-                let hyper =
-                    HyperTransport::new().with_root_certificates(roots).expect("certificates");
+                let hyper = HyperTransport::new().with_root_certificates(roots);
+                let mut hyper = hyper.expect("certificates");
+                if let Some(proxy) = proxy {
+                    hyper = hyper.with_proxy(proxy);
+                }
                 Self::on(multi_thread(), || AsyncTelemetryClient::with_transport(config, hyper))
             }
         }

@@ -22,6 +22,7 @@ mod predictions;
 mod schedule;
 mod schema;
 mod security;
+mod servers;
 mod soak;
 mod stress;
 mod support;

@@ -11,7 +11,7 @@ use crate::{
 
 /// Modules of `tests/it` that try more cases, or measure time, if `TELEMETRY_LONG_TESTS` is set.
 const TESTS: &str = "duplicates fuzz hand_over hostile iterations model panics plateau security \
-                     soak stress teardown";
+                     servers soak stress teardown";
 
 const NIGHTLY: &str = "`rustup toolchain install nightly --component miri,rust-src`";
 
@@ -21,9 +21,14 @@ const NIGHTLY: &str = "`rustup toolchain install nightly --component miri,rust-s
 pub(crate) fn run(names: &[&str]) -> Result<(), String> {
     let mut steps = Steps::new(names);
     for name in TESTS.split(' ') {
-        // One after another where time is measured.
-        let threads = if name == "hand_over" { "--test-threads=1" } else { "" };
-        let test = format!("test --release -p telemetry-tests --test it -- {name}:: {threads}");
+        let options = match name {
+            // Measures time.
+            "hand_over" => "--test-threads=1",
+            // Prints which programs are missing.
+            "servers" => "--nocapture",
+            _ => "",
+        };
+        let test = format!("test --release -p telemetry-tests --test it -- {name}:: {options}");
         steps.step(name, || long(&test));
     }
     steps.step("lifecycle", || long("test --release -p telemetry-tests --test lifecycle"));
