@@ -9,16 +9,20 @@ use std::{
 use libtest_mimic::Failed;
 use mosaicstack_telemetry::{AsyncTelemetryClient, TelemetryClient, global};
 use telemetry_collector::{Collector, FaultRule, ResponseTemplate};
-use telemetry_tests::{now, track};
+use telemetry_tests::{long_tests, now, track};
 
 use crate::{
     Case, case,
     support::{Server, built, multi_thread},
 };
 
-const LIMIT: Duration = Duration::from_secs(1);
+/// One second, as the preset promises. In short runs, beside which other tests run, twice as long: the
+/// defaults take at least 2.8 s.
+fn limit() -> Duration {
+    Duration::from_secs(if long_tests() { 1 } else { 2 })
+}
 
-/// Runs of which one has to be in time: the machine may be busy.
+/// Runs of which one has to be in time.
 const RUNS: usize = 5;
 
 /// Starts a server that is away; returns its URL, and the value that keeps it so.
@@ -77,11 +81,11 @@ impl Case {
             let start = now();
             self.run_child(url)?;
             took.push(start.elapsed());
-            if took.last() <= Some(&LIMIT) {
+            if took.last() <= Some(&limit()) {
                 return Ok(());
             }
         }
-        Err(format!("expected at most {LIMIT:?}, took {took:?}").into())
+        Err(format!("expected at most {:?}, took {took:?}", limit()).into())
     }
 }
 
