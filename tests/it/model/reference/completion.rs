@@ -1,0 +1,110 @@
+//! Results of requests: acceptance, bisection, and servers that refuse everything.
+
+use std::time::Duration;
+
+use mosaicstack_telemetry::{Health, sans_io::DeliveryOutcome};
+
+use super::{super::replies::Reply, NotBefore, Reference};
+
+/// Events refused alone, and none accepted, that make a server misconfigured.
+const FEW: usize = 3;
+
+impl Reference {
+    /// Returns the expected outcome.
+    pub(in crate::model) fn complete(&mut self, now: Duration, reply: &Reply) -> DeliveryOutcome {
+        let count = self.sent().len();
+        let outcome = reply.outcome(count);
+        match outcome {
+            DeliveryOutcome::Accepted if self.skipped > 0 => {
+                self.stats.health = Health::Good;
+                (self.limit, self.suspects) = (self.config.batch_size(), 0);
+                self.ahead = Some(self.in_flight[self.skipped]);
+                self.accepted();
+                self.put_back();
+                self.reset_backoff();
+                self.due = now;
+            }
+            DeliveryOutcome::Accepted => {
+                self.stats.health = Health::Good;
+                self.bisect_accepted(count);
+                self.accepted();
+                self.is_proven = self.suspects > 0;
+                self.acknowledge(now, reply.rejected(count));
+            }
+            DeliveryOutcome::BatchRejected if reply.is_foreign() && !self.has_accepted => {
+                (self.limit, self.suspects, self.refused) = (1, 0, FEW);
+                if count > 1 {
+                    return self.misconfigured(now);
+                }
+                return self.refused_alone(now);
+            }
+            DeliveryOutcome::BatchRejected if count == 1 => return self.refused_alone(now),
+            DeliveryOutcome::BatchRejected => {
+                (self.limit, self.suspects) = (count.div_ceil(2), count);
+                self.send_again(now);
+            }
+            DeliveryOutcome::Retry { retry_after } => {
+                self.stats.health = Health::Retrying;
+                self.stats.retried += 1;
+                self.put_back();
+                self.back_off(now, retry_after);
+            }
+            _ => return self.misconfigured(now),
+        }
+        outcome
+    }
+
+    fn accepted(&mut self) {
+        (self.is_proven, self.probe, self.refused, self.has_accepted) = (false, None, 0, true);
+    }
+
+    fn refused_alone(&mut self, now: Duration) -> DeliveryOutcome {
+        let number = self.in_flight[self.skipped];
+        if self.is_proven || self.ahead.is_some_and(|ahead| ahead > number) {
+            self.stats.health = Health::Good;
+            (self.limit, self.suspects, self.is_proven) = (1, 0, false);
+            self.acknowledge(now, 1);
+            return DeliveryOutcome::BatchRejected;
+        }
+        self.refused += 1;
+        self.probe = Some(number + 1);
+        let is_last = number + 1 == self.queued;
+        if self.refused >= FEW || (is_last && !self.has_accepted) {
+            return self.misconfigured(now);
+        }
+        if is_last {
+            self.stats.health = Health::Retrying;
+            self.stats.retried += 1;
+            self.put_back();
+            self.reset_backoff();
+            self.give_up(now);
+        } else {
+            self.send_again(now);
+        }
+        DeliveryOutcome::BatchRejected
+    }
+
+    fn send_again(&mut self, now: Duration) {
+        self.stats.retried += 1;
+        self.put_back();
+        self.reset_backoff();
+        self.due = now;
+    }
+
+    fn misconfigured(&mut self, now: Duration) -> DeliveryOutcome {
+        self.stats.health = Health::Misconfigured;
+        self.put_back();
+        self.not_before = NotBefore::At(Duration::ZERO);
+        self.give_up(now);
+        DeliveryOutcome::Misconfigured
+    }
+
+    fn bisect_accepted(&mut self, count: usize) {
+        self.suspects = self.suspects.saturating_sub(count);
+        self.limit = if self.suspects == 0 {
+            (2 * self.limit).min(self.config.batch_size())
+        } else {
+            self.limit.min(self.suspects)
+        };
+    }
+}
