@@ -98,7 +98,12 @@ impl Sdk {
         let Action::Send(request, delivery) = action else {
             return Err(format!("the SDK does not send a full batch: {action:?}").into());
         };
-        self.submitter.complete(self.now, SystemTime::UNIX_EPOCH, delivery, Ok(Response::default()));
+        self.submitter.complete(
+            self.now,
+            SystemTime::UNIX_EPOCH,
+            delivery,
+            Ok(Response::default()),
+        );
         Ok((time.as_nanos() as f64 / batch.len() as f64, request.into_body()))
     }
 }

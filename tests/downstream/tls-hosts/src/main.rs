@@ -88,10 +88,11 @@ fn run(host: &str, address: &str) -> Outcome {
     let request = || -> Result<Request, http::Error> {
         http::Request::post(format!("https://{address}/v1/events/batch")).body(b"{}".to_vec())
     };
-    let response = UreqTransport::with_root_certificates(&roots)?.send(request()?)?;
+    let response = UreqTransport::new().with_root_certificates(&roots)?.send(request()?)?;
     assert!(response.status().is_success());
     runtime()?.block_on(async {
-        let response = HyperTransport::with_root_certificates(&roots)?.send(request()?).await?;
+        let response =
+            HyperTransport::new().with_root_certificates(&roots)?.send(request()?).await?;
         assert!(response.status().is_success());
 
         let is_installed = CryptoProvider::get_default().is_some();
