@@ -4,7 +4,7 @@ use std::{
     env,
     error::Error,
     ffi::OsString,
-    fmt, fs,
+    fmt, fs, io, panic,
     path::{Path, PathBuf},
     sync::OnceLock,
 };
@@ -94,7 +94,12 @@ const BEGIN: &[u8] = b"-----BEGIN ";
 
 impl Bundle {
     fn read_file(&mut self, path: &Path) {
-        match fs::read(path) {
+        // Reading a named pipe would wait for its writer.
+        let read = fs::metadata(path).and_then(|file| match file.is_file() {
+            true => fs::read(path),
+            false => Err(io::Error::other("not a file")),
+        });
+        match read {
             Ok(bytes) => self.read(&bytes),
             Err(error) => self.skipped.push(format!("{}: {error}", path.display())),
         }
@@ -167,10 +172,13 @@ impl Bundle {
         }
         if !skipped.is_empty() {
             let (count, all) = (skipped.len(), valid.len() + skipped.len());
-            tracing::warn!(
-                target: "mosaicstack_telemetry",
-                "skipped {count} of {all} in {source}; {reason}"
-            );
+            // A panic of a log subscriber must not reach the caller, who starts a client.
+            let _ = panic::catch_unwind(|| {
+                tracing::warn!(
+                    target: "mosaicstack_telemetry",
+                    "skipped {count} of {all} in {source}; {reason}"
+                );
+            });
         }
         Ok(valid)
     }
