@@ -4,7 +4,7 @@ use std::{
     any::Any,
     io::{self, Read},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use http::{StatusCode, Uri, uri::Scheme};
@@ -146,15 +146,25 @@ impl Transport for UreqTransport {
         if !self.has_provider && [Some(request.uri()), proxy].into_iter().flatten().any(is_https) {
             return Err(TransportError::other(MissingProvider)); // ureq would panic
         }
-        let again = Idempotent::copy(&request);
+        let (start, again) = (now(), Idempotent::copy(&request));
         let result = match (exchange(agent, request), again) {
-            (Err(ureq::Error::Io(error)), Some(request)) if is_disconnect(error.kind()) => {
+            (Err(ureq::Error::Io(error)), Some(mut request)) if is_disconnect(error.kind()) => {
+                let left = Timeout::of(&request).saturating_sub(start.elapsed());
+                if left.is_zero() {
+                    return Err(TransportError::Timeout);
+                }
+                request.extensions_mut().insert(Timeout(left));
                 exchange(agent, request)
             }
             (result, _) => result,
         };
         result.map_err(transport_error)
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a transport waits in real time")]
+fn now() -> Instant {
+    Instant::now()
 }
 
 fn exchange(agent: &Agent, request: Request) -> Result<Response, ureq::Error> {
