@@ -2,10 +2,10 @@
 
 use http::Uri;
 
-use crate::{RootCertificateError, roots::Roots};
 use crate::{
-    TransportError,
+    RootCertificateError, TransportError,
     proxy::{Proxies, Proxy},
+    roots::Roots,
 };
 
 #[derive(Clone, Debug)]
@@ -44,9 +44,12 @@ impl Settings {
         self,
         certificates: &[u8],
     ) -> Result<Self, RootCertificateError> {
-        let (mut roots, added) = (self.roots?, Roots::read(certificates)?);
-        roots.extend(added);
-        Ok(Self { roots: Ok(roots), ..self })
+        let added = Roots::read(certificates)?;
+        let roots = self.roots.map(|mut roots| {
+            roots.extend(added);
+            roots
+        });
+        Ok(Self { roots, ..self })
     }
 
     /// The certificates to trust, `None` for Mozilla's.
