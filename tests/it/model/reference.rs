@@ -36,8 +36,9 @@ pub(super) struct Reference {
     probe: Option<u64>,
     /// The event that was accepted as a probe.
     ahead: Option<u64>,
-    /// Events refused alone since the last acceptance.
+    /// Events refused alone since the last acceptance, and the last of them.
     refused: usize,
+    last_refused: Option<u64>,
     has_accepted: bool,
 }
 
@@ -78,6 +79,7 @@ impl Reference {
             probe: None,
             ahead: None,
             refused: 0,
+            last_refused: None,
             has_accepted: false,
             config: config.clone(),
         }

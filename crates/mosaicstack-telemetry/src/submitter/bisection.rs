@@ -27,8 +27,9 @@ pub(super) struct Bisection {
     probe: Option<u64>,
     /// The event that was accepted as a probe, and leaves the queue after those before it.
     ahead: Option<u64>,
-    /// Single events refused since the last acceptance.
+    /// Number of single events refused since the last acceptance, and the last of them.
     refused: usize,
+    last_refused: Option<u64>,
     /// The server has accepted events since the start.
     has_accepted: bool,
 }
@@ -54,6 +55,7 @@ impl Bisection {
             probe: None,
             ahead: None,
             refused: 0,
+            last_refused: None,
             has_accepted: false,
         }
     }
@@ -104,7 +106,9 @@ impl Bisection {
             (self.limit, self.suspects, self.is_proven) = (1, 0, false);
             return Refusal::Rejected;
         }
-        self.refused += 1;
+        if self.last_refused.replace(at) != Some(at) {
+            self.refused += 1;
+        }
         self.probe = Some(at + 1);
         if self.refused >= FEW { Refusal::Refuses } else { Refusal::Suspect(at + 1) }
     }
@@ -119,7 +123,7 @@ impl Bisection {
     pub(super) fn accepted(&mut self, count: usize) {
         self.suspects = self.suspects.saturating_sub(count);
         self.is_proven = self.suspects > 0;
-        (self.probe, self.refused, self.has_accepted) = (None, 0, true);
+        (self.probe, self.refused, self.last_refused, self.has_accepted) = (None, 0, None, true);
         self.limit = if self.suspects > 0 {
             self.limit.min(self.suspects)
         } else {

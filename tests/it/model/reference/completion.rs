@@ -55,7 +55,8 @@ impl Reference {
     }
 
     fn accepted(&mut self) {
-        (self.is_proven, self.probe, self.refused, self.has_accepted) = (false, None, 0, true);
+        (self.is_proven, self.probe, self.has_accepted) = (false, None, true);
+        (self.refused, self.last_refused) = (0, None);
     }
 
     fn refused_alone(&mut self, now: Duration) -> DeliveryOutcome {
@@ -66,7 +67,9 @@ impl Reference {
             self.acknowledge(now, 1);
             return DeliveryOutcome::BatchRejected;
         }
-        self.refused += 1;
+        if self.last_refused.replace(number) != Some(number) {
+            self.refused += 1;
+        }
         self.probe = Some(number + 1);
         let is_last = number + 1 == self.queued;
         if self.refused >= FEW || (is_last && !self.has_accepted) {
