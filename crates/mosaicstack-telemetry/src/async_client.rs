@@ -1,10 +1,14 @@
 //! The client for programs on tokio.
 
+#[cfg(feature = "hyper")]
+use std::future;
 use std::{fmt, sync::Arc, time::Duration};
 
 use telemetry_model::{EventBuilder, TaskCompletionEvent};
 use telemetry_transport::AsyncTransport;
 
+#[cfg(feature = "hyper")]
+use crate::client::disabled;
 use crate::{
     clock,
     config::TelemetryConfig,
@@ -71,18 +75,21 @@ impl AsyncTelemetryClient {
     /// the feature `hyper`.
     ///
     /// Cannot fail: errors are logged and show in the [`Stats`]. Outside a runtime, events stay
-    /// queued, and [`Health::NoWorker`](crate::Health::NoWorker) tells.
+    /// queued, and [`Stats::health`] is [`Health::NoWorker`](crate::Health::NoWorker).
     #[cfg(feature = "hyper")]
     #[doc(alias = "start_async")]
     pub fn start(config: TelemetryConfig) -> Self {
-        let transport = config.hyper();
-        Self::with_transport(config, transport)
+        if config.is_enabled() {
+            let transport = config.hyper();
+            return Self::with_transport(config, transport);
+        }
+        Self::with_transport(config, |request| future::ready(disabled(request)))
     }
 
     /// Starts a client that sends with a custom transport.
     ///
     /// Cannot fail: errors are logged and show in the [`Stats`]. Outside a runtime, events stay
-    /// queued, and [`Health::NoWorker`](crate::Health::NoWorker) tells.
+    /// queued, and [`Stats::health`] is [`Health::NoWorker`](crate::Health::NoWorker).
     pub fn with_transport(
         config: TelemetryConfig,
         transport: impl AsyncTransport + 'static,

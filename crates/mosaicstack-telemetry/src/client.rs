@@ -4,6 +4,8 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use telemetry_model::{EventBuilder, TaskCompletionEvent};
 use telemetry_transport::Transport;
+#[cfg(any(feature = "hyper", feature = "ureq"))]
+use telemetry_transport::{Request, Response, TransportError};
 
 use crate::{
     config::TelemetryConfig,
@@ -51,8 +53,11 @@ impl TelemetryClient {
     /// Cannot fail: errors are logged and show in the [`Stats`].
     #[cfg(feature = "ureq")]
     pub fn start(config: TelemetryConfig) -> Self {
-        let transport = config.ureq();
-        Self::with_transport(config, transport)
+        if config.is_enabled() {
+            let transport = config.ureq();
+            return Self::with_transport(config, transport);
+        }
+        Self::with_transport(config, disabled)
     }
 
     /// Starts a client that sends with a custom transport.
@@ -141,6 +146,13 @@ impl TelemetryClient {
             self.handle.shutdown(timeout);
         }
     }
+}
+
+/// The transport of a client with telemetry disabled, which sends nothing: unlike the others, it reads no
+/// certificates and proxies of the environment.
+#[cfg(any(feature = "hyper", feature = "ureq"))]
+pub(crate) fn disabled(_: Request) -> Result<Response, TransportError> {
+    Err(TransportError::other("telemetry is disabled"))
 }
 
 impl Drop for TelemetryClient {

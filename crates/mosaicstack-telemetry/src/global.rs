@@ -24,7 +24,8 @@
 //!
 //! A process that ends without [`shutdown`], and without dropping the [`Guard`], loses the queued
 //! events, and cannot log that. A forked child has its parent's client, which sends nothing there:
-//! call [`init`] after the fork.
+//! call [`init`] after the fork only. A child of a process that has called it starts a
+//! [`TelemetryClient`](crate::TelemetryClient).
 
 use std::{
     error::Error,
@@ -37,6 +38,8 @@ use telemetry_transport::Transport;
 use tracing::warn;
 use uuid::Uuid;
 
+#[cfg(any(feature = "hyper", feature = "ureq"))]
+use crate::client::disabled;
 use crate::{
     LOG_TARGET, clock,
     config::TelemetryConfig,
@@ -64,6 +67,9 @@ static DISABLED: LazyLock<TelemetryHandle> = LazyLock::new(|| {
 /// The global client was started before. It goes on with its first configuration.
 #[cfg(any(feature = "hyper", feature = "ureq"))]
 pub fn init(config: TelemetryConfig) -> Result<Guard, AlreadyInitialized> {
+    if !config.is_enabled() {
+        return init_with_transport(config, disabled);
+    }
     #[cfg(feature = "ureq")]
     let transport = config.ureq();
     #[cfg(not(feature = "ureq"))]
