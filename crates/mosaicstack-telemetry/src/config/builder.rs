@@ -240,7 +240,7 @@ impl TelemetryConfigBuilder {
         self.api_key.read(&variable);
         self.instance_id.read(&variable);
         self.enabled.read(&variable);
-        self.do_not_track = variable("DO_NOT_TRACK").is_some_and(|value| is_set(&value));
+        self.do_not_track |= variable("DO_NOT_TRACK").is_some_and(|value| is_set(&value));
         self
     }
 }
