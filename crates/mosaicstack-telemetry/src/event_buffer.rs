@@ -149,8 +149,9 @@ impl EventBuffer {
     /// Begins a flush of the events queued by now.
     pub(crate) fn begin_flush(&self) -> FlushTarget {
         let mut commits = self.flush_targets.lock();
-        let queued = self.queued();
-        commits.begin(queued, self.acknowledged(), self.counters.evicted.value())
+        // The end is read last: an eviction in between is one during the flush.
+        let (acknowledged, evicted) = (self.acknowledged(), self.counters.evicted.value());
+        commits.begin(self.queued(), acknowledged, evicted)
     }
 
     /// Number of events of this flush that were evicted since it began, when all events before
