@@ -23,8 +23,8 @@ pub struct Proxy {
 pub struct ProxyError(());
 
 impl Proxy {
-    /// Parses `[http://][user:password@]host[:port]`; with the feature `rustls`, also `https://`. User
-    /// and password may be percent-encoded. The default port is 80, for `https` 443.
+    /// Parses `[http://][user:password@]host[:port]`, or the same with `https://`. User and password
+    /// may be percent-encoded. The default port is 80, for `https` 443.
     ///
     /// ```
     /// use telemetry_transport::Proxy;

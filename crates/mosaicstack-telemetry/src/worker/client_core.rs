@@ -205,6 +205,7 @@ impl Drop for Shutdown {
 }
 
 /// Logs how many events a stopped client leaves undelivered, once for each client.
+#[cfg(feature = "tokio")]
 pub(super) fn report_pending(buffer: &EventBuffer) {
     let pending = buffer.pending();
     if pending > 0 && buffer.report_pending_once() {

@@ -200,7 +200,7 @@ fn unreachable_server_is_a_network_error(new: New) {
 }
 
 fn unusable_url_is_a_permanent_error(new: New) {
-    // Not a TLS server. Without the feature `rustls`, no connection is made.
+    // Not a TLS server.
     let (url, server) = server(1, |mut stream| {
         let _ = stream.get_mut().write_all(b"this is not TLS at all\r\n");
         let _ = stream.read(&mut [0; 1024]);
