@@ -221,6 +221,11 @@ impl Error for RootCertificateError {}
 
 #[cfg(test)]
 mod tests {
+    use tracing::{
+        Event, Metadata, Subscriber,
+        span::{Attributes, Id, Record},
+    };
+
     use super::*;
 
     /// A valid certificate.
@@ -277,6 +282,40 @@ IYgSUcMh87UHcY2cwCwQG1lQm6A=
                 assert_eq!(roots.others, vec![der().into(); expected], "{bundle}");
             }
         }
+    }
+
+    #[test]
+    fn panic_of_the_log_subscriber_reaches_no_caller() {
+        struct Panicking;
+
+        impl Subscriber for Panicking {
+            fn enabled(&self, _: &Metadata<'_>) -> bool {
+                true
+            }
+            fn new_span(&self, _: &Attributes<'_>) -> Id {
+                Id::from_u64(1)
+            }
+            fn record(&self, _: &Id, _: &Record<'_>) {}
+            fn record_follows_from(&self, _: &Id, _: &Id) {}
+            fn event(&self, _: &Event<'_>) {
+                panic::resume_unwind(Box::new("a log subscriber panics"));
+            }
+            fn enter(&self, _: &Id) {}
+            fn exit(&self, _: &Id) {}
+        }
+
+        let bundle = format!("{PEM}{}", version_2());
+        let read = || Roots::read(bundle.as_bytes());
+        let roots = tracing::subscriber::with_default(Panicking, read).unwrap();
+        assert_eq!(roots.others, [der().into()]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn device_or_pipe_is_not_read() {
+        let file = |name: &str| (name == "SSL_CERT_FILE").then(|| "/dev/zero".into());
+        let error = Roots::from_paths(file).unwrap_err().to_string();
+        assert!(error.ends_with("/dev/zero: not a file"), "{error}");
     }
 
     #[test]
