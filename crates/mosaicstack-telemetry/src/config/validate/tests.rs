@@ -127,6 +127,7 @@ fn do_not_track_turns_off_what_only_the_environment_turned_on() {
     let alone = || vars([("DO_NOT_TRACK", "1")]);
     for (builder, is_enabled) in [
         (new().with_vars(alone()), false),
+        (new().with_vars(env("1")).with_vars(vars([])), false),
         (new().server_url(URL).instance_id(INSTANCE).with_vars(env("1")), false),
         (new().with_vars(env("1")).default_server_url(URL), false),
         (new().with_vars(env("1")).enabled(true), true),
