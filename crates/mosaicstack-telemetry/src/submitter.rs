@@ -162,7 +162,7 @@ impl Submitter {
 
     /// Returns the next action. While a delivery is in flight, polling sends nothing, keeps the
     /// schedule and returns [`Action::Wait`]: a driver may be woken during a request. In a dry run,
-    /// each call logs one batch and returns `Action::Wait(now)` if there are more.
+    /// each call logs one batch and returns `Action::Wait(now)`.
     pub fn poll(&mut self, now: Instant) -> Action {
         self.reporter.changes();
         if self.protocol.is_none() {
@@ -198,20 +198,20 @@ impl Submitter {
         if self.target <= self.buffer.acknowledged() {
             self.start_cycle(now);
         }
-        let is_empty = loop {
-            // Read before the batch is taken: an event tracked in between is too late for a shutdown.
-            let is_empty = self.buffer.is_empty();
-            let Some(protocol) = &self.protocol else { break is_empty };
-            let Some(delivery) = Delivery::take(&self.buffer, &mut self.bisection) else {
-                break is_empty;
-            };
+        // Read before the batch is taken: an event tracked in between is too late for a shutdown.
+        let is_empty = self.buffer.is_empty();
+        if let Some(protocol) = &self.protocol
+            && let Some(delivery) = Delivery::take(&self.buffer, &mut self.bisection)
+        {
             if self.dry_run {
                 return self.skip(now, delivery);
             }
             if self.bisection.was_accepted(delivery.position()) {
                 delivery.accept(&BatchReceipt::default());
+                self.continue_cycle(now);
                 self.reporter.accepted(1, &[]);
-                continue;
+                // Before the next request, so that a flush that has waited for this event ends.
+                return Action::Wait(now);
             }
             let left = self.closing.map(|deadline| deadline.saturating_duration_since(now));
             let timeout = left.map_or(self.request_timeout, |left| left.min(self.request_timeout));
@@ -220,7 +220,7 @@ impl Submitter {
             // Until the result is known: a driver that drops the delivery polls again at once.
             self.not_before = Some(clock::after(now, self.delays.initial()));
             return Action::Send(request, delivery);
-        };
+        }
         if self.closing.is_some() && is_empty {
             return Action::Done;
         }
@@ -237,7 +237,8 @@ impl Submitter {
         if let Some(protocol) = &self.protocol {
             self.reporter.dry_run(protocol, count);
         }
-        Action::Wait(self.due)
+        // Events tracked meanwhile may fill a batch.
+        Action::Wait(now)
     }
 
     /// Sends the queued events without waiting for the interval, but not before the end of a

@@ -143,7 +143,13 @@ impl Reference {
             self.waiting.drain(..count);
             self.stats.dropped.dry_run += count as u64;
             self.continue_cycle(now);
-            return Expected::Wait(self.due);
+            return Expected::Wait(now);
+        }
+        if self.ahead.is_some() && self.ahead == self.waiting.front().copied() {
+            self.waiting.pop_front();
+            self.stats.delivered += 1;
+            self.continue_cycle(now);
+            return Expected::Wait(now);
         }
         if let Some(count) = self.next_batch() {
             self.in_flight.extend(self.waiting.drain(..count));
@@ -164,10 +170,6 @@ impl Reference {
     /// Number of events to take; `skipped` of them are not sent.
     fn next_batch(&mut self) -> Option<usize> {
         self.skipped = 0;
-        if self.ahead.is_some() && self.ahead == self.waiting.front().copied() {
-            self.waiting.pop_front();
-            self.stats.delivered += 1;
-        }
         let (first, last) = (*self.waiting.front()?, *self.waiting.back()?);
         self.probe = self.probe.filter(|probe| (first..=last).contains(probe));
         match (self.probe, self.ahead) {

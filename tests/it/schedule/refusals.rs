@@ -137,15 +137,33 @@ fn bad_event_without_others_waits_for_the_next_event() {
     track(&simulation.handle, 1);
     simulation.run_until(INTERVAL, accept);
     let bad = track(&simulation.handle, 1);
-    simulation.run_until(2 * INTERVAL, |sent| refuse(sent, &bad));
-    let stats = simulation.handle.stats();
-    assert_eq!((stats.pending, stats.rejected, stats.health), (1, 0, Health::Retrying));
-    assert_eq!(count(&received.take(), |it| matches!(it, Notification::Deferred { .. })), 1);
+    for interval in 2..7 {
+        simulation.run_until(interval * INTERVAL, |sent| refuse(sent, &bad));
+        let stats = simulation.handle.stats();
+        assert_eq!((stats.pending, stats.rejected, stats.health), (1, 0, Health::Retrying));
+        assert_eq!(count(&received.take(), |it| matches!(it, Notification::Deferred { .. })), 1);
+    }
     track(&simulation.handle, 1);
-    simulation.run_until(3 * INTERVAL, |sent| refuse(sent, &bad));
+    simulation.run_until(7 * INTERVAL, |sent| refuse(sent, &bad));
     let stats = simulation.handle.stats();
     assert_eq!((stats.delivered, stats.rejected, stats.health), (2, 1, Health::Good));
     assert_eq!(count(&received.take(), |it| matches!(it, Notification::Rejected { .. })), 1);
+}
+
+#[test]
+fn event_accepted_out_of_turn_is_delivered_before_the_next_request() {
+    let mut simulation = simulation();
+    track(&simulation.handle, 2);
+    simulation.flush();
+    // Both, the bad one, the good one behind it, and the bad one again.
+    for code in [422, 422, 200, 422] {
+        let delivery = simulation.send();
+        simulation.complete(delivery, Ok(status(code)));
+        track(&simulation.handle, 1);
+    }
+    assert!(matches!(simulation.step(), Next::Waits(_)));
+    let stats = simulation.handle.stats();
+    assert_eq!((stats.delivered, stats.rejected, stats.pending), (1, 1, 4));
 }
 
 #[test]
