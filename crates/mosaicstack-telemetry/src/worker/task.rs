@@ -71,7 +71,7 @@ impl Worker {
                         continue;
                     }
                     if until <= clock::tokio_now() {
-                        // A dry run has more batches. The timer would not yield.
+                        // Polled again at once, as in a dry run. The timer would not yield.
                         task::yield_now().await;
                     } else {
                         // A request made since then has left a permit: this returns at once.
