@@ -18,8 +18,8 @@ use crate::redact::excerpt;
 /// Maximum number of items of an array in a reason.
 const MAX_ITEMS: usize = 8;
 
-/// Returns `true` unless the body is empty, JSON, or the start of JSON that broke off: it does not come
-/// from the API.
+/// Returns `true` unless the body is empty, JSON, the start of JSON that broke off, or an object with a key
+/// in double quotes: it does not come from the API.
 pub(crate) fn is_foreign(response: &Response) -> bool {
     is_foreign_text(&text(response.body()))
 }
@@ -73,12 +73,14 @@ pub(crate) fn text(body: &[u8]) -> Cow<'_, str> {
 
 fn is_foreign_text(text: &str) -> bool {
     let text = text.trim_start();
-    // Broken JSON is the API's, or a part of its answer.
     let is_json = || match serde_json::from_str::<IgnoredAny>(text) {
         Ok(_) => true,
         Err(error) => error.is_eof(),
     };
-    !text.is_empty() && !text.starts_with(['{', '[']) && !is_json()
+    // Some APIs write what is nearly JSON: NaN, a comma too many, a second value.
+    let first = text.strip_prefix('[').unwrap_or(text).trim_start();
+    let has_key = first.strip_prefix('{').is_some_and(|it| it.trim_start().starts_with('"'));
+    !text.is_empty() && !has_key && !is_json()
 }
 
 fn understood(json: &str) -> Option<BatchReceipt> {
@@ -242,13 +244,19 @@ mod tests {
             ("\"ok\"", false, false),
             ("{\"accepted\":\"many\"}", false, false),
             ("{\"status\":\"queued\"}", false, false),
-            // Broken off, or broken.
+            // Broken off.
             ("{\"accepted\":3,\"res", false, false),
             ("{", false, false),
             ("[{", false, false),
             ("\"o", false, false),
-            ("{accepted", false, false),
+            // Nearly JSON.
+            ("{\"score\":NaN}", false, false),
+            ("[ { \"a\":1,} ]", false, false),
             ("ok", false, true),
+            ("{{ page }}", false, true),
+            ("{'accepted':3}", false, true),
+            ("[notice] maintenance", false, true),
+            ("[]()", false, true),
             ("<html>", false, true),
             ("  <!doctype html>", false, true),
             ("\u{1f}\u{8b}\u{8}", false, true),

@@ -2,7 +2,11 @@
 
 mod completion;
 
-use std::{collections::VecDeque, mem, time::Duration};
+use std::{
+    collections::{BTreeSet, VecDeque},
+    mem,
+    time::Duration,
+};
 
 use mosaicstack_telemetry::{Stats, TelemetryConfig};
 
@@ -34,9 +38,12 @@ pub(super) struct Reference {
     is_proven: bool,
     /// The event to send alone, behind those that were refused alone.
     probe: Option<u64>,
-    /// The event that was accepted as a probe.
-    ahead: Option<u64>,
-    /// Events refused alone since the last acceptance, and the last of them.
+    /// The events that were accepted as probes, and how many of those before the last may be rejected.
+    ahead: BTreeSet<u64>,
+    credit: usize,
+    /// Events refused alone since the last acceptance, as far as they are not tried again; the number of
+    /// refusals, and the last of them.
+    tried: BTreeSet<u64>,
     refused: usize,
     last_refused: Option<u64>,
     has_accepted: bool,
@@ -77,7 +84,9 @@ impl Reference {
             suspects: 0,
             is_proven: false,
             probe: None,
-            ahead: None,
+            ahead: BTreeSet::new(),
+            credit: 0,
+            tried: BTreeSet::new(),
             refused: 0,
             last_refused: None,
             has_accepted: false,
@@ -145,7 +154,8 @@ impl Reference {
             self.continue_cycle(now);
             return Expected::Wait(now);
         }
-        if self.ahead.is_some() && self.ahead == self.waiting.front().copied() {
+        if self.probe().is_none() && self.waiting.front().is_some_and(|it| self.ahead.contains(it))
+        {
             self.waiting.pop_front();
             self.stats.delivered += 1;
             self.continue_cycle(now);
@@ -171,15 +181,17 @@ impl Reference {
     fn next_batch(&mut self) -> Option<usize> {
         self.skipped = 0;
         let (first, last) = (*self.waiting.front()?, *self.waiting.back()?);
-        self.probe = self.probe.filter(|probe| (first..=last).contains(probe));
-        match (self.probe, self.ahead) {
-            (Some(probe), _) => {
-                self.skipped = (probe - first) as usize;
-                Some(self.skipped + 1)
-            }
-            (None, Some(ahead)) if ahead > first => Some(self.limit.min((ahead - first) as usize)),
-            (None, _) => Some(self.limit.min(self.waiting.len())),
+        if let Some(probe) = self.probe() {
+            self.skipped = (probe - first) as usize;
+            return Some(self.skipped + 1);
         }
+        let before = self.ahead.range(first..).next().copied().unwrap_or(last + 1) - first;
+        Some(self.limit.min(before as usize))
+    }
+
+    /// The probe, unless it was evicted.
+    fn probe(&self) -> Option<u64> {
+        self.probe.filter(|probe| self.waiting.contains(probe))
     }
 
     pub(super) fn flush(&mut self, now: Duration) {

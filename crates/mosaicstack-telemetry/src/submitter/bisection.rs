@@ -1,5 +1,7 @@
 //! Bisection of refused batches: the events of the next request.
 
+use std::{collections::BTreeSet, mem};
+
 /// Number of single events refused in a row after which the server is taken to refuse all.
 const FEW: usize = 3;
 
@@ -11,8 +13,9 @@ const FEW: usize = 3;
 /// most 23 requests.
 ///
 /// A single event is rejected only if the server has accepted another one since the refusals began.
-/// Otherwise the events behind it are tried one by one, with the refused ones kept at their places in
-/// the queue. An acceptance proves the server usable; the refused events are then sent again.
+/// Otherwise others are tried alone (probes), with the refused ones kept at their places in the queue: the
+/// next one, then the newest ones. An accepted probe stays in the queue until it is the oldest event;
+/// until then, up to `FEW` events before it are rejected for each request that the server accepts.
 ///
 /// Positions are sequence numbers of the queue.
 #[derive(Debug)]
@@ -25,8 +28,12 @@ pub(super) struct Bisection {
     is_proven: bool,
     /// The event to send alone, behind refused ones.
     probe: Option<u64>,
-    /// The event that was accepted as a probe, and leaves the queue after those before it.
-    ahead: Option<u64>,
+    /// Events that were accepted as probes.
+    ahead: BTreeSet<u64>,
+    /// Number of events before the last of these that may be rejected until the next acceptance.
+    credit: usize,
+    /// Events refused alone since the last acceptance, as far as they are not tried again.
+    tried: BTreeSet<u64>,
     /// Number of single events refused since the last acceptance, and the last of them.
     refused: usize,
     last_refused: Option<u64>,
@@ -39,8 +46,10 @@ pub(super) struct Bisection {
 pub(super) enum Refusal {
     /// The server accepts others: the event is rejected.
     Rejected,
-    /// It is not known whether the server accepts any. The next one to try has this position.
-    Suspect(u64),
+    /// It is not known whether the server accepts any: another event is tried.
+    Suspect,
+    /// As `Suspect`, and all events in the queue have been tried.
+    NoOther,
     /// The server refuses all.
     Refuses,
 }
@@ -53,7 +62,9 @@ impl Bisection {
             suspects: 0,
             is_proven: false,
             probe: None,
-            ahead: None,
+            ahead: BTreeSet::new(),
+            credit: 0,
+            tried: BTreeSet::new(),
             refused: 0,
             last_refused: None,
             has_accepted: false,
@@ -66,10 +77,15 @@ impl Bisection {
 
     /// The events to take next, counted from `first`, the oldest: the number to leave out, and the
     /// maximum number behind them, at least 1.
-    pub(super) fn range(&self, first: u64) -> (usize, usize) {
-        match (offset(self.probe, first), offset(self.ahead, first)) {
+    pub(super) fn range(&mut self, first: u64) -> (usize, usize) {
+        for positions in [&mut self.ahead, &mut self.tried] {
+            if positions.first().is_some_and(|&lowest| lowest < first) {
+                *positions = positions.split_off(&first);
+            }
+        }
+        match (offset(self.probe, first), offset(self.ahead.first().copied(), first)) {
             (Some(skipped), _) => (skipped, 1),
-            // The event that was accepted is taken alone.
+            // An event that was accepted is taken alone.
             (None, Some(before)) => (0, self.limit.min(before.max(1))),
             (None, None) => (0, self.limit),
         }
@@ -77,12 +93,12 @@ impl Bisection {
 
     /// True if the event at this position was accepted as a probe, and is not to be sent again.
     pub(super) fn was_accepted(&self, at: u64) -> bool {
-        self.ahead == Some(at)
+        self.ahead.contains(&at)
     }
 
     /// True if [`range`](Self::range) depends on the oldest event.
-    pub(super) const fn has_position(&self) -> bool {
-        self.probe.is_some() || self.ahead.is_some()
+    pub(super) fn has_position(&self) -> bool {
+        self.probe.is_some() || !self.ahead.is_empty()
     }
 
     /// Returns to the oldest event: there is none at the position of the probe.
@@ -98,19 +114,38 @@ impl Bisection {
         (self.limit, self.suspects) = (count.div_ceil(2), count);
     }
 
-    /// Records that the event at this position was refused alone.
-    pub(super) fn single_refused(&mut self, at: u64) -> Refusal {
-        if self.is_proven || self.ahead.is_some_and(|ahead| ahead > at) {
+    /// Records that the event at position `at` was refused alone, in a queue with the positions
+    /// `first..end`.
+    pub(super) fn single_refused(&mut self, at: u64, first: u64, end: u64) -> Refusal {
+        let has_credit = self.credit > 0 && self.ahead.last().is_some_and(|&ahead| ahead > at);
+        if mem::take(&mut self.is_proven) || has_credit {
+            self.credit = self.credit.saturating_sub(1);
             // Sizes grow from 1 again: starting from the full size would cost a search for each event
             // of a series of bad ones.
-            (self.limit, self.suspects, self.is_proven) = (1, 0, false);
+            (self.limit, self.suspects) = (1, 0);
             return Refusal::Rejected;
         }
+        self.tried.insert(at);
         if self.last_refused.replace(at) != Some(at) {
             self.refused += 1;
         }
-        self.probe = Some(at + 1);
-        if self.refused >= FEW { Refusal::Refuses } else { Refusal::Suspect(at + 1) }
+        self.probe = self.next_probe(first, end);
+        if self.probe.is_none() {
+            // Starts over: the server may be put right, and the oldest event be a bad one.
+            self.tried.clear();
+        }
+        match self.probe {
+            _ if self.refused >= FEW => Refusal::Refuses,
+            Some(_) => Refusal::Suspect,
+            None => Refusal::NoOther,
+        }
+    }
+
+    /// The next event, then the newest ones: those before them may be a series of bad ones.
+    fn next_probe(&self, first: u64, end: u64) -> Option<u64> {
+        let is_new = |at: &u64| !self.tried.contains(at) && !self.ahead.contains(at);
+        let next = Some(first + 1).filter(|at| *at < end && is_new(at));
+        next.or_else(|| (first..end).rev().find(is_new))
     }
 
     /// Records that the server does not seem to be the right one. Single events are sent until one is
@@ -121,9 +156,9 @@ impl Bisection {
 
     /// Records that a batch of `count` events, the oldest ones, was accepted.
     pub(super) fn accepted(&mut self, count: usize) {
+        self.end_refusals();
         self.suspects = self.suspects.saturating_sub(count);
         self.is_proven = self.suspects > 0;
-        (self.probe, self.refused, self.last_refused, self.has_accepted) = (None, 0, None, true);
         self.limit = if self.suspects > 0 {
             self.limit.min(self.suspects)
         } else {
@@ -132,8 +167,16 @@ impl Bisection {
     }
 
     /// Records that the event at this position was accepted before older ones.
-    pub(super) const fn probe_accepted(&mut self, at: u64) {
-        *self = Self { ahead: Some(at), has_accepted: true, ..Self::new(self.batch_size) };
+    pub(super) fn probe_accepted(&mut self, at: u64) {
+        self.end_refusals();
+        self.ahead.insert(at);
+        (self.limit, self.suspects, self.is_proven) = (1, 0, false);
+    }
+
+    fn end_refusals(&mut self) {
+        self.tried.clear();
+        self.credit = FEW;
+        (self.probe, self.refused, self.last_refused, self.has_accepted) = (None, 0, None, true);
     }
 }
 
@@ -161,17 +204,18 @@ mod tests {
                 continue;
             }
             let from = first + skipped;
-            if from >= events.len() {
-                return (requests, delivered, events.len() - first);
-            }
             let sent = &events[from..events.len().min(from + max)];
             requests += 1;
             match (sent.contains(&true), sent.len()) {
-                (true, 1) => match bisection.single_refused(from as u64) {
-                    Refusal::Rejected => first += 1,
-                    Refusal::Suspect(next) => assert_eq!(next, from as u64 + 1),
-                    Refusal::Refuses => return (requests, delivered, events.len() - first),
-                },
+                (true, 1) => {
+                    match bisection.single_refused(from as u64, first as u64, events.len() as u64) {
+                        Refusal::Rejected => first += 1,
+                        Refusal::Suspect => {}
+                        Refusal::NoOther | Refusal::Refuses => {
+                            return (requests, delivered, events.len() - first);
+                        }
+                    }
+                }
                 (true, count) => bisection.batch_refused(count),
                 (false, _) if skipped > 0 => bisection.probe_accepted(from as u64),
                 (false, count) => {
@@ -222,23 +266,65 @@ mod tests {
     }
 
     #[test]
+    fn good_events_behind_many_bad_ones_are_delivered() {
+        for bad in [3, 20, 200] {
+            let events = [vec![true; bad], vec![false; 300]].concat();
+            let (requests, delivered, left) = drain(&events, 100);
+            assert_eq!((delivered, left), (300, 0), "{bad}");
+            assert!(requests <= 20 + 3 * bad, "{bad}: {requests}");
+        }
+    }
+
+    #[test]
+    fn next_event_is_tried_and_then_the_newest_ones() {
+        let mut bisection = Bisection::new(100);
+        let refused: Vec<_> = [7, 8, 12, 11, 10, 9]
+            .map(|at| {
+                assert_eq!(bisection.probe.unwrap_or(7), at);
+                bisection.single_refused(at, 7, 13)
+            })
+            .into();
+        let [Refusal::Suspect, Refusal::Suspect, rest @ ..] = &refused[..] else {
+            panic!("{refused:?}")
+        };
+        assert_eq!(rest, [Refusal::Refuses; 4]);
+        assert_eq!(bisection.probe, None, "starts over");
+        assert_eq!(Bisection::new(100).single_refused(7, 7, 8), Refusal::NoOther);
+    }
+
+    #[test]
+    fn few_events_are_rejected_for_one_accepted_behind_them() {
+        let mut bisection = Bisection::new(100);
+        for at in [0, 1, 99] {
+            assert_ne!(bisection.single_refused(at, 0, 100), Refusal::Rejected);
+        }
+        bisection.probe_accepted(98);
+        let again = [0, 1, 2, 3].map(|at| bisection.single_refused(at, at, 100));
+        assert_eq!(again[..FEW], [Refusal::Rejected; FEW]);
+        assert_eq!(again[FEW], Refusal::Suspect);
+        bisection.probe_accepted(97);
+        assert_eq!(bisection.single_refused(99, 99, 100), Refusal::NoOther, "behind both");
+    }
+
+    #[test]
     fn event_accepted_as_a_probe_is_not_sent_again() {
         let mut bisection = Bisection::new(100);
-        assert_eq!(bisection.single_refused(7), Refusal::Suspect(8));
+        assert_eq!(bisection.single_refused(7, 7, 20), Refusal::Suspect);
         assert_eq!(bisection.range(7), (1, 1));
         bisection.probe_accepted(8);
         assert_eq!(bisection.range(7), (0, 1));
-        assert_eq!(bisection.single_refused(7), Refusal::Rejected);
-        assert_eq!((bisection.range(8), bisection.range(9)), ((0, 1), (0, 1)));
+        assert_eq!(bisection.single_refused(7, 7, 20), Refusal::Rejected);
         assert_eq!([7, 8, 9].map(|at| bisection.was_accepted(at)), [false, true, false]);
+        assert_eq!((bisection.range(8), bisection.range(9)), ((0, 1), (0, 1)));
+        assert!(!bisection.has_position());
     }
 
     #[test]
     fn evicted_events_are_passed_over() {
         let mut bisection = Bisection::new(100);
-        assert_eq!(bisection.single_refused(7), Refusal::Suspect(8));
+        assert_eq!(bisection.single_refused(7, 7, 20), Refusal::Suspect);
         assert_eq!([bisection.range(8), bisection.range(9)], [(0, 1), (0, 100)]);
         bisection.probe_accepted(8);
-        assert_eq!(bisection.range(9), (0, 100));
+        assert_eq!(bisection.range(9), (0, 1));
     }
 }

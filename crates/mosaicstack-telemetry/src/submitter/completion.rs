@@ -110,16 +110,17 @@ impl Submitter {
             self.retry_now(now, delivery);
             return DeliveryOutcome::BatchRejected;
         };
-        match self.bisection.single_refused(delivery.position()) {
+        let (first, end) = (self.buffer.acknowledged(), self.buffer.queued());
+        match self.bisection.single_refused(delivery.position(), first, end) {
             Refusal::Rejected => {
                 self.buffer.counters.set_health(Health::Good);
                 delivery.reject();
                 self.continue_cycle(now);
                 self.reporter.rejected(event_id, result);
             }
-            Refusal::Suspect(next) if self.buffer.queued() > next => self.retry_now(now, delivery),
-            Refusal::Suspect(_) if self.bisection.has_accepted() => {
-                // The only event at hand, as in a service with few of them: the next one decides.
+            Refusal::Suspect => self.retry_now(now, delivery),
+            Refusal::NoOther if self.bisection.has_accepted() => {
+                // As in a service with few events: the next one decides.
                 self.buffer.counters.retried.add(1);
                 self.buffer.counters.set_health(Health::Retrying);
                 drop(delivery);
@@ -127,7 +128,7 @@ impl Submitter {
                 let pending = Some(self.buffer.pending());
                 self.reporter.deferred(1, result, self.next_attempt(), pending);
             }
-            Refusal::Suspect(_) | Refusal::Refuses => {
+            Refusal::NoOther | Refusal::Refuses => {
                 drop(delivery);
                 self.misconfigured(now, result);
                 return DeliveryOutcome::Misconfigured;

@@ -6,7 +6,8 @@ use mosaicstack_telemetry::{Health, sans_io::DeliveryOutcome};
 
 use super::{super::replies::Reply, NotBefore, Reference};
 
-/// Events refused alone, and none accepted, that make a server misconfigured.
+/// Events refused alone, and none accepted, that make a server misconfigured, and events rejected for an
+/// acceptance.
 const FEW: usize = 3;
 
 impl Reference {
@@ -17,8 +18,8 @@ impl Reference {
         match outcome {
             DeliveryOutcome::Accepted if self.skipped > 0 => {
                 self.stats.health = Health::Good;
-                (self.limit, self.suspects) = (self.config.batch_size(), 0);
-                self.ahead = Some(self.in_flight[self.skipped]);
+                (self.limit, self.suspects) = (1, 0);
+                self.ahead.insert(self.in_flight[self.skipped]);
                 self.accepted();
                 self.put_back();
                 self.reset_backoff();
@@ -56,22 +57,32 @@ impl Reference {
 
     fn accepted(&mut self) {
         (self.is_proven, self.probe, self.has_accepted) = (false, None, true);
-        (self.refused, self.last_refused) = (0, None);
+        (self.refused, self.last_refused, self.credit) = (0, None, FEW);
+        self.tried.clear();
     }
 
     fn refused_alone(&mut self, now: Duration) -> DeliveryOutcome {
         let number = self.in_flight[self.skipped];
-        if self.is_proven || self.ahead.is_some_and(|ahead| ahead > number) {
+        let has_credit = self.credit > 0 && self.ahead.last().is_some_and(|&ahead| ahead > number);
+        if self.is_proven || has_credit {
+            self.credit = self.credit.saturating_sub(1);
             self.stats.health = Health::Good;
             (self.limit, self.suspects, self.is_proven) = (1, 0, false);
             self.acknowledge(now, 1);
             return DeliveryOutcome::BatchRejected;
         }
+        self.tried.insert(number);
         if self.last_refused.replace(number) != Some(number) {
             self.refused += 1;
         }
-        self.probe = Some(number + 1);
-        let is_last = number + 1 == self.queued;
+        let untried = |it: &u64| !self.tried.contains(it) && !self.ahead.contains(it);
+        let first = self.in_flight[0];
+        let next = (first + 1 < self.queued).then_some(first + 1).filter(untried);
+        self.probe = next.or_else(|| (first..self.queued).rev().find(untried));
+        let is_last = self.probe.is_none();
+        if is_last {
+            self.tried.clear();
+        }
         if self.refused >= FEW || (is_last && !self.has_accepted) {
             return self.misconfigured(now);
         }
