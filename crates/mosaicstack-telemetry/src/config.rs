@@ -38,8 +38,9 @@ use crate::{
 /// With `DO_NOT_TRACK=1` in the environment, telemetry that only the environment turned on is off,
 /// whatever `MOSAIC_TELEMETRY_ENABLED` says, and the other parameters are neither required nor
 /// checked. It stays on if code calls [`enabled(true)`](TelemetryConfigBuilder::enabled), or sets
-/// server URL, API key and instance id. An empty value, `0`, `false`, `no` and `off` (in any case)
-/// do nothing; every other value counts.
+/// server URL (if only as the default), API key and instance id, also if the environment sets
+/// variables for these. An empty value, `0`, `false`, `no` and `off` (in any case) do nothing; every
+/// other value counts.
 ///
 /// # Example
 ///
@@ -100,8 +101,8 @@ impl TelemetryConfig {
         Self::builder().with_env().build()
     }
 
-    /// Like [`from_env`](Self::from_env), but disables telemetry if none of the variables is set, and
-    /// logs that at `DEBUG`.
+    /// Like [`from_env`](Self::from_env), but disables telemetry if none of the `MOSAIC_TELEMETRY_*`
+    /// variables is set, and logs that at `DEBUG`.
     ///
     /// # Errors
     ///

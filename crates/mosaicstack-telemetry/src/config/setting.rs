@@ -7,51 +7,51 @@ use crate::{
     redact::redact,
 };
 
-/// A parameter given as text, in code or by an environment variable.
+/// A parameter given as text. Code takes precedence over the environment, and both over the default,
+/// whatever the order of the calls.
 #[derive(Clone)]
 pub(super) struct Setting {
     parameter: &'static str,
     variable: &'static str,
-    value: Option<String>,
-    is_from_env: bool,
+    code: Option<String>,
+    env: Option<String>,
     default: Option<String>,
 }
 
 impl Setting {
     pub(super) const fn new(parameter: &'static str, variable: &'static str) -> Self {
-        Self { parameter, variable, value: None, is_from_env: false, default: None }
+        Self { parameter, variable, code: None, env: None, default: None }
     }
 
     pub(super) fn set(&mut self, value: impl Into<String>) {
-        self.value = Some(value.into().trim().into());
-        self.is_from_env = false;
+        self.code = Some(value.into().trim().into());
     }
 
     pub(super) fn set_default(&mut self, value: impl Into<String>) {
         self.default = Some(value.into().trim().into());
     }
 
-    /// Reads the environment variable, unless a value is set.
+    /// Reads the environment variable, unless an earlier call has found it.
     pub(super) fn read(&mut self, variable: impl Fn(&str) -> Option<String>) {
-        if self.value.is_none() {
+        if self.env.is_none() {
             let value = variable(self.variable).map(|value| value.trim().to_owned());
-            self.value = value.filter(|value| !value.is_empty());
-            self.is_from_env = self.value.is_some();
+            self.env = value.filter(|value| !value.is_empty());
         }
     }
 
-    /// True if the environment sets it.
-    pub(super) const fn is_from_env(&self) -> bool {
-        self.is_from_env
+    /// True if the environment sets the variable, also if code overrides its value.
+    pub(super) const fn is_in_env(&self) -> bool {
+        self.env.is_some()
     }
 
-    /// True if code sets it, if only by a default that the environment does not replace.
-    pub(super) fn is_from_code(&self) -> bool {
-        !self.is_from_env && self.text().is_some()
+    /// True if code sets a value or a default, also if the environment replaces the default.
+    pub(super) const fn is_in_code(&self) -> bool {
+        self.code.is_some() || self.default.is_some()
     }
 
     pub(super) fn text(&self) -> Option<&str> {
-        self.value.as_ref().or(self.default.as_ref()).map(String::as_str)
+        let value = self.code.as_ref().or(self.env.as_ref()).or(self.default.as_ref());
+        value.map(String::as_str)
     }
 }
 
@@ -91,7 +91,9 @@ impl Issues {
     ) -> Option<T> {
         let issue = match parse(setting.text()?) {
             Ok(value) => return Some(value),
-            Err(issue) if setting.is_from_env => format!("{issue} (in {})", setting.variable),
+            Err(issue) if setting.code.is_none() && setting.is_in_env() => {
+                format!("{issue} (in {})", setting.variable)
+            }
             Err(issue) => issue,
         };
         self.push(setting.parameter, &issue);

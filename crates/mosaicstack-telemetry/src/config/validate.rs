@@ -38,18 +38,20 @@ impl TelemetryConfigBuilder {
         })
     }
 
-    /// Like [`build`](Self::build), but disables telemetry if the environment sets none of its
-    /// variables, and logs that at `DEBUG`. For programs whose users may leave telemetry out.
+    /// Like [`build`](Self::build), but disables telemetry if the environment that
+    /// [`with_env`](Self::with_env) reads sets none of the `MOSAIC_TELEMETRY_*` variables, and logs
+    /// that at `DEBUG`. For programs whose users may leave telemetry out.
     ///
-    /// It is not disabled if code calls [`enabled(true)`](Self::enabled) or sets server URL, API key
-    /// and instance id.
+    /// A variable counts as set also if code overrides its value, and not if it is empty. Without
+    /// variables, telemetry is still on if code calls [`enabled(true)`](Self::enabled), or sets server
+    /// URL (if only as the default), API key and instance id.
     ///
     /// # Errors
     ///
     /// See [`build`](Self::build). If the environment sets only some of what is required, the rest
     /// is listed.
     pub fn build_if_set(self) -> Result<TelemetryConfig, ConfigError> {
-        if self.all().iter().any(|it| it.is_from_env()) || self.is_on_by_code() {
+        if self.all().iter().any(|it| it.is_in_env()) || self.is_on_by_code() {
             return self.build();
         }
         log_off("the environment sets no MOSAIC_TELEMETRY_* variable");
@@ -111,7 +113,7 @@ impl TelemetryConfigBuilder {
     /// True if telemetry is on without the environment.
     fn is_on_by_code(&self) -> bool {
         let [required @ .., enabled] = self.all();
-        enabled.is_from_code() || required.iter().all(|it| it.is_from_code())
+        enabled.is_in_code() || required.iter().all(|it| it.is_in_code())
     }
 
     fn server(&self, issues: &mut Issues) -> Option<Server> {

@@ -78,6 +78,7 @@ fn build_if_set_is_off_without_variables_and_lists_what_is_missing_otherwise() {
     const ONE: [(&str, &str); 1] = [("MOSAIC_TELEMETRY_API_KEY", KEY)];
     const EMPTY: [(&str, &str); 1] = [("MOSAIC_TELEMETRY_API_KEY", " ")];
     const OFF: [(&str, &str); 1] = [("MOSAIC_TELEMETRY_ENABLED", "off")];
+    const WISH: [(&str, &str); 1] = [("DO_NOT_TRACK", "1")];
     let new = TelemetryConfig::builder;
     for (builder, vars, expected) in [
         (new(), [].as_slice(), Ok(false)),
@@ -89,6 +90,14 @@ fn build_if_set_is_off_without_variables_and_lists_what_is_missing_otherwise() {
         (new(), &ONE, Err(["server_url", "instance_id"].as_slice())),
         (new().server_url("ftp://x"), &ONE, Err(&["server_url", "instance_id"])),
         (new(), &ON, Err(&["server_url", "api_key", "instance_id"])),
+        // Set in the environment, and overridden by code.
+        (new().api_key(KEY), &ONE, Err(&["server_url", "instance_id"])),
+        (new().with_vars(vars(ONE)).api_key(KEY), &[], Err(&["server_url", "instance_id"])),
+        (new().api_key(KEY), &EMPTY, Ok(false)),
+        (new().enabled(false), &ONE, Ok(false)),
+        (new().enabled(true), &OFF, Err(&["server_url", "api_key", "instance_id"])),
+        (new().api_key(KEY), &WISH, Ok(false)),
+        (new().default_server_url(URL).api_key(KEY).instance_id(INSTANCE), &[], Ok(true)),
         (new().enabled(true), &[], Err(&["server_url", "api_key", "instance_id"])),
         (builder(), &[], Ok(true)),
         (new().batch_size(0), &[], Err(&["batch_size"])),
@@ -134,6 +143,11 @@ fn do_not_track_turns_off_what_only_the_environment_turned_on() {
         (new().enabled(true).with_vars(env("1")), true),
         (new().enabled(false).with_vars(env("1")), false),
         (builder().with_vars(alone()), true),
+        (builder().with_vars(env("1")), true),
+        (
+            new().default_server_url(URL).api_key(KEY).instance_id(INSTANCE).with_vars(env("1")),
+            true,
+        ),
         (new().with_vars(env("1")).api_key(KEY).server_url(URL).instance_id(INSTANCE), true),
     ] {
         assert_eq!(builder.clone().build().unwrap().is_enabled(), is_enabled, "{builder:?}");
@@ -243,7 +257,10 @@ fn invalid_texts_are_listed_without_the_secret() {
         .server_url("ftp://example.com")
         .instance_id("42")
         .batch_size(0)
-        .with_vars(vars([("MOSAIC_TELEMETRY_API_KEY", secret)]));
+        .with_vars(vars([
+            ("MOSAIC_TELEMETRY_SERVER_URL", URL),
+            ("MOSAIC_TELEMETRY_API_KEY", secret),
+        ]));
     assert_eq!(
         issues(invalid),
         [
