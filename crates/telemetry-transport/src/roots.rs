@@ -1,5 +1,8 @@
 //! TLS root certificates.
 
+#[cfg(any(test, feature = "native-roots"))]
+mod native;
+
 use std::{
     env,
     error::Error,
@@ -45,7 +48,11 @@ impl Roots {
         let set = |name: &str| variable(name).filter(|value| !value.is_empty());
         let (file, directories) = (set("SSL_CERT_FILE"), set("SSL_CERT_DIR"));
         if file.is_none() && directories.is_none() {
-            return Ok(Self { mozilla: true, others: native() });
+            #[cfg(feature = "native-roots")]
+            let others = native::load();
+            #[cfg(not(feature = "native-roots"))]
+            let others = Vec::new();
+            return Ok(Self { mozilla: true, others });
         }
         let mut bundle = Bundle::default();
         if let Some(file) = file {
@@ -182,21 +189,6 @@ impl Bundle {
         }
         Ok(valid)
     }
-}
-
-/// The system's certificates. Invalid ones are left out silently: a system has hundreds, and the
-/// server needs one.
-#[cfg(feature = "native-roots")]
-fn native() -> Vec<CertificateDer<'static>> {
-    let mut bundle = Bundle::default();
-    let native = rustls_native_certs::load_native_certs();
-    native.certs.into_iter().for_each(|certificate| bundle.add(Ok(certificate)));
-    bundle.valid
-}
-
-#[cfg(not(feature = "native-roots"))]
-const fn native() -> Vec<CertificateDer<'static>> {
-    Vec::new()
 }
 
 /// Without the text of the PEM, which may contain a private key.

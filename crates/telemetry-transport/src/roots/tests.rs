@@ -1,7 +1,10 @@
 //! Bundles of certificates, and the environment.
 
+use std::sync::{Arc, Mutex};
+
 use tracing::{
-    Event, Metadata, Subscriber,
+    Event, Level, Metadata, Subscriber,
+    field::{Field, Visit},
     span::{Attributes, Id, Record},
 };
 
@@ -62,30 +65,74 @@ fn invalid_certificates_of_a_bundle_are_skipped() {
     }
 }
 
+/// A log subscriber that calls a function with each message.
+struct OnMessage<F>(F);
+
+impl<F: Fn(Level, String) + 'static> Subscriber for OnMessage<F> {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true
+    }
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+    fn event(&self, event: &Event<'_>) {
+        let mut message = Message(String::new());
+        event.record(&mut message);
+        self.0(*event.metadata().level(), message.0);
+    }
+    fn enter(&self, _: &Id) {}
+    fn exit(&self, _: &Id) {}
+}
+
+struct Message(String);
+
+impl Visit for Message {
+    fn record_debug(&mut self, _: &Field, value: &dyn fmt::Debug) {
+        self.0 = format!("{value:?}");
+    }
+}
+
 #[test]
 fn panic_of_the_log_subscriber_reaches_no_caller() {
-    struct Panicking;
-
-    impl Subscriber for Panicking {
-        fn enabled(&self, _: &Metadata<'_>) -> bool {
-            true
-        }
-        fn new_span(&self, _: &Attributes<'_>) -> Id {
-            Id::from_u64(1)
-        }
-        fn record(&self, _: &Id, _: &Record<'_>) {}
-        fn record_follows_from(&self, _: &Id, _: &Id) {}
-        fn event(&self, _: &Event<'_>) {
-            panic::resume_unwind(Box::new("a log subscriber panics"));
-        }
-        fn enter(&self, _: &Id) {}
-        fn exit(&self, _: &Id) {}
-    }
-
+    let panicking = OnMessage(|_, _| panic::resume_unwind(Box::new("a log subscriber panics")));
     let bundle = format!("{PEM}{}", version_2());
-    let read = || Roots::read(bundle.as_bytes());
-    let roots = tracing::subscriber::with_default(Panicking, read).unwrap();
-    assert_eq!(roots.others, [der().into()]);
+    let read = || (Roots::read(bundle.as_bytes()), native::usable(Vec::new(), Vec::new()));
+    let (roots, native) = tracing::subscriber::with_default(panicking, read);
+    assert_eq!((roots.unwrap().others, native), (vec![der().into()], Vec::new()));
+}
+
+#[test]
+fn reasons_why_certificates_of_the_system_are_not_used_are_logged() {
+    let invalid = CertificateDer::from_pem_slice(version_2().as_bytes()).unwrap();
+    for (certificates, reasons, valid, expected) in [
+        (vec![], "", 0, Some((Level::WARN, "the system has no root certificates"))),
+        (vec![], "a b", 0, Some((Level::WARN, "no valid root certificate of the system; a; b"))),
+        (vec![], "a b c d", 0, Some((Level::WARN, "of the system; a; b; c"))),
+        (
+            vec![invalid.clone()],
+            "a",
+            0,
+            Some((Level::WARN, "; a; certificate 1: expected X.509: ")),
+        ),
+        (vec![der().into()], "", 1, None),
+        (vec![der().into()], "a", 1, Some((Level::DEBUG, "skipped 1 root certificates or files"))),
+        (vec![invalid, der().into()], "a", 1, Some((Level::DEBUG, "skipped 2 root "))),
+    ] {
+        let logged = Arc::<Mutex<Vec<_>>>::default();
+        let log = Arc::clone(&logged);
+        let log = OnMessage(move |level, message| log.lock().unwrap().push((level, message)));
+        let all = reasons.split_whitespace().map(str::to_owned).collect();
+        let read = || native::usable(certificates, all);
+        assert_eq!(tracing::subscriber::with_default(log, read), vec![der().into(); valid]);
+        let logged = logged.lock().unwrap();
+        assert_eq!(logged.len(), usize::from(expected.is_some()), "{logged:?}");
+        for ((level, message), (expected, part)) in logged.iter().zip(expected) {
+            assert!(*level == expected && message.contains(part), "{logged:?}");
+            assert!(!message.contains("; d"), "{message}");
+        }
+    }
 }
 
 #[cfg(unix)]
