@@ -2,8 +2,7 @@
 
 use std::{
     collections::VecDeque,
-    fmt,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Duration,
 };
 
@@ -35,7 +34,9 @@ use self::{
 };
 use crate::{
     AsyncTransport, Idempotent, MAX_RESPONSE_BYTES, Proxy, Request, Response, ResponseFuture,
-    RootCertificateError, Timeout, TransportError, proxy::Proxies, settings::Settings,
+    RootCertificateError, Timeout, TransportError,
+    proxy::Proxies,
+    settings::{Settings, impl_settings},
 };
 
 mod connect_timeout;
@@ -85,63 +86,20 @@ pub struct HyperTransport {
 
 struct Shared {
     resolver: Resolver,
-    tls: tls::Config,
+    /// Created by the first request, so that each setter does not create it again.
+    tls: OnceLock<tls::Config>,
     /// By runtime. A connection is driven by the runtime that made it, which may not be running when
     /// another one sends a request.
     clients: Mutex<VecDeque<(Id, Clients)>>,
 }
 
 impl HyperTransport {
-    /// Creates a transport that takes [proxies](crate#proxies) and
-    /// [root certificates](crate#root-certificates) from the environment.
-    ///
-    /// Opens no connection, and needs no runtime yet.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::with(Settings::from_env())
-    }
-
-    /// Uses `proxy` for every host except loopback, instead of the proxies of the environment.
-    #[must_use]
-    pub fn with_proxy(self, proxy: Proxy) -> Self {
-        Self::with(self.settings.with_proxy(proxy))
-    }
-
-    /// Trusts `certificates` only, instead of Mozilla's and those of the environment.
-    ///
-    /// See [Root certificates](crate#root-certificates) for the accepted formats.
-    ///
-    /// ```no_run
-    /// use telemetry_transport::HyperTransport;
-    ///
-    /// let pem = std::fs::read("/etc/ssl/private-authority.pem")?;
-    /// let transport = HyperTransport::new().with_root_certificates(&pem)?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// `certificates` contains no valid certificate.
-    pub fn with_root_certificates(self, certificates: &[u8]) -> Result<Self, RootCertificateError> {
-        self.settings.with_root_certificates(certificates).map(Self::with)
-    }
-
-    /// Trusts `certificates` in addition to those trusted so far.
-    ///
-    /// # Errors
-    ///
-    /// `certificates` contains no valid certificate.
-    pub fn add_root_certificates(self, certificates: &[u8]) -> Result<Self, RootCertificateError> {
-        self.settings.add_root_certificates(certificates).map(Self::with)
-    }
-
     pub(crate) fn with(settings: Settings) -> Self {
         Self::with_resolver(settings, Resolver::default())
     }
 
     pub(crate) fn with_resolver(settings: Settings, resolver: Resolver) -> Self {
-        let tls = tls_config(&settings);
-        let shared = Shared { resolver, tls, clients: Mutex::default() };
+        let shared = Shared { resolver, tls: OnceLock::new(), clients: Mutex::default() };
         Self { settings, shared: Arc::new(shared) }
     }
 
@@ -150,7 +108,7 @@ impl HyperTransport {
         let known = all.iter().position(|(id, _)| *id == runtime);
         let clients = match known.and_then(|index| all.remove(index)) {
             Some((_, clients)) => clients,
-            None => Clients::new(&self.settings.proxies, &self.shared),
+            None => Clients::new(&self.settings, &self.shared),
         };
         // The one used last is in front.
         all.truncate(MAX_RUNTIMES - 1);
@@ -159,11 +117,7 @@ impl HyperTransport {
     }
 }
 
-impl Default for HyperTransport {
-    fn default() -> Self {
-        Self::new()
-    }
-}
+impl_settings!(HyperTransport);
 
 impl AsyncTransport for HyperTransport {
     fn send(&self, request: Request) -> ResponseFuture<'_> {
@@ -191,13 +145,6 @@ impl AsyncTransport for HyperTransport {
     }
 }
 
-impl fmt::Debug for HyperTransport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Without the settings, which contain the proxy's password.
-        f.debug_struct("HyperTransport").finish_non_exhaustive()
-    }
-}
-
 /// The clients of one runtime.
 #[derive(Clone)]
 struct Clients {
@@ -206,12 +153,13 @@ struct Clients {
 }
 
 impl Clients {
-    fn new(proxies: &Proxies<Proxy>, Shared { resolver, tls, .. }: &Shared) -> Self {
-        let mut http = HttpConnector::new_with_resolver(resolver.clone());
+    fn new(settings: &Settings, shared: &Shared) -> Self {
+        let tls = shared.tls.get_or_init(|| tls::config(settings));
+        let mut http = HttpConnector::new_with_resolver(shared.resolver.clone());
         http.enforce_http(false);
         http.set_nodelay(true);
         let connector = tls::connector(TcpConnector(http), tls);
-        let proxied = proxies.map(|proxy| {
+        let proxied = settings.proxies.map(|proxy| {
             let tunnel = Tunnel::new(proxy, connector.clone());
             client(tls::connector(tunnel, tls))
         });
@@ -283,11 +231,4 @@ pub(crate) fn parse_proxy(value: &str) -> Option<Intercept> {
     };
     let matcher = Matcher::builder().all(value).build();
     matcher.intercept(&Uri::from_static("http://any"))
-}
-
-fn tls_config(settings: &Settings) -> tls::Config {
-    let Some(certificates) = settings.certificates() else { return tls::config() };
-    let mut roots = rustls::RootCertStore::empty();
-    roots.add_parsable_certificates(certificates);
-    tls::config_trusting(roots)
 }

@@ -3,7 +3,7 @@
 use std::{
     any::Any,
     io::{self, Read},
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::{Duration, Instant},
 };
 
@@ -17,10 +17,10 @@ use ureq::{
 use crate::{
     Idempotent, MAX_RESPONSE_BYTES, Proxy, Request, Response, RootCertificateError, Timeout,
     Transport, TransportError,
-    crypto::{self, MissingProvider},
+    crypto::MissingProvider,
     proxy::{Proxies, is_refusal},
     request::is_disconnect,
-    settings::Settings,
+    settings::{Settings, impl_settings},
 };
 
 /// Longest timeout. ureq adds it to the current time, which must not overflow.
@@ -52,61 +52,39 @@ const MAX_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// The target is `ureq_proto::util`. At `DEBUG` and above, it logs the URL and a few harmless headers
 /// only. A program that enables `TRACE` globally should silence it, for example with the filter
 /// `trace,ureq=debug,ureq_proto=debug`.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct UreqTransport {
     settings: Settings,
+    /// Created by the first request, so that each setter does not create them again.
+    agents: Arc<OnceLock<Agents>>,
+}
+
+/// Two agents, since ureq pools no connection of a request that overrides the agent's proxy.
+struct Agents {
     direct: Agent,
     proxied: Proxies<Agent>,
     has_provider: bool,
 }
 
 impl UreqTransport {
-    /// Creates a transport that takes [proxies](crate#proxies) and
-    /// [root certificates](crate#root-certificates) from the environment.
-    ///
-    /// Opens no connection and starts no thread.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::with(Settings::from_env())
-    }
-
-    /// Uses `proxy` for every host except loopback, instead of the proxies of the environment.
-    #[must_use]
-    pub fn with_proxy(self, proxy: Proxy) -> Self {
-        Self::with(self.settings.with_proxy(proxy))
-    }
-
-    /// Trusts `certificates` only, instead of Mozilla's and those of the environment.
-    ///
-    /// See [Root certificates](crate#root-certificates) for the accepted formats.
-    ///
-    /// ```no_run
-    /// use telemetry_transport::UreqTransport;
-    ///
-    /// let pem = std::fs::read("/etc/ssl/private-authority.pem")?;
-    /// let transport = UreqTransport::new().with_root_certificates(&pem)?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// `certificates` contains no valid certificate.
-    pub fn with_root_certificates(self, certificates: &[u8]) -> Result<Self, RootCertificateError> {
-        self.settings.with_root_certificates(certificates).map(Self::with)
-    }
-
-    /// Trusts `certificates` in addition to those trusted so far.
-    ///
-    /// # Errors
-    ///
-    /// `certificates` contains no valid certificate.
-    pub fn add_root_certificates(self, certificates: &[u8]) -> Result<Self, RootCertificateError> {
-        self.settings.add_root_certificates(certificates).map(Self::with)
-    }
-
     pub(crate) fn with(settings: Settings) -> Self {
+        Self { settings, agents: Arc::default() }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn with_agent(direct: Agent) -> Self {
+        let transport = Self::with(Settings::read(|_| None));
+        let agents = Agents { direct, ..Agents::new(&transport.settings) };
+        Self { agents: Arc::new(agents.into()), ..transport }
+    }
+}
+
+impl_settings!(UreqTransport);
+
+impl Agents {
+    fn new(settings: &Settings) -> Self {
         // Without a crypto provider, `https` is an error.
-        let tls = tls_config(&settings);
+        let tls = tls_config(settings);
         let has_provider = tls.is_some();
         let tls = tls.unwrap_or_default();
         let agent = |proxy| {
@@ -120,30 +98,19 @@ impl UreqTransport {
                 .build()
                 .new_agent()
         };
-        // Two agents, since ureq pools no connection of a request that overrides the agent's proxy.
-        let (direct, proxied) =
-            (agent(None), settings.proxies.map(|it| agent(Some(it.ureq.clone()))));
-        Self { settings, direct, proxied, has_provider }
-    }
-
-    #[cfg(test)]
-    pub(crate) fn with_agent(direct: Agent) -> Self {
-        Self { direct, ..Self::with(Settings::read(|_| None)) }
-    }
-}
-
-impl Default for UreqTransport {
-    fn default() -> Self {
-        Self::new()
+        let proxied = settings.proxies.map(|it| agent(Some(it.ureq.clone())));
+        Self { direct: agent(None), proxied, has_provider }
     }
 }
 
 impl Transport for UreqTransport {
     fn send(&self, request: Request) -> Result<Response, TransportError> {
         self.settings.check(request.uri())?;
-        let agent = self.proxied.route(request.uri())?.unwrap_or(&self.direct);
+        let agents = self.agents.get_or_init(|| Agents::new(&self.settings));
+        let agent = agents.proxied.route(request.uri())?.unwrap_or(&agents.direct);
         let proxy = agent.config().proxy().map(ureq::Proxy::uri);
-        if !self.has_provider && [Some(request.uri()), proxy].into_iter().flatten().any(is_https) {
+        if !agents.has_provider && [Some(request.uri()), proxy].into_iter().flatten().any(is_https)
+        {
             return Err(TransportError::other(MissingProvider)); // ureq would panic
         }
         let (start, again) = (now(), Idempotent::copy(&request));
@@ -194,7 +161,8 @@ fn tls_config(settings: &Settings) -> Option<TlsConfig> {
         certificates.iter().map(|it| Certificate::from_der(it).to_owned()).into()
     });
     let builder = TlsConfig::builder().root_certs(roots);
-    set_provider(builder, TlsConfigBuilder::unversioned_rustls_crypto_provider, crypto::provider()?)
+    let provider = settings.provider.clone()?;
+    set_provider(builder, TlsConfigBuilder::unversioned_rustls_crypto_provider, provider)
         .map(TlsConfigBuilder::build)
 }
 

@@ -12,28 +12,28 @@ use http::{Uri, uri::Scheme};
 use hyper::rt::{Read, Write};
 use hyper_rustls::{ConfigBuilderExt, HttpsConnector, MaybeHttpsStream};
 use hyper_util::client::legacy::connect::Connection;
-use rustls::{ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier};
+use rustls::{ClientConfig, RootCertStore};
 use tower_service::Service;
 
-use crate::crypto::{self, MissingProvider};
+use crate::{crypto::MissingProvider, settings::Settings};
 
 /// `None` without a crypto provider.
 pub(super) type Config = Option<Arc<ClientConfig>>;
 
-/// Trusts Mozilla's root certificates.
-pub(super) fn config() -> Config {
-    Some(Arc::new(builder()?.with_webpki_roots().with_no_client_auth()))
-}
-
-pub(super) fn config_trusting(roots: RootCertStore) -> Config {
-    Some(Arc::new(builder()?.with_root_certificates(roots).with_no_client_auth()))
-}
-
-fn builder() -> Option<ConfigBuilder<ClientConfig, WantsVerifier>> {
+pub(super) fn config(settings: &Settings) -> Config {
     // A provider without a cipher suite for TLS 1.2 or 1.3 is none.
-    ClientConfig::builder_with_provider(crypto::provider()?)
+    let builder = ClientConfig::builder_with_provider(settings.provider.clone()?)
         .with_safe_default_protocol_versions()
-        .ok()
+        .ok()?;
+    let builder = match settings.certificates() {
+        None => builder.with_webpki_roots(),
+        Some(certificates) => {
+            let mut roots = RootCertStore::empty();
+            roots.add_parsable_certificates(certificates);
+            builder.with_root_certificates(roots)
+        }
+    };
+    Some(Arc::new(builder.with_no_client_auth()))
 }
 
 pub(super) fn connector<C>(inner: C, config: &Config) -> TlsConnector<C> {

@@ -214,3 +214,14 @@ fn unusable_url_is_a_permanent_error(new: New) {
     connect(&url);
     server.join().unwrap();
 }
+
+#[cfg(feature = "ureq")]
+#[test]
+fn clones_of_a_ureq_transport_share_connections() {
+    let (url, server) = server(1, |mut stream| accept_all(&mut stream).len());
+    let transport = crate::UreqTransport::new();
+    for clone in [transport.clone(), transport.clone(), transport] {
+        assert!(crate::Transport::send(&clone, post(&url)).is_ok());
+    }
+    assert_eq!(server.join().unwrap(), [3]);
+}

@@ -8,6 +8,7 @@ use std::{
     thread,
 };
 
+use http::Uri;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
 use rustls::{
     ServerConfig, ServerConnection, StreamOwned,
@@ -16,11 +17,11 @@ use rustls::{
 };
 
 use super::{
-    New, for_each_transport, post,
+    New, for_each_transport, lookup, post,
     proxies::{URL, tunnel},
     server::{accept_all, connect, server},
 };
-use crate::TransportError;
+use crate::{TransportError, settings::Settings};
 
 for_each_transport! {
     trusted_server_receives_requests_over_one_connection_and_http_1
@@ -170,6 +171,19 @@ fn certificate_file_of_the_environment_is_trusted(new: New) {
     assert!(error.to_string().contains("SSL_CERT_FILE"), "{error}");
     connect(&url.replace("https:", "http:"));
     server.join().unwrap();
+}
+
+#[test]
+fn only_replaced_certificates_hide_an_environment_without_valid_ones() {
+    let pem = Identity::new(&["127.0.0.1"]).pem;
+    let url = Uri::from_static("https://127.0.0.1/v1");
+    let settings = || Settings::read(lookup(&[("SSL_CERT_FILE", "/no/such/file")]));
+    for (settings, is_valid) in [
+        (settings().add_root_certificates(pem.as_bytes()), false),
+        (settings().with_root_certificates(pem.as_bytes()), true),
+    ] {
+        assert_eq!(settings.unwrap().check(&url).is_ok(), is_valid);
+    }
 }
 
 fn proxy_tunnels_tls_over_http_and_https(new: New) {
