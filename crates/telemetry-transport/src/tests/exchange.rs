@@ -9,7 +9,7 @@ use super::{
     LONG, New, SHORT, for_each_transport, post, post_within,
     server::{accept_all, connect, read_request, respond, server},
 };
-use crate::{Idempotent, MAX_RESPONSE_BYTES, Timeout, TransportError};
+use crate::{Idempotent, MAX_RESPONSE_BYTES, Request, Timeout, TransportError};
 
 for_each_transport! {
     requests_arrive_unchanged_over_one_connection
@@ -19,6 +19,7 @@ for_each_transport! {
     failed_exchange_is_a_network_error_or_a_timeout
     request_that_may_have_arrived_is_not_sent_again
     idempotent_request_is_sent_once_more_if_the_connection_closes
+    second_attempt_has_the_rest_of_the_timeout
     unreachable_server_is_a_network_error
     unusable_url_is_a_permanent_error
 }
@@ -161,11 +162,7 @@ fn request_that_may_have_arrived_is_not_sent_again(new: New) {
 }
 
 fn idempotent_request_is_sent_once_more_if_the_connection_closes(new: New) {
-    let idempotent = |url: &str| {
-        let mut request = post(url);
-        request.extensions_mut().insert(Idempotent);
-        request
-    };
+    let idempotent = |url: &str| idempotent_within(LONG, url);
     // A kept connection, which is closed at its second request.
     let (url, server) = server(2, |mut stream| {
         let first = read_request(&mut stream).is_some();
@@ -185,6 +182,27 @@ fn idempotent_request_is_sent_once_more_if_the_connection_closes(new: New) {
     assert!(matches!(error, TransportError::Network(_)), "{error:?}");
     connect(&url);
     assert_eq!(server.join().unwrap(), [true, true, false]);
+}
+
+fn idempotent_within(timeout: Duration, url: &str) -> Request {
+    let mut request = post_within(timeout, url);
+    request.extensions_mut().insert(Idempotent);
+    request
+}
+
+fn second_attempt_has_the_rest_of_the_timeout(new: New) {
+    const TIMEOUT: Duration = Duration::from_secs(2);
+    let most = TIMEOUT * 3 / 4;
+    // Both connections are closed without a response after most of the timeout, unless the client
+    // closes them before.
+    let (url, server) = server(2, move |mut stream| {
+        read_request(&mut stream);
+        stream.get_ref().set_read_timeout(Some(most)).unwrap();
+        stream.read_to_end(&mut Vec::new()).is_ok()
+    });
+    let error = new(&[], None).send(idempotent_within(TIMEOUT, &url)).unwrap_err();
+    assert!(matches!(error, TransportError::Timeout), "{error:?}");
+    assert_eq!(server.join().unwrap(), [false, true], "the client closes the second one");
 }
 
 fn unreachable_server_is_a_network_error(new: New) {
