@@ -1,15 +1,15 @@
 //! Behavior of both clients, over real sockets or with closures as transports.
 
-use std::time::Duration;
+use std::{env, fs, process, time::Duration};
 
-use mosaicstack_telemetry::{Health, Notification, TelemetryConfig};
+use mosaicstack_telemetry::{Health, Notification, TelemetryConfig, global};
 use telemetry_collector::{Authorization, Collector, Position, ResponseTemplate};
 use telemetry_tests::{Log, track};
 
 use crate::{
     client::{Client, Kind},
     notifications::Received,
-    support::{AMPLE, collector, eager, ids, returned, start},
+    support::{ABSENT, AMPLE, collector, eager, ids, returned, run_alone, start},
 };
 
 #[test]
@@ -215,4 +215,26 @@ fn disabled_telemetry_is_logged_and_never_calls_its_transport() {
         assert_eq!((stats.tracked, stats.dropped.disabled, stats.panics), (1_000, 1_000, 0));
         assert!(stats.is_balanced());
     }
+}
+
+#[test]
+fn disabled_client_reads_no_certificates() {
+    let test = disabled_client_reads_no_certificates;
+    let file = env::temp_dir().join(format!("telemetry-{}-disabled.pem", process::id()));
+    let valid = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap().cert.pem();
+    fs::write(&file, format!("{valid}-----BEGIN CERTIFICATE-----\n")).unwrap();
+    let variables = [("SSL_CERT_FILE", file.to_str().unwrap()), ("SSL_CERT_DIR", "")];
+    let is_parent = run_alone(test, &variables).is_some();
+    fs::remove_file(file).unwrap();
+    if is_parent {
+        return;
+    }
+    let log = Log::new();
+    for kind in Kind::ALL {
+        Client::start(kind, TelemetryConfig::disabled()).stop();
+    }
+    drop(global::init(TelemetryConfig::disabled()));
+    assert_eq!(log.lines("SSL_CERT_FILE"), [""; 0]);
+    Client::start(Kind::Blocking, eager(ABSENT).build().unwrap()).stop();
+    assert_eq!(log.lines("skipped 1 of 2 in SSL_CERT_FILE").len(), 1, "an enabled one does");
 }
