@@ -43,7 +43,7 @@ pub struct TelemetryHandle {
     instance_id: Uuid,
     /// The clock of the client, which a test may have paused.
     clock: fn() -> Instant,
-    /// `None` if telemetry is disabled, or if a custom driver delivers the events.
+    /// `None` in the handle of a custom driver, and in that of [`global`](crate::global) before `init`.
     worker: Option<Arc<dyn Worker>>,
 }
 
@@ -72,6 +72,10 @@ impl TelemetryHandle {
     /// (On tokio, waking the worker task for a full batch takes the runtime's own short locks.) If
     /// the queue is full, the oldest event is evicted; if telemetry is disabled or has been shut
     /// down, the event is dropped. [`Stats`] counts both.
+    ///
+    /// While the system has no thread for a [`TelemetryClient`](crate::TelemetryClient)
+    /// ([`Health::NoWorker`](crate::Health::NoWorker)), one call a second tries to spawn it, and takes as
+    /// long as the system needs for that.
     pub fn track(&self, event: TaskCompletionEvent) {
         self.buffer.track(event);
     }
@@ -103,8 +107,9 @@ impl TelemetryHandle {
     ///
     /// # Errors
     ///
-    /// Some events are still pending. They stay queued, and the client goes on trying. The handle of
-    /// a custom driver cannot request a flush: an error if events are pending.
+    /// Some events are still pending: they stay queued, and a client that has not ended goes on trying.
+    /// Or the full queue has evicted some of them during the call. The error has both numbers. The
+    /// handle of a custom driver cannot request a flush: an error if events are pending.
     pub fn flush(&self, timeout: Duration) -> Result<(), FlushError> {
         match &self.worker {
             Some(worker) => worker.flush(timeout),

@@ -18,7 +18,8 @@ pub struct Stats {
     pub delivered: u64,
     /// Events rejected by the server for their content. They are not sent again.
     pub rejected: u64,
-    /// Events removed from a full queue to make room for newer ones.
+    /// Events removed from a full queue to make room for newer ones. Also an event that the server has
+    /// accepted behind refused ones, if it is removed before these have left the queue.
     pub evicted: u64,
     /// Events that were not queued, by reason.
     pub dropped: Dropped,
