@@ -20,10 +20,11 @@ pub(crate) fn run(names: &[&str]) -> Result<(), String> {
     steps.step("features", features);
     // `cargo test --workspace` tests all features, doctests included.
     steps.step("tests", || {
-        exec(cargo("test -p mosaicstack-telemetry --doc"))?;
-        let crates = "-p mosaicstack-telemetry -p telemetry-transport";
-        exec(cargo(format!("test {crates} --no-default-features")))?;
-        exec(cargo("test -p telemetry-collector --no-default-features"))
+        // Of the same crates, so that both share their dependencies.
+        let crates = "-p mosaicstack-telemetry -p telemetry-collector -p telemetry-transport";
+        let test = format!("test {crates} --no-default-features");
+        exec(cargo(&test))?;
+        exec(cargo(format!("{test} --features mosaicstack-telemetry/default --doc")))
     });
     steps.step("docs", || {
         let mut doc = cargo("doc --workspace --no-deps --all-features");
