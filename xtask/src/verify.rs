@@ -5,7 +5,7 @@ use std::{path::Path, process::Command};
 use crate::{
     advisories,
     command::{cargo, command, exec, nightly, output},
-    fuzz, lockfile,
+    downstream, fuzz, lockfile,
     steps::Steps,
 };
 
@@ -40,6 +40,7 @@ pub(crate) fn run(names: &[&str]) -> Result<(), String> {
         long("test -p telemetry-transport --all-features --lib tests::selection")
     });
     steps.step("lockfile", lockfile::check);
+    steps.step("tls-hosts", downstream::check_tls_hosts);
     steps.step("outage", || exec(outage()));
     steps.step("bench", bench);
     let compiler = has(command("c++", "--version"));

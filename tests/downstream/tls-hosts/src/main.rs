@@ -2,7 +2,7 @@
 //! rustls. rustls panics there if another crate adds a second provider.
 //!
 //! Without arguments it runs each host in a child process, since rustls installs a default provider for the
-//! process, and fails if one fails. `tls-hosts HOST PORT` runs one.
+//! process, and fails if one fails. `tls-hosts HOST PORT` runs one. Run by `cargo xtask verify tls-hosts`.
 
 use std::{
     env,
