@@ -1,8 +1,7 @@
 //! Thread interleavings of callers and worker, explored by loom. A module of the crate, since it
 //! needs private items.
 //!
-//! `RUSTFLAGS="--cfg loom" cargo test --release -p mosaicstack-telemetry --no-default-features --lib
-//! --target-dir target/loom -- interleavings::`
+//! Run by `cargo xtask ci loom`, from the manifest in `tests/loom/facade`.
 //!
 //! Time stands still (`sync/loom.rs`): a wait that only a deadline, an interval or a delay would end
 //! is a deadlock here, which loom reports.
