@@ -53,7 +53,7 @@ fn failure_has_its_error_and_is_not_counted() {
         let collector = collector();
         collector.script([
             ResponseTemplate::status(500),
-            ResponseTemplate::status(404),
+            ResponseTemplate::status(404).body(r#"{"detail":"no such path"}"#),
             // The second one on a new connection.
             ResponseTemplate::close(),
             ResponseTemplate::close(),
@@ -62,8 +62,9 @@ fn failure_has_its_error_and_is_not_counted() {
         ]);
         let client = start(kind, &collector);
         let refresh = || client.refresh(&[query(0)]).unwrap_err();
-        assert!(matches!(refresh(), PredictionError::Refused(500)));
-        assert!(matches!(refresh(), PredictionError::Refused(404)));
+        assert!(matches!(refresh(), PredictionError::Refused { status, .. } if status == 500));
+        let text = "no predictions: the server answered 404 Not Found: no such path";
+        assert_eq!(refresh().to_string(), text);
         assert!(matches!(refresh(), PredictionError::Transport(TransportError::Network(_))));
         assert!(matches!(refresh(), PredictionError::Unreadable(_)));
         assert!(matches!(refresh(), PredictionError::Unreadable(_)));
@@ -92,7 +93,9 @@ fn pause_of_one_endpoint_does_not_hold_up_the_other() {
         let busy = || ResponseTemplate::status(429).header("retry-after", "600");
         collector.script([busy()]);
         let client = start(kind, &collector);
-        assert!(matches!(client.refresh(&[query(0)]), Err(PredictionError::Refused(429))));
+        assert!(
+            matches!(client.refresh(&[query(0)]), Err(PredictionError::Refused { status, .. }) if status == 429)
+        );
         let Err(PredictionError::Paused(left)) = client.refresh(&[query(0)]) else { panic!() };
         assert!(left <= Duration::from_secs(600) && left > Duration::from_secs(500));
         assert_eq!(collector.totals().requests, 1);

@@ -2,6 +2,7 @@
 
 use std::{error::Error, fmt, time::Duration};
 
+use http::StatusCode;
 use telemetry_transport::TransportError;
 
 /// All issues of an invalid configuration; at least one.
@@ -92,8 +93,13 @@ impl Error for FlushError {}
 pub enum PredictionError {
     /// The request got no response, or an incomplete one.
     Transport(TransportError),
-    /// The server answered with this status, which is not a success.
-    Refused(u16),
+    /// The server answered with a status other than success.
+    Refused {
+        /// The status.
+        status: StatusCode,
+        /// The server's reason, as in [`FailureCause::Status`](crate::FailureCause::Status).
+        reason: Option<String>,
+    },
     /// The response could not be parsed, or does not match the queries.
     Unreadable(String),
     /// No request was sent, because the server asked for a pause. The pause ends after this time.
@@ -108,7 +114,10 @@ impl fmt::Display for PredictionError {
         f.write_str("no predictions: ")?;
         match self {
             Self::Transport(error) => fmt::Display::fmt(error, f),
-            Self::Refused(status) => write!(f, "the server answered {status}"),
+            Self::Refused { status, reason } => {
+                write!(f, "the server answered {status}")?;
+                reason.iter().try_for_each(|reason| write!(f, ": {reason}"))
+            }
             Self::Unreadable(reason) => f.write_str(reason),
             Self::Paused(left) => write!(f, "the server asked to wait {left:.0?} more"),
             Self::Forked => {

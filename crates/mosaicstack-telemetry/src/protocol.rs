@@ -74,7 +74,7 @@ impl PredictionError {
     pub const fn is_transient(&self) -> bool {
         match self {
             Self::Transport(error) => is_transient_error(error),
-            Self::Refused(status) => is_transient_status(*status),
+            Self::Refused { status, .. } => is_transient_status(status.as_u16()),
             Self::Paused(_) => true,
             Self::Unreadable(_) | Self::Forked => false,
         }
@@ -243,15 +243,19 @@ mod tests {
 
     #[test]
     fn prediction_errors_are_transient_as_delivery_errors_are() {
+        let refused = |status| {
+            let status = StatusCode::from_u16(status).unwrap();
+            PredictionError::Refused { status, reason: None }
+        };
         for (error, is_transient) in [
             (PredictionError::Transport(TransportError::Timeout), true),
             (PredictionError::Transport(TransportError::network("reset")), true),
             (PredictionError::Transport(TransportError::other("certificate")), false),
-            (PredictionError::Refused(408), true),
-            (PredictionError::Refused(429), true),
-            (PredictionError::Refused(500), true),
-            (PredictionError::Refused(599), true),
-            (PredictionError::Refused(404), false),
+            (refused(408), true),
+            (refused(429), true),
+            (refused(500), true),
+            (refused(599), true),
+            (refused(404), false),
             (PredictionError::Paused(SECOND), true),
             (PredictionError::Unreadable("<html>".into()), false),
             (PredictionError::Forked, false),

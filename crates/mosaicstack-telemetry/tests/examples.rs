@@ -190,7 +190,7 @@ fn budget_reports_the_prediction_as_its_estimate() {
 #[test]
 fn budget_without_predictions_uses_list_prices() {
     let collector = Collector::start().unwrap();
-    let failure = "no predictions: the server answered 500";
+    let failure = "no predictions: the server answered 500 Internal Server Error: scripted";
     for reason in ["no data", "confidence low", failure] {
         if reason == failure {
             collector.script([ResponseTemplate::status(500), ResponseTemplate::status(500)]);

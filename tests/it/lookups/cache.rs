@@ -68,7 +68,7 @@ fn pause_of_a_busy_server_is_honored_and_clamped() {
             response.headers_mut().insert("retry-after", value);
             Ok(response)
         });
-        assert!(matches!(result, Err(PredictionError::Refused(it)) if it == code));
+        assert!(matches!(result, Err(PredictionError::Refused { status, .. }) if status == code));
         if seconds > 0 {
             let almost = all.now + (seconds - 1) * SECOND;
             let error = done(&mut all.lookup(&queries(1)), almost).unwrap_err();

@@ -17,6 +17,7 @@ use crate::{
     config::TelemetryConfig,
     error::PredictionError,
     protocol::{self, DeliveryOutcome, Protocol},
+    response,
     sync::Mutex,
     worker::{Process, WakerSet, wake_all},
 };
@@ -150,7 +151,8 @@ impl State {
 fn read(queries: &[PredictionQuery], result: Result<Response, TransportError>) -> Outcome {
     let answers = result.map_err(PredictionError::Transport).and_then(|response| {
         if !response.status().is_success() {
-            return Err(PredictionError::Refused(response.status().as_u16()));
+            let (status, reason) = (response.status(), response::reason(&response));
+            return Err(PredictionError::Refused { status, reason });
         }
         protocol::predictions(response.body(), queries.len())
     });

@@ -167,10 +167,10 @@ fn service_passes_failures_of_predictions_on_and_still_reports() {
     ]);
     let [report, ask] = curl_lines();
     let service = Service::start(example_to("service", collector.url()));
-    for (answer, status) in [(404, 502), (503, 503)] {
+    for (answer, status) in [("404 Not Found", 502), ("503 Service Unavailable", 503)] {
         let refused = service.curl(&ask);
         assert_eq!(refused.status(), status);
-        let reason = format!("no predictions: the server answered {answer}");
+        let reason = format!("no predictions: the server answered {answer}: scripted");
         assert_eq!(body(&refused), json!({"error": reason}));
     }
     let paused = service.curl(&ask);
