@@ -19,7 +19,7 @@ use crate::redact::excerpt;
 const MAX_ITEMS: usize = 8;
 
 /// Returns `true` unless the body is empty, JSON, the start of JSON that broke off, or an object with a key
-/// in double quotes: it does not come from the API.
+/// in double quotes, alone or first in an array: it does not come from the API.
 pub(crate) fn is_foreign(response: &Response) -> bool {
     is_foreign_text(&text(response.body()))
 }

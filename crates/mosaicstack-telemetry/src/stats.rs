@@ -23,7 +23,8 @@ pub struct Stats {
     pub evicted: u64,
     /// Events that were not queued, by reason.
     pub dropped: Dropped,
-    /// Events queued or in flight. After `stop`: events that were not delivered in time.
+    /// Events queued or in flight. After `stop`: events that were not delivered in time. Includes events
+    /// that the server has accepted behind refused ones, until these have left the queue.
     pub pending: u64,
     /// Requests sent to deliver events, with any result.
     pub requests: u64,
@@ -68,8 +69,7 @@ pub enum Health {
     /// only event.
     Retrying,
     /// The API key, the instance id, the URL or the transport is misconfigured, or the server refuses
-    /// every event. Events stay queued and
-    /// are sent again at each interval.
+    /// every event. Events stay queued, and it is tried again at each interval.
     Misconfigured,
     /// Nothing sends events, and they stay queued. The system could not spawn the thread of a
     /// [`TelemetryClient`](crate::TelemetryClient), which later calls of `track` (at most one a second)

@@ -104,8 +104,9 @@ pub struct Submitter {
     /// No request before this time: a backoff, or a pause that the server asked for. Only the
     /// shutdown ignores it, once.
     not_before: Option<Instant>,
-    /// The last flush cycle gave up: full batches wait for the next interval.
-    gave_up: bool,
+    /// A full batch is sent before the interval is over if it has an event from this number on: not
+    /// after a flush cycle that gave up.
+    early_from: u64,
     /// A flush cycle sends all events before this number without waiting for another interval.
     target: u64,
     closing: Option<Instant>,
@@ -153,7 +154,7 @@ impl Submitter {
             bisection: Bisection::new(config.batch_size),
             due: clock::after(start.now, first),
             not_before: None,
-            gave_up: false,
+            early_from: 0,
             target: 0,
             closing: None,
         };
@@ -162,7 +163,8 @@ impl Submitter {
 
     /// Returns the next action. While a delivery is in flight, polling sends nothing, keeps the
     /// schedule and returns [`Action::Wait`]: a driver may be woken during a request. In a dry run,
-    /// each call logs one batch and returns `Action::Wait(now)`.
+    /// each call logs one batch and returns `Action::Wait(now)`, as after an event that was accepted before
+    /// older ones.
     pub fn poll(&mut self, now: Instant) -> Action {
         self.reporter.changes();
         if self.protocol.is_none() {
@@ -174,9 +176,10 @@ impl Submitter {
         if self.closing.is_some_and(|deadline| now >= deadline || self.next_attempt() >= deadline) {
             return Action::Done;
         }
-        if !self.gave_up && self.not_before.is_none_or(|at| now >= at) {
+        if self.early_from < u64::MAX && self.not_before.is_none_or(|at| now >= at) {
             self.buffer.rearm_wake();
-            if self.due > now && self.buffer.has_full_batch() {
+            let has_new = self.buffer.queued() > self.early_from;
+            if self.due > now && has_new && self.buffer.has_full_batch() {
                 self.start_cycle(now);
             }
         }
@@ -274,7 +277,7 @@ impl Submitter {
     /// a steady stream of events would make each batch a small one.
     fn start_cycle(&mut self, now: Instant) {
         self.due = now;
-        self.gave_up = false;
+        self.early_from = 0;
         self.target = self.target.max(self.buffer.queued());
     }
 
@@ -289,7 +292,7 @@ impl Submitter {
 
     fn wait_for_interval(&mut self, now: Instant) {
         self.due = self.next_cycle(now);
-        self.gave_up = false;
+        self.early_from = 0;
     }
 
     fn next_cycle(&mut self, now: Instant) -> Instant {
@@ -315,7 +318,7 @@ impl Submitter {
     fn give_up(&mut self, now: Instant) {
         self.delays.reset();
         self.due = self.next_cycle(now);
-        self.gave_up = true;
+        self.early_from = u64::MAX;
         self.target = 0;
         if let Some(deadline) = self.closing {
             // A shutdown has no next interval.

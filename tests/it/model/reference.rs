@@ -26,8 +26,8 @@ pub(super) struct Reference {
     not_before: NotBefore,
     /// Retries of the batch in this cycle.
     retries: u32,
-    /// The cycle gave up: full batches wait for the next one.
-    gave_up: bool,
+    /// A full batch is sent early if it has an event from this number on; none after a cycle that gave up.
+    early_from: u64,
     /// Events before this number belong to the cycle.
     cycle_end: u64,
     pub(super) deadline: Option<Duration>,
@@ -41,11 +41,10 @@ pub(super) struct Reference {
     /// The events that were accepted as probes, and how many of those before the last may be rejected.
     ahead: BTreeSet<u64>,
     credit: usize,
-    /// Events refused alone since the last acceptance, as far as they are not tried again; the number of
-    /// refusals, and the last of them.
+    is_credited: bool,
+    /// Events refused alone that are not tried again, and the number of refusals since the last acceptance.
     tried: BTreeSet<u64>,
     refused: usize,
-    last_refused: Option<u64>,
     has_accepted: bool,
 }
 
@@ -77,7 +76,7 @@ impl Reference {
             due: config.submit_interval(),
             not_before: NotBefore::At(Duration::ZERO),
             retries: 0,
-            gave_up: false,
+            early_from: 0,
             cycle_end: 0,
             deadline: None,
             limit: config.batch_size(),
@@ -86,9 +85,9 @@ impl Reference {
             probe: None,
             ahead: BTreeSet::new(),
             credit: 0,
+            is_credited: false,
             tried: BTreeSet::new(),
             refused: 0,
-            last_refused: None,
             has_accepted: false,
             config: config.clone(),
         }
@@ -154,8 +153,7 @@ impl Reference {
             self.continue_cycle(now);
             return Expected::Wait(now);
         }
-        if self.probe().is_none() && self.waiting.front().is_some_and(|it| self.ahead.contains(it))
-        {
+        if self.waiting.front().is_some_and(|it| self.ahead.contains(it)) {
             self.waiting.pop_front();
             self.stats.delivered += 1;
             self.continue_cycle(now);
@@ -226,7 +224,7 @@ impl Reference {
     pub(super) fn flushes_early(&self, now: Duration) -> bool {
         let full = self.config.batch_size().min(self.config.max_queue_size());
         let is_full = self.config.is_early_flush() && self.pending() >= full;
-        is_full && !self.gave_up && self.opens() <= now && now < self.due
+        is_full && self.queued > self.early_from && self.opens() <= now && now < self.due
     }
 
     /// True if the next poll shows the length of a delay.
@@ -264,7 +262,7 @@ impl Reference {
 
     fn start_cycle(&mut self, now: Duration) {
         self.due = now;
-        self.gave_up = false;
+        self.early_from = 0;
         self.cycle_end = self.cycle_end.max(self.queued);
     }
 
@@ -292,7 +290,7 @@ impl Reference {
 
     fn wait_for_interval(&mut self, now: Duration) {
         self.due = now + self.config.submit_interval();
-        self.gave_up = false;
+        self.early_from = 0;
     }
 
     fn back_off(&mut self, now: Duration, asked: Option<Duration>) {
@@ -318,7 +316,7 @@ impl Reference {
     fn give_up(&mut self, now: Duration) {
         self.retries = 0;
         self.wait_for_interval(now);
-        self.gave_up = true;
+        self.early_from = u64::MAX;
         self.cycle_end = 0;
         self.due = self.due.max(self.deadline.unwrap_or_default());
     }

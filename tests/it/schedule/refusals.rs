@@ -256,22 +256,67 @@ fn evicted_probe_is_neither_sent_again_nor_waited_for() {
 }
 
 #[test]
-fn server_that_begins_to_refuse_everything_costs_at_most_one_event() {
-    for flips_at in 0..25 {
-        let mut simulation = simulation();
-        track(&simulation.handle, 1000);
-        let bad = track(&simulation.handle, 1)[0];
-        track(&simulation.handle, 999);
-        let mut requests = 0;
-        simulation.run_until(INTERVAL - SECOND, |sent| {
-            requests += 1;
-            let is_refused = requests > flips_at || sent.ids.contains(&bad);
-            Ok(if is_refused { response(422, DETAIL) } else { status(200) })
-        });
-        let stats = simulation.handle.stats();
-        assert!(stats.rejected <= 1, "{flips_at}: {stats}");
-        assert_eq!(stats.health, Health::Misconfigured, "{flips_at}");
+fn server_that_begins_to_refuse_everything_costs_at_most_three_events() {
+    // Behind two bad events, the newest one is tried.
+    for bad in 1..=2 {
+        for flips_at in 0..20 {
+            let mut simulation = simulation();
+            track(&simulation.handle, 100);
+            let bad = track(&simulation.handle, bad);
+            track(&simulation.handle, 890);
+            let mut requests = 0;
+            simulation.run_until(INTERVAL - SECOND, |sent| {
+                requests += 1;
+                if requests > flips_at { Ok(response(422, DETAIL)) } else { refuse(sent, &bad) }
+            });
+            let stats = simulation.handle.stats();
+            let most = if bad.len() == 1 { 1 } else { 3 };
+            assert!(stats.rejected <= most, "{flips_at}: {stats}");
+            assert_eq!(stats.health, Health::Misconfigured, "{flips_at}");
+            assert!(requests <= flips_at + 10, "{flips_at}: {requests}");
+        }
     }
+}
+
+#[test]
+fn two_bad_events_are_no_misconfiguration_and_good_ones_need_not_wait() {
+    let (mut simulation, received) = recorded();
+    track(&simulation.handle, 1);
+    simulation.run_until(INTERVAL, accept);
+    let bad = track(&simulation.handle, 2);
+    for interval in 2..5 {
+        simulation.run_until(interval * INTERVAL, |sent| refuse(sent, &bad));
+    }
+    // A full batch does not wait for the interval.
+    track(&simulation.handle, 100);
+    simulation.run_until(4 * INTERVAL + SECOND, |sent| refuse(sent, &bad));
+    let stats = simulation.handle.stats();
+    assert_eq!((stats.delivered, stats.rejected, stats.health), (101, 2, Health::Good));
+    assert_eq!(count(&received.take(), |it| matches!(it, Notification::Misconfigured { .. })), 0);
+}
+
+#[test]
+fn events_tracked_while_one_is_refused_are_not_sent_to_a_misconfigured_server() {
+    let mut simulation = simulation();
+    track(&simulation.handle, 1);
+    simulation.run_until(INTERVAL, |_| Ok(response(422, DETAIL)));
+    track(&simulation.handle, 500);
+    simulation.run_until(5 * INTERVAL, |_| Ok(response(422, DETAIL)));
+    let batches: Vec<usize> = simulation.sent.iter().map(|sent| sent.ids.len()).collect();
+    assert_eq!(batches, [1; 5]);
+}
+
+#[test]
+fn good_events_are_found_though_new_bad_ones_are_tracked() {
+    let mut simulation = simulation();
+    let mut bad = track(&simulation.handle, 2);
+    track(&simulation.handle, 50);
+    bad.extend(track(&simulation.handle, 2));
+    for interval in 1..10 {
+        simulation.run_until(interval * INTERVAL, |sent| refuse(sent, &bad));
+        bad.extend(track(&simulation.handle, 1));
+    }
+    assert_eq!(simulation.handle.stats().delivered, 50);
 }
 
 #[test]

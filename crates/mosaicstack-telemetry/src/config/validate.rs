@@ -110,7 +110,7 @@ impl TelemetryConfigBuilder {
         [&self.server_url, &self.api_key, &self.instance_id, &self.enabled]
     }
 
-    /// True if telemetry is on without the environment.
+    /// True if code decides whether telemetry is on.
     fn is_on_by_code(&self) -> bool {
         let [required @ .., enabled] = self.all();
         enabled.is_in_code() || required.iter().all(|it| it.is_in_code())

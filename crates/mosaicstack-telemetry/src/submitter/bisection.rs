@@ -5,6 +5,10 @@ use std::{collections::BTreeSet, mem};
 /// Number of single events refused in a row after which the server is taken to refuse all.
 const FEW: usize = 3;
 
+/// The number of events, from the oldest, among which single ones are tried: those before one of them are
+/// taken out of the queue while its request is in flight.
+const WINDOW: u64 = 1_000;
+
 /// Searches the rejected event of a refused batch, without giving up events to a server that refuses
 /// everything.
 ///
@@ -13,9 +17,10 @@ const FEW: usize = 3;
 /// most 23 requests.
 ///
 /// A single event is rejected only if the server has accepted another one since the refusals began.
-/// Otherwise others are tried alone (probes), with the refused ones kept at their places in the queue: the
-/// next one, then the newest ones. An accepted probe stays in the queue until it is the oldest event;
-/// until then, up to `FEW` events before it are rejected for each request that the server accepts.
+/// Otherwise others are tried alone (probes), with the refused ones kept at their places in the queue:
+/// alternately the oldest and the newest one. An accepted probe stays in the queue until it is the oldest
+/// event. Until then, events before it are rejected if they are refused again, up to `FEW` for each request
+/// that the server accepts.
 ///
 /// Positions are sequence numbers of the queue.
 #[derive(Debug)]
@@ -32,11 +37,12 @@ pub(super) struct Bisection {
     ahead: BTreeSet<u64>,
     /// Number of events before the last of these that may be rejected until the next acceptance.
     credit: usize,
-    /// Events refused alone since the last acceptance, as far as they are not tried again.
+    /// They may be rejected now: no batch was refused since that acceptance, or no other event is left.
+    is_credited: bool,
+    /// Events refused alone, which are not tried again while there are others.
     tried: BTreeSet<u64>,
-    /// Number of single events refused since the last acceptance, and the last of them.
+    /// Number of single events refused since the last acceptance.
     refused: usize,
-    last_refused: Option<u64>,
     /// The server has accepted events since the start.
     has_accepted: bool,
 }
@@ -48,7 +54,7 @@ pub(super) enum Refusal {
     Rejected,
     /// It is not known whether the server accepts any: another event is tried.
     Suspect,
-    /// As `Suspect`, and all events in the queue have been tried.
+    /// As `Suspect`, but there is no other event. The server has accepted events since the start.
     NoOther,
     /// The server refuses all.
     Refuses,
@@ -64,9 +70,9 @@ impl Bisection {
             probe: None,
             ahead: BTreeSet::new(),
             credit: 0,
+            is_credited: false,
             tried: BTreeSet::new(),
             refused: 0,
-            last_refused: None,
             has_accepted: false,
         }
     }
@@ -84,10 +90,10 @@ impl Bisection {
             }
         }
         match (offset(self.probe, first), offset(self.ahead.first().copied(), first)) {
+            // The oldest event was accepted.
+            (_, Some(0)) => (0, 1),
             (Some(skipped), _) => (skipped, 1),
-            // An event that was accepted is taken alone.
-            (None, Some(before)) => (0, self.limit.min(before.max(1))),
-            (None, None) => (0, self.limit),
+            (None, before) => (0, self.limit.min(before.unwrap_or(usize::MAX))),
         }
     }
 
@@ -109,7 +115,7 @@ impl Bisection {
     /// Records that a batch of several events was refused as a whole.
     pub(super) const fn batch_refused(&mut self, count: usize) {
         if self.suspects == 0 {
-            self.is_proven = false;
+            (self.is_proven, self.is_credited) = (false, false);
         }
         (self.limit, self.suspects) = (count.div_ceil(2), count);
     }
@@ -117,35 +123,45 @@ impl Bisection {
     /// Records that the event at position `at` was refused alone, in a queue with the positions
     /// `first..end`.
     pub(super) fn single_refused(&mut self, at: u64, first: u64, end: u64) -> Refusal {
-        let has_credit = self.credit > 0 && self.ahead.last().is_some_and(|&ahead| ahead > at);
-        if mem::take(&mut self.is_proven) || has_credit {
+        // Sizes grow from 1 again: starting from the full size would cost a search for each event of a
+        // series of bad ones.
+        (self.limit, self.suspects) = (1, 0);
+        if mem::take(&mut self.is_proven) || (self.is_credited && self.has_credit(at)) {
             self.credit = self.credit.saturating_sub(1);
-            // Sizes grow from 1 again: starting from the full size would cost a search for each event
-            // of a series of bad ones.
-            (self.limit, self.suspects) = (1, 0);
             return Refusal::Rejected;
         }
         self.tried.insert(at);
-        if self.last_refused.replace(at) != Some(at) {
-            self.refused += 1;
-        }
-        self.probe = self.next_probe(first, end);
-        if self.probe.is_none() {
+        self.refused += 1;
+        self.probe = self.next_probe(first, end.min(first + WINDOW));
+        let is_last = self.probe.is_none();
+        if is_last {
             // Starts over: the server may be put right, and the oldest event be a bad one.
             self.tried.clear();
+            self.is_credited = true;
+            if !self.has_accepted {
+                self.refused = FEW;
+            }
         }
-        match self.probe {
+        match is_last {
             _ if self.refused >= FEW => Refusal::Refuses,
-            Some(_) => Refusal::Suspect,
-            None => Refusal::NoOther,
+            true if !self.has_credit(first) => {
+                self.refused = 0;
+                Refusal::NoOther
+            }
+            _ => Refusal::Suspect,
         }
     }
 
-    /// The next event, then the newest ones: those before them may be a series of bad ones.
+    /// True if the event at this position may be rejected because of one accepted behind it.
+    fn has_credit(&self, at: u64) -> bool {
+        self.credit > 0 && self.ahead.last().is_some_and(|&ahead| ahead > at)
+    }
+
+    /// Alternately the oldest and the newest event: the bad ones may be a series at either end.
     fn next_probe(&self, first: u64, end: u64) -> Option<u64> {
         let is_new = |at: &u64| !self.tried.contains(at) && !self.ahead.contains(at);
-        let next = Some(first + 1).filter(|at| *at < end && is_new(at));
-        next.or_else(|| (first..end).rev().find(is_new))
+        let mut all = first..end;
+        if self.refused % 2 == 1 { all.find(is_new) } else { all.rev().find(is_new) }
     }
 
     /// Records that the server does not seem to be the right one. Single events are sent until one is
@@ -174,9 +190,8 @@ impl Bisection {
     }
 
     fn end_refusals(&mut self) {
-        self.tried.clear();
-        self.credit = FEW;
-        (self.probe, self.refused, self.last_refused, self.has_accepted) = (None, 0, None, true);
+        (self.credit, self.is_credited) = (FEW, true);
+        (self.probe, self.refused, self.has_accepted) = (None, 0, true);
     }
 }
 
@@ -190,17 +205,16 @@ fn offset(position: Option<u64>, first: u64) -> Option<usize> {
 mod tests {
     use super::*;
 
-    /// Sends `events` (true: bad) to a server that rejects batches with a bad event. Returns the
-    /// number of requests, of delivered events, and of those that stay when the server is taken to
-    /// refuse all.
-    fn drain(events: &[bool], batch_size: usize) -> (usize, usize, usize) {
+    /// Sends `events` (true: bad) to a server that rejects batches with a bad event, for this many
+    /// intervals. Returns the number of requests, of accepted events, and of those that stay.
+    fn drain(events: &[bool], batch_size: usize, mut intervals: usize) -> (usize, usize, usize) {
         let mut bisection = Bisection::new(batch_size);
-        let (mut requests, mut delivered, mut first) = (0, 0, 0);
-        while first < events.len() {
+        let (mut requests, mut accepted, mut first) = (0, 0, 0);
+        while first < events.len() && intervals > 0 {
             let (skipped, max) = bisection.range(first as u64);
-            if bisection.was_accepted(first as u64) {
+            if bisection.was_accepted((first + skipped) as u64) {
                 assert_eq!((skipped, max), (0, 1));
-                (delivered, first) = (delivered + 1, first + 1);
+                first += 1;
                 continue;
             }
             let from = first + skipped;
@@ -211,20 +225,21 @@ mod tests {
                     match bisection.single_refused(from as u64, first as u64, events.len() as u64) {
                         Refusal::Rejected => first += 1,
                         Refusal::Suspect => {}
-                        Refusal::NoOther | Refusal::Refuses => {
-                            return (requests, delivered, events.len() - first);
-                        }
+                        Refusal::NoOther | Refusal::Refuses => intervals -= 1,
                     }
                 }
                 (true, count) => bisection.batch_refused(count),
-                (false, _) if skipped > 0 => bisection.probe_accepted(from as u64),
+                (false, _) if skipped > 0 => {
+                    accepted += 1;
+                    bisection.probe_accepted(from as u64);
+                }
                 (false, count) => {
                     bisection.accepted(count);
-                    (delivered, first) = (delivered + count, first + count);
+                    (accepted, first) = (accepted + count, first + count);
                 }
             }
         }
-        (requests, delivered, 0)
+        (requests, accepted, events.len() - first)
     }
 
     #[test]
@@ -232,7 +247,7 @@ mod tests {
         for bad in 0..99 {
             let mut events = vec![false; 100];
             events[bad] = true;
-            let (requests, delivered, left) = drain(&events, 100);
+            let (requests, delivered, left) = drain(&events, 100, 1);
             assert_eq!((delivered, left), (99, 0), "{bad}");
             assert!(requests <= 23, "{bad}: {requests}");
         }
@@ -240,28 +255,32 @@ mod tests {
 
     #[test]
     fn good_events_are_sent_in_full_batches() {
-        assert_eq!(drain(&[false; 1000], 100), (10, 1000, 0));
+        assert_eq!(drain(&[false; 1000], 100, 1), (10, 1000, 0));
     }
 
     #[test]
     fn server_that_refuses_all_costs_few_requests_and_no_event() {
-        assert_eq!(drain(&[true; 1000], 100), (10, 0, 1000));
-        assert_eq!(drain(&[true; 1000], 1), (3, 0, 1000));
-        assert_eq!(drain(&[true; 2], 1), (2, 0, 2));
+        // 100, 50, 25, 13, 7, 4, 2 and three single events, then one each interval.
+        assert_eq!(drain(&[true; 1000], 100, 1), (10, 0, 1000));
+        assert_eq!(drain(&[true; 1000], 100, 50), (59, 0, 1000));
+        assert_eq!(drain(&[true; 1000], 1, 1), (3, 0, 1000));
+        assert_eq!(drain(&[true; 2], 1, 1), (2, 0, 2));
+        assert_eq!(drain(&[true; 2], 1, 50), (51, 0, 2));
     }
 
     #[test]
-    fn events_of_any_pattern_are_delivered_or_kept_if_the_last_ones_are_bad() {
-        for pattern in 0..1 << 10 {
-            // Fewer bad events in a row than FEW, and a good one at the end.
-            let events: Vec<bool> = (0..10).map(|bit| pattern >> bit & 1 == 1).collect();
-            let in_a_row = events.split(|bad| !bad).map(<[_]>::len).max().unwrap_or(0);
-            let events = [events, vec![false]].concat();
+    fn events_of_any_pattern_are_delivered_if_the_newest_one_is_good() {
+        for pattern in 0..1 << 11 {
+            let bad = (0..11).map(|bit| pattern >> bit & 1 == 1);
+            let events: Vec<bool> = bad.chain([false]).collect();
             let good = events.iter().filter(|bad| !**bad).count();
-            if in_a_row < FEW {
-                let (_, delivered, left) = drain(&events, 4);
-                assert_eq!((delivered, left), (good, 0), "{pattern:b}");
-            }
+            let (requests, accepted, left) = drain(&events, 4, 12);
+            assert_eq!(accepted, good, "{pattern:b}");
+            assert!(requests < 50, "{pattern:b}: {requests}");
+            // Of many bad events, the last ones wait for the next event.
+            let in_a_row = events.split(|bad| !bad).map(<[_]>::len).max().unwrap_or(0);
+            let are_many = in_a_row > FEW || good <= events.len() / 2;
+            assert!(left == 0 || are_many, "{pattern:b}: {left}");
         }
     }
 
@@ -269,16 +288,16 @@ mod tests {
     fn good_events_behind_many_bad_ones_are_delivered() {
         for bad in [3, 20, 200] {
             let events = [vec![true; bad], vec![false; 300]].concat();
-            let (requests, delivered, left) = drain(&events, 100);
+            let (requests, delivered, left) = drain(&events, 100, 1);
             assert_eq!((delivered, left), (300, 0), "{bad}");
             assert!(requests <= 20 + 3 * bad, "{bad}: {requests}");
         }
     }
 
     #[test]
-    fn next_event_is_tried_and_then_the_newest_ones() {
+    fn oldest_and_newest_events_are_tried_in_turn() {
         let mut bisection = Bisection::new(100);
-        let refused: Vec<_> = [7, 8, 12, 11, 10, 9]
+        let refused: Vec<_> = [7, 8, 12, 9, 11, 10]
             .map(|at| {
                 assert_eq!(bisection.probe.unwrap_or(7), at);
                 bisection.single_refused(at, 7, 13)
@@ -289,7 +308,7 @@ mod tests {
         };
         assert_eq!(rest, [Refusal::Refuses; 4]);
         assert_eq!(bisection.probe, None, "starts over");
-        assert_eq!(Bisection::new(100).single_refused(7, 7, 8), Refusal::NoOther);
+        assert_eq!(bisection.single_refused(7, 7, 13), Refusal::Refuses);
     }
 
     #[test]
@@ -323,7 +342,7 @@ mod tests {
     fn evicted_events_are_passed_over() {
         let mut bisection = Bisection::new(100);
         assert_eq!(bisection.single_refused(7, 7, 20), Refusal::Suspect);
-        assert_eq!([bisection.range(8), bisection.range(9)], [(0, 1), (0, 100)]);
+        assert_eq!([bisection.range(8), bisection.range(9)], [(0, 1), (0, 1)]);
         bisection.probe_accepted(8);
         assert_eq!(bisection.range(9), (0, 1));
     }

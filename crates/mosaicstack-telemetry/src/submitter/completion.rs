@@ -119,16 +119,17 @@ impl Submitter {
                 self.reporter.rejected(event_id, result);
             }
             Refusal::Suspect => self.retry_now(now, delivery),
-            Refusal::NoOther if self.bisection.has_accepted() => {
+            Refusal::NoOther => {
                 // As in a service with few events: the next one decides.
                 self.buffer.counters.retried.add(1);
                 self.buffer.counters.set_health(Health::Retrying);
                 drop(delivery);
                 self.give_up(now);
+                self.early_from = self.buffer.queued();
                 let pending = Some(self.buffer.pending());
                 self.reporter.deferred(1, result, self.next_attempt(), pending);
             }
-            Refusal::NoOther | Refusal::Refuses => {
+            Refusal::Refuses => {
                 drop(delivery);
                 self.misconfigured(now, result);
                 return DeliveryOutcome::Misconfigured;

@@ -1,6 +1,6 @@
 //! Results of requests: acceptance, bisection, and servers that refuse everything.
 
-use std::time::Duration;
+use std::{mem, time::Duration};
 
 use mosaicstack_telemetry::{Health, sans_io::DeliveryOutcome};
 
@@ -41,6 +41,7 @@ impl Reference {
             }
             DeliveryOutcome::BatchRejected if count == 1 => return self.refused_alone(now),
             DeliveryOutcome::BatchRejected => {
+                self.is_credited &= self.suspects > 0;
                 (self.limit, self.suspects) = (count.div_ceil(2), count);
                 self.send_again(now);
             }
@@ -57,45 +58,53 @@ impl Reference {
 
     fn accepted(&mut self) {
         (self.is_proven, self.probe, self.has_accepted) = (false, None, true);
-        (self.refused, self.last_refused, self.credit) = (0, None, FEW);
-        self.tried.clear();
+        (self.refused, self.credit, self.is_credited) = (0, FEW, true);
     }
 
     fn refused_alone(&mut self, now: Duration) -> DeliveryOutcome {
         let number = self.in_flight[self.skipped];
-        let has_credit = self.credit > 0 && self.ahead.last().is_some_and(|&ahead| ahead > number);
-        if self.is_proven || has_credit {
+        (self.limit, self.suspects) = (1, 0);
+        if mem::take(&mut self.is_proven) || (self.is_credited && self.has_credit(number)) {
             self.credit = self.credit.saturating_sub(1);
             self.stats.health = Health::Good;
-            (self.limit, self.suspects, self.is_proven) = (1, 0, false);
             self.acknowledge(now, 1);
             return DeliveryOutcome::BatchRejected;
         }
         self.tried.insert(number);
-        if self.last_refused.replace(number) != Some(number) {
-            self.refused += 1;
-        }
+        self.refused += 1;
         let untried = |it: &u64| !self.tried.contains(it) && !self.ahead.contains(it);
         let first = self.in_flight[0];
-        let next = (first + 1 < self.queued).then_some(first + 1).filter(untried);
-        self.probe = next.or_else(|| (first..self.queued).rev().find(untried));
+        let all: Vec<_> = (first..self.queued).take(1_000).filter(untried).collect();
+        let is_oldest = self.refused % 2 == 1;
+        self.probe = if is_oldest { all.first() } else { all.last() }.copied();
         let is_last = self.probe.is_none();
         if is_last {
             self.tried.clear();
+            self.is_credited = true;
+            if !self.has_accepted {
+                self.refused = FEW;
+            }
         }
-        if self.refused >= FEW || (is_last && !self.has_accepted) {
+        if self.refused >= FEW {
             return self.misconfigured(now);
         }
-        if is_last {
+        if is_last && !self.has_credit(first) {
+            self.refused = 0;
             self.stats.health = Health::Retrying;
             self.stats.retried += 1;
             self.put_back();
             self.reset_backoff();
             self.give_up(now);
+            self.early_from = self.queued;
         } else {
             self.send_again(now);
         }
         DeliveryOutcome::BatchRejected
+    }
+
+    /// True if an event was accepted behind the event of this number.
+    fn has_credit(&self, number: u64) -> bool {
+        self.credit > 0 && self.ahead.last().is_some_and(|&ahead| ahead > number)
     }
 
     fn send_again(&mut self, now: Duration) {
