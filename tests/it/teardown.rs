@@ -191,11 +191,11 @@ fn timed<C, T>(client: C, call: impl FnOnce(C) -> T) -> (T, Duration) {
     (call(client), start.elapsed())
 }
 
-/// Fails if the fastest of three calls is late. One may be late because the machine is busy.
+/// Fails if the fastest of ten calls is late. Some may be late because the machine is busy.
 fn in_time(name: &str, limit: Duration, first: Duration, again: impl Fn() -> Duration) {
     let mut took = vec![first];
     while took[took.len() - 1] > limit {
-        assert!(took.len() < 3, "{name}: {took:?}, expected at most {limit:?}");
+        assert!(took.len() < 10, "{name}: {took:?}, expected at most {limit:?}");
         took.push(again());
     }
 }
