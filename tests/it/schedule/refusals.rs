@@ -16,9 +16,9 @@ fn response(code: u16, body: impl Into<Vec<u8>>) -> Response {
 }
 
 /// A simulation that records its notifications.
-fn recorded() -> (Simulation, Received) {
+fn recorded(batch_size: usize) -> (Simulation, Received) {
     let received = Received::default();
-    let config = received.record(config("https://example.com")).build();
+    let config = received.record(config("https://example.com")).batch_size(batch_size).build();
     (Simulation::new(&config.expect("a valid configuration")), received)
 }
 
@@ -63,7 +63,7 @@ fn server_that_refuses_everything_is_misconfigured_and_loses_no_event() {
     ];
     for (reply, requests, reason) in cases {
         let log = Log::new();
-        let (mut simulation, received) = recorded();
+        let (mut simulation, received) = recorded(100);
         let tracked = track(&simulation.handle, 1000);
         simulation.run_until(INTERVAL - SECOND, |sent| Ok(reply(sent)));
         let stats = simulation.handle.stats();
@@ -99,7 +99,7 @@ fn server_that_refuses_everything_is_misconfigured_and_loses_no_event() {
 fn bad_event_costs_only_itself_at_any_position() {
     for has_history in [false, true] {
         for positions in [&[0][..], &[1], &[50], &[0, 1], &[0, 3], &[7, 8, 9], &[97, 98]] {
-            let (mut simulation, received) = recorded();
+            let (mut simulation, received) = recorded(100);
             if has_history {
                 track(&simulation.handle, 1);
                 simulation.run_until(INTERVAL, accept);
@@ -139,21 +139,27 @@ fn bad_event_costs_only_itself_at_any_position() {
 
 #[test]
 fn bad_event_without_others_waits_for_the_next_event() {
-    let (mut simulation, received) = recorded();
-    track(&simulation.handle, 1);
-    simulation.run_until(INTERVAL, accept);
-    let bad = track(&simulation.handle, 1);
-    for interval in 2..7 {
-        simulation.run_until(interval * INTERVAL, |sent| refuse(sent, &bad));
+    for batch_size in [1, 100] {
+        let (mut simulation, received) = recorded(batch_size);
+        track(&simulation.handle, 1);
+        simulation.run_until(INTERVAL, accept);
+        let bad = track(&simulation.handle, 1);
+        for interval in 2..7 {
+            simulation.run_until(interval * INTERVAL, |sent| refuse(sent, &bad));
+            let stats = simulation.handle.stats();
+            assert_eq!((stats.pending, stats.rejected, stats.health), (1, 0, Health::Retrying));
+            let deferred =
+                count(&received.take(), |it| matches!(it, Notification::Deferred { .. }));
+            // A full batch is sent at once, but only once.
+            let at_once = usize::from(batch_size == 1 && interval == 2);
+            assert_eq!(deferred, 1 + at_once);
+        }
+        track(&simulation.handle, 1);
+        simulation.run_until(7 * INTERVAL, |sent| refuse(sent, &bad));
         let stats = simulation.handle.stats();
-        assert_eq!((stats.pending, stats.rejected, stats.health), (1, 0, Health::Retrying));
-        assert_eq!(count(&received.take(), |it| matches!(it, Notification::Deferred { .. })), 1);
+        assert_eq!((stats.delivered, stats.rejected, stats.health), (2, 1, Health::Good));
+        assert_eq!(count(&received.take(), |it| matches!(it, Notification::Rejected { .. })), 1);
     }
-    track(&simulation.handle, 1);
-    simulation.run_until(7 * INTERVAL, |sent| refuse(sent, &bad));
-    let stats = simulation.handle.stats();
-    assert_eq!((stats.delivered, stats.rejected, stats.health), (2, 1, Health::Good));
-    assert_eq!(count(&received.take(), |it| matches!(it, Notification::Rejected { .. })), 1);
 }
 
 #[test]
@@ -280,7 +286,7 @@ fn server_that_begins_to_refuse_everything_costs_at_most_three_events() {
 
 #[test]
 fn two_bad_events_are_no_misconfiguration_and_good_ones_need_not_wait() {
-    let (mut simulation, received) = recorded();
+    let (mut simulation, received) = recorded(100);
     track(&simulation.handle, 1);
     simulation.run_until(INTERVAL, accept);
     let bad = track(&simulation.handle, 2);
