@@ -63,3 +63,21 @@ impl Commits {
         acknowledged.min(target.end).saturating_sub(committed + target.evicted)
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn evictions_before_a_flush_are_not_its_own() {
+        // The second case: one of four evictions is not counted yet when the flush begins.
+        for counted in [4, 3] {
+            let mut commits = Commits::default();
+            commits.add(0, 1);
+            let flush = commits.begin(10, 5, counted);
+            commits.add(5, 3);
+            assert_eq!(commits.evicted(flush, 8), 0, "{counted}");
+            assert_eq!(commits.evicted(flush, 10), 2, "{counted}");
+        }
+    }
+}
