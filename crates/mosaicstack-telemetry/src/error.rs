@@ -5,6 +5,8 @@ use std::{error::Error, fmt, time::Duration};
 use http::StatusCode;
 use telemetry_transport::TransportError;
 
+use crate::response;
+
 /// All issues of an invalid configuration; at least one.
 ///
 /// `Display` and `Debug` show one line per issue. `Debug` does so because it is the output of a `main`
@@ -115,8 +117,7 @@ impl fmt::Display for PredictionError {
         match self {
             Self::Transport(error) => fmt::Display::fmt(error, f),
             Self::Refused { status, reason } => {
-                write!(f, "the server answered {status}")?;
-                reason.iter().try_for_each(|reason| write!(f, ": {reason}"))
+                response::write_refusal(f, *status, reason.as_deref())
             }
             Self::Unreadable(reason) => f.write_str(reason),
             Self::Paused(left) => write!(f, "the server asked to wait {left:.0?} more"),

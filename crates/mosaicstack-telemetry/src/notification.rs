@@ -98,8 +98,7 @@ impl fmt::Display for FailureCause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Status { status, reason } => {
-                write!(f, "the server answered {status}")?;
-                reason.iter().try_for_each(|reason| write!(f, ": {reason}"))
+                response::write_refusal(f, *status, reason.as_deref())
             }
             Self::Timeout => TransportError::Timeout.fmt(f),
             Self::Network(message) | Self::Other(message) => f.write_str(message),

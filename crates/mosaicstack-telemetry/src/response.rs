@@ -5,6 +5,7 @@
 
 use std::{borrow::Cow, fmt};
 
+use http::StatusCode;
 use serde::{
     Deserialize, Deserializer,
     de::{IgnoredAny, MapAccess, SeqAccess, Visitor},
@@ -53,6 +54,16 @@ pub(crate) fn reason(response: &Response) -> Option<String> {
         error.unwrap_or_else(|| text.clone().into_owned())
     };
     Some(excerpt(&reason)).filter(|reason| !reason.trim().is_empty())
+}
+
+/// Writes a status and the [`reason`] given with it.
+pub(crate) fn write_refusal(
+    f: &mut fmt::Formatter<'_>,
+    status: StatusCode,
+    reason: Option<&str>,
+) -> fmt::Result {
+    write!(f, "the server answered {status}")?;
+    reason.iter().try_for_each(|reason| write!(f, ": {reason}"))
 }
 
 /// The start of a body on one line, redacted.
@@ -199,7 +210,6 @@ impl<'de> Deserialize<'de> for Nested {
 #[cfg(test)]
 mod tests {
     use telemetry_model::EventResult;
-    use telemetry_transport::http::StatusCode;
 
     use super::*;
 

@@ -309,6 +309,12 @@ mod tests {
         assert_eq!(rest, [Refusal::Refuses; 4]);
         assert_eq!(bisection.probe, None, "starts over");
         assert_eq!(bisection.single_refused(7, 7, 13), Refusal::Refuses);
+
+        let mut of_a_long_queue = Bisection::new(100);
+        for at in [0, 1] {
+            assert_eq!(of_a_long_queue.single_refused(at, 0, 5_000), Refusal::Suspect);
+        }
+        assert_eq!(of_a_long_queue.range(0), (999, 1));
     }
 
     #[test]
