@@ -72,10 +72,10 @@ fn each_outcome_has_its_notification_with_cause_and_time() {
     for (reply, cause, is_deferred) in cases {
         let delivery = simulation.send();
         simulation.complete(delivery, reply);
-        let until = simulation.instant() + interval;
+        let retry_in = interval;
         let expected = match cause {
-            Some(cause) if is_deferred => Notification::Deferred { events: 3, cause, until },
-            Some(cause) => Notification::Misconfigured { cause, until },
+            Some(cause) if is_deferred => Notification::Deferred { events: 3, cause, retry_in },
+            Some(cause) => Notification::Misconfigured { cause, retry_in },
             None => Notification::Delivered { events: 3 },
         };
         assert_eq!(received.take(), [expected]);
@@ -98,8 +98,8 @@ fn notification_of_a_retry_has_the_time_of_the_next_request() {
         let Next::Waits(until) = simulation.step() else { panic!("no wait") };
         assert!(until >= Duration::from_secs(retry_after));
         let cause = refused(StatusCode::TOO_MANY_REQUESTS);
-        let until = simulation.instant() + (until - simulation.now());
-        assert_eq!(received.take(), [Notification::Deferred { events: 2, cause, until }]);
+        let retry_in = until - simulation.now();
+        assert_eq!(received.take(), [Notification::Deferred { events: 2, cause, retry_in }]);
     }
 }
 

@@ -10,7 +10,7 @@ mod shutdown;
 use std::{ops::Range, time::Duration};
 
 use mosaicstack_telemetry::{
-    Health,
+    EventBuilder, Health,
     sans_io::DeliveryOutcome,
     transport::{Response, TransportError},
 };

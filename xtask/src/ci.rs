@@ -51,9 +51,9 @@ fn features() -> Result<(), String> {
     let hack = "cargo-hack --version 0.6.46 --locked --debug --root target/tools";
     exec(cargo(format!("install --quiet {hack}")))?;
     for crates in [
-        "--workspace --exclude mosaicstack-telemetry",
+        "--workspace --exclude mosaicstack-telemetry --group-features prices,schemars",
         // No code depends on two of these.
-        "-p mosaicstack-telemetry --group-features backoff,log,native-roots",
+        "-p mosaicstack-telemetry --group-features backoff,log,native-roots,prices",
     ] {
         let powerset =
             "--ignore-private --feature-powerset --exclude-features default,aws-lc-rs,ring";

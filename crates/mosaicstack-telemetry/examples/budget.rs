@@ -15,7 +15,7 @@ use std::{env, error::Error, io, time::Duration};
 
 use mosaicstack_telemetry::{
     Complexity, Confidence, Cost, Estimate, Outcome, PredictionQuery, Price, Provider, TaskType,
-    TelemetryClient, TelemetryConfig, Tokens,
+    TelemetryClient, TelemetryConfig, Tokens, Usage,
 };
 use serde::Deserialize;
 use telemetry_collector::Collector;
@@ -86,8 +86,9 @@ fn predict(client: &TelemetryClient, model: &Model) -> Result<(Estimate, f64), S
 
 /// Estimates the cost from list prices and a guessed number of tokens.
 fn guess(model: &Model, reason: &str) -> (Estimate, f64) {
-    let (input_tokens, output_tokens) = (2_000_000, 20_000);
-    let cost_usd_micros = model.price.cost(input_tokens, output_tokens);
+    let usage = Usage { input: 2_000_000, output: 20_000, ..Usage::default() };
+    let (input_tokens, output_tokens) = (usage.total_input(), usage.total_output());
+    let cost_usd_micros = model.price.cost_of(&usage);
     let max_cost = cost_usd_micros as f64 / 1e6;
     println!("{}: {reason}, list price ${max_cost:.2}", model.name);
     (Estimate { input_tokens, output_tokens, cost_usd_micros, duration_ms: 0 }, max_cost)
@@ -98,18 +99,15 @@ fn run(client: &TelemetryClient, model: &Model, estimate: Estimate) {
     let event = client
         .event()
         .query(&query(model)) // the event improves the next prediction for this query
-        .estimate(estimate);
+        .estimate(estimate)
+        .price(model.price);
     let mut task = client.begin(event);
 
-    let (actual_in, actual_out) = (1_193_569, 2_507); // in place of a real run
-    let actual = model.price.cost(actual_in, actual_out);
-
-    task.record(|event| {
-        event
-            .tokens(Tokens { actual_in, actual_out, ..Tokens::default() })
-            .cost(Cost { actual, ..Cost::default() })
-    });
+    let usage = Usage { input: 1_193_569, output: 2_507, ..Usage::default() }; // of a real run
+    task.add(&usage);
     task.finish(Outcome::Success);
+
+    let actual = model.price.cost_of(&usage);
     let [estimated, actual] = [estimate.cost_usd_micros, actual].map(|micros| micros as f64 / 1e6);
     println!("{}: cost ${actual:.2}, estimated ${estimated:.2}", model.name);
 }
@@ -156,7 +154,7 @@ fn report_history(client: &TelemetryClient) -> Result<(), Box<dyn Error>> {
                 actual_out: run.tokens_out,
                 ..Tokens::default()
             })
-            .cost(Cost { actual: (run.cost_usd * 1e6).round() as u64, ..Cost::default() });
+            .cost(Cost::from_usd(run.cost_usd));
         client.track(event.build());
     }
     client.flush(Duration::from_secs(10))?;

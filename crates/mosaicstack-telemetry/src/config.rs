@@ -1,6 +1,7 @@
 //! Client configuration.
 
 mod builder;
+mod file;
 mod setting;
 mod validate;
 
@@ -26,12 +27,15 @@ use crate::{
 /// The server URL, the API key and the instance id are required, unless telemetry is disabled. They
 /// can also be set by environment variables; values set in code take precedence:
 ///
-/// | environment variable | parameter |
+/// | environment variable ([prefix](TelemetryConfigBuilder::env_prefix)) | parameter |
 /// |---|---|
 /// | `MOSAIC_TELEMETRY_SERVER_URL` | [`server_url`](TelemetryConfigBuilder::server_url) |
 /// | `MOSAIC_TELEMETRY_API_KEY` | [`api_key`](TelemetryConfigBuilder::api_key) |
 /// | `MOSAIC_TELEMETRY_INSTANCE_ID` | [`instance_id`](TelemetryConfigBuilder::instance_id) |
 /// | `MOSAIC_TELEMETRY_ENABLED` | [`enabled`](TelemetryConfigBuilder::enabled) |
+///
+/// Or read them from a file: configuration and builder implement
+/// [`Deserialize`](TelemetryConfigBuilder#impl-Deserialize<'de>-for-TelemetryConfigBuilder).
 ///
 /// # `DO_NOT_TRACK`
 ///
@@ -39,7 +43,7 @@ use crate::{
 /// whatever `MOSAIC_TELEMETRY_ENABLED` says, and the other parameters are neither required nor
 /// checked. It stays on if code calls [`enabled(true)`](TelemetryConfigBuilder::enabled), or sets
 /// server URL (if only as the default), API key and instance id, also if the environment sets
-/// variables for these. An empty value, `0`, `false`, `no` and `off` (in any case) do nothing; every
+/// variables for these; a file counts as code. An empty value, `0`, `false`, `no` and `off` (in any case) do nothing; every
 /// other value counts.
 ///
 /// # Example

@@ -1,6 +1,6 @@
 //! Errors reported to the application.
 
-use std::{error::Error, fmt, time::Duration};
+use std::{borrow::Cow, error::Error, fmt, time::Duration};
 
 use http::StatusCode;
 use telemetry_transport::TransportError;
@@ -20,9 +20,9 @@ pub struct ConfigError {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ConfigIssue {
-    /// Name of the parameter: the setter of the builder, or a field of the retry policy with
-    /// `retry_policy.` in front.
-    pub parameter: &'static str,
+    /// Name of the parameter: the setter of the builder, a field of the retry policy with
+    /// `retry_policy.` in front, or the key in a file.
+    pub parameter: Cow<'static, str>,
     /// The expected and the actual value, and where to set it. Never contains the API key.
     pub message: String,
 }
@@ -143,8 +143,10 @@ mod tests {
 
     #[test]
     fn config_error_shows_the_same_lines_in_display_and_debug() {
-        let issue =
-            |parameter| ConfigIssue { parameter, message: "required, but not set".to_owned() };
+        let issue = |parameter: &'static str| ConfigIssue {
+            parameter: parameter.into(),
+            message: "required, but not set".to_owned(),
+        };
         let error = ConfigError::new(vec![issue("api_key"), issue("instance_id")]);
         let expected = "invalid telemetry configuration:\n  api_key: required, but not set\n  \
                         instance_id: required, but not set";

@@ -32,11 +32,13 @@ mod sync;
 mod worker;
 
 pub use telemetry_model as model;
+#[cfg(feature = "prices")]
+pub use telemetry_model::prices;
 pub use telemetry_model::time;
 pub use telemetry_model::{
     Complexity, Confidence, ContextWindow, Cost, Estimate, EventBuilder, Harness, Outcome,
     PredictionData, PredictionQuery, PredictionResponse, Price, Provider, Quality, QualityGate,
-    RepoSizeCategory, TaskCompletionEvent, TaskType, Tokens,
+    RepoSizeCategory, TaskCompletionEvent, TaskType, Tokens, Usage, model_vendor,
 };
 pub use {http, uuid};
 
@@ -61,7 +63,7 @@ pub mod prelude {
     pub use crate::{
         Complexity, ConfigError, ContextWindow, Cost, Harness, Outcome, PredictionQuery, Provider,
         Quality, QualityGate, RepoSizeCategory, TaskGuard, TaskType, TelemetryClient,
-        TelemetryConfig, TelemetryHandle, Tokens,
+        TelemetryConfig, TelemetryHandle, Tokens, Usage,
     };
 }
 

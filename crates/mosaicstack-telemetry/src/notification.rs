@@ -1,7 +1,8 @@
 //! Delivery notifications passed to the `on_notification` callback.
 
-use std::{fmt, sync::Arc, time::Instant};
+use std::{fmt, sync::Arc, time::Duration};
 
+use serde::{Serialize, Serializer, ser::SerializeStruct};
 use telemetry_transport::{Response, TransportError, http::StatusCode};
 use uuid::Uuid;
 
@@ -12,7 +13,11 @@ use crate::{redact::excerpt, response};
 ///
 /// A notification contains no API key: text from the server or a transport is cut after 200
 /// characters, and parts that may be the key (hexadecimal digits, base64) are redacted.
-#[derive(Clone, Debug, PartialEq, Eq)]
+///
+/// Serialized as a map whose `type` is the variant in snake case; `retry_in` becomes `retry_in_ms`, in whole
+/// milliseconds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Notification {
     /// The server accepted events: all of a request, except for those reported as `Rejected`.
@@ -27,8 +32,9 @@ pub enum Notification {
         events: usize,
         /// Why the request failed.
         cause: FailureCause,
-        /// Time of the next attempt, unless a flush or the shutdown comes first.
-        until: Instant,
+        /// Time until the next attempt, unless a flush or the shutdown comes first.
+        #[serde(rename = "retry_in_ms", serialize_with = "milliseconds")]
+        retry_in: Duration,
     },
     /// The server rejected an event for good.
     Rejected {
@@ -49,8 +55,9 @@ pub enum Notification {
     Misconfigured {
         /// Why the request failed.
         cause: FailureCause,
-        /// Time of the next attempt, unless a flush or the shutdown comes first.
-        until: Instant,
+        /// Time until the next attempt, unless a flush or the shutdown comes first.
+        #[serde(rename = "retry_in_ms", serialize_with = "milliseconds")]
+        retry_in: Duration,
     },
     /// Panics were caught, for example in the transport or in a log subscriber. Each costs at most
     /// one attempt. Panics of the callback itself are counted in
@@ -62,6 +69,9 @@ pub enum Notification {
 }
 
 /// Why a request failed.
+///
+/// Serialized as a map with the `type` (`status`, `timeout`, `network` or `other`), the `status` or null, and
+/// the `message` that `Display` shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FailureCause {
@@ -106,6 +116,26 @@ impl fmt::Display for FailureCause {
     }
 }
 
+impl Serialize for FailureCause {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let (kind, status) = match self {
+            Self::Status { status, .. } => ("status", Some(status.as_u16())),
+            Self::Timeout => ("timeout", None),
+            Self::Network(_) => ("network", None),
+            Self::Other(_) => ("other", None),
+        };
+        let mut map = serializer.serialize_struct("FailureCause", 3)?;
+        map.serialize_field("type", kind)?;
+        map.serialize_field("status", &status)?;
+        map.serialize_field("message", &self.to_string())?;
+        map.end()
+    }
+}
+
+fn milliseconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u64(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
+}
+
 /// The callback of an application.
 #[derive(Clone)]
 pub(crate) struct Callback(Arc<dyn Fn(&Notification) + Send + Sync>);
@@ -123,5 +153,49 @@ impl Callback {
 impl fmt::Debug for Callback {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Callback")
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn notifications_are_serialized_with_their_type() {
+        let cause = FailureCause::Status {
+            status: StatusCode::SERVICE_UNAVAILABLE,
+            reason: Some("busy".to_owned()),
+        };
+        let message = cause.to_string();
+        let id = Uuid::from_u128(7);
+        let retry_in = Duration::from_micros(1_999);
+        for (notification, expected) in [
+            (Notification::Delivered { events: 2 }, json!({"type": "delivered", "events": 2})),
+            (
+                Notification::Deferred { events: 3, cause, retry_in },
+                json!({
+                    "type": "deferred", "events": 3, "retry_in_ms": 1,
+                    "cause": {"type": "status", "status": 503, "message": message},
+                }),
+            ),
+            (
+                Notification::Rejected { event_id: Some(id), reason: "a reason".to_owned() },
+                json!({"type": "rejected", "event_id": id, "reason": "a reason"}),
+            ),
+            (
+                Notification::Misconfigured {
+                    cause: FailureCause::Other("a certificate".to_owned()),
+                    retry_in: Duration::MAX,
+                },
+                json!({
+                    "type": "misconfigured", "retry_in_ms": u64::MAX,
+                    "cause": {"type": "other", "status": null, "message": "a certificate"},
+                }),
+            ),
+        ] {
+            assert_eq!(json!(notification), expected);
+        }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::Serialize;
+
 use crate::sync::{AtomicU8, AtomicU64, Ordering};
 
 /// Snapshot of a client's counters.
@@ -9,7 +11,7 @@ use crate::sync::{AtomicU8, AtomicU64, Ordering};
 /// Every event is accounted for: `tracked = delivered + rejected + evicted + dropped + pending`. The
 /// equation holds whenever neither a call nor the worker is between two counters. Reading takes no
 /// lock, so a snapshot taken meanwhile may be off by a few events.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Stats {
     /// Events passed to `track`.
@@ -38,7 +40,7 @@ pub struct Stats {
 }
 
 /// Numbers of events that were not queued, by reason.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Dropped {
     /// Tracked while telemetry is disabled.
@@ -59,7 +61,8 @@ impl Dropped {
 
 /// State of the delivery: the result of the last request that delivered events. Does not change while a
 /// refused batch is bisected.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Health {
     /// The server accepts events, or nothing was sent yet.
@@ -192,6 +195,12 @@ mod tests {
         }
         let expected = "tracked 0, delivered 1, rejected 2, evicted 4, dropped 70, pending 100";
         assert_eq!(stats.to_string(), expected);
+        let expected = serde_json::json!({
+            "tracked": 0, "delivered": 1, "rejected": 2, "evicted": 4,
+            "dropped": {"disabled": 10, "dry_run": 20, "closed": 40},
+            "pending": 100, "requests": 0, "retried": 0, "panics": 0, "health": "good",
+        });
+        assert_eq!(serde_json::json!(stats), expected);
     }
 
     #[test]

@@ -15,7 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use telemetry_model::BatchReceipt;
+use telemetry_model::{BatchReceipt, TaskCompletionEvent};
 use telemetry_transport::Request;
 
 pub use self::delivery::Delivery;
@@ -234,11 +234,11 @@ impl Submitter {
     /// Logs a batch instead of sending it. One batch at a time: a log subscriber may be slow, and the
     /// driver has requests of callers to handle in between.
     fn skip(&mut self, now: Instant, delivery: Delivery) -> Action {
-        let count = delivery.len();
+        let events: Vec<String> = delivery.events().map(json).collect();
         delivery.skip();
         self.continue_cycle(now);
         if let Some(protocol) = &self.protocol {
-            self.reporter.dry_run(protocol, count);
+            self.reporter.dry_run(protocol, &events);
         }
         // Events tracked meanwhile may fill a batch.
         Action::Wait(now)
@@ -325,6 +325,12 @@ impl Submitter {
             self.due = self.due.max(deadline);
         }
     }
+}
+
+fn json(event: &TaskCompletionEvent) -> String {
+    let mut json = Vec::new();
+    event.write_json(&mut json);
+    String::from_utf8_lossy(&json).into_owned()
 }
 
 impl fmt::Debug for Action {

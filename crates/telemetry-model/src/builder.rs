@@ -1,14 +1,19 @@
 //! Builder of events.
 
+mod optional;
 mod parts;
 
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-pub use self::parts::{ContextWindow, Cost, Quality, Tokens};
+use self::optional::optional;
+pub use self::{
+    optional::IntoOptional,
+    parts::{ContextWindow, Cost, Quality, Tokens},
+};
 use crate::{
-    Complexity, Estimate, Harness, Outcome, PredictionQuery, Provider, RepoSizeCategory,
-    TaskCompletionEvent, TaskType, ids,
+    Complexity, Estimate, Harness, Outcome, PredictionQuery, Price, Provider, RepoSizeCategory,
+    TaskCompletionEvent, TaskType, Timestamp, Usage, ValidationErrors, ids,
 };
 
 /// Builder of a [`TaskCompletionEvent`]. Every setter is optional.
@@ -19,9 +24,9 @@ use crate::{
 /// | `model` | `"unknown"` |
 /// | `complexity` | `medium` |
 /// | `outcome` | `failure` |
-/// | `duration_ms`, `tokens`, `cost`, `estimate`, `context`, `retry_count` | 0 |
+/// | `duration_ms`, `tokens`, `add_usage`, `cost`, `estimate`, `context`, `retry_count` | 0 |
 /// | `quality` | not passed, no gates |
-/// | `language`, `repo_size` | none |
+/// | `price`, `language`, `repo_size` | none |
 /// | `event_id` | a random UUID |
 /// | `timestamp` | now |
 ///
@@ -47,6 +52,8 @@ pub struct EventBuilder {
     event_id: Option<Uuid>,
     timestamp: Option<OffsetDateTime>,
     estimate: Estimate,
+    usage: Usage,
+    price: Option<Price>,
     event: TaskCompletionEvent,
 }
 
@@ -57,8 +64,19 @@ impl EventBuilder {
             event_id: None,
             timestamp: None,
             estimate: Estimate::default(),
+            usage: Usage::default(),
+            price: None,
             event: TaskCompletionEvent { instance_id, ..TaskCompletionEvent::initial() },
         }
+    }
+
+    /// Creates a builder for an event of the installation with the given id, a UUID as text.
+    ///
+    /// # Errors
+    ///
+    /// The text is not a UUID. The error does not repeat it.
+    pub fn try_new(instance_id: &str) -> Result<Self, ValidationErrors> {
+        parse_id(instance_id, "/instance_id").map(Self::new)
     }
 
     /// Sets task type, model, provider and complexity to those of a prediction query, so that the
@@ -121,12 +139,40 @@ impl EventBuilder {
         self.duration_ms(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
     }
 
-    /// Sets the estimated and actual token counts.
+    /// Sets the estimated and actual token counts. See also [`add_usage`](Self::add_usage).
     pub fn tokens(mut self, tokens: Tokens) -> Self {
         self.event.estimated_input_tokens = tokens.estimated_in;
         self.event.estimated_output_tokens = tokens.estimated_out;
         self.event.actual_input_tokens = tokens.actual_in;
         self.event.actual_output_tokens = tokens.actual_out;
+        self
+    }
+
+    /// Adds the usage of one or several requests to the actual token counts.
+    ///
+    /// The sums apply to those of `actual_input_tokens` and `actual_output_tokens` that
+    /// [`tokens`](Self::tokens) leaves at 0, whatever the order of calls.
+    ///
+    /// ```
+    /// use telemetry_model::{EventBuilder, Price, Usage};
+    ///
+    /// let event = EventBuilder::new(uuid::Uuid::nil())
+    ///     .price(Price::usd_per_million(3.0, 15.0).cache_read(0.3).cache_write(3.75))
+    ///     .add_usage(&Usage::anthropic(5, 0, 128_955, 200))
+    ///     .add_usage(&Usage::anthropic(5, 128_955, 1_253, 500))
+    ///     .build();
+    /// assert_eq!((event.actual_input_tokens, event.actual_output_tokens), (259_173, 700));
+    /// assert_eq!(event.actual_cost_usd_micros, 537_497);
+    /// ```
+    pub fn add_usage(mut self, usage: &Usage) -> Self {
+        self.usage += *usage;
+        self
+    }
+
+    /// Sets the price of the tokens of [`add_usage`](Self::add_usage). Their cost applies to
+    /// `actual_cost_usd_micros` if [`cost`](Self::cost) leaves it at 0.
+    pub fn price(mut self, price: Price) -> Self {
+        self.price = Some(price);
         self
     }
 
@@ -175,16 +221,16 @@ impl EventBuilder {
         self
     }
 
-    /// Sets the programming language.
-    pub fn language(mut self, language: impl Into<String>) -> Self {
-        self.event.language = Some(language.into());
+    /// Sets the programming language, a text or an `Option` of one.
+    pub fn language(mut self, language: impl IntoOptional<String>) -> Self {
+        self.event.language = optional(language);
         self
     }
 
-    /// Sets the size of the repository.
+    /// Sets the size of the repository: a [`RepoSizeCategory`], its text, or an `Option` of either.
     #[doc(alias = "repo_size_category")]
-    pub fn repo_size(mut self, size: impl Into<RepoSizeCategory>) -> Self {
-        self.event.repo_size_category = Some(size.into());
+    pub fn repo_size(mut self, size: impl IntoOptional<RepoSizeCategory>) -> Self {
+        self.event.repo_size_category = optional(size);
         self
     }
 
@@ -200,9 +246,20 @@ impl EventBuilder {
         self
     }
 
-    /// Sets the completion time instead of the current time. Stored in UTC and whole milliseconds.
-    pub fn timestamp(mut self, at: OffsetDateTime) -> Self {
-        self.timestamp = Some(at);
+    /// Sets the event ID, a UUID as text, instead of a random one.
+    ///
+    /// # Errors
+    ///
+    /// The text is not a UUID. The error does not repeat it.
+    pub fn try_event_id(self, id: &str) -> Result<Self, ValidationErrors> {
+        parse_id(id, "/event_id").map(|id| self.event_id(id))
+    }
+
+    /// Sets the completion time instead of the current time: a [`SystemTime`](std::time::SystemTime) or
+    /// an [`OffsetDateTime`]; [`Timestamp`] shows those of other crates. Stored in UTC and whole
+    /// milliseconds.
+    pub fn timestamp(mut self, at: impl Into<Timestamp>) -> Self {
+        self.timestamp = Some(at.into().0);
         self
     }
 
@@ -216,21 +273,32 @@ impl EventBuilder {
     /// empty gates are dropped, as are those after the first [`MAX_ITEMS`](crate::MAX_ITEMS).
     #[must_use]
     pub fn build(self) -> TaskCompletionEvent {
-        let Self { event_id, timestamp, estimate, mut event } = self;
+        let Self { event_id, timestamp, estimate, usage, price, mut event } = self;
         event.event_id = event_id.unwrap_or_else(|| ids::random(now));
         event.timestamp = timestamp.unwrap_or_else(now);
-        for (field, expected) in [
+        for (field, default) in [
             (&mut event.estimated_input_tokens, estimate.input_tokens),
             (&mut event.estimated_output_tokens, estimate.output_tokens),
             (&mut event.estimated_cost_usd_micros, estimate.cost_usd_micros),
+            (&mut event.actual_input_tokens, usage.total_input()),
+            (&mut event.actual_output_tokens, usage.total_output()),
+            (&mut event.actual_cost_usd_micros, price.map_or(0, |price| price.cost_of(&usage))),
         ] {
             if *field == 0 {
-                *field = expected;
+                *field = default;
             }
         }
         event.normalize();
         event
     }
+}
+
+fn parse_id(text: &str, pointer: &str) -> Result<Uuid, ValidationErrors> {
+    Uuid::parse_str(text.trim()).map_err(|_| {
+        let found = text.chars().count();
+        let message = format!("expected a UUID, found {found} characters in another format");
+        ValidationErrors::new(message).below(pointer)
+    })
 }
 
 #[expect(clippy::disallowed_methods, reason = "the default timestamp is the current time")]
@@ -321,6 +389,60 @@ mod tests {
         (expected.estimated_input_tokens, expected.estimated_cost_usd_micros) = (1, 3);
         assert_eq!(builder().estimate(estimate).tokens(tokens).cost(cost).build(), expected);
         assert_eq!(builder().tokens(tokens).cost(cost).estimate(estimate).build(), expected);
+    }
+
+    #[test]
+    fn usage_adds_up_and_is_priced_unless_tokens_and_cost_are_set() {
+        let price = Price::usd_per_million(3.0, 15.0).cache_read(0.3).cache_write(3.75);
+        let usage = Usage::anthropic(5, 128_955, 1_253, 500);
+        let add = |builder: EventBuilder| builder.add_usage(&usage).add_usage(&usage);
+        let actual = |event: TaskCompletionEvent| {
+            (event.actual_input_tokens, event.actual_output_tokens, event.actual_cost_usd_micros)
+        };
+        assert_eq!(actual(add(builder()).build()), (260_426, 1_000, 0));
+        // Twice 50,900.25, rounded once.
+        assert_eq!(actual(add(builder()).price(price).build()), (260_426, 1_000, 101_801));
+        let tokens = Tokens { actual_in: 1, ..Tokens::default() };
+        let cost = Cost { actual: 2, ..Cost::default() };
+        for builder in [
+            add(builder()).price(price).tokens(tokens).cost(cost),
+            add(builder().tokens(tokens).cost(cost).price(price)),
+        ] {
+            assert_eq!(actual(builder.build()), (1, 1_000, 2));
+        }
+    }
+
+    #[test]
+    fn ids_are_parsed_and_not_repeated_in_errors() {
+        let id = Uuid::from_u128(7);
+        let event = EventBuilder::try_new(&id.simple().to_string()).unwrap();
+        let event = event.try_event_id(&format!(" {id}\n")).unwrap().build();
+        assert_eq!((event.instance_id, event.event_id), (id, id));
+        let errors = [
+            EventBuilder::try_new("a secret").unwrap_err(),
+            builder().try_event_id("a secret").unwrap_err(),
+        ];
+        let reason = "expected a UUID, found 8 characters in another format";
+        assert_eq!(errors[0].to_string(), format!("/instance_id: {reason}"));
+        assert_eq!(errors[1].to_string(), format!("/event_id: {reason}"));
+    }
+
+    #[test]
+    fn optional_fields_are_set_from_values_and_options() {
+        let builders = [
+            builder().language("rust").repo_size("tiny"),
+            builder().language(String::from("rust")).repo_size(String::from("tiny")),
+            builder().language(Some("rust")).repo_size(RepoSizeCategory::Tiny),
+            builder().language(Some(String::from("rust"))).repo_size(Some(RepoSizeCategory::Tiny)),
+            builder().language("rust").repo_size(Some("tiny")),
+        ];
+        for builder in builders {
+            let event = builder.clone().build();
+            assert_eq!(event.language.as_deref(), Some("rust"));
+            assert_eq!(event.repo_size_category, Some(RepoSizeCategory::Tiny));
+            let event = builder.language(None::<&str>).repo_size(None::<RepoSizeCategory>).build();
+            assert_eq!((event.language, event.repo_size_category), (None, None));
+        }
     }
 
     #[test]

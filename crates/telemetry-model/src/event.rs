@@ -131,9 +131,9 @@ event! {
         pub estimated_input_tokens: u64,
         /// Output tokens estimated before the task.
         pub estimated_output_tokens: u64,
-        /// Input tokens consumed.
+        /// Input tokens consumed, cached or not.
         pub actual_input_tokens: u64,
-        /// Output tokens generated.
+        /// Output tokens generated, with reasoning.
         pub actual_output_tokens: u64,
         /// Cost estimated before the task, in microdollars (1 USD = 1,000,000).
         pub estimated_cost_usd_micros: u64,

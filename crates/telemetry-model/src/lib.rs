@@ -10,16 +10,21 @@ mod field;
 mod ids;
 mod prediction;
 mod price;
+#[cfg(feature = "prices")]
+pub mod prices;
 mod reader;
 #[cfg(feature = "schemars")]
 pub mod schema;
+mod spelling;
 mod text;
 mod timestamp;
+mod usage;
+mod usd;
 mod validate;
 mod vocabulary;
 
 pub use batch::{BatchReceipt, EventBatch, EventResult, TooManyEvents};
-pub use builder::{ContextWindow, Cost, EventBuilder, Quality, Tokens};
+pub use builder::{ContextWindow, Cost, EventBuilder, IntoOptional, Quality, Tokens};
 pub use errors::{ValidationError, ValidationErrors};
 pub use event::TaskCompletionEvent;
 pub use prediction::{
@@ -30,7 +35,10 @@ pub use prediction::{
 pub use price::Price;
 #[cfg(feature = "schemars")]
 pub use schemars;
+pub use spelling::model_vendor;
 pub use text::{MAX_ITEMS, MAX_TEXT_CHARS};
+pub use timestamp::Timestamp;
+pub use usage::Usage;
 pub use validate::{MAX_BATCH_BYTES, MAX_EVENT_BYTES};
 pub use vocabulary::{
     Complexity, Confidence, Harness, Outcome, Provider, QualityGate, RepoSizeCategory,

@@ -22,9 +22,10 @@ pub const MAX_TEXT_CHARS: usize = 256;
 pub const MAX_ITEMS: usize = 16;
 
 /// Free text or an enumeration.
-pub(crate) trait Text:
-    AsRef<str> + Default + for<'a> From<&'a str> + From<String> + Serialize + DeserializeOwned
-{
+pub(crate) trait Text: AsRef<str> + Default + Serialize + DeserializeOwned {
+    /// Converts text without recognizing other spellings of it.
+    fn exact(text: String) -> Self;
+
     /// The only valid text, for enumerations with a single value.
     const ONLY: Option<&'static str> = None;
 
@@ -45,6 +46,10 @@ pub(crate) trait Text:
 }
 
 impl Text for String {
+    fn exact(text: String) -> Self {
+        text
+    }
+
     fn fallback() -> Self {
         "unknown".into()
     }
@@ -66,7 +71,7 @@ impl<T: Text> Field for T {
         if text.is_empty() || Self::ONLY.is_some_and(|only| text != only) {
             *self = Self::fallback();
         } else if let Some(end) = excess(text) {
-            *self = Self::from(&text[..end]);
+            *self = Self::exact(text[..end].to_owned());
         }
     }
 
@@ -82,7 +87,7 @@ impl<T: Text> Field for T {
     }
 
     fn parse(value: &RawValue) -> Result<Self, ValidationErrors> {
-        let text = Self::from(string(value, "a string")?);
+        let text = Self::exact(string(value, "a string")?);
         text.check().map(|()| text)
     }
 
@@ -126,7 +131,7 @@ impl<T: Text> Field for Option<T> {
         if value.get() == "null" {
             return Ok(None);
         }
-        let text = T::from(string(value, "a string or null")?);
+        let text = T::exact(string(value, "a string or null")?);
         text.check().map(|()| Some(text))
     }
 

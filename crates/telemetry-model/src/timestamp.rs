@@ -1,6 +1,6 @@
 //! Timestamps on the wire: RFC 3339, UTC, whole milliseconds.
 
-use std::{borrow::Cow, str};
+use std::{borrow::Cow, str, time::SystemTime};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use time::{OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339};
@@ -39,9 +39,49 @@ pub(crate) fn parse_utc(text: &str) -> Option<OffsetDateTime> {
     OffsetDateTime::parse(text, &Rfc3339).ok().map(normalized)
 }
 
-/// Serde form of a timestamp. Deserialization is lenient: it converts any offset to UTC.
-#[derive(Clone, Copy)]
-pub(crate) struct Timestamp(pub(crate) OffsetDateTime);
+/// A time, converted from a [`SystemTime`] or an [`OffsetDateTime`] of the crate `time`. Conversion is
+/// infallible: times that an `OffsetDateTime` cannot hold saturate.
+///
+/// The types of other crates convert to `SystemTime`:
+///
+/// ```
+/// use std::time::SystemTime;
+/// use telemetry_model::EventBuilder;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let with_chrono = chrono::DateTime::parse_from_rfc3339("2026-02-15T06:29:05.123+01:00")?;
+/// let with_jiff: jiff::Timestamp = "2026-02-15T05:29:05.123Z".parse()?;
+/// for time in [SystemTime::from(with_chrono), SystemTime::try_from(with_jiff)?] {
+///     let event = EventBuilder::new(uuid::Uuid::nil()).timestamp(time).build();
+///     assert_eq!(event.timestamp.unix_timestamp(), 1_771_133_345);
+/// }
+/// # Ok(())
+/// # }
+/// ```
+///
+/// Serialized in UTC and whole milliseconds. Deserialization converts any offset to UTC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(pub(crate) OffsetDateTime);
+
+impl From<OffsetDateTime> for Timestamp {
+    fn from(at: OffsetDateTime) -> Self {
+        Self(at)
+    }
+}
+
+impl From<SystemTime> for Timestamp {
+    fn from(at: SystemTime) -> Self {
+        // Not `OffsetDateTime::from`, which panics outside its range.
+        let nanos = |duration: std::time::Duration| duration.as_nanos().cast_signed();
+        let since_epoch = match at.duration_since(SystemTime::UNIX_EPOCH) {
+            Ok(after) => nanos(after),
+            Err(before) => -nanos(before.duration()),
+        };
+        let [earliest, latest] = [EARLIEST, LATEST].map(OffsetDateTime::unix_timestamp_nanos);
+        let at = OffsetDateTime::from_unix_timestamp_nanos(since_epoch.clamp(earliest, latest));
+        Self(at.unwrap_or(OffsetDateTime::UNIX_EPOCH))
+    }
+}
 
 impl From<Timestamp> for OffsetDateTime {
     fn from(Timestamp(at): Timestamp) -> Self {
@@ -119,6 +159,22 @@ mod tests {
             2026-02-15T05:29:05+02:00|2026-02-15T25:29:05Z|2016-12-31T23:59:60Z";
         for invalid in invalid.split('|') {
             assert!(parse_utc(invalid).is_none(), "{invalid}");
+        }
+    }
+
+    #[test]
+    fn system_times_are_converted_and_saturate() {
+        use std::time::Duration;
+
+        for (since_epoch, is_after, expected) in [
+            (Duration::from_micros(1_771_133_345_123_999), true, "2026-02-15T05:29:05.123Z"),
+            (Duration::from_millis(1), false, "1969-12-31T23:59:59.999Z"),
+            (Duration::from_secs(300_000_000_000), true, "9999-12-31T23:59:59.999Z"),
+            (Duration::from_secs(100_000_000_000), false, "0000-01-01T00:00:00.000Z"),
+        ] {
+            let epoch = SystemTime::UNIX_EPOCH;
+            let at = if is_after { epoch + since_epoch } else { epoch - since_epoch };
+            assert_eq!(text(Timestamp::from(at).0), expected);
         }
     }
 

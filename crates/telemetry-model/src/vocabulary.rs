@@ -3,21 +3,24 @@
 //! Every enumeration is open, because servers may know values that this version of the crate does not:
 //! the last variant, `Other`, keeps an unlisted value and serializes it unchanged. `Ord` makes them usable
 //! as keys of sorted collections, with unlisted values last; it is no ranking.
+//!
+//! `From` and `FromStr` are for text that people and other libraries write, and recognize its spellings.
+//! Deserialization is exact: a document keeps its words.
 
 #[cfg(feature = "schemars")]
 use std::borrow::Cow;
-use std::{convert::Infallible, fmt, str::FromStr};
+use std::{convert::Infallible, fmt, process::ExitStatus, str::FromStr};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 #[cfg(feature = "schemars")]
 use crate::schema;
-use crate::text::Text;
+use crate::{spelling, text::Text};
 
 /// A value that its enumeration does not list.
 ///
-/// It has no public constructor: converting text into the enumeration yields the listed variant where
-/// there is one, so that equal texts are equal values.
+/// It has no public constructor: text that is listed becomes the listed variant, so that equal texts are
+/// equal values.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Unlisted(Box<str>);
 
@@ -38,9 +41,10 @@ impl fmt::Debug for Unlisted {
 macro_rules! open_enum {
     (
         $(#[doc = $doc:literal])*
-        $name:ident, default $default:ident $(, only $only:literal)? {
+        $name:ident, default $default:ident $(, only $only:literal)? $(, or $spelled:path)? {
             $($(#[$variant_meta:meta])* $variant:ident = $word:literal,)+
         }
+        $(assumed { $($constant:ident = $assumed:literal,)+ })?
     ) => {
         $(#[doc = $doc])*
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -64,11 +68,27 @@ macro_rules! open_enum {
                 }
             }
 
+            $($(
+                #[doc = concat!(
+                    "`", $assumed, "`: an assumption. The schema's known words do not include it; a \
+                    server may reject it.",
+                )]
+                pub const $constant: &'static str = $assumed;
+            )+)?
+
             fn listed(word: &str) -> Option<Self> {
                 match word {
                     $($word => Some(Self::$variant),)+
                     _ => None,
                 }
+            }
+
+            /// The listed value that `word` is a spelling of.
+            fn spelled(word: &str) -> Option<Self> {
+                let is_same = |listed: &&Self| spelling::is_same_word(listed.as_str(), word);
+                let spelled = Self::LISTED.iter().find(is_same).cloned();
+                $(let spelled = spelled.or_else(|| $spelled(word));)?
+                spelled
             }
         }
 
@@ -81,20 +101,22 @@ macro_rules! open_enum {
 
         impl From<&str> for $name {
             fn from(word: &str) -> Self {
-                Self::listed(word).unwrap_or_else(|| Self::Other(Unlisted(word.into())))
+                let known = Self::listed(word).or_else(|| Self::spelled(word));
+                known.unwrap_or_else(|| Self::Other(Unlisted(word.into())))
             }
         }
 
         impl From<String> for $name {
             fn from(word: String) -> Self {
-                Self::listed(&word).unwrap_or_else(|| Self::Other(Unlisted(word.into())))
+                let known = Self::listed(&word).or_else(|| Self::spelled(&word));
+                known.unwrap_or_else(|| Self::Other(Unlisted(word.into())))
             }
         }
 
         impl FromStr for $name {
             type Err = Infallible;
 
-            /// Infallible: unlisted text becomes `Other`. Case-sensitive.
+            /// Infallible: unlisted text becomes `Other`. Ignores case, `-`, `_` and blanks.
             fn from_str(word: &str) -> Result<Self, Infallible> {
                 Ok(Self::from(word))
             }
@@ -114,6 +136,10 @@ macro_rules! open_enum {
 
         impl Text for $name {
             $(const ONLY: Option<&'static str> = Some($only);)?
+
+            fn exact(word: String) -> Self {
+                Self::listed(&word).unwrap_or_else(|| Self::Other(Unlisted(word.into())))
+            }
 
             fn literal(&self) -> Option<&'static str> {
                 match self {
@@ -146,7 +172,7 @@ macro_rules! open_enum {
 
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                String::deserialize(deserializer).map(Self::from)
+                String::deserialize(deserializer).map(Self::exact)
             }
         }
     };
@@ -170,6 +196,12 @@ open_enum! {
         /// Unknown to the reporter.
         Unknown = "unknown",
     }
+    assumed {
+        REFACTORING = "refactoring",
+        DOCUMENTATION = "documentation",
+        CONFIGURATION = "configuration",
+        SECURITY_AUDIT = "security_audit",
+    }
 }
 
 open_enum! {
@@ -178,6 +210,9 @@ open_enum! {
         Low = "low",
         Medium = "medium",
         High = "high",
+    }
+    assumed {
+        CRITICAL = "critical",
     }
 }
 
@@ -192,16 +227,38 @@ open_enum! {
         /// Unknown to the reporter.
         Unknown = "unknown",
     }
+    assumed {
+        CODEX = "codex",
+        GEMINI_CLI = "gemini_cli",
+        GOOSE = "goose",
+    }
 }
 
 open_enum! {
     /// Provider that served the model.
-    Provider, default Unknown {
+    ///
+    /// `From` and `FromStr` also find a listed provider among the parts of a name, and take Azure's
+    /// service for OpenAI's:
+    ///
+    /// | text | provider |
+    /// |---|---|
+    /// | `Anthropic`, `openrouter/anthropic/claude-opus-4.5`, `us.anthropic.claude-haiku-4-5-20251001-v1:0` | `anthropic` |
+    /// | `OpenAI`, `open-ai`, `azure`, `azure_openai`, `azure.ai.openai` | `openai` |
+    /// | `Ollama`, `ollama/qwen3:8b` | `ollama` |
+    /// | `Google`, `aws.bedrock` and others | the text itself |
+    ///
+    /// [`model_vendor`](crate::model_vendor) guesses from the name of a model.
+    Provider, default Unknown, or spelling::provider {
         Anthropic = "anthropic",
         Openai = "openai",
         Ollama = "ollama",
         /// Unknown to the reporter.
         Unknown = "unknown",
+    }
+    assumed {
+        GOOGLE = "google",
+        MISTRAL = "mistral",
+        OPENROUTER = "openrouter",
     }
 }
 
@@ -225,6 +282,27 @@ open_enum! {
         /// Partial success.
         Partial = "partial",
         Timeout = "timeout",
+    }
+}
+
+impl<T, E> From<&Result<T, E>> for Outcome {
+    /// `Ok` is a success, `Err` a failure.
+    fn from(result: &Result<T, E>) -> Self {
+        if result.is_ok() { Self::Success } else { Self::Failure }
+    }
+}
+
+impl<T, E> From<Result<T, E>> for Outcome {
+    /// `Ok` is a success, `Err` a failure.
+    fn from(result: Result<T, E>) -> Self {
+        Self::from(&result)
+    }
+}
+
+impl From<ExitStatus> for Outcome {
+    /// Exit status 0 is a success, every other one and the end by a signal a failure.
+    fn from(status: ExitStatus) -> Self {
+        if status.success() { Self::Success } else { Self::Failure }
     }
 }
 
@@ -268,12 +346,22 @@ mod tests {
                 assert_eq!(&$name::from(listed.as_str()), listed);
                 assert_eq!(serde_json::to_string(listed).unwrap(), format!("\"{listed}\""));
             }
-            for word in ["", "brand_new", "Unknown", "ünlisted"] {
+            for word in ["", "brand_new", "ünlisted"] {
                 let other: $name = word.parse().unwrap();
                 assert!(matches!(other, $name::Other(_)), "{word}");
                 let json = serde_json::to_string(&other).unwrap();
                 assert_eq!(serde_json::from_str::<$name>(&json).unwrap(), other);
                 assert_eq!(other.as_str(), word);
+            }
+            for listed in $name::LISTED {
+                let spelling = listed.as_str().to_uppercase();
+                assert_eq!(&$name::from(spelling.as_str()), listed);
+                // Deserialization keeps the word.
+                if spelling != listed.as_str() {
+                    let json = format!("\"{spelling}\"");
+                    let exact: $name = serde_json::from_str(&json).unwrap();
+                    assert_eq!(exact.as_str(), spelling);
+                }
             }
         )+};
     }
@@ -291,6 +379,21 @@ mod tests {
             RepoSizeCategory,
             Confidence,
         );
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn outcome_follows_results_and_exit_statuses() {
+        use std::os::unix::process::ExitStatusExt;
+
+        assert_eq!(Outcome::from(Ok::<_, ()>(7)), Outcome::Success);
+        assert_eq!(Outcome::from(&Err::<(), _>("an error")), Outcome::Failure);
+        // Exit statuses 0 and 1, and the end by signal 9, as `wait` encodes them.
+        for (status, outcome) in
+            [(0, Outcome::Success), (1 << 8, Outcome::Failure), (9, Outcome::Failure)]
+        {
+            assert_eq!(Outcome::from(ExitStatus::from_raw(status)), outcome);
+        }
     }
 
     #[test]

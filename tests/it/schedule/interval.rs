@@ -94,7 +94,9 @@ fn dry_run_logs_batches_and_sends_nothing() {
     let log = Log::new();
     let config = config("https://tel-api.mosaicstack.dev").dry_run(true).build().unwrap();
     let mut simulation = Simulation::new(&config);
-    track(&simulation.handle, 1);
+    let event = EventBuilder::new(Uuid::from_u128(1)).model("m\u{1b}\"x").build();
+    let json = serde_json::to_string(&event).unwrap();
+    simulation.handle.track(event);
     simulation.run_until(INTERVAL, accept);
     assert!(simulation.sent.is_empty());
     let stats = simulation.handle.stats();
@@ -102,8 +104,11 @@ fn dry_run_logs_batches_and_sends_nothing() {
     assert!(stats.is_balanced());
     assert_eq!(
         log.lines("[DRY RUN]"),
-        ["INFO mosaicstack_telemetry: [DRY RUN] Would submit batch of 1 events to \
-          https://tel-api.mosaicstack.dev/v1/events/batch"]
+        [
+            "INFO mosaicstack_telemetry: [DRY RUN] Would submit batch of 1 events to \
+             https://tel-api.mosaicstack.dev/v1/events/batch",
+            &format!("DEBUG mosaicstack_telemetry: [DRY RUN] {json}"),
+        ]
     );
 }
 
@@ -116,11 +121,11 @@ fn dry_run_logs_one_batch_each_poll_and_no_more_than_were_queued() {
     simulation.flush();
     for lines in 1..=3 {
         let next = simulation.step();
-        assert_eq!(log.count(), lines);
+        assert_eq!(log.lines("Would submit").len(), lines);
         assert!(matches!(next, Next::Waits(Duration::ZERO)), "{next:?}");
         track(&simulation.handle, 100);
     }
     assert!(matches!(simulation.step(), Next::Waits(INTERVAL)));
     let stats = simulation.handle.stats();
-    assert_eq!((log.count(), stats.dropped.dry_run, stats.pending), (3, 300, 250));
+    assert_eq!((log.count(), stats.dropped.dry_run, stats.pending), (303, 300, 250));
 }

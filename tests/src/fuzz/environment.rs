@@ -110,7 +110,7 @@ fn check_independence(
     let names = VARIABLES.iter().zip(is_invalid).filter(|(_, is_invalid)| *is_invalid);
     let expected: BTreeSet<_> = names.map(|((_, parameter), _)| *parameter).collect();
     let issues = built.as_ref().err().map(ConfigError::issues).unwrap_or_default();
-    assert_eq!(issues.iter().map(|issue| issue.parameter).collect::<BTreeSet<_>>(), expected);
+    assert_eq!(issues.iter().map(|issue| &*issue.parameter).collect::<BTreeSet<_>>(), expected);
 }
 
 /// True if the URL contains the key, in any case.

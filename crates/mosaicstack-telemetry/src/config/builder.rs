@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use super::{TelemetryConfig, setting::Setting};
+use super::{
+    TelemetryConfig,
+    setting::{Issues, PREFIX, Setting},
+};
 use crate::{
     notification::{Callback, Notification},
     retry::RetryPolicy,
@@ -20,6 +23,10 @@ pub struct TelemetryConfigBuilder {
     pub(super) api_key: Setting,
     pub(super) instance_id: Setting,
     pub(super) enabled: Setting,
+    /// Of the environment variables.
+    pub(super) prefix: String,
+    /// Found while reading a file.
+    pub(super) issues: Issues,
     /// The environment asks all programs not to report.
     pub(super) do_not_track: bool,
     pub(super) allow_plain_http: bool,
@@ -31,15 +38,17 @@ pub struct TelemetryConfigBuilder {
 impl Default for TelemetryConfigBuilder {
     fn default() -> Self {
         Self {
-            server_url: Setting::new("server_url", "MOSAIC_TELEMETRY_SERVER_URL"),
-            api_key: Setting::new("api_key", "MOSAIC_TELEMETRY_API_KEY"),
-            instance_id: Setting::new("instance_id", "MOSAIC_TELEMETRY_INSTANCE_ID"),
-            enabled: Setting::new("enabled", "MOSAIC_TELEMETRY_ENABLED"),
+            server_url: Setting::new("server_url"),
+            api_key: Setting::new("api_key"),
+            instance_id: Setting::new("instance_id"),
+            enabled: Setting::new("enabled"),
+            prefix: PREFIX.into(),
+            issues: Issues::default(),
             do_not_track: false,
             allow_plain_http: false,
             #[cfg(any(feature = "hyper", feature = "ureq"))]
-            // No variable: the transport reads the usual ones.
-            proxy: Setting::new("proxy", ""),
+            // Its variable is never read: the transport reads the usual ones.
+            proxy: Setting::new("proxy"),
             config: TelemetryConfig::disabled(),
         }
     }
@@ -53,8 +62,8 @@ impl TelemetryConfigBuilder {
         self
     }
 
-    /// Base URL if neither [`server_url`](Self::server_url) nor the environment sets one; none by
-    /// default. Not in the Python SDK.
+    /// Base URL if neither [`server_url`](Self::server_url) nor the environment or a file sets one; none
+    /// by default. Not in the Python SDK.
     pub fn default_server_url(mut self, url: impl Into<String>) -> Self {
         self.server_url.set_default(url);
         self
@@ -219,6 +228,27 @@ impl TelemetryConfigBuilder {
         self
     }
 
+    /// Prefix of the environment variables that [`with_env`](Self::with_env) and
+    /// [`with_vars`](Self::with_vars) read after this call; `MOSAIC_TELEMETRY_` by default. Errors name the
+    /// variables with it. Not in the Python SDK.
+    ///
+    /// ```
+    /// use mosaicstack_telemetry::TelemetryConfig;
+    ///
+    /// // Reads `MY_AGENT_TELEMETRY_API_KEY` and so on.
+    /// let builder = TelemetryConfig::builder().env_prefix("MY_AGENT_TELEMETRY_").with_env();
+    /// # assert!(builder.build().unwrap_err().to_string().contains("MY_AGENT_TELEMETRY_API_KEY"));
+    /// ```
+    pub fn env_prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.prefix = prefix.into();
+        let variables =
+            [&mut self.server_url, &mut self.api_key, &mut self.instance_id, &mut self.enabled];
+        for setting in variables {
+            setting.set_prefix(&self.prefix);
+        }
+        self
+    }
+
     /// Reads parameters that are not set from the environment. Empty variables are ignored.
     ///
     /// Also reads [`DO_NOT_TRACK`](TelemetryConfig#do_not_track).
@@ -226,7 +256,8 @@ impl TelemetryConfigBuilder {
         self.with_vars(|name| std::env::var_os(name).map(|value| value.to_string_lossy().into()))
     }
 
-    /// Like [`with_env`](Self::with_env), with `variable` in place of the process environment.
+    /// Like [`with_env`](Self::with_env), with `variable` in place of the process environment. To rename
+    /// the variables, use [`env_prefix`](Self::env_prefix), so that errors name the new ones.
     ///
     /// ```
     /// use mosaicstack_telemetry::TelemetryConfig;

@@ -1,26 +1,35 @@
 //! Parameters given as text, and the issues found in parameters.
 
-use std::{fmt, ops::RangeInclusive, time::Duration};
+use std::{borrow::Cow, fmt, ops::RangeInclusive, time::Duration};
 
 use crate::{
     error::{ConfigError, ConfigIssue},
     redact::redact,
 };
 
-/// A parameter given as text. Code takes precedence over the environment, and both over the default,
-/// whatever the order of the calls.
+/// Prefix of the environment variables, unless the program chooses another one.
+pub(super) const PREFIX: &str = "MOSAIC_TELEMETRY_";
+
+/// A parameter given as text. Code takes precedence over the environment, this over a file, and that over
+/// the default, whatever the order of the calls.
 #[derive(Clone)]
 pub(super) struct Setting {
     parameter: &'static str,
-    variable: &'static str,
+    variable: String,
     code: Option<String>,
     env: Option<String>,
+    file: Option<String>,
     default: Option<String>,
 }
 
 impl Setting {
-    pub(super) const fn new(parameter: &'static str, variable: &'static str) -> Self {
-        Self { parameter, variable, code: None, env: None, default: None }
+    pub(super) fn new(parameter: &'static str) -> Self {
+        let variable = format!("{PREFIX}{}", parameter.to_ascii_uppercase());
+        Self { parameter, variable, code: None, env: None, file: None, default: None }
+    }
+
+    pub(super) fn set_prefix(&mut self, prefix: &str) {
+        self.variable = format!("{prefix}{}", self.parameter.to_ascii_uppercase());
     }
 
     pub(super) fn set(&mut self, value: impl Into<String>) {
@@ -31,10 +40,14 @@ impl Setting {
         self.default = Some(value.into().trim().into());
     }
 
+    pub(super) fn set_file(&mut self, value: String) {
+        self.file = Some(value.trim().into());
+    }
+
     /// Reads the environment variable, unless an earlier call has found it.
     pub(super) fn read(&mut self, variable: impl Fn(&str) -> Option<String>) {
         if self.env.is_none() {
-            let value = variable(self.variable).map(|value| value.trim().to_owned());
+            let value = variable(&self.variable).map(|value| value.trim().to_owned());
             self.env = value.filter(|value| !value.is_empty());
         }
     }
@@ -44,14 +57,14 @@ impl Setting {
         self.env.is_some()
     }
 
-    /// True if code sets a value or a default, also if the environment replaces the default.
+    /// True if code or a file sets a value or a default, also if the environment replaces it.
     pub(super) const fn is_in_code(&self) -> bool {
-        self.code.is_some() || self.default.is_some()
+        self.code.is_some() || self.file.is_some() || self.default.is_some()
     }
 
     pub(super) fn text(&self) -> Option<&str> {
-        let value = self.code.as_ref().or(self.env.as_ref()).or(self.default.as_ref());
-        value.map(String::as_str)
+        let values = [&self.code, &self.env, &self.file, &self.default];
+        values.into_iter().find_map(Option::as_deref)
     }
 }
 
@@ -63,7 +76,7 @@ impl fmt::Debug for Setting {
 }
 
 /// Collects all issues of a configuration, so that they are reported together.
-#[derive(Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Issues(Vec<ConfigIssue>);
 
 impl Issues {
@@ -78,7 +91,7 @@ impl Issues {
             let message = format!(
                 "required, but not set: set .{parameter}(…) or {variable}, or disable telemetry"
             );
-            self.push(parameter, &message);
+            self.push(*parameter, &message);
         }
         self.optional(setting, parse)
     }
@@ -124,9 +137,9 @@ impl Issues {
         }
     }
 
-    pub(super) fn push(&mut self, parameter: &'static str, message: &str) {
+    pub(super) fn push(&mut self, parameter: impl Into<Cow<'static, str>>, message: &str) {
         // Redacted: a value quoted in the message can be the key in the wrong place.
-        self.0.push(ConfigIssue { parameter, message: redact(message) });
+        self.0.push(ConfigIssue { parameter: parameter.into(), message: redact(message) });
     }
 
     pub(super) fn into_result(self) -> Result<(), ConfigError> {

@@ -54,7 +54,7 @@ impl TelemetryConfigBuilder {
         if self.all().iter().any(|it| it.is_in_env()) || self.is_on_by_code() {
             return self.build();
         }
-        log_off("the environment sets no MOSAIC_TELEMETRY_* variable");
+        log_off(&format!("the environment sets no {}* variable", self.prefix));
         self.enabled(false).build()
     }
 
@@ -65,7 +65,7 @@ impl TelemetryConfigBuilder {
     /// Lists all issues, each with the expected value and where to set it. No message repeats the API
     /// key, or an invalid key of 16 bytes or more.
     pub fn build(self) -> Result<TelemetryConfig, ConfigError> {
-        let mut issues = Issues::default();
+        let mut issues = self.issues.clone();
         let mut config = self.config.clone();
         let is_refused = self.do_not_track && !self.is_on_by_code();
         if is_refused {

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use telemetry_model::{EventBuilder, Outcome};
+use telemetry_model::{EventBuilder, Outcome, Usage};
 use uuid::Uuid;
 
 use super::TelemetryHandle;
@@ -17,18 +17,20 @@ use super::TelemetryHandle;
 /// tracked later are dropped, and counted as such. With `panic = "abort"`, a panic reports nothing.
 ///
 /// ```
-/// use mosaicstack_telemetry::{Outcome, TaskType, TelemetryHandle, Tokens};
+/// use mosaicstack_telemetry::{TaskType, TelemetryHandle, Usage};
 ///
 /// fn attempt(handle: &TelemetryHandle) -> Result<(), std::fmt::Error> {
 ///     let mut task = handle.begin(handle.event().task_type(TaskType::Debugging));
-///     let answer = ask_the_model()?; // an early return here reports a failure
-///     task.record(|event| {
-///         event.tokens(Tokens { actual_out: answer.len() as u64, ..Tokens::default() })
-///     });
-///     task.finish(Outcome::Success);
-///     Ok(())
+///     for prompt in ["find the bug", "fix it"] {
+///         let usage = ask_the_model(prompt)?; // an early return here reports a failure
+///         task.add(&usage);
+///     }
+///     let tests = run_the_tests();
+///     task.finish(&tests); // a success if they pass
+///     tests
 /// }
-/// # fn ask_the_model() -> Result<String, std::fmt::Error> { Ok("42".to_owned()) }
+/// # fn ask_the_model(_: &str) -> Result<Usage, std::fmt::Error> { Ok(Usage::default()) }
+/// # fn run_the_tests() -> Result<(), std::fmt::Error> { Ok(()) }
 ///
 /// # use mosaicstack_telemetry::{
 /// #     TelemetryClient, TelemetryConfig, transport::{Request, Response, TransportError},
@@ -63,6 +65,17 @@ impl TaskGuard {
         self
     }
 
+    /// Adds the usage of a request to the task's actual tokens, and to its cost if the event has a
+    /// [price](EventBuilder::price).
+    ///
+    /// Unknown usage is not usage 0: if a provider reports none, or a stream breaks off before its usage,
+    /// add an estimate (for English text and code, about a token for each four characters), or
+    /// [`discard`](Self::discard) the task. The schema cannot say that a count is unknown or partial, and
+    /// counts that are too low lower the predictions for everyone.
+    pub fn add(&mut self, usage: &Usage) {
+        self.event = self.event.take().map(|event| event.add_usage(usage));
+    }
+
     /// Updates the event. If `add` panics, the event keeps its previous state.
     pub fn record(&mut self, add: impl FnOnce(EventBuilder) -> EventBuilder) {
         if let Some(event) = &mut self.event {
@@ -76,7 +89,8 @@ impl TaskGuard {
         self.elapsed_at((self.handle.clock)())
     }
 
-    /// Reports the task with `outcome` and the time since it began, and returns the event's id.
+    /// Reports the task with `outcome` and the time since it began, and returns the event's id. The outcome
+    /// can also be a `Result` or an exit status.
     ///
     /// Replaces an outcome and a duration set on the event before.
     pub fn finish(mut self, outcome: impl Into<Outcome>) -> Uuid {
@@ -111,7 +125,7 @@ impl Drop for TaskGuard {
 mod tests {
     use std::panic;
 
-    use telemetry_model::TaskCompletionEvent;
+    use telemetry_model::{Price, TaskCompletionEvent};
 
     use super::*;
     use crate::{
@@ -149,6 +163,22 @@ mod tests {
         let [event] = events.as_slice() else { panic!("{events:?}") };
         assert_eq!((Some(event.event_id), event.task_duration_ms), (id, 1_500));
         assert_eq!((&event.outcome, event.model.as_str()), (&Outcome::Success, "m"));
+    }
+
+    #[test]
+    fn usage_of_all_requests_is_reported() {
+        let (handle, mut submitter) = recorder();
+        let price = Price::usd_per_million(3.0, 15.0).cache_read(0.3);
+        let mut task = handle.begin(handle.event().price(price));
+        task.add(&Usage::openai(2_000, 0, 300, 200));
+        task.record(|event| event.model("m"));
+        task.add(&Usage::openai(3_000, 2_000, 40, 0));
+        task.finish(Ok::<_, ()>(()));
+        let events = reported(&mut submitter);
+        let [event] = events.as_slice() else { panic!("{events:?}") };
+        assert_eq!((event.actual_input_tokens, event.actual_output_tokens), (5_000, 340));
+        assert_eq!(event.actual_cost_usd_micros, 3 * 3_000 + 600 + 15 * 340);
+        assert_eq!(event.outcome, Outcome::Success);
     }
 
     #[test]

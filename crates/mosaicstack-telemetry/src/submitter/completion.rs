@@ -1,6 +1,6 @@
 //! Results of requests: their interpretation, and their effect on events and schedule.
 
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use http::StatusCode;
 use telemetry_model::BatchReceipt;
@@ -52,7 +52,7 @@ impl Submitter {
                 drop(delivery);
                 let gave_up = !self.schedule_retry(now, retry_after);
                 let pending = gave_up.then(|| self.buffer.pending());
-                self.reporter.deferred(count, &result, self.next_attempt(), pending);
+                self.reporter.deferred(count, &result, self.retry_in(now), pending);
             }
             DeliveryOutcome::BatchRejected => {
                 self.delays.reset();
@@ -127,7 +127,7 @@ impl Submitter {
                 self.give_up(now);
                 self.early_from = self.buffer.queued();
                 let pending = Some(self.buffer.pending());
-                self.reporter.deferred(1, result, self.next_attempt(), pending);
+                self.reporter.deferred(1, result, self.retry_in(now), pending);
             }
             Refusal::Refuses => {
                 drop(delivery);
@@ -148,6 +148,10 @@ impl Submitter {
         self.buffer.counters.set_health(Health::Misconfigured);
         self.not_before = None;
         self.give_up(now);
-        self.reporter.misconfigured(result, self.next_attempt());
+        self.reporter.misconfigured(result, self.retry_in(now));
+    }
+
+    fn retry_in(&self, now: Instant) -> Duration {
+        self.next_attempt().saturating_duration_since(now)
     }
 }

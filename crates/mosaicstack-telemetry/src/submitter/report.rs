@@ -2,7 +2,7 @@
 //!
 //! A message is logged once for each burst of its cause. Neither contains the API key.
 
-use std::{mem, sync::Arc, time::Instant};
+use std::{mem, sync::Arc, time::Duration};
 
 use telemetry_model::EventResult;
 use telemetry_transport::{Response, TransportError};
@@ -91,9 +91,13 @@ impl Reporter {
         }
     }
 
-    pub(super) fn dry_run(&self, protocol: &Protocol, count: usize) {
-        let uri = protocol.events_uri();
+    /// Logs a batch of events, as JSON, that is not sent.
+    pub(super) fn dry_run(&self, protocol: &Protocol, events: &[String]) {
+        let (count, uri) = (events.len(), protocol.events_uri());
         info!(target: LOG_TARGET, "[DRY RUN] Would submit batch of {count} events to {uri}");
+        for event in events {
+            debug!(target: LOG_TARGET, "[DRY RUN] {event}");
+        }
     }
 
     /// Reports an accepted batch; `rejected` has the receipt's results for the rejected events.
@@ -151,11 +155,11 @@ impl Reporter {
         &mut self,
         count: usize,
         result: &Result<Response, TransportError>,
-        until: Instant,
+        retry_in: Duration,
         gave_up_with: Option<u64>,
     ) {
         let cause = FailureCause::of(result);
-        self.notify(|| Notification::Deferred { events: count, cause: cause.clone(), until });
+        self.notify(|| Notification::Deferred { events: count, cause: cause.clone(), retry_in });
         debug!(target: LOG_TARGET, "batch of {count} events was not submitted: {cause}");
         if let Some(pending) = gave_up_with {
             warn!(
@@ -168,10 +172,10 @@ impl Reporter {
     pub(super) fn misconfigured(
         &mut self,
         result: &Result<Response, TransportError>,
-        until: Instant,
+        retry_in: Duration,
     ) {
         let cause = FailureCause::of(result);
-        self.notify(|| Notification::Misconfigured { cause: cause.clone(), until });
+        self.notify(|| Notification::Misconfigured { cause: cause.clone(), retry_in });
         if !mem::replace(&mut self.misconfigured, true) {
             warn!(
                 target: LOG_TARGET,

@@ -2,9 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::QualityGate;
+use crate::{QualityGate, TaskCompletionEvent, usd};
 
 /// Token counts of a task; 0 by default.
+///
+/// Input is all that the model read, cached or not, and output includes reasoning: see
+/// [`Usage`](crate::Usage), which computes both from the counts of a provider.
 ///
 /// ```
 /// use telemetry_model::Tokens;
@@ -18,9 +21,9 @@ pub struct Tokens {
     pub estimated_in: u64,
     /// Output tokens estimated before the task.
     pub estimated_out: u64,
-    /// Input tokens consumed.
+    /// Input tokens consumed, cached or not.
     pub actual_in: u64,
-    /// Output tokens generated.
+    /// Output tokens generated, with reasoning.
     pub actual_out: u64,
 }
 
@@ -32,6 +35,25 @@ pub struct Cost {
     pub estimated: u64,
     /// Actual cost.
     pub actual: u64,
+}
+
+impl Cost {
+    /// Creates an actual cost from US dollars, rounded half up to microdollars from the shortest decimal
+    /// notation of `usd`.
+    ///
+    /// Negative numbers and NaN become 0; large ones and infinity become
+    /// [`TaskCompletionEvent::MAX_COUNT`].
+    ///
+    /// ```
+    /// use telemetry_model::Cost;
+    ///
+    /// assert_eq!(Cost::from_usd(0.57).actual, 570_000);
+    /// ```
+    #[must_use]
+    pub fn from_usd(usd: f64) -> Self {
+        let actual = usd::scaled(usd, 6).min(TaskCompletionEvent::MAX_COUNT);
+        Self { actual, estimated: 0 }
+    }
 }
 
 /// Quality gates of a task; by default none ran and the result is not passed.
@@ -63,6 +85,14 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn cost_from_dollars_is_rounded_and_bounded() {
+        let max = TaskCompletionEvent::MAX_COUNT;
+        for (usd, actual) in [(0.919_200_5, 919_201), (f64::NAN, 0), (-1.0, 0), (1e300, max)] {
+            assert_eq!(Cost::from_usd(usd), Cost { actual, estimated: 0 }, "{usd}");
+        }
+    }
 
     #[test]
     fn absent_fields_have_defaults() {
