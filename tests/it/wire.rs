@@ -133,3 +133,17 @@ fn requests_have_the_documented_bytes_and_headers() {
         );
     }
 }
+
+#[test]
+fn privacy_page_describes_every_field_with_a_valid_example() {
+    let page = include_str!("../../docs/privacy.md");
+    let (_, rest) = page.split_once("```json\n").expect("an example");
+    let (example, _) = rest.split_once("\n```").expect("the end of the example");
+    let event = TaskCompletionEvent::from_json(example.as_bytes()).expect("a valid event");
+    assert_eq!(serde_json::to_string(&event).expect("JSON"), example);
+    let fields: serde_json::Map<String, serde_json::Value> =
+        serde_json::from_str(example).expect("an object");
+    for field in fields.keys() {
+        assert!(page.contains(&format!("`{field}`")), "{field}");
+    }
+}

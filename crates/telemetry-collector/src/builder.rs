@@ -8,6 +8,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
+use telemetry_model::TaskCompletionEvent;
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
@@ -102,6 +103,16 @@ impl CollectorBuilder {
     #[cfg(feature = "tls")]
     pub fn tls(mut self, certificate: Certificate) -> Self {
         self.certificate = Some(certificate);
+        self
+    }
+
+    /// Calls back for each accepted event, before the callback of its batch. Duplicates are left out, as are
+    /// events that [`max_events`](Self::max_events) has evicted by the end of the batch.
+    pub fn on_event(
+        mut self,
+        callback: impl Fn(&TaskCompletionEvent) + Send + Sync + 'static,
+    ) -> Self {
+        self.callbacks.event = Some(Box::new(callback));
         self
     }
 

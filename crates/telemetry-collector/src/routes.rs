@@ -107,8 +107,16 @@ fn events(shared: &Shared, request: &ApiRequest<'_>) -> Result<ApiResponse, ApiR
     }
     let batch = EventBatch::from_json(body(request)?)
         .map_err(|errors| unprocessable("expected a batch of events", &errors))?;
-    let report = shared.update(|store| store.record_batch(batch, shared.instance_id));
+    let is_shown = shared.callbacks.event.is_some();
+    let (report, accepted) = shared.update(|store| {
+        let report = store.record_batch(batch, shared.instance_id);
+        let accepted = if is_shown { store.newest(report.accepted) } else { Vec::new() };
+        (report, accepted)
+    });
     let response = ApiResponse::ok(json!(report.receipt));
+    if let Some(callback) = &shared.callbacks.event {
+        accepted.iter().for_each(callback);
+    }
     if let Some(callback) = &shared.callbacks.batch {
         callback(&report);
     }

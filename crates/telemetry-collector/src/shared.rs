@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
-use telemetry_model::{PredictionQuery, PredictionResponse};
+use telemetry_model::{PredictionQuery, PredictionResponse, TaskCompletionEvent};
 use uuid::Uuid;
 
 use crate::{
@@ -18,6 +18,7 @@ type Callback<T> = Option<Box<dyn Fn(&T) + Send + Sync>>;
 /// The callbacks that are set; see the methods of [`CollectorBuilder`](crate::CollectorBuilder).
 #[derive(Default)]
 pub(crate) struct Callbacks {
+    pub(crate) event: Callback<TaskCompletionEvent>,
     pub(crate) batch: Callback<BatchReport>,
     pub(crate) predictions: Callback<PredictionsReport>,
     pub(crate) refusal: Callback<Refusal>,

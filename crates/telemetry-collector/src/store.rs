@@ -113,6 +113,13 @@ impl Store {
         }
     }
 
+    /// The last `count` events that are held, oldest first.
+    pub(crate) fn newest(&self, count: u64) -> Vec<TaskCompletionEvent> {
+        let held = self.events.len();
+        let count = usize::try_from(count).unwrap_or(held);
+        self.events.iter().skip(held.saturating_sub(count)).cloned().collect()
+    }
+
     /// Counts one event of a batch and holds it if it is accepted. `index` is its place in the batch.
     fn record_event(&mut self, index: usize, event: Parsed, instance: Option<Uuid>) -> EventResult {
         self.totals.received += 1;

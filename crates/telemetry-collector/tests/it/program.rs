@@ -3,7 +3,7 @@
 use std::{
     io::{BufRead, BufReader, Read},
     net::{SocketAddr, TcpListener},
-    process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio},
+    process::{Child, Command, ExitStatus, Output, Stdio},
 };
 
 use crate::client::{Client, EVENTS, INSTANCE, batch, event};
@@ -11,7 +11,8 @@ use crate::client::{Client, EVENTS, INSTANCE, batch, event};
 /// A running program; killed if a test fails.
 struct Program {
     child: Child,
-    out: BufReader<ChildStdout>,
+    /// The output with the greeting.
+    out: BufReader<Box<dyn Read>>,
     addr: SocketAddr,
     greeting: String,
 }
@@ -34,10 +35,19 @@ fn errors(args: &[&str], code: i32) -> String {
 
 impl Program {
     fn start(args: &[&str]) -> Self {
+        Self::start_with(args, |command| command.stdout(Stdio::piped()))
+    }
+
+    /// Reads the greeting from stderr if that is piped, else from stdout.
+    fn start_with(args: &[&str], configure: impl Fn(&mut Command) -> &mut Command) -> Self {
         let mut command = command();
-        command.args(["--port", "0"]).args(args).stdout(Stdio::piped());
+        configure(command.args(["--port", "0"]).args(args));
         let mut child = command.spawn().expect("the program can be run");
-        let mut out = BufReader::new(child.stdout.take().expect("it is piped"));
+        let out: Box<dyn Read> = match child.stderr.take() {
+            Some(stderr) => Box::new(stderr),
+            None => Box::new(child.stdout.take().expect("it is piped")),
+        };
+        let mut out = BufReader::new(out);
         let mut greeting = String::new();
         // The greeting ends with its third empty line.
         while greeting.matches("\n\n").count() < 3 {
@@ -107,6 +117,32 @@ fn each_request_is_printed_and_sigterm_prints_the_totals() {
 }
 
 #[test]
+fn shown_events_are_all_that_is_printed_to_stdout() {
+    for (option, heading, part) in [
+        ("--show", None, "{\"instance_id\":"),
+        ("--show=table", Some("UTC  "), " unknown        failure "),
+    ] {
+        let mut program = Program::start_with(&[option], |command| {
+            command.stdout(Stdio::piped()).stderr(Stdio::piped())
+        });
+        let mut client = Client::to(program.addr);
+        client.request(EVENTS, &batch([event(1), event(1), event(2)]));
+        client.request("GET /nowhere", b"");
+        let events = program.child.stdout.take().expect("it is piped");
+        let (status, rest) = program.end("-TERM");
+        assert!(status.success() && rest.contains("refused 404") && rest.contains("2 accepted"));
+        let events = std::io::read_to_string(events).expect("it prints text");
+        let mut lines = events.lines();
+        if let Some(heading) = heading {
+            assert!(lines.next().is_some_and(|line| line.starts_with(heading)), "{events}");
+        }
+        let lines: Vec<_> = lines.collect();
+        assert_eq!(lines.len(), 2, "{events}");
+        assert!(lines.iter().all(|line| line.contains(part)), "{events}");
+    }
+}
+
+#[test]
 fn ctrl_c_ends_the_program_and_its_connections() {
     let key = "ab".repeat(32);
     let program = Program::start(&[&format!("--api-key={key}")]);
@@ -123,7 +159,7 @@ fn program_serves_after_its_output_is_closed() {
     let mut program = Program::start(&[]);
     // Closes the pipe, as `head` does.
     let mut other = Command::new("true").stdout(Stdio::piped()).spawn().unwrap();
-    program.out = BufReader::new(other.stdout.take().unwrap());
+    program.out = BufReader::new(Box::new(other.stdout.take().unwrap()));
     other.wait().unwrap();
     let mut client = Client::to(program.addr);
     for id in 0..3 {

@@ -7,7 +7,10 @@ use std::path::PathBuf;
 use clap::{CommandFactory, Parser, error::ErrorKind};
 use uuid::Uuid;
 
-use crate::fault_spec::{self, FaultSpec};
+use crate::{
+    fault_spec::{self, FaultSpec},
+    show::Show,
+};
 
 /// The fewest consecutive hexadecimal characters that may be part of an API key, which has 64.
 /// A UUID has at most 12.
@@ -31,6 +34,11 @@ pub(crate) struct Args {
     /// Reject events of other instances
     #[arg(long, value_name = "UUID")]
     pub(crate) instance_id: Option<Uuid>,
+
+    /// Print each accepted event to stdout, and all else to stderr
+    #[arg(long, value_name = "FORMAT", num_args = 0..=1, require_equals = true,
+          default_missing_value = "json")]
+    pub(crate) show: Option<Show>,
 
     /// Inject a fault (may be repeated); see below
     #[arg(long = "fault", value_name = "JSON")]
@@ -128,6 +136,9 @@ mod tests {
         assert_eq!((args.port, args.api_key, args.faults.len()), (0, Some(key), 1));
         assert_eq!(args.instance_id, Some(ID.parse().unwrap()));
         assert_eq!(parse(&[]).unwrap().port, 8000, "the port of the guide");
+        for (option, show) in [("--show", Show::Json), ("--show=table", Show::Table)] {
+            assert_eq!(parse(&[option]).unwrap().show, Some(show));
+        }
         #[cfg(feature = "tls")]
         {
             let args = parse(&["--tls", "wrong-host", "--ca", "ca.pem"]).unwrap();

@@ -2,6 +2,7 @@
 
 mod args;
 mod fault_spec;
+mod show;
 
 use std::{
     fmt::Display,
@@ -10,6 +11,7 @@ use std::{
 };
 
 use args::Args;
+use show::Show;
 use telemetry_collector::{Collector, CollectorBuilder};
 
 fn main() -> ExitCode {
@@ -35,14 +37,21 @@ fn main() -> ExitCode {
 
 /// Serves until a signal arrives. The error is a complete message.
 fn serve(args: &Args) -> Result<(), String> {
+    let output = Output { shows_events: args.show.is_some() };
     let builder = Collector::builder().port(args.port);
-    let builder = builder.on_batch(print).on_predictions(print).on_fault(print);
-    let mut builder = builder.on_refusal(|refusal| {
-        // An injected one is printed as a fault.
-        if !refusal.is_injected {
-            print(refusal);
-        }
-    });
+    let mut builder = builder
+        .on_batch(move |batch| output.print(batch))
+        .on_predictions(move |predictions| output.print(predictions))
+        .on_fault(move |fault| output.print(fault))
+        .on_refusal(move |refusal| {
+            // An injected one is printed as a fault.
+            if !refusal.is_injected {
+                output.print(refusal);
+            }
+        });
+    if let Some(show) = args.show {
+        builder = builder.on_event(move |event| print(&show.line(event)));
+    }
     if let Some(key) = &args.api_key {
         builder = builder.api_key(key);
     }
@@ -51,7 +60,7 @@ fn serve(args: &Args) -> Result<(), String> {
     }
     #[cfg(feature = "tls")]
     if let Some(kind) = args.tls {
-        builder = builder.on_failed_handshake(print).tls(kind.into());
+        builder = builder.on_failed_handshake(move |it| output.print(it)).tls(kind.into());
     }
 
     let signals = |error| format!("failed to install the signal handlers: {error}");
@@ -60,7 +69,7 @@ fn serve(args: &Args) -> Result<(), String> {
     runtime.block_on(async {
         // Before the first line, since its reader may send a signal at once.
         let stop_signal = stop_signal().map_err(signals)?;
-        let recorder = start_recorder(args)?;
+        let recorder = start_recorder(args, output)?;
         let url = recorder.as_ref().map_or("", Collector::url);
         let rules = args.faults.iter().map(|fault| fault.to_rule(url));
         let collector = rules.fold(builder, CollectorBuilder::fault).start();
@@ -70,29 +79,32 @@ fn serve(args: &Args) -> Result<(), String> {
             std::fs::write(file, pem)
                 .map_err(|error| format!("failed to write --ca {file:?}: {error}"))?;
         }
-        print(&greeting(&collector, args));
+        output.print(&greeting(&collector, args));
         for (number, json) in (1..).zip(&args.fault_json) {
-            print(&format_args!("fault {number}: {json}"));
+            output.print(&format_args!("fault {number}: {json}"));
         }
         if let Some(recorder) = &recorder {
-            print(&format_args!("recorder: {}", recorder.url()));
+            output.print(&format_args!("recorder: {}", recorder.url()));
+        }
+        if args.show == Some(Show::Table) {
+            print(show::HEADING);
         }
         stop_signal.await;
-        print(&collector.stop());
+        output.print(&collector.stop());
         if let Some(recorder) = recorder {
-            print(&format_args!("recorder: {} requests", recorder.stop().requests));
+            output.print(&format_args!("recorder: {} requests", recorder.stop().requests));
         }
         Ok(())
     })
 }
 
 /// Starts the collector that records what follows a redirect, if a fault needs it.
-fn start_recorder(args: &Args) -> Result<Option<Collector>, String> {
+fn start_recorder(args: &Args, output: Output) -> Result<Option<Collector>, String> {
     if !args.faults.iter().any(fault_spec::FaultSpec::needs_recorder) {
         return Ok(None);
     }
     let builder = Collector::builder();
-    let builder = builder.on_request(|request| print(&format_args!("recorder: {request}")));
+    let builder = builder.on_request(move |it| output.print(&format_args!("recorder: {it}")));
     builder.start().map(Some).map_err(|error| format!("failed to start the recorder: {error}"))
 }
 
@@ -160,6 +172,18 @@ fn stop_signal() -> io::Result<impl Future<Output = ()>> {
 #[cfg(not(unix))]
 fn stop_signal() -> io::Result<impl Future<Output = ()>> {
     Ok(async { tokio::signal::ctrl_c().await.unwrap_or_default() })
+}
+
+/// Where all but events is printed: to stdout, unless events are printed there.
+#[derive(Clone, Copy)]
+struct Output {
+    shows_events: bool,
+}
+
+impl Output {
+    fn print<T: Display + ?Sized>(self, text: &T) {
+        if self.shows_events { print_error(text) } else { print(text) }
+    }
 }
 
 /// Prints to stdout. Ignores errors: the program keeps serving when its output is closed.
