@@ -9,12 +9,13 @@ mod tour;
 
 use std::{
     env, fs,
-    process::{self, Command, Output},
+    io::{BufRead, BufReader},
+    process::{self, Child, Command, Output, Stdio},
 };
 
 use mosaicstack_telemetry::{
     Complexity, ContextWindow, Cost, EventBuilder, Harness, Outcome, Provider, Quality,
-    QualityGate, RepoSizeCategory, TaskType, Tokens,
+    QualityGate, RepoSizeCategory, TaskCompletionEvent, TaskType, Tokens,
     transport::{Request, Transport, UreqTransport},
 };
 use serde_json::{Value, json};
@@ -98,6 +99,47 @@ fn cli_reports_its_task() {
         .language("python")
         .repo_size(RepoSizeCategory::Medium);
     assert_eq!(*event, expected.build());
+}
+
+/// Starts the agent, which is to exit with `code`, calls `running` after its first request, and returns
+/// its report.
+fn agent(argument: &str, code: i32, running: impl FnOnce(&Child)) -> TaskCompletionEvent {
+    let collector = Collector::start().expect("a collector");
+    let mut agent = example_to("agent", collector.url());
+    let mut agent = agent.arg(argument).stdout(Stdio::piped()).spawn().expect("it starts");
+    let mut lines = BufReader::new(agent.stdout.take().expect("it is piped"))
+        .lines()
+        .map(|line| line.expect("text"));
+    assert_eq!(lines.next().as_deref(), Some("running read_file"));
+    running(&agent);
+    assert_eq!(lines.last(), Some(counters(1, 1, 0)));
+    assert_eq!(agent.wait().expect("it ends").code(), Some(code));
+    let [event] = collector.events().try_into().expect("one event");
+    event
+}
+
+#[test]
+fn agent_reports_usage_cost_and_outcome_of_all_requests() {
+    for (argument, code, outcome, tokens, cost) in [
+        ("", 0, Outcome::Success, (389_386, 740), 577_174),
+        ("fail", 1, Outcome::Failure, (128_960, 200), 486_596),
+    ] {
+        let event = agent(argument, code, |_| ());
+        assert_eq!(event.outcome, outcome, "{argument}");
+        assert_eq!((event.actual_input_tokens, event.actual_output_tokens), tokens, "{argument}");
+        assert_eq!(event.actual_cost_usd_micros, cost, "{argument}");
+        assert_eq!(event.model, "claude-sonnet-4-5-20250929");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn agent_that_is_interrupted_reports_what_it_had_done() {
+    let event = agent("hang", 130, |agent| {
+        let interrupt = || Command::new("kill").args(["-INT", &agent.id().to_string()]).status();
+        interrupt().expect("kill runs");
+    });
+    assert_eq!(event.outcome, Outcome::Partial);
 }
 
 #[test]
