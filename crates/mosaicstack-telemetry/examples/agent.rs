@@ -79,22 +79,15 @@ async fn request(
         time::sleep(Duration::from_millis(20) * retry).await;
         let mut connection = BufReader::new(TcpStream::connect(server).await?);
         connection.write_all(format!("{prompt}\n").as_bytes()).await?;
-        let (mut lines, mut answer) = (connection.lines(), String::new());
-        let [mut input, mut cache_read, mut cache_write] = [0; 3];
+        let (mut lines, mut answer, mut usage) = (connection.lines(), String::new(), None);
         while let Some(line) = lines.next_line().await? {
             let part: serde_json::Value = serde_json::from_str(&line)?;
-            let count = |name: &str| part["usage"][name].as_u64().unwrap_or_default();
+            usage = usage.into_iter().chain(Usage::from_response(&part)).reduce(Usage::max);
             match part["type"].as_str().unwrap_or_default() {
-                "message_start" => {
-                    input = count("input_tokens");
-                    cache_read = count("cache_read_input_tokens");
-                    cache_write = count("cache_creation_input_tokens");
-                }
+                "message_start" => {}
                 "text" => answer.push_str(part["text"].as_str().unwrap_or_default()),
                 "message_stop" => {
-                    // The last count of the stream is that of the whole answer.
-                    let output = count("output_tokens");
-                    task.add(&Usage::anthropic(input, cache_read, cache_write, output));
+                    task.add(&usage.ok_or("the model reports no usage")?);
                     return Ok(answer);
                 }
                 "overloaded" => break,

@@ -1,5 +1,7 @@
 //! Tokens as the providers of models count them.
 
+mod response;
+
 use std::{
     iter::Sum,
     ops::{Add, AddAssign},
@@ -10,8 +12,8 @@ use serde::{Deserialize, Serialize};
 /// Tokens of one or several requests to a model; 0 by default.
 ///
 /// Each token counts in exactly one field. Providers count differently: OpenAI's `prompt_tokens` and
-/// Gemini's `promptTokenCount` include the cached tokens, Anthropic's `input_tokens` does not. So use the
-/// constructor of the provider. Sums saturate.
+/// Gemini's `promptTokenCount` include the cached tokens, Anthropic's `input_tokens` does not. So read it
+/// [from the response](Self::from_response), or use the constructor of the provider. Sums saturate.
 ///
 /// ```
 /// use telemetry_model::{Price, Usage};

@@ -54,7 +54,7 @@ fn message(input: u64, cache_read: u64, cache_write: u64, text: &str, output: u6
     });
     let half = text.len() / 2;
     vec![
-        json!({"type": "message_start", "usage": usage}),
+        json!({"type": "message_start", "message": {"usage": usage}}),
         json!({"type": "text", "text": &text[..half]}),
         json!({"type": "text", "text": &text[half..]}),
         json!({"type": "message_stop", "usage": {"output_tokens": output}}),

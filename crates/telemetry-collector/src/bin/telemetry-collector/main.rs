@@ -174,7 +174,7 @@ fn stop_signal() -> io::Result<impl Future<Output = ()>> {
     Ok(async { tokio::signal::ctrl_c().await.unwrap_or_default() })
 }
 
-/// Where all but events is printed: to stdout, unless events are printed there.
+/// Destination of all output except events: stdout, or stderr if stdout is for the events.
 #[derive(Clone, Copy)]
 struct Output {
     shows_events: bool,
