@@ -8,7 +8,7 @@ use std::{
 
 use bytes::Bytes;
 use http::{Uri, Version};
-use http_body_util::{BodyExt, Full};
+use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper_util::{
     client::{
@@ -33,8 +33,9 @@ use self::{
     tunnel::Tunnel,
 };
 use crate::{
-    AsyncTransport, Idempotent, MAX_RESPONSE_BYTES, Proxy, Request, Response, ResponseFuture,
-    RootCertificateError, Timeout, TransportError,
+    AsyncTransport, Idempotent, Proxy, Request, Response, ResponseFuture, RootCertificateError,
+    Timeout, TransportError, body,
+    causes::is_disconnect,
     proxy::Proxies,
     settings::{Settings, impl_settings},
 };
@@ -132,7 +133,7 @@ impl AsyncTransport for HyperTransport {
                 let response = with_timeout(timeout, clients.send(request));
                 let (parts, body) = response.await?.into_parts();
                 head = Some(parts);
-                read(body, &mut bytes).await;
+                body::read(body, &mut bytes).await;
                 Ok(())
             });
             let result = exchange.await.unwrap_or(Err(TransportError::Timeout));
@@ -197,23 +198,11 @@ where
     let mut response = client.request(request.map(Full::from)).await;
     if let (Err(error), Some(request)) = (&response, again)
         && !error.is_connect()
-        && error::is_disconnect(error)
+        && is_disconnect(error)
     {
         response = client.request(request.map(Full::from)).await;
     }
     response.map_err(|error| transport_error(&error))
-}
-
-/// Appends the body to `bytes`, up to the maximum or to an error.
-async fn read(mut body: Incoming, bytes: &mut Vec<u8>) {
-    while bytes.len() < MAX_RESPONSE_BYTES
-        && let Some(Ok(frame)) = body.frame().await
-    {
-        if let Ok(data) = frame.into_data() {
-            let left = MAX_RESPONSE_BYTES - bytes.len();
-            bytes.extend_from_slice(&data[..data.len().min(left)]);
-        }
-    }
 }
 
 fn check_scheme(uri: &Uri) -> Result<(), TransportError> {

@@ -2,6 +2,10 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod blocking;
+#[cfg(feature = "hyper")]
+mod body;
+#[cfg(feature = "hyper")]
+mod causes;
 #[cfg(any(feature = "hyper", feature = "ureq"))]
 mod crypto;
 mod error;
