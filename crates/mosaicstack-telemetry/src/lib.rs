@@ -84,6 +84,10 @@ pub mod sans_io {
 pub mod transport {
     #[cfg(feature = "hyper")]
     pub use telemetry_transport::HyperTransport;
+    #[cfg(feature = "reqwest012")]
+    pub use telemetry_transport::Reqwest012Transport;
+    #[cfg(feature = "reqwest")]
+    pub use telemetry_transport::ReqwestTransport;
     #[cfg(any(feature = "hyper", feature = "ureq"))]
     pub use telemetry_transport::RootCertificateError;
     #[cfg(feature = "ureq")]

@@ -2,9 +2,9 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod blocking;
-#[cfg(feature = "hyper")]
+#[cfg(any(feature = "hyper", feature = "reqwest", feature = "reqwest012"))]
 mod body;
-#[cfg(feature = "hyper")]
+#[cfg(any(feature = "hyper", feature = "reqwest", feature = "reqwest012"))]
 mod causes;
 #[cfg(any(feature = "hyper", feature = "ureq"))]
 mod crypto;
@@ -15,6 +15,8 @@ mod nonblocking;
 #[cfg(any(feature = "hyper", feature = "ureq"))]
 mod proxy;
 mod request;
+#[cfg(any(feature = "reqwest", feature = "reqwest012"))]
+mod reqwest;
 #[cfg(any(feature = "hyper", feature = "ureq"))]
 mod roots;
 #[cfg(any(feature = "hyper", feature = "ureq"))]
@@ -35,6 +37,10 @@ pub use request::{Idempotent, MAX_RESPONSE_BYTES, Request, Response, Timeout, is
 pub use self::hyper::HyperTransport;
 #[cfg(any(feature = "hyper", feature = "ureq"))]
 pub use self::proxy::{Proxy, ProxyError};
+#[cfg(feature = "reqwest012")]
+pub use self::reqwest::Reqwest012Transport;
+#[cfg(feature = "reqwest")]
+pub use self::reqwest::ReqwestTransport;
 #[cfg(any(feature = "hyper", feature = "ureq"))]
 pub use self::roots::RootCertificateError;
 #[cfg(feature = "ureq")]

@@ -1,6 +1,6 @@
 //! Requests and responses.
 
-#[cfg(any(feature = "hyper", feature = "ureq"))]
+#[cfg(any(feature = "hyper", feature = "reqwest", feature = "reqwest012", feature = "ureq"))]
 use std::io;
 use std::{net::IpAddr, time::Duration};
 
@@ -50,13 +50,13 @@ impl Timeout {
 pub struct Idempotent;
 
 impl Idempotent {
-    #[cfg(any(feature = "hyper", feature = "ureq"))]
+    #[cfg(any(feature = "hyper", feature = "reqwest", feature = "reqwest012", feature = "ureq"))]
     pub(crate) fn copy(request: &Request) -> Option<Request> {
         request.extensions().get::<Self>().map(|_| request.clone())
     }
 }
 
-#[cfg(any(feature = "hyper", feature = "ureq"))]
+#[cfg(any(feature = "hyper", feature = "reqwest", feature = "reqwest012", feature = "ureq"))]
 pub(crate) const fn is_disconnect(kind: io::ErrorKind) -> bool {
     use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
     matches!(kind, BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof)

@@ -10,6 +10,10 @@ mod exchange;
 #[cfg(feature = "hyper")]
 mod hyper;
 mod proxies;
+#[cfg(any(feature = "reqwest", feature = "reqwest012"))]
+mod reqwest;
+#[cfg(any(feature = "hyper", feature = "reqwest", feature = "reqwest012"))]
+mod runtime;
 mod selection;
 mod server;
 mod tls;
@@ -23,26 +27,39 @@ const SHORT: Duration = Duration::from_millis(50);
 /// Creates a transport from environment variables and root certificates.
 type New = fn(&[(&str, &str)], Option<&[u8]>) -> Box<dyn Transport>;
 
-/// Runs each scenario, a function of [`New`], with each transport.
+/// Runs each scenario, a function of [`New`], with each transport. Those after the semicolon need environment
+/// variables or a list of certificates, which a transport over a client of the program does not read.
 macro_rules! for_each_transport {
-    ($($scenario:ident)*) => {
+    ($($any:ident)*; $($configured:ident)*) => {
         #[cfg(feature = "ureq")]
         mod ureq {
-            $(#[test]
-            fn $scenario() {
-                super::$scenario(crate::tests::ureq);
-            })*
+            crate::tests::scenarios!(crate::tests::ureq; $($any)* $($configured)*);
         }
         #[cfg(feature = "hyper")]
         mod hyper {
-            $(#[test]
-            fn $scenario() {
-                super::$scenario(crate::tests::hyper::blocking);
-            })*
+            crate::tests::scenarios!(crate::tests::hyper::blocking; $($any)* $($configured)*);
+        }
+        #[cfg(feature = "reqwest")]
+        mod reqwest {
+            crate::tests::scenarios!(crate::tests::reqwest::v0_13::blocking; $($any)*);
+        }
+        #[cfg(feature = "reqwest012")]
+        mod reqwest012 {
+            crate::tests::scenarios!(crate::tests::reqwest::v0_12::blocking; $($any)*);
         }
     };
 }
 use for_each_transport;
+
+macro_rules! scenarios {
+    ($new:path; $($scenario:ident)*) => {
+        $(#[test]
+        fn $scenario() {
+            super::$scenario($new);
+        })*
+    };
+}
+use scenarios;
 
 #[cfg(feature = "ureq")]
 fn ureq(variables: &[(&str, &str)], roots: Option<&[u8]>) -> Box<dyn Transport> {

@@ -33,7 +33,7 @@ fn hyper_reaches_the_address_after_a_silent_one() {
             addresses.into_iter().map(|it| (it, 0).into()).collect();
         let resolver = Resolver::new(move |_| Ok(addresses.clone().into_iter()));
         let settings = super::settings(&[], None);
-        super::hyper::block_on(crate::HyperTransport::with_resolver(settings, resolver))
+        super::runtime::block_on(crate::HyperTransport::with_resolver(settings, resolver))
     });
 }
 

@@ -21,7 +21,7 @@ for_each_transport! {
     idempotent_request_is_sent_once_more_if_the_connection_closes
     second_attempt_has_the_rest_of_the_timeout
     unreachable_server_is_a_network_error
-    unusable_url_is_a_permanent_error
+    unusable_url_is_a_permanent_error;
 }
 
 fn requests_arrive_unchanged_over_one_connection(new: New) {

@@ -1,23 +1,12 @@
 //! Runtimes, connections and limits of `HyperTransport`.
 
-use std::{
-    io::{BufReader, Read},
-    net::TcpStream,
-    sync::{Mutex, mpsc},
-    task::{Context, Poll, Waker},
-    thread::{self, JoinHandle},
-    time::Duration,
-};
+use std::{io::BufReader, net::TcpStream, sync::mpsc, thread, time::Duration};
 
-use tokio::{
-    runtime::{Builder, Runtime},
-    sync::oneshot,
-    task::spawn_blocking,
-    time,
-};
+use tokio::{runtime::Builder, task::spawn_blocking, time};
 
 use super::{
     post,
+    runtime::{block_on, join, runtime},
     server::{accept_all, connect, read_request, respond, server},
     settings,
 };
@@ -27,41 +16,9 @@ pub(super) fn blocking(variables: &[(&str, &str)], roots: Option<&[u8]>) -> Box<
     block_on(HyperTransport::with(settings(variables, roots)))
 }
 
-/// A transport with a dedicated runtime, which runs until the transport is dropped.
-pub(super) fn block_on(transport: HyperTransport) -> Box<dyn Transport> {
-    let runtime = runtime(&mut Builder::new_current_thread());
-    let handle = runtime.handle().clone();
-    let (alive, dropped) = oneshot::channel::<()>();
-    thread::spawn(move || runtime.block_on(dropped));
-    Box::new(move |request| {
-        assert!(!alive.is_closed(), "the runtime is running");
-        let (sender, receiver) = mpsc::channel();
-        let transport = transport.clone();
-        handle.spawn(async move { sender.send(transport.send(request).await) });
-        receiver.recv().unwrap()
-    })
-}
-
-fn runtime(builder: &mut Builder) -> Runtime {
-    builder.enable_all().build().unwrap()
-}
-
 /// Like [`accept_all`], but returns the number of requests.
 fn count_all(mut stream: BufReader<TcpStream>) -> usize {
     accept_all(&mut stream).len()
-}
-
-/// Waits for a server without blocking the runtime, which drives the connections of the client.
-async fn join<T: Send + 'static>(server: JoinHandle<Vec<T>>) -> Vec<T> {
-    spawn_blocking(|| server.join().unwrap()).await.unwrap()
-}
-
-#[test]
-fn without_a_runtime_sending_is_an_error() {
-    let transport = HyperTransport::default();
-    let mut response = transport.send(post("http://127.0.0.1:9/v1"));
-    let polled = response.as_mut().poll(&mut Context::from_waker(Waker::noop()));
-    assert!(matches!(polled, Poll::Ready(Err(TransportError::Other(_)))), "{polled:?}");
 }
 
 #[tokio::test]
@@ -111,26 +68,6 @@ async fn clones_share_connections() {
         tokio::spawn(async move { clone.send(request).await.unwrap() }).await.unwrap();
     }
     assert_eq!(join(server).await, [3]);
-}
-
-#[tokio::test]
-async fn dropped_future_closes_its_connection() {
-    let (arrived, arrival) = oneshot::channel();
-    let arrived = Mutex::new(Some(arrived));
-    let (url, server) = server(1, move |mut stream| {
-        read_request(&mut stream);
-        arrived.lock().unwrap().take().unwrap().send(()).unwrap();
-        stream.read_to_end(&mut Vec::new()).is_ok()
-    });
-    // Kept, since dropping the last clone would close the connection as well.
-    let transport = HyperTransport::new();
-    let clone = transport.clone();
-    let sending = tokio::spawn(async move { clone.send(post(&url)).await });
-    arrival.await.unwrap();
-    sending.abort();
-    assert!(sending.await.unwrap_err().is_cancelled());
-    assert_eq!(join(server).await, [true]);
-    drop(transport);
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ use super::{
 use crate::TransportError;
 
 for_each_transport! {
+    ;
     proxy_opens_a_tunnel_and_does_not_receive_the_key
     loopback_is_reached_directly
     failed_tunnel_is_an_error_that_depends_on_the_status

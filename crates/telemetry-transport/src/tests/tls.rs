@@ -25,8 +25,8 @@ use crate::{TransportError, settings::Settings};
 
 for_each_transport! {
     trusted_server_receives_requests_over_one_connection_and_http_1
+    untrusted_server_receives_nothing;
     every_certificate_of_a_bundle_is_trusted
-    untrusted_server_receives_nothing
     certificate_file_of_the_environment_is_trusted
     proxy_tunnels_tls_over_http_and_https
     default_provider_of_the_process_is_used
