@@ -7,7 +7,7 @@ use crate::command::{cargo, exec, output};
 const MANIFEST: &str = "--locked --manifest-path tests/downstream/Cargo.toml";
 
 /// Programs with a list of dependencies.
-const PROGRAMS: [&str; 4] = ["aborting", "facade", "own-transport", "validator"];
+const PROGRAMS: [&str; 5] = ["aborting", "facade", "own-transport", "reqwest-client", "validator"];
 
 /// Builds, tests and runs the programs, each with the features that it selects itself, except `tls-hosts`.
 ///
@@ -22,6 +22,7 @@ pub(crate) fn check() -> Result<(), String> {
         "test -p validator",
         "run -p validator",
         "run -p own-transport",
+        "run -p reqwest-client",
         "run -p aborting --profile aborting",
     ])?;
     check_lists()
