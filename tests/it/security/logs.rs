@@ -4,10 +4,14 @@ use std::{
     collections::BTreeMap,
     io::{self, Read, Write},
     panic,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
 };
 
-use mosaicstack_telemetry::transport::{Request, TransportError};
+use mosaicstack_telemetry::{
+    AsyncTelemetryClient, TelemetryConfig,
+    transport::{Request, ReqwestTransport, TransportError},
+};
+use rustls::{ClientConfig, RootCertStore, crypto::ring};
 use telemetry_tests::{KEY, long_tests, status};
 use tracing::Level;
 
@@ -17,7 +21,7 @@ use super::{
     servers::{Server, answer},
 };
 use crate::{
-    client::{Client, Kind, Reply},
+    client::{Client, Kind, Reply, multi_thread},
     support::{ABSENT, eager, run_alone},
 };
 
@@ -197,26 +201,49 @@ fn wire_log_of_ureq_alone_contains_the_key() {
     let mut count = Count { search: Search::new(), records: BTreeMap::new(), wire_with_key: 0 };
     for kind in Kind::ALL {
         let before = count.wire_with_key;
-        for (head, body) in responses() {
-            // The end of a response that declares no length.
-            let response = format!("{}\r\nconnection: close", head.replace(ECHO, KEY));
-            let response = answer(&response, &body);
-            let server = Server::answering(move |_| response.clone());
-            let run = run(eager(&server.url()), |config| Client::start(kind, config));
-            assert!(run.stats.requests > 0, "{kind:?}, {head}");
-            // At DEBUG, ureq logs some headers of the response, here with the key.
-            let is_in_head = head.contains(ECHO);
-            let is_echo = |target: &str| is_in_head && target == "ureq::run";
-            count.search(&format!("{kind:?}, {head}"), &run, is_echo);
-            count.check_requests(&server.received());
-        }
+        check_responses(&format!("{kind:?}"), &mut count, |config| Client::start(kind, config));
         assert_eq!(count.wire_with_key > before, kind == Kind::Blocking, "{kind:?}");
         check_unreachable(kind, &mut count);
         check_transports(kind, &mut count);
     }
-    for name in ["ureq", "ureq_proto", "rustls", "hyper_util", "mosaicstack_telemetry"] {
+    check_responses("reqwest", &mut count, with_reqwest);
+    for name in ["ureq", "ureq_proto", "rustls", "hyper_util", "mosaicstack_telemetry", "reqwest"] {
         assert!(count.records.contains_key(name), "no record of {name}: {:?}", count.records);
     }
+}
+
+fn check_responses(place: &str, count: &mut Count, start: impl Fn(TelemetryConfig) -> Client) {
+    for (head, body) in responses() {
+        // The end of a response that declares no length.
+        let response = format!("{}\r\nconnection: close", head.replace(ECHO, KEY));
+        let response = answer(&response, &body);
+        let server = Server::answering(move |_| response.clone());
+        let run = run(eager(&server.url()), &start);
+        assert!(run.stats.requests > 0, "{place}, {head}");
+        // At DEBUG, ureq logs some headers of the response, here with the key.
+        let is_in_head = head.contains(ECHO);
+        let is_echo = |target: &str| is_in_head && target == "ureq::run";
+        count.search(&format!("{place}, {head}"), &run, is_echo);
+        count.check_requests(&server.received());
+    }
+}
+
+fn with_reqwest(config: TelemetryConfig) -> Client {
+    // Without TLS settings, reqwest would panic here for want of a default crypto provider.
+    let tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("versions of TLS")
+        .with_root_certificates(RootCertStore::empty())
+        .with_no_client_auth();
+    let http = reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .tls_backend_preconfigured(tls)
+        .build()
+        .expect("a client");
+    Client::on(multi_thread(), || {
+        AsyncTelemetryClient::with_transport(config, ReqwestTransport::new(http))
+    })
 }
 
 /// Checks a port without a server, and a server without TLS.
