@@ -11,6 +11,7 @@ mod hand_over;
 mod handles;
 mod hostile;
 mod iterations;
+mod layer;
 mod lookups;
 mod model;
 mod nonblocking;

@@ -60,7 +60,7 @@ fn features() -> Result<(), String> {
         ("-p telemetry-transport --group-features reqwest,reqwest012", ""),
         // No code depends on two of the group. The excluded ones only re-export a transport.
         (
-            "-p mosaicstack-telemetry --group-features backoff,log,native-roots,prices",
+            "-p mosaicstack-telemetry --group-features backoff,layer,log,native-roots,prices",
             ",reqwest,reqwest012",
         ),
     ] {

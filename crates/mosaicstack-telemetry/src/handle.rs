@@ -42,7 +42,7 @@ pub struct TelemetryHandle {
     pub(crate) buffer: Arc<EventBuffer>,
     instance_id: Uuid,
     /// The clock of the client, which a test may have paused.
-    clock: fn() -> Instant,
+    pub(crate) clock: fn() -> Instant,
     /// `None` in the handle of a custom driver, and in that of [`global`](crate::global) before `init`.
     worker: Option<Arc<dyn Worker>>,
 }

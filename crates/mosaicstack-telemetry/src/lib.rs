@@ -19,6 +19,8 @@ mod handle;
 #[cfg(all(test, loom))]
 #[path = "../tests/interleavings/mod.rs"]
 mod interleavings;
+#[cfg(feature = "layer")]
+mod layer;
 mod notification;
 mod panics;
 mod predictions;
@@ -42,6 +44,8 @@ pub use telemetry_model::{
 };
 pub use {http, uuid};
 
+#[cfg(feature = "layer")]
+pub use crate::layer::{TelemetryLayer, TracedTask};
 #[cfg(feature = "tokio")]
 pub use crate::{async_client::AsyncTelemetryClient, predictions::AsyncPredictions};
 pub use crate::{

@@ -33,7 +33,8 @@ pub struct Stats {
     /// Requests that failed for a reason that may pass, or whose batch was rejected, and that left
     /// their events queued for another attempt.
     pub retried: u64,
-    /// Panics caught in the transport, in the notification callback, or elsewhere on the worker.
+    /// Panics caught in the transport, in the notification callback, elsewhere on the worker, or in a
+    /// `TelemetryLayer`.
     pub panics: u64,
     /// Result of the last request.
     pub health: Health,
