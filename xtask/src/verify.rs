@@ -40,6 +40,7 @@ pub(crate) fn run(names: &[&str]) -> Result<(), String> {
         long("test -p telemetry-transport --all-features --lib tests::selection")
     });
     steps.step("lockfile", lockfile::check);
+    steps.step("rig-agent", downstream::check_rig_agent);
     steps.step("tls-hosts", downstream::check_tls_hosts);
     steps.step("outage", || exec(outage()));
     steps.step("bench", bench);
