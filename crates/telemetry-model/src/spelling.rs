@@ -67,15 +67,15 @@ fn family(part: &str) -> Option<&'static str> {
         // Others call their models `gpt-j` and `gpt-neox`.
         "gpt" => {
             let version = words.get(index + 1)?;
-            let is_openai = version.starts_with(|c: char| c.is_ascii_digit()) || *version == "oss";
+            let is_openai = version.starts_with(|c: char| c.is_ascii_digit())
+                || matches!(*version, "audio" | "image" | "oss" | "realtime");
             is_openai.then_some("openai")
         }
         "gpt4" | "gpt4o" | "gpt5" => Some("openai"),
-        "o1" | "o3" | "o4" if index == 0 => Some("openai"),
-        "gemini" => Some(Provider::GOOGLE),
-        "mistral" | "mixtral" | "ministral" | "magistral" | "codestral" | "devstral" => {
-            Some(Provider::MISTRAL)
-        }
+        "codex" | "o1" | "o3" | "o4" if index == 0 => Some("openai"),
+        "gemini" | "gemma" => Some(Provider::GOOGLE),
+        "codestral" | "devstral" | "magistral" | "ministral" | "mistral" | "mixtral"
+        | "pixtral" | "voxtral" => Some(Provider::MISTRAL),
         _ => None,
     })
 }
@@ -135,7 +135,8 @@ mod tests {
             (
                 "openai",
                 "gpt-4o gpt-5-codex GPT-4.1 chatgpt-4o-latest o1 o3-mini o4-mini-2025-04-16 \
-                 azure/my-gpt-4o prod_gpt4o_eu openrouter/openai/o3 gpt-oss:20b ft:gpt-4o-mini:org",
+                 azure/my-gpt-4o prod_gpt4o_eu openrouter/openai/o3 gpt-oss:20b ft:gpt-4o-mini:org \
+                 codex-mini-latest gpt-image-1",
             ),
             ("ollama", "ollama/qwen3:8b ollama/gpt-oss:20b"),
             ("google", "gemini-2.5-pro vertex_ai/gemini-2.5-flash models/gemini-3-pro"),

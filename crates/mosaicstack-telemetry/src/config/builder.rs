@@ -229,8 +229,8 @@ impl TelemetryConfigBuilder {
     }
 
     /// Prefix of the environment variables that [`with_env`](Self::with_env) and
-    /// [`with_vars`](Self::with_vars) read after this call; `MOSAIC_TELEMETRY_` by default. Errors name the
-    /// variables with it. Not in the Python SDK.
+    /// [`with_vars`](Self::with_vars) read after this call, with or without the last `_`;
+    /// `MOSAIC_TELEMETRY_` by default. Errors name the variables with it. Not in the Python SDK.
     ///
     /// ```
     /// use mosaicstack_telemetry::TelemetryConfig;
@@ -241,6 +241,9 @@ impl TelemetryConfigBuilder {
     /// ```
     pub fn env_prefix(mut self, prefix: impl Into<String>) -> Self {
         self.prefix = prefix.into();
+        if !self.prefix.is_empty() && !self.prefix.ends_with('_') {
+            self.prefix.push('_');
+        }
         let variables =
             [&mut self.server_url, &mut self.api_key, &mut self.instance_id, &mut self.enabled];
         for setting in variables {

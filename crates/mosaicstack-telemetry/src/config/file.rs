@@ -118,6 +118,8 @@ impl Value {
     fn text(self) -> Result<String, String> {
         match self {
             Self::Text(text) => Ok(text),
+            // Without the number, which can be a key that lacks its quotes.
+            Self::Integer(_) | Self::Number(_) => Err("expected text, found a number".into()),
             other => Err(other.unexpected("text")),
         }
     }

@@ -2,12 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{QualityGate, TaskCompletionEvent, usd};
+use crate::{QualityGate, TaskCompletionEvent, Usage, usd};
 
 /// Token counts of a task; 0 by default.
 ///
 /// Input is all that the model read, cached or not, and output includes reasoning: see
-/// [`Usage`](crate::Usage), which computes both from the counts of a provider.
+/// [`Usage`], which computes both from the counts of a provider.
 ///
 /// ```
 /// use telemetry_model::Tokens;
@@ -25,6 +25,13 @@ pub struct Tokens {
     pub actual_in: u64,
     /// Output tokens generated, with reasoning.
     pub actual_out: u64,
+}
+
+impl From<Usage> for Tokens {
+    /// The actual counts, with estimates of 0.
+    fn from(usage: Usage) -> Self {
+        Self { actual_in: usage.total_input(), actual_out: usage.total_output(), ..Self::default() }
+    }
 }
 
 /// Cost of a task in microdollars (1 USD = 1,000,000); 0 by default.
@@ -85,6 +92,12 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn tokens_of_usage_are_its_totals() {
+        let tokens = Tokens::from(Usage::openai(2_006, 1_920, 300, 256));
+        assert_eq!(tokens, Tokens { actual_in: 2_006, actual_out: 300, ..Tokens::default() });
+    }
 
     #[test]
     fn cost_from_dollars_is_rounded_and_bounded() {

@@ -374,7 +374,7 @@ fn all_issues_of_a_file_are_reported_at_once_and_repeat_no_text() {
     let builder: TelemetryConfigBuilder = serde_json::from_str(&file).unwrap();
     let found = issues(builder.instance_id(INSTANCE));
     for (parameter, part) in [
-        ("server_url", "expected text, found 7"),
+        ("server_url", "expected text, found a number"),
         ("enabled", "expected true or false, found null"),
         ("submit_interval_seconds", "expected a number of seconds, 0 or above, found text"),
         ("request_timeout_seconds", "found -1.5"),
@@ -426,10 +426,12 @@ fn variables_with_another_prefix_are_read_and_named_in_errors() {
         ("MY_AGENT_INSTANCE_ID", INSTANCE),
         ("MOSAIC_TELEMETRY_API_KEY", KEY),
     ]);
-    let found = issues(TelemetryConfig::builder().env_prefix("MY_AGENT_").with_vars(env));
+    let prefixed = |prefix| TelemetryConfig::builder().env_prefix(prefix);
+    assert_eq!(issues(prefixed("MY_AGENT").with_vars(&env)).len(), 2, "with or without `_`");
+    let found = issues(prefixed("MY_AGENT_").with_vars(env));
     assert_eq!(found.len(), 2, "{found:?}");
     assert!(found[0].ends_with("(in MY_AGENT_SERVER_URL)"), "{}", found[0]);
     assert!(found[1].contains("MY_AGENT_API_KEY"), "{}", found[1]);
-    let unset = TelemetryConfig::builder().env_prefix("MY_AGENT_").with_vars(|_| None);
+    let unset = prefixed("MY_AGENT_").with_vars(|_| None);
     assert!(!unset.build_if_set().unwrap().is_enabled());
 }
