@@ -8,10 +8,11 @@ const FACADE: &str = "mosaicstack-telemetry";
 
 /// Crates, and the crates of this workspace that each may depend on. A queue that knew events could
 /// not be tested with numbers; a transport that knew events would tie every custom one to the schema.
-const ALLOWED: [(&str, &[&str]); 4] = [
+const ALLOWED: [(&str, &[&str]); 5] = [
     ("telemetry-collector", &["telemetry-model"]),
     ("telemetry-model", &[]),
     ("telemetry-queue", &[]),
+    ("telemetry-spool", &[]),
     ("telemetry-transport", &[]),
 ];
 
