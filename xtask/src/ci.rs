@@ -53,7 +53,7 @@ fn features() -> Result<(), String> {
     for crates in [
         // No code depends on two of a group.
         "--workspace --exclude mosaicstack-telemetry --group-features prices,schemars \
-         --group-features reqwest,reqwest012 --exclude-features default",
+         --group-features native-roots,reqwest,reqwest012 --exclude-features default",
         // Those of reqwest only re-export a transport.
         "-p mosaicstack-telemetry --group-features backoff,layer,log,native-roots,prices \
          --exclude-features default,reqwest,reqwest012",
