@@ -52,9 +52,16 @@ pub struct EventBuilder {
     event_id: Option<Uuid>,
     timestamp: Option<OffsetDateTime>,
     estimate: Estimate,
-    usage: Usage,
-    price: Option<Price>,
+    /// In a box: each setter moves the builder, also in programs that count tokens themselves.
+    priced: Option<Box<Priced>>,
     event: TaskCompletionEvent,
+}
+
+/// Tokens of requests and their price, 0 by default.
+#[derive(Clone, Debug, Default)]
+struct Priced {
+    usage: Usage,
+    price: Price,
 }
 
 impl EventBuilder {
@@ -64,8 +71,7 @@ impl EventBuilder {
             event_id: None,
             timestamp: None,
             estimate: Estimate::default(),
-            usage: Usage::default(),
-            price: None,
+            priced: None,
             event: TaskCompletionEvent { instance_id, ..TaskCompletionEvent::initial() },
         }
     }
@@ -165,14 +171,14 @@ impl EventBuilder {
     /// assert_eq!(event.actual_cost_usd_micros, 537_497);
     /// ```
     pub fn add_usage(mut self, usage: &Usage) -> Self {
-        self.usage += *usage;
+        self.priced.get_or_insert_default().usage += *usage;
         self
     }
 
     /// Sets the price of the tokens of [`add_usage`](Self::add_usage). Their cost applies to
     /// `actual_cost_usd_micros` if [`cost`](Self::cost) leaves it at 0.
     pub fn price(mut self, price: Price) -> Self {
-        self.price = Some(price);
+        self.priced.get_or_insert_default().price = price;
         self
     }
 
@@ -273,16 +279,19 @@ impl EventBuilder {
     /// empty gates are dropped, as are those after the first [`MAX_ITEMS`](crate::MAX_ITEMS).
     #[must_use]
     pub fn build(self) -> TaskCompletionEvent {
-        let Self { event_id, timestamp, estimate, usage, price, mut event } = self;
+        let Self { event_id, timestamp, estimate, priced, mut event } = self;
         event.event_id = event_id.unwrap_or_else(|| ids::random(now));
         event.timestamp = timestamp.unwrap_or_else(now);
+        let actual = priced.map_or([0; 3], |it| {
+            [it.usage.total_input(), it.usage.total_output(), it.price.cost_of(&it.usage)]
+        });
         for (field, default) in [
             (&mut event.estimated_input_tokens, estimate.input_tokens),
             (&mut event.estimated_output_tokens, estimate.output_tokens),
             (&mut event.estimated_cost_usd_micros, estimate.cost_usd_micros),
-            (&mut event.actual_input_tokens, usage.total_input()),
-            (&mut event.actual_output_tokens, usage.total_output()),
-            (&mut event.actual_cost_usd_micros, price.map_or(0, |price| price.cost_of(&usage))),
+            (&mut event.actual_input_tokens, actual[0]),
+            (&mut event.actual_output_tokens, actual[1]),
+            (&mut event.actual_cost_usd_micros, actual[2]),
         ] {
             if *field == 0 {
                 *field = default;
