@@ -282,23 +282,28 @@ impl EventBuilder {
         let Self { event_id, timestamp, estimate, priced, mut event } = self;
         event.event_id = event_id.unwrap_or_else(|| ids::random(now));
         event.timestamp = timestamp.unwrap_or_else(now);
-        let actual = priced.map_or([0; 3], |it| {
-            [it.usage.total_input(), it.usage.total_output(), it.price.cost_of(&it.usage)]
-        });
-        for (field, default) in [
+        set_if_zero([
             (&mut event.estimated_input_tokens, estimate.input_tokens),
             (&mut event.estimated_output_tokens, estimate.output_tokens),
             (&mut event.estimated_cost_usd_micros, estimate.cost_usd_micros),
-            (&mut event.actual_input_tokens, actual[0]),
-            (&mut event.actual_output_tokens, actual[1]),
-            (&mut event.actual_cost_usd_micros, actual[2]),
-        ] {
-            if *field == 0 {
-                *field = default;
-            }
+        ]);
+        if let Some(Priced { usage, price }) = priced.as_deref() {
+            set_if_zero([
+                (&mut event.actual_input_tokens, usage.total_input()),
+                (&mut event.actual_output_tokens, usage.total_output()),
+                (&mut event.actual_cost_usd_micros, price.cost_of(usage)),
+            ]);
         }
         event.normalize();
         event
+    }
+}
+
+fn set_if_zero(fields: [(&mut u64, u64); 3]) {
+    for (field, value) in fields {
+        if *field == 0 {
+            *field = value;
+        }
     }
 }
 
