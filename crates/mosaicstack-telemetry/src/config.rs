@@ -43,8 +43,8 @@ use crate::{
 /// whatever `MOSAIC_TELEMETRY_ENABLED` says, and the other parameters are neither required nor
 /// checked. It stays on if code calls [`enabled(true)`](TelemetryConfigBuilder::enabled), or sets
 /// server URL (if only as the default), API key and instance id, also if the environment sets
-/// variables for these; a file counts as code. An empty value, `0`, `false`, `no` and `off` (in any case) do nothing; every
-/// other value counts.
+/// variables for these; a file counts as code. An empty value, `0`, `false`, `no` and `off` (in any case)
+/// do nothing; every other value counts.
 ///
 /// # Example
 ///

@@ -63,7 +63,7 @@ impl Spool {
     }
 
     /// Writes one record, for a short process. Costs a file that is created and renamed, and once in 256 calls also an
-    /// examination of all files, which takes milliseconds for thousands.
+    /// examination of all files.
     ///
     /// # Errors
     ///

@@ -244,12 +244,14 @@ impl TelemetryConfigBuilder {
         if !self.prefix.is_empty() && !self.prefix.ends_with('_') {
             self.prefix.push('_');
         }
-        let variables =
-            [&mut self.server_url, &mut self.api_key, &mut self.instance_id, &mut self.enabled];
-        for setting in variables {
-            setting.set_prefix(&self.prefix);
-        }
+        let prefix = self.prefix.clone();
+        self.variables().into_iter().for_each(|it| it.set_prefix(&prefix));
         self
+    }
+
+    /// The parameters that the environment can set.
+    fn variables(&mut self) -> [&mut Setting; 4] {
+        [&mut self.server_url, &mut self.api_key, &mut self.instance_id, &mut self.enabled]
     }
 
     /// Reads parameters that are not set from the environment. Empty variables are ignored.
@@ -270,10 +272,7 @@ impl TelemetryConfigBuilder {
     /// # Ok::<(), mosaicstack_telemetry::ConfigError>(())
     /// ```
     pub fn with_vars(mut self, variable: impl Fn(&str) -> Option<String>) -> Self {
-        self.server_url.read(&variable);
-        self.api_key.read(&variable);
-        self.instance_id.read(&variable);
-        self.enabled.read(&variable);
+        self.variables().into_iter().for_each(|it| it.read(&variable));
         self.do_not_track |= variable("DO_NOT_TRACK").is_some_and(|value| is_set(&value));
         self
     }

@@ -127,9 +127,8 @@ impl Value {
     /// A switch as text, whose words `build` checks.
     fn switch(self) -> Result<String, String> {
         match self {
-            Self::Boolean(value) => Ok(value.to_string()),
             Self::Text(text) => Ok(text),
-            other => Err(other.unexpected("true or false")),
+            other => other.boolean().map(|value| value.to_string()),
         }
     }
 
@@ -227,3 +226,6 @@ impl<'de> Deserialize<'de> for Value {
         deserializer.deserialize_any(Any)
     }
 }
+
+#[cfg(test)]
+mod tests;

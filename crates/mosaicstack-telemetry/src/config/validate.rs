@@ -160,4 +160,4 @@ fn parse_instance_id(text: &str) -> Result<Uuid, String> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

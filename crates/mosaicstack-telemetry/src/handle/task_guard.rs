@@ -125,33 +125,17 @@ impl Drop for TaskGuard {
 mod tests {
     use std::panic;
 
-    use telemetry_model::{Price, TaskCompletionEvent};
+    use telemetry_model::Price;
 
     use super::*;
     use crate::{
-        TelemetryConfig, clock,
-        submitter::{Action, Start, Submitter},
+        clock,
+        handle::recorder::{recorder, reported},
     };
-
-    fn recorder() -> (TelemetryHandle, Submitter) {
-        let config = TelemetryConfig::builder()
-            .server_url("https://example.com")
-            .api_key("a".repeat(64))
-            .instance_id("12345678-1234-1234-1234-123456789abc");
-        let start = Start { now: clock::now(), seed: 7 };
-        let (submitter, handle) = Submitter::new(&config.build().unwrap(), start, || {});
-        (handle, submitter)
-    }
-
-    fn reported(submitter: &mut Submitter) -> Vec<TaskCompletionEvent> {
-        submitter.flush(clock::now());
-        let Action::Send(_, delivery) = submitter.poll(clock::now()) else { return Vec::new() };
-        delivery.events().cloned().collect()
-    }
 
     #[test]
     fn finished_task_is_reported_once_with_its_duration() {
-        let (handle, mut submitter) = recorder();
+        let (handle, mut submitter) = recorder(clock::now);
         let event = handle.event().duration_ms(7).outcome(Outcome::Timeout);
         let mut task = handle.begin(event);
         let end = task.began + Duration::from_millis(1_500);
@@ -167,7 +151,7 @@ mod tests {
 
     #[test]
     fn usage_of_all_requests_is_reported() {
-        let (handle, mut submitter) = recorder();
+        let (handle, mut submitter) = recorder(clock::now);
         let price = Price::usd_per_million(3.0, 15.0).cache_read(0.3);
         let mut task = handle.begin(handle.event().price(price));
         task.add(&Usage::openai(2_000, 0, 300, 200));
@@ -183,7 +167,7 @@ mod tests {
 
     #[test]
     fn finish_returns_the_reported_id() {
-        let (handle, mut submitter) = recorder();
+        let (handle, mut submitter) = recorder(clock::now);
         let id = handle.begin(handle.event()).finish(Outcome::Partial);
         let events = reported(&mut submitter);
         let [event] = events.as_slice() else { panic!("{events:?}") };
@@ -192,7 +176,7 @@ mod tests {
 
     #[test]
     fn dropped_task_is_reported_with_the_unfinished_outcome() {
-        let (handle, mut submitter) = recorder();
+        let (handle, mut submitter) = recorder(clock::now);
         drop(handle.begin(handle.event().outcome(Outcome::Success)));
         drop(handle.begin(handle.event()).unfinished_as(Outcome::Timeout));
         handle.begin(handle.event()).discard();
@@ -202,7 +186,7 @@ mod tests {
 
     #[test]
     fn panic_reports_the_event_recorded_before() {
-        let (handle, mut submitter) = recorder();
+        let (handle, mut submitter) = recorder(clock::now);
         let result = panic::catch_unwind(panic::AssertUnwindSafe(|| {
             let mut task = handle.begin(handle.event().model("first"));
             task.record(|event| event.model("second"));

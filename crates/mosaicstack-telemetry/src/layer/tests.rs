@@ -18,8 +18,9 @@ use tracing_subscriber::{filter::LevelFilter, layer::SubscriberExt, registry};
 
 use super::*;
 use crate::{
-    TelemetryConfig, clock,
-    submitter::{Action, Start, Submitter},
+    clock,
+    handle::{recorder, recorder::reported},
+    submitter::Submitter,
 };
 
 thread_local! {
@@ -29,20 +30,7 @@ thread_local! {
 }
 
 fn recorder() -> (TelemetryHandle, Submitter) {
-    let config = TelemetryConfig::builder()
-        .server_url("https://example.com")
-        .api_key("a".repeat(64))
-        .instance_id("12345678-1234-1234-1234-123456789abc");
-    let start = Start { now: clock::now(), seed: 7 };
-    let now = || START.with(|start| *start + ELAPSED.get());
-    let (submitter, handle) = Submitter::with_clock(&config.build().unwrap(), start, now, || {});
-    (handle, submitter)
-}
-
-fn reported(submitter: &mut Submitter) -> Vec<TaskCompletionEvent> {
-    submitter.flush(clock::now());
-    let Action::Send(_, delivery) = submitter.poll(clock::now()) else { return Vec::new() };
-    delivery.events().cloned().collect()
+    recorder::recorder(|| START.with(|start| *start + ELAPSED.get()))
 }
 
 /// The events of a program, with a layer that `set` completes.

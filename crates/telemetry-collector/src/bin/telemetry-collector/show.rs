@@ -19,11 +19,8 @@ impl Show {
     /// The event as a line without a line break.
     pub(crate) fn line(self, event: &TaskCompletionEvent) -> String {
         match self {
-            Self::Json => {
-                let mut json = Vec::new();
-                event.write_json(&mut json);
-                String::from_utf8_lossy(&json).into_owned()
-            }
+            // Infallible: events serialize, and the writer is memory.
+            Self::Json => serde_json::to_string(event).unwrap_or_default(),
             Self::Table => row(event),
         }
     }
