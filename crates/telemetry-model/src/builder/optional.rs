@@ -25,12 +25,14 @@ pub(super) fn optional<T>(value: impl IntoOptional<T>) -> Option<T> {
 macro_rules! impl_sealed {
     ($($value:ty => $field:ty),+ $(,)?) => {$(
         impl sealed::Sealed<$field> for $value {
+            #[inline]
             fn into_optional(self) -> Option<$field> {
                 Some(self.into())
             }
         }
 
         impl sealed::Sealed<$field> for Option<$value> {
+            #[inline]
             fn into_optional(self) -> Option<$field> {
                 self.map(Into::into)
             }
