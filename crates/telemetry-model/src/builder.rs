@@ -51,15 +51,15 @@ use crate::{
 pub struct EventBuilder {
     event_id: Option<Uuid>,
     timestamp: Option<OffsetDateTime>,
-    estimate: Estimate,
-    /// In a box: each setter moves the builder, also in programs that count tokens themselves.
-    priced: Option<Box<Priced>>,
+    /// In a box: each setter moves the builder, also in programs that set none of them.
+    defaults: Option<Box<Defaults>>,
     event: TaskCompletionEvent,
 }
 
-/// Tokens of requests and their price, 0 by default.
+/// Values of fields that are left at 0.
 #[derive(Clone, Debug, Default)]
-struct Priced {
+struct Defaults {
+    estimate: Estimate,
     usage: Usage,
     price: Price,
 }
@@ -70,8 +70,7 @@ impl EventBuilder {
         Self {
             event_id: None,
             timestamp: None,
-            estimate: Estimate::default(),
-            priced: None,
+            defaults: None,
             event: TaskCompletionEvent { instance_id, ..TaskCompletionEvent::initial() },
         }
     }
@@ -171,14 +170,14 @@ impl EventBuilder {
     /// assert_eq!(event.actual_cost_usd_micros, 537_497);
     /// ```
     pub fn add_usage(mut self, usage: &Usage) -> Self {
-        self.priced.get_or_insert_default().usage += *usage;
+        self.defaults.get_or_insert_default().usage += *usage;
         self
     }
 
     /// Sets the price of the tokens of [`add_usage`](Self::add_usage). Their cost applies to
     /// `actual_cost_usd_micros` if [`cost`](Self::cost) leaves it at 0.
     pub fn price(mut self, price: Price) -> Self {
-        self.priced.get_or_insert_default().price = price;
+        self.defaults.get_or_insert_default().price = price;
         self
     }
 
@@ -206,7 +205,7 @@ impl EventBuilder {
     /// assert_eq!((event.estimated_input_tokens, event.actual_input_tokens), (105_000, 112_340));
     /// ```
     pub fn estimate(mut self, estimate: Estimate) -> Self {
-        self.estimate = estimate;
+        self.defaults.get_or_insert_default().estimate = estimate;
         self
     }
 
@@ -279,31 +278,25 @@ impl EventBuilder {
     /// empty gates are dropped, as are those after the first [`MAX_ITEMS`](crate::MAX_ITEMS).
     #[must_use]
     pub fn build(self) -> TaskCompletionEvent {
-        let Self { event_id, timestamp, estimate, priced, mut event } = self;
+        let Self { event_id, timestamp, defaults, mut event } = self;
         event.event_id = event_id.unwrap_or_else(|| ids::random(now));
         event.timestamp = timestamp.unwrap_or_else(now);
-        set_if_zero([
-            (&mut event.estimated_input_tokens, estimate.input_tokens),
-            (&mut event.estimated_output_tokens, estimate.output_tokens),
-            (&mut event.estimated_cost_usd_micros, estimate.cost_usd_micros),
-        ]);
-        if let Some(Priced { usage, price }) = priced.as_deref() {
-            set_if_zero([
+        if let Some(Defaults { estimate, usage, price }) = defaults.as_deref() {
+            for (field, default) in [
+                (&mut event.estimated_input_tokens, estimate.input_tokens),
+                (&mut event.estimated_output_tokens, estimate.output_tokens),
+                (&mut event.estimated_cost_usd_micros, estimate.cost_usd_micros),
                 (&mut event.actual_input_tokens, usage.total_input()),
                 (&mut event.actual_output_tokens, usage.total_output()),
                 (&mut event.actual_cost_usd_micros, price.cost_of(usage)),
-            ]);
+            ] {
+                if *field == 0 {
+                    *field = default;
+                }
+            }
         }
         event.normalize();
         event
-    }
-}
-
-fn set_if_zero(fields: [(&mut u64, u64); 3]) {
-    for (field, value) in fields {
-        if *field == 0 {
-            *field = value;
-        }
     }
 }
 
