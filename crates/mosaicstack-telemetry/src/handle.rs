@@ -1,7 +1,5 @@
 //! The handle that an application clones and passes around.
 
-#[cfg(test)]
-pub(crate) mod recorder;
 mod task_guard;
 
 use std::{

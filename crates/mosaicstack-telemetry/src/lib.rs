@@ -25,6 +25,8 @@ mod notification;
 mod panics;
 mod predictions;
 mod protocol;
+#[cfg(test)]
+mod recorder;
 mod redact;
 mod response;
 mod retry;

@@ -130,7 +130,7 @@ mod tests {
     use super::*;
     use crate::{
         clock,
-        handle::recorder::{recorder, reported},
+        recorder::{recorder, reported},
     };
 
     #[test]

@@ -19,7 +19,7 @@ use tracing_subscriber::{filter::LevelFilter, layer::SubscriberExt, registry};
 use super::*;
 use crate::{
     clock,
-    handle::{recorder, recorder::reported},
+    recorder::{self, reported},
     submitter::Submitter,
 };
 

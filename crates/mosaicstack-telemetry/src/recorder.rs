@@ -4,9 +4,9 @@ use std::time::Instant;
 
 use telemetry_model::TaskCompletionEvent;
 
-use super::TelemetryHandle;
 use crate::{
     TelemetryConfig, clock,
+    handle::TelemetryHandle,
     submitter::{Action, Start, Submitter},
 };
 
