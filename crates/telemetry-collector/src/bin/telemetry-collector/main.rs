@@ -72,6 +72,10 @@ fn serve(args: &Args) -> Result<(), String> {
         let recorder = start_recorder(args, output)?;
         let url = recorder.as_ref().map_or("", Collector::url);
         let rules = args.faults.iter().map(|fault| fault.to_rule(url));
+        if args.show == Some(Show::Table) {
+            // Before the first event, which may arrive as soon as the server listens.
+            print(show::HEADING);
+        }
         let collector = rules.fold(builder, CollectorBuilder::fault).start();
         let collector = collector.map_err(|error| start_error(args.port, &error))?;
         #[cfg(feature = "tls")]
@@ -85,9 +89,6 @@ fn serve(args: &Args) -> Result<(), String> {
         }
         if let Some(recorder) = &recorder {
             output.print(&format_args!("recorder: {}", recorder.url()));
-        }
-        if args.show == Some(Show::Table) {
-            print(show::HEADING);
         }
         stop_signal.await;
         output.print(&collector.stop());
