@@ -3,6 +3,8 @@
 mod builder;
 mod file;
 mod setting;
+#[cfg(feature = "spool")]
+pub(crate) mod spool;
 mod validate;
 
 use std::time::Duration;
@@ -33,6 +35,7 @@ use crate::{
 /// | `MOSAIC_TELEMETRY_API_KEY` | [`api_key`](TelemetryConfigBuilder::api_key) |
 /// | `MOSAIC_TELEMETRY_INSTANCE_ID` | [`instance_id`](TelemetryConfigBuilder::instance_id) |
 /// | `MOSAIC_TELEMETRY_ENABLED` | [`enabled`](TelemetryConfigBuilder::enabled) |
+/// | `MOSAIC_TELEMETRY_SPOOL_DIR` (feature `spool`) | folder of [`spool::Spool::in_dir`](crate::spool) |
 ///
 /// Or read them from a file: configuration and builder implement
 /// [`Deserialize`](TelemetryConfigBuilder#impl-Deserialize<'de>-for-TelemetryConfigBuilder).
@@ -81,6 +84,8 @@ pub struct TelemetryConfig {
     pub(crate) interval_jitter: bool,
     #[cfg(any(feature = "hyper", feature = "ureq"))]
     pub(crate) proxy: Option<telemetry_transport::Proxy>,
+    #[cfg(feature = "spool")]
+    pub(crate) spool: Option<spool::Spool>,
 }
 
 /// Address and credentials of a server.
@@ -144,6 +149,8 @@ impl TelemetryConfig {
             interval_jitter: true,
             #[cfg(any(feature = "hyper", feature = "ureq"))]
             proxy: None,
+            #[cfg(feature = "spool")]
+            spool: None,
         }
     }
 
@@ -211,6 +218,13 @@ impl TelemetryConfig {
     #[must_use]
     pub const fn retry_policy(&self) -> RetryPolicy {
         self.retry_policy
+    }
+
+    /// Where events are kept until they are delivered, if anywhere.
+    #[cfg(feature = "spool")]
+    #[must_use]
+    pub const fn spool(&self) -> Option<&spool::Spool> {
+        self.spool.as_ref()
     }
 
     /// Returns `true` if a full batch is sent before the interval is over.

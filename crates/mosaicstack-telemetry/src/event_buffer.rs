@@ -1,5 +1,7 @@
 //! The queue of tracked events, its counters, and the wake-up of the worker that drains it.
 
+#[cfg(feature = "spool")]
+pub(crate) mod backlog;
 mod flush_targets;
 
 use std::fmt;
@@ -21,13 +23,18 @@ pub(crate) type Event = Box<TaskCompletionEvent>;
 pub(crate) struct EventBuffer {
     /// `None` if telemetry is disabled.
     queue: Option<EvictingQueue<Event>>,
+    /// The events that the submitter sends, if the writer of a spool reads the queue.
+    #[cfg(feature = "spool")]
+    backlog: Option<backlog::Backlog>,
     pub(crate) counters: Counters,
     closed: AtomicBool,
-    /// The number of pending events that wakes the worker before its interval is over.
+    /// The number of pending events that are sent before the interval is over.
     full_batch: Option<u64>,
+    /// The number of queued events at which `track` calls `wake`.
+    wake_at: Option<u64>,
     wake: Box<dyn Fn() + Send + Sync>,
-    /// The worker has been woken for a full batch and has not looked yet.
-    woken_for_batch: AtomicBool,
+    /// The reader of the queue has been woken and has not looked yet.
+    woken_for_reader: AtomicBool,
     /// Events are being evicted, and the worker has been woken to report it.
     in_eviction_burst: AtomicBool,
     /// The events that a shutdown left behind have been logged.
@@ -44,11 +51,14 @@ impl EventBuffer {
         let full_batch = config.batch_size.min(config.max_queue_size) as u64;
         Self {
             queue: config.is_enabled().then(|| EvictingQueue::new(config.max_queue_size)),
+            #[cfg(feature = "spool")]
+            backlog: None,
             counters: Counters::default(),
             closed: AtomicBool::new(false),
             full_batch: config.early_flush.then_some(full_batch),
+            wake_at: config.early_flush.then_some(full_batch),
             wake: Box::new(wake),
-            woken_for_batch: AtomicBool::new(false),
+            woken_for_reader: AtomicBool::new(false),
             in_eviction_burst: AtomicBool::new(false),
             pending_reported: AtomicBool::new(false),
             lacks_worker: AtomicBool::new(false),
@@ -68,7 +78,7 @@ impl EventBuffer {
             self.counters.evicted.add(1);
             self.wake_for_eviction();
         }
-        if self.has_full_batch() && !self.woken_for_batch.swap(true, Ordering::AcqRel) {
+        if self.wakes_reader() && !self.woken_for_reader.swap(true, Ordering::AcqRel) {
             (self.wake)();
         }
         // Relaxed: a hint, which a later event sees as well.
@@ -94,14 +104,36 @@ impl EventBuffer {
         }
     }
 
-    /// True if a batch is full, and is sent without waiting for the interval.
-    pub(crate) fn has_full_batch(&self) -> bool {
-        self.full_batch.is_some_and(|full| self.pending() >= full)
+    fn wakes_reader(&self) -> bool {
+        self.wake_at.is_some_and(|count| self.tracked_len() >= count)
     }
 
-    /// Makes the next full batch wake the worker again. Call it before looking for a full batch.
+    /// True if a batch is full, or came from the spool: it is sent without waiting for the interval.
+    pub(crate) fn has_full_batch(&self) -> bool {
+        #[cfg(feature = "spool")]
+        if let Some(backlog) = &self.backlog {
+            let len = backlog.queue.len() as u64;
+            return backlog.has_recovered() || self.full_batch.is_some_and(|full| len >= full);
+        }
+        self.wakes_reader()
+    }
+
+    /// For the submitter: makes the next full batch wake it again. Call it before looking for a full batch.
     pub(crate) fn rearm_wake(&self) {
-        self.woken_for_batch.swap(false, Ordering::AcqRel);
+        #[cfg(feature = "spool")]
+        if self.backlog.is_some() {
+            return; // The writer of the spool wakes the submitter.
+        }
+        self.rearm();
+    }
+
+    fn rearm(&self) {
+        self.woken_for_reader.swap(false, Ordering::AcqRel);
+    }
+
+    #[cfg(feature = "spool")]
+    pub(crate) fn wake_reader(&self) {
+        (self.wake)();
     }
 
     /// Ends a burst of evictions: the next eviction wakes the worker again. Returns the number of
@@ -116,14 +148,23 @@ impl EventBuffer {
         self.closed.store(true, Ordering::Release);
     }
 
+    /// The queue that the submitter takes events from.
+    fn outgoing(&self) -> Option<&EvictingQueue<Event>> {
+        #[cfg(feature = "spool")]
+        if let Some(backlog) = &self.backlog {
+            return Some(&backlog.queue);
+        }
+        self.queue.as_ref()
+    }
+
     /// Takes up to `max` of the oldest events; none if there are none or a batch is in flight.
     pub(crate) fn take_batch(&self, max: usize) -> Option<Batch<Event>> {
-        self.queue.as_ref()?.peek_batch(max)
+        self.outgoing()?.peek_batch(max)
     }
 
     /// True if a batch was taken, and neither released nor committed.
     pub(crate) fn has_batch_in_flight(&self) -> bool {
-        self.queue.as_ref().is_some_and(EvictingQueue::has_batch_in_flight)
+        self.outgoing().is_some_and(EvictingQueue::has_batch_in_flight)
     }
 
     /// Puts a batch back, and counts the events that were evicted meanwhile.
@@ -136,6 +177,12 @@ impl EventBuffer {
         // Counted before they leave: a reader that sees them gone must find them in the counters.
         self.counters.delivered.add(delivered);
         other.0.add(other.1);
+        #[cfg(feature = "spool")]
+        if let Some(backlog) = &self.backlog {
+            backlog.commit(batch);
+            // It acknowledges the events in the spool.
+            return (self.wake)();
+        }
         // Likewise: a flush that sees them gone must find them committed, or they seem evicted.
         self.flush_targets.lock().add(batch.first(), batch.len() as u64);
         drop(batch.commit());
@@ -150,14 +197,21 @@ impl EventBuffer {
     pub(crate) fn begin_flush(&self) -> FlushTarget {
         let mut commits = self.flush_targets.lock();
         // The end is read last: an eviction in between is one during the flush.
-        let (acknowledged, evicted) = (self.acknowledged(), self.counters.evicted.value());
-        commits.begin(self.queued(), acknowledged, evicted)
+        let (acknowledged, evicted) = (self.left_queue(), self.counters.evicted.value());
+        commits.begin(self.tracked_end(), acknowledged, evicted)
     }
 
-    /// Number of events of this flush that were evicted since it began, when all events before
-    /// `acknowledged` have left the queue.
-    pub(crate) fn evicted_since(&self, target: FlushTarget, acknowledged: u64) -> u64 {
+    /// Number of events of this flush that were evicted since it began. All of them have left the queue if it
+    /// `is_over`.
+    pub(crate) fn evicted_since(&self, target: FlushTarget, is_over: bool) -> u64 {
+        // Not read again: it can seem lower while a batch is taken.
+        let acknowledged = if is_over { target.end } else { self.left_queue() };
         self.flush_targets.lock().evicted(target, acknowledged)
+    }
+
+    /// Number of events of this flush that were left to the spool.
+    pub(crate) fn stored_since(&self, target: FlushTarget) -> u64 {
+        self.flush_targets.lock().stored(target)
     }
 
     pub(crate) fn end_flush(&self, target: FlushTarget) {
@@ -172,22 +226,66 @@ impl EventBuffer {
         self.pending() == 0
     }
 
+    /// The number of events in memory.
     pub(crate) fn pending(&self) -> u64 {
+        #[cfg(feature = "spool")]
+        if let Some(backlog) = &self.backlog {
+            return self.tracked_len() + backlog.queue.len() as u64;
+        }
+        self.tracked_len()
+    }
+
+    /// The number of events that were tracked and are in the queue.
+    fn tracked_len(&self) -> u64 {
         self.queue.as_ref().map_or(0, EvictingQueue::len) as u64
     }
 
-    /// The number of events queued since the start.
-    pub(crate) fn queued(&self) -> u64 {
+    /// The number of events tracked since the start, without those that were dropped.
+    pub(crate) fn tracked_end(&self) -> u64 {
         self.queue.as_ref().map_or(0, EvictingQueue::pushed)
     }
 
-    /// The number of events, counted from the first, that have left the queue.
-    pub(crate) fn acknowledged(&self) -> u64 {
+    /// The number of tracked events, counted from the first, that have left the queue.
+    fn left_queue(&self) -> u64 {
         self.queue.as_ref().map_or(0, EvictingQueue::acknowledged)
     }
 
+    /// The number of tracked events, counted from the first, that the submitter has done with or that were
+    /// evicted.
+    pub(crate) fn tracked_acknowledged(&self) -> u64 {
+        // Read first: events are in the backlog before they leave the queue.
+        let left = self.left_queue();
+        #[cfg(feature = "spool")]
+        if let Some(first) = self.backlog.as_ref().and_then(backlog::Backlog::oldest_tracked) {
+            return left.min(first);
+        }
+        left
+    }
+
+    /// The number of events that the submitter could take since the start.
+    pub(crate) fn queued(&self) -> u64 {
+        self.outgoing().map_or(0, EvictingQueue::pushed)
+    }
+
+    /// As [`queued`](Self::queued), with those that the writer of the spool still has to pass on.
+    pub(crate) fn end(&self) -> u64 {
+        #[cfg(feature = "spool")]
+        if self.backlog.is_some() {
+            return self.queued() + self.tracked_len();
+        }
+        self.queued()
+    }
+
+    /// Of the events that the submitter could take, the number, counted from the first, that have left.
+    pub(crate) fn acknowledged(&self) -> u64 {
+        self.outgoing().map_or(0, EvictingQueue::acknowledged)
+    }
+
     pub(crate) fn stats(&self) -> Stats {
-        self.counters.stats(self.pending())
+        let stats = self.counters.stats(self.pending());
+        #[cfg(feature = "spool")]
+        let stats = self.with_spool(stats);
+        stats
     }
 
     pub(crate) fn count_panic(&self) {

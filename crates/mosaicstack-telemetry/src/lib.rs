@@ -30,6 +30,10 @@ mod recorder;
 mod redact;
 mod response;
 mod retry;
+#[cfg(feature = "spool")]
+pub mod spool;
+#[cfg(feature = "spool")]
+mod spool_writer;
 mod stats;
 mod submitter;
 mod sync;
@@ -78,6 +82,8 @@ pub mod prelude {
 /// [`Submitter`](sans_io::Submitter) schedules events, [`PredictionCache`](sans_io::PredictionCache)
 /// predictions; both show a driver. Time is an argument of every call.
 pub mod sans_io {
+    #[cfg(feature = "spool")]
+    pub use crate::spool_writer::SpoolWriter;
     pub use crate::{
         predictions::{LookupAction, PendingQuery, PredictionCache, PredictionLookup},
         protocol::DeliveryOutcome,

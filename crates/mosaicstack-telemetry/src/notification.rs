@@ -59,6 +59,39 @@ pub enum Notification {
         #[serde(rename = "retry_in_ms", serialize_with = "milliseconds")]
         retry_in: Duration,
     },
+    /// Events of another process, or left to the spool before, were read from the [`spool`](crate::spool) and are
+    /// delivered next.
+    #[cfg(feature = "spool")]
+    Recovered {
+        /// Number of events since the last such notification, at least 1.
+        events: u64,
+    },
+    /// Events were left to the spool: there was no room for them in memory, or the client is stopped. They are
+    /// delivered later, by this client or by another process.
+    #[cfg(feature = "spool")]
+    Spooled {
+        /// Number of events since the last such notification, at least 1.
+        events: u64,
+    },
+    /// Events of the spool could not be read. They are lost.
+    #[cfg(feature = "spool")]
+    Damaged {
+        /// Number of events since the last such notification, at least 1.
+        events: u64,
+    },
+    /// Events were removed from the spool because of its bounds, or of their age. They are lost.
+    #[cfg(feature = "spool")]
+    Expired {
+        /// Number of events since the last such notification, at least 1.
+        events: u64,
+    },
+    /// The spool cannot be used. Events stay in memory, as without one, and it is tried again; once until it works
+    /// again.
+    #[cfg(feature = "spool")]
+    SpoolFailed {
+        /// The file or folder, and the reason.
+        reason: String,
+    },
     /// Panics were caught, for example in the transport or in a log subscriber. Each costs at most
     /// one attempt. Panics of the callback itself are counted in
     /// [`Stats::panics`](crate::Stats::panics) only.

@@ -38,6 +38,21 @@ pub struct Stats {
     pub panics: u64,
     /// Result of the last request.
     pub health: Health,
+    /// Events read from the [`spool`](crate::spool) that another process, or this client, has left there. They are
+    /// then delivered like others.
+    #[cfg(feature = "spool")]
+    pub recovered: u64,
+    /// Events in the spool that are not delivered, and not `pending`: they survive the end of the process. An event
+    /// that this client leaves to the spool and reads again itself stays counted, and is also `recovered`.
+    #[cfg(feature = "spool")]
+    pub spooled: u64,
+    /// Events of the spool that could not be read. They are lost, and in no other counter of this client.
+    #[cfg(feature = "spool")]
+    pub damaged: u64,
+    /// Events removed from the spool unread because of its bounds, or of their age. They are lost, and in no other
+    /// counter of this client, unless it has left them there.
+    #[cfg(feature = "spool")]
+    pub expired: u64,
 }
 
 /// Numbers of events that were not queued, by reason.
@@ -86,7 +101,10 @@ impl Stats {
     #[must_use]
     pub const fn is_balanced(&self) -> bool {
         let finished = self.delivered + self.rejected + self.evicted + self.dropped.total();
-        self.tracked == finished + self.pending
+        #[cfg(feature = "spool")]
+        return self.tracked + self.recovered == finished + self.pending + self.spooled;
+        #[cfg(not(feature = "spool"))]
+        return self.tracked == finished + self.pending;
     }
 }
 
@@ -101,7 +119,19 @@ impl fmt::Display for Stats {
             self.evicted,
             self.dropped.total(),
             self.pending,
-        )
+        )?;
+        #[cfg(feature = "spool")]
+        for (name, count) in [
+            ("recovered", self.recovered),
+            ("spooled", self.spooled),
+            ("damaged", self.damaged),
+            ("expired", self.expired),
+        ] {
+            if count > 0 {
+                write!(f, ", {name} {count}")?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -118,6 +148,11 @@ pub(crate) struct Counters {
     pub(crate) requests: Counter,
     pub(crate) retried: Counter,
     pub(crate) panics: Counter,
+    #[cfg(feature = "spool")]
+    pub(crate) recovered: Counter,
+    /// Events left to the spool.
+    #[cfg(feature = "spool")]
+    pub(crate) stored: Counter,
     health: AtomicU8,
 }
 
@@ -171,6 +206,14 @@ impl Counters {
             retried: self.retried.value(),
             panics: self.panics.value(),
             health: self.health(),
+            #[cfg(feature = "spool")]
+            recovered: self.recovered.value(),
+            #[cfg(feature = "spool")]
+            spooled: self.stored.value(),
+            #[cfg(feature = "spool")]
+            damaged: 0,
+            #[cfg(feature = "spool")]
+            expired: 0,
         }
     }
 }
@@ -201,7 +244,23 @@ mod tests {
             "dropped": {"disabled": 10, "dry_run": 20, "closed": 40},
             "pending": 100, "requests": 0, "retried": 0, "panics": 0, "health": "good",
         });
-        assert_eq!(serde_json::json!(stats), expected);
+        let mut json = serde_json::json!(stats);
+        #[cfg(feature = "spool")]
+        for count in ["recovered", "spooled", "damaged", "expired"] {
+            assert_eq!(json.as_object_mut().unwrap().remove(count), Some(0.into()));
+        }
+        assert_eq!(json.take(), expected);
+    }
+
+    #[cfg(feature = "spool")]
+    #[test]
+    fn spooled_events_are_on_the_books() {
+        let stats =
+            Stats { tracked: 3, recovered: 4, delivered: 2, spooled: 5, ..Stats::default() };
+        assert!(stats.is_balanced());
+        assert!(!Stats { spooled: 4, damaged: 1, expired: 1, ..stats }.is_balanced());
+        let shown = Stats { expired: 7, ..stats }.to_string();
+        assert!(shown.ends_with("pending 0, recovered 4, spooled 5, expired 7"), "{shown}");
     }
 
     #[test]

@@ -8,6 +8,8 @@ mod bisection;
 mod completion;
 mod delivery;
 mod report;
+#[cfg(feature = "spool")]
+mod spooled;
 
 use std::{
     fmt,
@@ -137,7 +139,16 @@ impl Submitter {
         clock: fn() -> Instant,
         wake: impl Fn() + Send + Sync + 'static,
     ) -> (Self, TelemetryHandle) {
-        let buffer = Arc::new(EventBuffer::new(config, wake));
+        Self::with_buffer(config, start, clock, EventBuffer::new(config, wake))
+    }
+
+    fn with_buffer(
+        config: &TelemetryConfig,
+        start: Start,
+        clock: fn() -> Instant,
+        buffer: EventBuffer,
+    ) -> (Self, TelemetryHandle) {
+        let buffer = Arc::new(buffer);
         let handle = TelemetryHandle::new(Arc::clone(&buffer), config.instance_id(), clock);
         let mut delays = Delays::new(config.retry_policy, start.seed);
         let interval = config.submit_interval;
@@ -201,6 +212,11 @@ impl Submitter {
         if self.target <= self.buffer.acknowledged() {
             self.start_cycle(now);
         }
+        #[cfg(feature = "spool")]
+        if self.closing.is_some() {
+            // Events of other processes do not delay a shutdown.
+            self.buffer.return_recovered();
+        }
         // Read before the batch is taken: an event tracked in between is too late for a shutdown.
         let is_empty = self.buffer.is_empty();
         if let Some(protocol) = &self.protocol
@@ -226,6 +242,10 @@ impl Submitter {
         }
         if self.closing.is_some() && is_empty {
             return Action::Done;
+        }
+        #[cfg(feature = "spool")]
+        if let Some(wait) = self.wait_for_writer(now) {
+            return wait;
         }
         self.wait_for_interval(now);
         Action::Wait(self.closing.map_or(self.due, |deadline| deadline.min(self.due)))
@@ -280,7 +300,7 @@ impl Submitter {
     fn start_cycle(&mut self, now: Instant) {
         self.due = now;
         self.early_from = 0;
-        self.target = self.target.max(self.buffer.queued());
+        self.target = self.target.max(self.buffer.end());
     }
 
     /// Schedules the rest of the flush cycle, or the next one.

@@ -17,6 +17,8 @@ pub(crate) mod signal;
 pub(crate) mod task;
 pub(crate) mod thread;
 mod wait;
+#[cfg(feature = "spool")]
+mod writer;
 
 #[cfg(feature = "tokio")]
 pub(crate) use self::client_core::Shutdown;

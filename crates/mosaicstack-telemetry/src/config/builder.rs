@@ -32,6 +32,8 @@ pub struct TelemetryConfigBuilder {
     pub(super) allow_plain_http: bool,
     #[cfg(any(feature = "hyper", feature = "ureq"))]
     pub(super) proxy: Setting,
+    #[cfg(feature = "spool")]
+    pub(super) spool_dir: Setting,
     pub(super) config: TelemetryConfig,
 }
 
@@ -49,6 +51,8 @@ impl Default for TelemetryConfigBuilder {
             #[cfg(any(feature = "hyper", feature = "ureq"))]
             // Its variable is never read: the transport reads the usual ones.
             proxy: Setting::new("proxy"),
+            #[cfg(feature = "spool")]
+            spool_dir: Setting::new("spool_dir"),
             config: TelemetryConfig::disabled(),
         }
     }
@@ -202,6 +206,14 @@ impl TelemetryConfigBuilder {
         self
     }
 
+    /// Keeps events in files until they are delivered; see [`spool`](crate::spool) for what that costs and protects.
+    /// Replaces the folder that the environment or a file sets. Not in the Python SDK.
+    #[cfg(feature = "spool")]
+    pub fn spool(mut self, spool: super::spool::Spool) -> Self {
+        self.config.spool = Some(spool);
+        self
+    }
+
     /// Calls `callback` with each [`Notification`] about the delivery of events, in addition to
     /// logging; none by default. Not in the Python SDK.
     ///
@@ -245,13 +257,18 @@ impl TelemetryConfigBuilder {
             self.prefix.push('_');
         }
         let prefix = self.prefix.clone();
-        self.variables().into_iter().for_each(|it| it.set_prefix(&prefix));
+        self.variables().for_each(|it| it.set_prefix(&prefix));
         self
     }
 
     /// The parameters that the environment can set.
-    fn variables(&mut self) -> [&mut Setting; 4] {
-        [&mut self.server_url, &mut self.api_key, &mut self.instance_id, &mut self.enabled]
+    fn variables(&mut self) -> impl Iterator<Item = &mut Setting> {
+        let all =
+            [&mut self.server_url, &mut self.api_key, &mut self.instance_id, &mut self.enabled];
+        let all = all.into_iter();
+        #[cfg(feature = "spool")]
+        let all = all.chain([&mut self.spool_dir]);
+        all
     }
 
     /// Reads parameters that are not set from the environment. Empty variables are ignored.
@@ -272,7 +289,7 @@ impl TelemetryConfigBuilder {
     /// # Ok::<(), mosaicstack_telemetry::ConfigError>(())
     /// ```
     pub fn with_vars(mut self, variable: impl Fn(&str) -> Option<String>) -> Self {
-        self.variables().into_iter().for_each(|it| it.read(&variable));
+        self.variables().for_each(|it| it.read(&variable));
         self.do_not_track |= variable("DO_NOT_TRACK").is_some_and(|value| is_set(&value));
         self
     }

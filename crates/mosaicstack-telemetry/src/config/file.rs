@@ -21,6 +21,8 @@ impl TelemetryConfigBuilder {
             "enabled" => self.enabled.set_file(value.switch()?),
             #[cfg(any(feature = "hyper", feature = "ureq"))]
             "proxy" => self.proxy.set_file(value.text()?),
+            #[cfg(feature = "spool")]
+            "spool_dir" => self.spool_dir.set_file(value.text()?),
             "submit_interval_seconds" => config.submit_interval = value.duration()?,
             "request_timeout_seconds" => config.request_timeout = value.duration()?,
             "prediction_cache_ttl_seconds" => config.prediction_cache_ttl = value.duration()?,

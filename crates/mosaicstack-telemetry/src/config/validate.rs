@@ -7,6 +7,8 @@ use telemetry_queue::EvictingQueue;
 use tracing::debug;
 use uuid::Uuid;
 
+#[cfg(feature = "spool")]
+use super::spool::Spool;
 use super::{
     Server, TelemetryConfig, TelemetryConfigBuilder,
     setting::{Issues, Setting},
@@ -102,6 +104,18 @@ impl TelemetryConfigBuilder {
             config.proxy = issues.optional(&self.proxy, |url| {
                 telemetry_transport::Proxy::new(url).map_err(|error| error.to_string())
             });
+        }
+        #[cfg(feature = "spool")]
+        {
+            let from_text = issues.optional(&self.spool_dir, |dir| Spool::in_dir(dir).checked());
+            let from_code = config.spool.take().map(Spool::checked);
+            config.spool = match from_code {
+                Some(Err(issue)) => {
+                    issues.push("spool", &issue);
+                    None
+                }
+                from_code => from_code.and_then(Result::ok).or(from_text),
+            };
         }
         issues.into_result().map(|()| config)
     }

@@ -10,11 +10,19 @@ pub(super) struct FlushTargets(Mutex<Commits>);
 
 #[derive(Debug, Default)]
 pub(super) struct Commits {
-    /// Number of committed events: delivered, rejected, or logged in a dry run.
+    /// Number of committed events: delivered, rejected, logged in a dry run, or passed on to the spool.
     total: u64,
-    /// For each flush, its target and the number of committed events before it.
-    by_flush: BTreeMap<u64, (u64, u64)>,
+    by_flush: BTreeMap<u64, Flush>,
     last_key: u64,
+}
+
+#[derive(Debug)]
+struct Flush {
+    end: u64,
+    /// Number of committed events before the end.
+    committed: u64,
+    /// Of those, the number that were left to the spool.
+    stored: u64,
 }
 
 /// A flush that a caller waits for. End it when the wait is over.
@@ -40,7 +48,7 @@ impl Commits {
         // call of `track` has not counted yet.
         let evicted = evicted.max(acknowledged.saturating_sub(self.total));
         self.last_key += 1;
-        self.by_flush.insert(self.last_key, (end, self.total));
+        self.by_flush.insert(self.last_key, Flush { end, committed: self.total, stored: 0 });
         FlushTarget { key: self.last_key, end, evicted }
     }
 
@@ -51,15 +59,28 @@ impl Commits {
     /// Counts the commit of `count` events, the first of which has this number.
     pub(super) fn add(&mut self, first: u64, count: u64) {
         self.total += count;
-        for (end, committed) in self.by_flush.values_mut() {
-            *committed += end.saturating_sub(first).min(count);
+        for flush in self.by_flush.values_mut() {
+            flush.committed += flush.end.saturating_sub(first).min(count);
         }
+    }
+
+    /// Counts events that are left to the spool, in addition to [`add`](Self::add).
+    #[cfg(feature = "spool")]
+    pub(super) fn store(&mut self, first: u64, count: u64) {
+        for flush in self.by_flush.values_mut() {
+            flush.stored += flush.end.saturating_sub(first).min(count);
+        }
+    }
+
+    /// Number of events of a flush that were left to the spool.
+    pub(super) fn stored(&self, target: FlushTarget) -> u64 {
+        self.by_flush.get(&target.key).map_or(0, |flush| flush.stored)
     }
 
     /// Number of events of a flush that were evicted since it began, if all before the event
     /// `acknowledged` have left the queue.
     pub(super) fn evicted(&self, target: FlushTarget, acknowledged: u64) -> u64 {
-        let committed = self.by_flush.get(&target.key).map_or(0, |(_, committed)| *committed);
+        let committed = self.by_flush.get(&target.key).map_or(0, |flush| flush.committed);
         acknowledged.min(target.end).saturating_sub(committed + target.evicted)
     }
 }

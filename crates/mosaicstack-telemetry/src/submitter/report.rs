@@ -2,6 +2,9 @@
 //!
 //! A message is logged once for each burst of its cause. Neither contains the API key.
 
+#[cfg(feature = "spool")]
+mod spool;
+
 use std::{mem, sync::Arc, time::Duration};
 
 use telemetry_model::EventResult;
@@ -34,6 +37,8 @@ pub(super) struct Reporter {
     misconfigured: bool,
     /// A receipt that cannot be read was reported.
     not_understood: bool,
+    #[cfg(feature = "spool")]
+    spool: spool::Reported,
 }
 
 impl Reporter {
@@ -46,6 +51,8 @@ impl Reporter {
             panics: 0,
             misconfigured: false,
             not_understood: false,
+            #[cfg(feature = "spool")]
+            spool: spool::Reported::new(),
         }
     }
 
@@ -67,6 +74,8 @@ impl Reporter {
             self.notify(|| Notification::PanicCaught { panics: new });
         }
         self.evictions();
+        #[cfg(feature = "spool")]
+        self.spool();
     }
 
     /// Warns at the start of a burst of evictions. Logs their number at its end: when the queue has

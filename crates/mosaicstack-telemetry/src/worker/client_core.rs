@@ -8,6 +8,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+#[cfg(feature = "spool")]
+use tracing::info;
 use tracing::{debug, dispatcher, warn};
 
 use super::{
@@ -55,13 +57,13 @@ impl ClientCore {
     ) -> (Self, Option<Driver>) {
         let process = Process::current();
         let signal = Arc::new(Signal::new(process, wake));
-        let wake = {
-            let signal = Arc::clone(&signal);
-            move || signal.wake_worker()
-        };
         let now = clock();
         let start = Start { now, seed: clock::seed(now, clock::wall()) };
-        let (submitter, handle) = Submitter::with_clock(config, start, clock, wake);
+        #[cfg(feature = "spool")]
+        let (submitter, handle) = super::writer::spawn(config, start, clock, &signal)
+            .unwrap_or_else(|| Submitter::with_clock(config, start, clock, signal.waker()));
+        #[cfg(not(feature = "spool"))]
+        let (submitter, handle) = Submitter::with_clock(config, start, clock, signal.waker());
         let is_enabled = config.is_enabled();
         if !is_enabled {
             let _ = panics::catch(|| {
@@ -82,7 +84,7 @@ impl ClientCore {
     ) -> Result<Option<Flush<'_>>, FlushError> {
         let Some(signal) = &self.signal else { return Ok(None) };
         let buffer = &*self.handle.buffer;
-        if buffer.acknowledged() >= buffer.queued() {
+        if buffer.tracked_acknowledged() >= buffer.tracked_end() {
             return Ok(None);
         }
         if self.process.is_forked() {
@@ -121,10 +123,9 @@ pub(crate) struct Flush<'a> {
 
 impl Flush<'_> {
     pub(crate) fn poll(&mut self, now: Instant, cx: &Context<'_>) -> Wait<Result<(), FlushError>> {
-        let acknowledged = || self.buffer.acknowledged();
+        let acknowledged = || self.buffer.tracked_acknowledged();
         match self.signal.poll_flush(now, cx, &mut self.key, self.request, acknowledged) {
-            // Not read again: it can seem lower while the worker takes the next batch.
-            Wait::Ready(true) => Wait::Ready(self.result_at(self.target.end)),
+            Wait::Ready(true) => Wait::Ready(self.result_if(true)),
             Wait::Ready(false) => Wait::Ready(self.result()),
             Wait::Until(deadline) => Wait::Until(deadline),
         }
@@ -132,15 +133,16 @@ impl Flush<'_> {
 
     /// The result if the flush ended now.
     pub(crate) fn result(&self) -> Result<(), FlushError> {
-        self.result_at(self.buffer.acknowledged())
+        self.result_if(self.buffer.tracked_acknowledged() >= self.target.end)
     }
 
-    fn result_at(&self, acknowledged: u64) -> Result<(), FlushError> {
-        let evicted = self.buffer.evicted_since(self.target, acknowledged);
-        if acknowledged >= self.target.end && evicted == 0 {
+    fn result_if(&self, is_over: bool) -> Result<(), FlushError> {
+        let evicted = self.buffer.evicted_since(self.target, is_over);
+        let stored = self.buffer.stored_since(self.target);
+        if is_over && evicted == 0 && stored == 0 {
             return Ok(());
         }
-        Err(FlushError { pending: self.buffer.pending(), evicted })
+        Err(FlushError { pending: self.buffer.pending() + stored, evicted })
     }
 }
 
@@ -180,15 +182,12 @@ impl Shutdown {
     /// Logs how many events the client leaves undelivered, once, and returns in time if the log subscriber
     /// hangs. A blocked worker cannot log it, and the program may be about to exit.
     pub(crate) fn report_pending(&self) {
-        let pending = self.buffer.pending();
-        if pending == 0 || !self.buffer.report_pending_once() {
-            return;
-        }
+        let Some(left) = Left::once(&self.buffer) else { return };
         let dispatch = dispatcher::get_default(Clone::clone);
         let (done, logged) = mpsc::channel::<Infallible>();
         let report = move || {
             let _done = done;
-            dispatcher::with_default(&dispatch, || log_pending(pending));
+            dispatcher::with_default(&dispatch, || left.log());
         };
         // Without a thread there is no message: the caller must not log, since it may hang.
         if thread::Builder::new().name("telemetry-report".into()).spawn(report).is_ok() {
@@ -204,20 +203,40 @@ impl Drop for Shutdown {
     }
 }
 
-/// Logs how many events a stopped client leaves undelivered, once for each client.
-#[cfg(feature = "tokio")]
-pub(super) fn report_pending(buffer: &EventBuffer) {
-    let pending = buffer.pending();
-    if pending > 0 && buffer.report_pending_once() {
-        log_pending(pending);
-    }
+/// The events that a stopped client leaves undelivered.
+pub(super) struct Left {
+    pending: u64,
+    #[cfg(feature = "spool")]
+    spooled: u64,
 }
 
-fn log_pending(pending: u64) {
-    // Called while dropping, where a panic of a log subscriber could abort the program.
-    let _ = panics::catch(|| {
-        warn!(target: LOG_TARGET, "shut down in time, but {pending} events are not delivered");
-    });
+impl Left {
+    /// `None` if there are none, and after the first call for a client.
+    pub(super) fn once(buffer: &EventBuffer) -> Option<Self> {
+        let is_reported = buffer.is_empty() || !buffer.report_pending_once();
+        let stats = buffer.stats();
+        let left = Self {
+            pending: stats.pending,
+            #[cfg(feature = "spool")]
+            spooled: stats.spooled,
+        };
+        (!is_reported).then_some(left)
+    }
+
+    pub(super) fn log(&self) {
+        // Called while dropping, where a panic of a log subscriber could abort the program.
+        let _ = panics::catch(|| {
+            #[cfg(feature = "spool")]
+            if self.spooled > 0 {
+                let events = self.spooled;
+                info!(target: LOG_TARGET, "shut down in time, {events} events are kept in the spool");
+            }
+            if self.pending > 0 {
+                let events = self.pending;
+                warn!(target: LOG_TARGET, "shut down in time, but {events} events are not delivered");
+            }
+        });
+    }
 }
 
 #[cfg(all(test, not(loom)))]

@@ -70,7 +70,7 @@ impl Driver {
             // The submitter updates its state before it logs and notifies, so it can go on.
             self.buffer.count_panic();
         }
-        self.signal.notify_progress(|| self.buffer.acknowledged());
+        self.signal.notify_progress(|| self.buffer.tracked_acknowledged());
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    sync::Arc,
     task::{Context, Waker},
     time::Instant,
 };
@@ -32,6 +33,9 @@ struct State {
     sleeping_until: Option<Instant>,
     /// The worker has ended: no further event is acknowledged.
     ended: bool,
+    /// The writer of the spool has not ended.
+    #[cfg(feature = "spool")]
+    has_writer: bool,
     wakers: WakerSet,
     /// The lowest target of the flushes that wait.
     lowest_target: Option<u64>,
@@ -66,6 +70,12 @@ impl Signal {
         if !self.process.is_forked() {
             (self.wake)();
         }
+    }
+
+    /// Calls [`wake_worker`](Self::wake_worker).
+    pub(super) fn waker(self: &Arc<Self>) -> impl Fn() + Send + Sync + 'static {
+        let signal = Arc::clone(self);
+        move || signal.wake_worker()
     }
 
     /// Requests a flush and returns its number.
@@ -116,10 +126,12 @@ impl Signal {
         Wait::Until(deadline)
     }
 
-    /// True if the worker has ended; otherwise the waker of `cx` is called when it does.
+    /// True if the worker has ended, and the writer of the spool; otherwise the waker of `cx` is called when they do.
     pub(crate) fn poll_ended(&self, key: &mut WakerKey, cx: &Context<'_>) -> bool {
         let state = self.state.lock();
         let ended = state.ended;
+        #[cfg(feature = "spool")]
+        let ended = ended && !state.has_writer;
         if !ended {
             register(state, key, cx);
         }
@@ -184,9 +196,19 @@ impl Signal {
         if self.process.is_forked() {
             return;
         }
+        self.set(|state| state.ended = true);
+    }
+
+    /// Records that a writer of the spool runs, or has ended.
+    #[cfg(feature = "spool")]
+    pub(crate) fn set_writer(&self, runs: bool) {
+        self.set(|state| state.has_writer = runs);
+    }
+
+    fn set(&self, set: impl FnOnce(&mut State)) {
         let wakers = {
             let mut state = self.state.lock();
-            state.ended = true;
+            set(&mut state);
             state.take_wakers()
         };
         wake_all(wakers);

@@ -15,7 +15,7 @@ use tracing::warn;
 use super::{
     attempt::Attempt,
     blocking::connect_handle,
-    client_core::{ClientCore, report_pending},
+    client_core::{ClientCore, Left},
     driver::Driver,
     runtime::Runtime,
 };
@@ -111,7 +111,9 @@ impl Worker {
 impl Drop for Worker {
     fn drop(&mut self) {
         if self.is_done {
-            report_pending(&self.driver.buffer);
+            if let Some(left) = Left::once(&self.driver.buffer) {
+                left.log();
+            }
             return;
         }
         self.driver.buffer.counters.set_health(Health::NoWorker);

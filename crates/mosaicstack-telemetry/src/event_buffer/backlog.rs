@@ -1,0 +1,321 @@
+//! Events on their way from the spool to the submitter.
+//!
+//! The spool's writer is the only reader of the queue of tracked events, and pushes them here. The submitter is
+//! the only one that takes them out.
+
+use std::{collections::VecDeque, sync::OnceLock};
+
+use telemetry_queue::{Batch, EvictingQueue};
+use telemetry_spool::{Error, Spool};
+
+use super::{Event, EventBuffer};
+use crate::{
+    config::TelemetryConfig,
+    stats::{Counter, Stats},
+    sync::{AtomicBool, Mutex, Ordering},
+};
+
+pub(crate) struct Backlog {
+    /// The writer pushes only if there is room, so that nothing is evicted.
+    pub(super) queue: EvictingQueue<Event>,
+    ledger: Mutex<Ledger>,
+    /// Events in the spool that entered and left the backlog.
+    pub(super) stored: Counter,
+    pub(super) unstored: Counter,
+    /// The submitter has ended.
+    pub(super) is_abandoned: AtomicBool,
+    /// For its counters; not set until it could be opened.
+    spool: OnceLock<Spool>,
+    /// Records of the spool that are no events.
+    pub(crate) not_events: Counter,
+    /// The first error since the last success, until it is reported.
+    failure: Mutex<Option<String>>,
+    is_failing: AtomicBool,
+}
+
+/// The origin of the events in the backlog.
+#[derive(Debug, Default)]
+struct Ledger {
+    /// In the order of the queue, without gaps.
+    runs: VecDeque<Run>,
+    /// Number of the first event that was read from the spool and left to it again.
+    returned_from: Option<u64>,
+}
+
+#[derive(Debug)]
+struct Run {
+    len: u64,
+    origin: Origin,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Origin {
+    /// Tracked by this client: the number of the first event, and whether they are in the spool.
+    Tracked { first: u64, is_stored: bool },
+    /// Read from the spool.
+    Recovered,
+}
+
+impl Backlog {
+    pub(super) fn new(capacity: usize) -> Self {
+        Self {
+            queue: EvictingQueue::new(capacity),
+            ledger: Mutex::default(),
+            stored: Counter::default(),
+            unstored: Counter::default(),
+            is_abandoned: AtomicBool::new(false),
+            spool: OnceLock::new(),
+            not_events: Counter::default(),
+            failure: Mutex::default(),
+            is_failing: AtomicBool::new(false),
+        }
+    }
+
+    pub(crate) fn set_spool(&self, spool: Spool) {
+        let _ = self.spool.set(spool);
+    }
+
+    /// Records that the spool could not be used; only the first time since it worked.
+    pub(crate) fn spool_failed(&self, error: &Error) {
+        if !self.is_failing.swap(true, Ordering::AcqRel) {
+            *self.failure.lock() = Some(error.to_string());
+        }
+    }
+
+    pub(crate) fn spool_works(&self) {
+        self.is_failing.store(false, Ordering::Release);
+    }
+
+    /// The error that was recorded since the last call.
+    pub(crate) fn take_failure(&self) -> Option<String> {
+        self.failure.lock().take()
+    }
+
+    /// The number of events for which there is room.
+    pub(crate) fn room(&self) -> usize {
+        self.queue.capacity().saturating_sub(self.queue.len())
+    }
+
+    /// The number of events, counted from the first, that have left the backlog.
+    pub(crate) fn acknowledged(&self) -> u64 {
+        self.queue.acknowledged()
+    }
+
+    /// The number of events that were ever in the backlog.
+    pub(crate) fn queued(&self) -> u64 {
+        self.queue.pushed()
+    }
+
+    /// True if the submitter has ended.
+    pub(crate) fn is_abandoned(&self) -> bool {
+        self.is_abandoned.load(Ordering::Acquire)
+    }
+
+    /// Announces tracked events, the first of which has this number. Then remove them from the queue of tracked
+    /// events and [`push`](Self::push) them: a flush that sees them gone there must find them here.
+    pub(super) fn announce(&self, first: u64, len: usize, is_stored: bool) {
+        self.add(len, Origin::Tracked { first, is_stored });
+    }
+
+    /// Adds events that were read from the spool.
+    pub(super) fn recover(&self, events: Vec<Event>) {
+        self.add(events.len(), Origin::Recovered);
+        self.push(events);
+    }
+
+    fn add(&self, len: usize, origin: Origin) {
+        if len > 0 {
+            // Counted before they are in the backlog: `stats` subtracts them from those.
+            if origin.is_stored() {
+                self.stored.add(len);
+            }
+            self.ledger.lock().runs.push_back(Run { len: len as u64, origin });
+        }
+    }
+
+    pub(super) fn push(&self, events: Vec<Event>) {
+        for event in events {
+            // Infallible: there is room.
+            drop(self.queue.push(event));
+        }
+    }
+
+    /// True if the oldest events were read from the spool.
+    pub(crate) fn has_recovered(&self) -> bool {
+        self.ledger.lock().runs.front().is_some_and(|run| run.origin == Origin::Recovered)
+    }
+
+    /// The number of the oldest tracked event.
+    pub(super) fn oldest_tracked(&self) -> Option<u64> {
+        self.ledger.lock().runs.iter().find_map(|run| match run.origin {
+            Origin::Tracked { first, .. } => Some(first),
+            Origin::Recovered => None,
+        })
+    }
+
+    /// Removes a batch for good.
+    pub(super) fn commit(&self, batch: Batch<Event>) {
+        let stored = self.ledger.lock().remove(batch.len());
+        drop(batch.commit());
+        // Counted after they have left: `stats` subtracts them from those in the backlog.
+        self.unstored.add(stored);
+    }
+
+    /// Leaves the oldest events to the spool, as far as they were read from it and are not in flight. Returns
+    /// their number.
+    pub(super) fn return_recovered(&self) -> usize {
+        let mut ledger = self.ledger.lock();
+        let Some(Run { len, origin: Origin::Recovered }) = ledger.runs.front() else { return 0 };
+        let len = usize::try_from(*len).unwrap_or(usize::MAX);
+        let Some(batch) = self.queue.peek_batch(len) else { return 0 };
+        let count = batch.len();
+        ledger.returned_from.get_or_insert_with(|| batch.first());
+        ledger.remove(count);
+        drop(ledger);
+        drop(batch.commit());
+        self.unstored.add(count);
+        count
+    }
+
+    /// Number of the first event that [`return_recovered`](Self::return_recovered) has left to the spool since the
+    /// last call.
+    pub(crate) fn take_returned(&self) -> Option<u64> {
+        self.ledger.lock().returned_from.take()
+    }
+}
+
+impl Ledger {
+    /// Removes the oldest events, and returns how many of them are in the spool.
+    fn remove(&mut self, mut count: usize) -> usize {
+        let mut stored = 0;
+        while count > 0
+            && let Some(run) = self.runs.front_mut()
+        {
+            let part = run.len.min(count as u64);
+            run.len -= part;
+            if let Origin::Tracked { first, .. } = &mut run.origin {
+                *first += part;
+            }
+            let (origin, is_over, part) = (run.origin, run.len == 0, part as usize);
+            stored += if origin.is_stored() { part } else { 0 };
+            count -= part;
+            if is_over {
+                self.runs.pop_front();
+            }
+        }
+        stored
+    }
+}
+
+impl Origin {
+    const fn is_stored(self) -> bool {
+        !matches!(self, Self::Tracked { is_stored: false, .. })
+    }
+}
+
+/// The writer's side.
+impl EventBuffer {
+    /// A buffer whose queue is read by a [`SpoolWriter`](crate::spool_writer::SpoolWriter), which `wake` wakes.
+    pub(crate) fn with_backlog(
+        config: &TelemetryConfig,
+        wake: impl Fn() + Send + Sync + 'static,
+    ) -> Self {
+        let backlog = Backlog::new(config.max_queue_size);
+        Self { backlog: Some(backlog), wake_at: Some(1), ..Self::new(config, wake) }
+    }
+
+    pub(crate) const fn backlog(&self) -> Option<&Backlog> {
+        self.backlog.as_ref()
+    }
+
+    /// Takes up to `max` of the oldest tracked events.
+    pub(crate) fn take_tracked(&self, max: usize) -> Option<Batch<Event>> {
+        self.queue.as_ref()?.peek_batch(max)
+    }
+
+    /// Makes `track` wake the writer again. Returns true if there are tracked events to take.
+    pub(crate) fn rearm_writer(&self) -> bool {
+        self.rearm();
+        self.tracked_len() > 0
+    }
+
+    /// True if the queue of tracked events is half full.
+    pub(crate) fn is_filling(&self) -> bool {
+        self.queue.as_ref().is_some_and(|queue| queue.len() * 2 >= queue.capacity())
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    /// Passes tracked events on to the submitter. The first ones, `stored` of them, are in the spool. There has to be
+    /// [`room`](Backlog::room).
+    pub(crate) fn pass_on(&self, batch: Batch<Event>, stored: usize) {
+        let Some(backlog) = &self.backlog else { return };
+        let (first, len) = (batch.first(), batch.len());
+        backlog.announce(first, stored, true);
+        backlog.announce(first + stored as u64, len - stored, false);
+        self.flush_targets.lock().add(first, len as u64);
+        backlog.push(batch.commit());
+    }
+
+    /// Leaves tracked events to the spool: the first ones, `stored` of them, which are in it. The others stay in the
+    /// queue.
+    pub(crate) fn leave_to_spool(&self, mut batch: Batch<Event>, stored: usize) {
+        let end = batch.first() + stored as u64;
+        loop {
+            // Lower at each turn: events can be evicted while they are back in the queue.
+            let stored = end.saturating_sub(batch.first());
+            if batch.len() as u64 <= stored {
+                break;
+            }
+            self.release(batch);
+            match self.take_tracked(usize::try_from(stored).unwrap_or(usize::MAX)) {
+                Some(next) => batch = next,
+                None => return,
+            }
+        }
+        let (first, len) = (batch.first(), batch.len());
+        self.counters.stored.add(len);
+        let mut targets = self.flush_targets.lock();
+        targets.add(first, len as u64);
+        targets.store(first, len as u64);
+        drop(targets);
+        drop(batch.commit());
+    }
+
+    /// Passes events that were read from the spool on to the submitter.
+    pub(crate) fn recover(&self, events: Vec<Event>) {
+        let Some(backlog) = &self.backlog else { return };
+        self.counters.recovered.add(events.len());
+        backlog.recover(events);
+    }
+
+    /// Leaves the oldest events to the spool if they came from it and are not in flight.
+    pub(crate) fn return_recovered(&self) {
+        if let Some(backlog) = &self.backlog {
+            self.counters.stored.add(backlog.return_recovered());
+        }
+    }
+
+    /// For the submitter when it ends.
+    pub(crate) fn abandon(&self) {
+        if let Some(backlog) = &self.backlog {
+            backlog.is_abandoned.store(true, Ordering::Release);
+            self.wake_reader();
+        }
+    }
+
+    pub(super) fn with_spool(&self, stats: Stats) -> Stats {
+        let Some(backlog) = &self.backlog else { return stats };
+        let held = backlog.stored.value().saturating_sub(backlog.unstored.value());
+        let files = backlog.spool.get().map(Spool::stats).unwrap_or_default();
+        Stats {
+            pending: stats.pending.saturating_sub(held),
+            spooled: stats.spooled + held,
+            damaged: files.damaged + backlog.not_events.value(),
+            expired: files.expired,
+            ..stats
+        }
+    }
+}

@@ -1,0 +1,390 @@
+//! Writer and submitter on one thread, with a clock and a server of their own.
+
+use std::{
+    fs,
+    path::PathBuf,
+    sync::{
+        Mutex,
+        atomic::{AtomicU32, Ordering},
+    },
+};
+
+use telemetry_transport::{Response, http};
+use uuid::Uuid;
+
+use super::*;
+use crate::{
+    Notification, Stats, TelemetryConfigBuilder, TelemetryHandle,
+    sans_io::{Action, Start, Submitter},
+    spool::Spool as Settings,
+};
+
+/// A folder that is removed at the end of a test.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> Self {
+        static LAST: AtomicU32 = AtomicU32::new(0);
+        let name = format!("spool-{}-{}", process::id(), LAST.fetch_add(1, Ordering::Relaxed));
+        Self(std::env::temp_dir().join(name))
+    }
+
+    fn config(&self) -> TelemetryConfigBuilder {
+        TelemetryConfig::builder()
+            .server_url("https://example.com")
+            .api_key("a".repeat(64))
+            .instance_id("12345678-1234-1234-1234-123456789abc")
+            .spool(Settings::in_dir(&self.0))
+    }
+
+    fn spool(&self) -> Spool {
+        let config = self.config().build().expect("a valid configuration");
+        let destination = Destination::of(&config).expect("it has a spool");
+        destination.open().expect("a folder")
+    }
+
+    /// The number of records and files.
+    fn usage(&self) -> (u64, u64) {
+        let usage = self.spool().usage().expect("a folder");
+        (usage.records, usage.files)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A process with a client.
+struct Program {
+    submitter: Submitter,
+    handle: TelemetryHandle,
+    writer: SpoolWriter,
+    now: Instant,
+    /// Status of all answers.
+    status: u16,
+    /// Ids of the events in each request.
+    requests: Vec<Vec<Uuid>>,
+}
+
+impl Program {
+    fn start(config: TelemetryConfigBuilder) -> Self {
+        let config = config.interval_jitter(false).build().expect("a valid configuration");
+        let now = clock::now();
+        let start = Start { now, seed: 7 };
+        let (submitter, handle, writer) =
+            Submitter::with_spool(&config, start, || {}).expect("it has a spool");
+        Self { submitter, handle, writer, now, status: 200, requests: Vec::new() }
+    }
+
+    fn track(&self, count: usize) -> Vec<Uuid> {
+        let track = |_| {
+            let event = self.handle.event().build();
+            let id = event.event_id;
+            self.handle.track(event);
+            id
+        };
+        (0..count).map(track).collect()
+    }
+
+    fn write(&mut self) -> bool {
+        let is_running = self.writer.step(self.now, clock::wall()).is_some();
+        assert!(self.stats().is_balanced(), "{:?}", self.stats());
+        is_running
+    }
+
+    /// Sends what can be sent now. False when the submitter is done.
+    fn send(&mut self) -> bool {
+        loop {
+            match self.submitter.poll(self.now) {
+                Action::Send(_, delivery) => {
+                    self.requests.push(delivery.events().map(|it| it.event_id).collect());
+                    let answer = http::Response::builder().status(self.status);
+                    let answer: Response = answer.body(Vec::new()).expect("a valid status");
+                    self.submitter.complete(self.now, clock::wall(), delivery, Ok(answer));
+                }
+                Action::Wait(_) => return true,
+                Action::Done => return false,
+            }
+            assert!(self.stats().is_balanced(), "{:?}", self.stats());
+        }
+    }
+
+    /// Delivers all that can be delivered now.
+    fn flush(&mut self) {
+        self.submitter.flush(self.now);
+        for _ in 0..100 {
+            self.write();
+            self.send();
+        }
+    }
+
+    fn stop(mut self) -> (Stats, Vec<Vec<Uuid>>) {
+        self.handle.shutdown(Duration::ZERO);
+        self.submitter.close(self.now, self.now + Duration::from_secs(5));
+        for _ in 0..100 {
+            self.write();
+            if !self.send() {
+                break;
+            }
+        }
+        let Self { submitter, handle, mut writer, now, requests, .. } = self;
+        drop(submitter);
+        assert_eq!(writer.step(now, clock::wall()), None);
+        assert!(handle.stats().is_balanced(), "{:?}", handle.stats());
+        (handle.stats(), requests)
+    }
+
+    fn flush_and_stop(mut self) -> (Stats, Vec<Vec<Uuid>>) {
+        self.flush();
+        self.stop()
+    }
+
+    /// Ends without a shutdown, which frees the locks.
+    fn kill(self) {}
+
+    fn stats(&self) -> Stats {
+        self.handle.stats()
+    }
+}
+
+#[test]
+fn events_are_in_files_until_they_are_delivered() {
+    let folder = Folder::new();
+    let mut program = Program::start(folder.config());
+    program.track(3);
+    assert_eq!((program.stats().pending, program.stats().spooled), (3, 0));
+    program.write();
+    assert_eq!((program.stats().pending, program.stats().spooled), (0, 3));
+    assert_eq!(folder.usage(), (3, 1));
+    program.submitter.flush(program.now);
+    program.send();
+    assert_eq!((program.stats().delivered, program.stats().spooled), (3, 0));
+    program.write();
+    assert_eq!(folder.usage(), (0, 0));
+}
+
+#[test]
+fn clean_stop_delivers_and_leaves_no_file() {
+    let folder = Folder::new();
+    let program = Program::start(folder.config());
+    program.track(250);
+    let (stats, requests) = program.stop();
+    assert_eq!((stats.delivered, stats.pending, stats.spooled), (250, 0, 0));
+    assert_eq!(requests.iter().map(Vec::len).collect::<Vec<_>>(), [100, 100, 50]);
+    assert_eq!(folder.usage(), (0, 0));
+}
+
+#[test]
+fn events_of_a_killed_process_are_delivered_by_the_next_one() {
+    let folder = Folder::new();
+    let mut killed = Program::start(folder.config());
+    let ids = killed.track(250);
+    killed.write();
+    killed.track(1); // and not written
+    killed.kill();
+
+    let mut next = Program::start(folder.config());
+    for _ in 0..9 {
+        next.write();
+        next.send();
+    }
+    assert_eq!(next.requests.concat(), ids, "with the same ids, at once");
+    let stats = next.stats();
+    assert_eq!((stats.tracked, stats.recovered, stats.delivered), (0, 250, 250));
+    assert_eq!(folder.usage(), (0, 0));
+}
+
+#[test]
+fn events_that_a_stopped_client_could_not_deliver_are_spooled() {
+    let folder = Folder::new();
+    let mut program = Program::start(folder.config());
+    program.status = 503;
+    program.track(7);
+    let (stats, _) = program.stop();
+    assert_eq!((stats.pending, stats.spooled), (0, 7));
+    assert_eq!(folder.usage(), (7, 1));
+    let (stats, _) = Program::start(folder.config()).flush_and_stop();
+    assert_eq!((stats.recovered, stats.delivered), (7, 7));
+}
+
+#[test]
+fn events_without_room_in_memory_go_to_the_spool_and_come_back() {
+    let folder = Folder::new();
+    let mut program = Program::start(folder.config().max_queue_size(20).batch_size(10));
+    program.status = 503;
+    let mut ids = Vec::new();
+    for _ in 0..5 {
+        ids.extend(program.track(19));
+        program.write();
+        program.send();
+    }
+    let stats = program.stats();
+    assert_eq!((stats.evicted, stats.pending, stats.spooled), (0, 0, 95));
+    program.status = 200;
+    program.now += Duration::from_secs(3600);
+    program.flush();
+    let stats = program.stats();
+    assert_eq!((stats.delivered, stats.recovered, stats.spooled), (95, 75, 75));
+    let mut delivered: Vec<_> = program.requests.split_off(program.requests.len() - 10).concat();
+    delivered.sort_unstable();
+    ids.sort_unstable();
+    assert_eq!(delivered, ids);
+    assert_eq!(folder.usage(), (0, 0));
+}
+
+#[test]
+fn recovered_events_do_not_delay_a_stop() {
+    let folder = Folder::new();
+    let mut killed = Program::start(folder.config());
+    killed.track(30);
+    killed.write();
+    killed.kill();
+
+    let mut next = Program::start(folder.config());
+    next.write();
+    assert_eq!(next.stats().recovered, 30);
+    let own = next.track(2);
+    let (stats, requests) = next.stop();
+    assert_eq!(requests, [own]);
+    assert_eq!((stats.delivered, stats.spooled), (2, 30));
+    assert_eq!(folder.usage(), (30, 1));
+    let (stats, _) = Program::start(folder.config()).flush_and_stop();
+    assert_eq!((stats.recovered, stats.delivered), (30, 30));
+}
+
+#[test]
+fn recovered_events_are_left_to_others_if_the_configuration_is_refused() {
+    let folder = Folder::new();
+    let mut killed = Program::start(folder.config());
+    killed.track(3);
+    killed.write();
+    killed.kill();
+
+    let mut refused = Program::start(folder.config());
+    refused.status = 401;
+    refused.write();
+    refused.send();
+    refused.write();
+    assert_eq!(refused.stats().spooled, 3);
+    let (stats, _) = Program::start(folder.config()).flush_and_stop();
+    assert_eq!((stats.recovered, stats.delivered), (3, 3));
+    let (stats, _) = refused.stop();
+    assert_eq!((stats.recovered, stats.delivered), (3, 0));
+}
+
+#[test]
+fn recovered_events_are_read_by_one_process_at_a_time() {
+    let folder = Folder::new();
+    let mut killed = Program::start(folder.config());
+    killed.track(150);
+    killed.write();
+    killed.kill();
+
+    let mut programs = [1, 2].map(|_| Program::start(folder.config()));
+    for _ in 0..5 {
+        for program in &mut programs {
+            program.write();
+        }
+        for program in &mut programs {
+            program.send();
+        }
+    }
+    assert_eq!(programs.map(|it| it.stop().0.delivered), [150, 0]);
+}
+
+#[test]
+fn events_go_on_in_memory_without_a_usable_folder() {
+    let folder = Folder::new();
+    fs::write(&folder.0, "a file").unwrap();
+    let failures = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&failures);
+    let config = folder.config().on_notification(move |it| {
+        if let Notification::SpoolFailed { reason } = it {
+            seen.lock().expect("no panic").push(reason.clone());
+        }
+    });
+    let mut program = Program::start(config);
+    for _ in 0..3 {
+        program.track(5);
+        program.write();
+        program.send();
+        program.now += Duration::from_secs(6);
+    }
+    assert_eq!((program.stats().pending, program.stats().spooled), (15, 0));
+    let reasons = failures.lock().unwrap().clone();
+    assert!(reasons.len() == 1 && reasons[0].contains("spool-"), "{reasons:?}");
+
+    // It is used as soon as it can be.
+    fs::remove_file(&folder.0).unwrap();
+    program.track(5);
+    program.write();
+    assert_eq!((program.stats().pending, program.stats().spooled), (15, 5));
+    assert_eq!(folder.usage(), (5, 1));
+    let (stats, _) = program.flush_and_stop();
+    assert_eq!(stats.delivered, 20);
+    assert_eq!(folder.usage(), (0, 0));
+}
+
+#[test]
+fn records_that_are_no_events_are_counted_and_removed() {
+    let folder = Folder::new();
+    let event = telemetry_model::EventBuilder::new(Uuid::from_u128(1)).build();
+    let event = serde_json::to_vec(&event).unwrap();
+    for record in [b"{}", &event[..], b"\xff", &event, b"[]"] {
+        folder.spool().put(record, 1_800_000_000_000).unwrap();
+    }
+    let (stats, _) = Program::start(folder.config()).flush_and_stop();
+    assert_eq!((stats.recovered, stats.delivered, stats.damaged), (2, 2, 3));
+    assert_eq!(folder.usage(), (0, 0));
+}
+
+#[test]
+fn spools_of_two_servers_and_instances_are_apart() {
+    let folder = Folder::new();
+    let other_server = || folder.config().server_url("https://example.com/other");
+    let other_instance = || folder.config().instance_id(Uuid::from_u128(9));
+    for config in [folder.config(), other_server(), other_instance()] {
+        let mut program = Program::start(config);
+        program.track(2);
+        program.write();
+    }
+    for config in [folder.config().api_key("b".repeat(64)), other_server(), other_instance()] {
+        let (stats, _) = Program::start(config).flush_and_stop();
+        assert_eq!(stats.delivered, 2);
+    }
+}
+
+#[test]
+fn nothing_is_written_or_read_in_a_dry_run_or_without_telemetry() {
+    let folder = Folder::new();
+    for config in [folder.config().dry_run(true), folder.config().enabled(false)] {
+        let config = config.build().unwrap();
+        let start = Start { now: clock::now(), seed: 7 };
+        assert!(Submitter::with_spool(&config, start, || {}).is_none());
+        let event = telemetry_model::EventBuilder::new(Uuid::nil()).build();
+        crate::spool::put(&config, event).unwrap();
+    }
+    assert!(!folder.0.exists());
+}
+
+#[test]
+fn put_events_are_delivered_by_flush() {
+    let folder = Folder::new();
+    let config = folder.config().build().unwrap();
+    for id in 0..150 {
+        let event = telemetry_model::EventBuilder::new(config.instance_id());
+        crate::spool::put(&config, event.event_id(Uuid::from_u128(id)).build()).unwrap();
+    }
+    let refuse = |_: telemetry_transport::Request| {
+        Ok(http::Response::builder().status(401).body(Vec::new()).unwrap())
+    };
+    let stats = crate::spool::flush_with(&config, &refuse, Duration::from_secs(60)).unwrap();
+    assert_eq!((stats.requests, stats.delivered), (1, 0));
+    assert_eq!(folder.usage(), (150, 150));
+    let accept = |_: telemetry_transport::Request| Ok(Response::default());
+    let stats = crate::spool::flush_with(&config, &accept, Duration::from_secs(60)).unwrap();
+    assert_eq!((stats.recovered, stats.delivered, stats.spooled), (150, 150, 0));
+    assert_eq!(folder.usage(), (0, 0));
+}
