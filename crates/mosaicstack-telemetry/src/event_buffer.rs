@@ -230,7 +230,9 @@ impl EventBuffer {
     pub(crate) fn pending(&self) -> u64 {
         #[cfg(feature = "spool")]
         if let Some(backlog) = &self.backlog {
-            return self.tracked_len() + backlog.queue.len() as u64;
+            // Read first: events are announced in the backlog before they leave the queue.
+            let tracked = self.tracked_len();
+            return tracked + backlog.len();
         }
         self.tracked_len()
     }
@@ -270,8 +272,9 @@ impl EventBuffer {
     /// As [`queued`](Self::queued), with those that the writer of the spool still has to pass on.
     pub(crate) fn end(&self) -> u64 {
         #[cfg(feature = "spool")]
-        if self.backlog.is_some() {
-            return self.queued() + self.tracked_len();
+        if let Some(backlog) = &self.backlog {
+            let tracked = self.tracked_len();
+            return tracked + backlog.announced();
         }
         self.queued()
     }

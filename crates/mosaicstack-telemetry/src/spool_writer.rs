@@ -272,7 +272,7 @@ impl SpoolWriter {
         unix: u64,
     ) -> Option<Instant> {
         let spool = self.spool.as_ref()?;
-        let result = self.recovery.read(spool, &mut self.overflow, buffer, backlog, now, unix);
+        let result = self.recovery.recover(spool, &mut self.overflow, buffer, backlog, now, unix);
         result.unwrap_or_else(|error| {
             self.failed(now, &error);
             self.retry_at

@@ -12,16 +12,20 @@ use super::{Event, EventBuffer};
 use crate::{
     config::TelemetryConfig,
     stats::{Counter, Stats},
-    sync::{AtomicBool, Mutex, Ordering},
+    sync::{AtomicBool, AtomicU64, Mutex, Ordering},
 };
 
 pub(crate) struct Backlog {
     /// The writer pushes only if there is room, so that nothing is evicted.
     pub(super) queue: EvictingQueue<Event>,
     ledger: Mutex<Ledger>,
+    /// Number of events that were ever in the backlog, or are about to be pushed.
+    announced: AtomicU64,
     /// Events in the spool that entered and left the backlog.
     pub(super) stored: Counter,
     pub(super) unstored: Counter,
+    /// Events that were read from the spool wait until the others are sent.
+    is_awaited: AtomicBool,
     /// The submitter has ended.
     pub(super) is_abandoned: AtomicBool,
     /// For its counters; not set until it could be opened.
@@ -61,8 +65,10 @@ impl Backlog {
         Self {
             queue: EvictingQueue::new(capacity),
             ledger: Mutex::default(),
+            announced: AtomicU64::new(0),
             stored: Counter::default(),
             unstored: Counter::default(),
+            is_awaited: AtomicBool::new(false),
             is_abandoned: AtomicBool::new(false),
             spool: OnceLock::new(),
             not_events: Counter::default(),
@@ -111,8 +117,18 @@ impl Backlog {
         self.is_abandoned.load(Ordering::Acquire)
     }
 
+    /// The number of events, with those that are about to be pushed.
+    pub(super) fn len(&self) -> u64 {
+        let acknowledged = self.acknowledged();
+        self.announced().saturating_sub(acknowledged)
+    }
+
+    pub(super) fn announced(&self) -> u64 {
+        self.announced.load(Ordering::Acquire)
+    }
+
     /// Announces tracked events, the first of which has this number. Then remove them from the queue of tracked
-    /// events and [`push`](Self::push) them: a flush that sees them gone there must find them here.
+    /// events and [`push`](Self::push) them: who sees them gone there must find them here.
     pub(super) fn announce(&self, first: u64, len: usize, is_stored: bool) {
         self.add(len, Origin::Tracked { first, is_stored });
     }
@@ -130,6 +146,7 @@ impl Backlog {
                 self.stored.add(len);
             }
             self.ledger.lock().runs.push_back(Run { len: len as u64, origin });
+            self.announced.fetch_add(len as u64, Ordering::AcqRel);
         }
     }
 
@@ -140,8 +157,17 @@ impl Backlog {
         }
     }
 
-    /// True if the oldest events were read from the spool.
-    pub(crate) fn has_recovered(&self) -> bool {
+    /// True if events that were read from the spool are the oldest ones, or wait until the others are sent.
+    pub(super) fn has_recovered(&self) -> bool {
+        self.is_awaited.load(Ordering::Acquire) || self.is_recovered_first()
+    }
+
+    /// Records whether events that were read from the spool wait until the others are sent.
+    pub(crate) fn set_waiting(&self, are_waiting: bool) {
+        self.is_awaited.store(are_waiting, Ordering::Release);
+    }
+
+    fn is_recovered_first(&self) -> bool {
         self.ledger.lock().runs.front().is_some_and(|run| run.origin == Origin::Recovered)
     }
 

@@ -1,13 +1,15 @@
 //! Reading of events that other processes left in the spool.
 
-use std::time::{Duration, Instant};
+use std::{
+    mem,
+    time::{Duration, Instant},
+};
 
-use telemetry_model::TaskCompletionEvent;
 use telemetry_spool::{Drain, Error, Spool, Writer};
 
 use crate::{
     clock,
-    event_buffer::{EventBuffer, backlog::Backlog},
+    event_buffer::{Event, EventBuffer, backlog::Backlog},
     stats::Health,
 };
 
@@ -20,28 +22,49 @@ pub(super) struct Recovery {
     batch_size: usize,
     /// Held while there are events to deliver.
     drain: Option<Drain>,
+    /// Events that were read, and wait until the others are delivered.
+    waiting: Vec<Event>,
     /// Number in the backlog of the first event that is not acknowledged.
     first: u64,
-    /// For each such event, its number of records: itself, and those before it that are no events.
+    /// For each event that is not acknowledged, its number of records: itself, and those before it that are no events.
     records: Vec<usize>,
+    /// Time of the next look.
     next_at: Option<Instant>,
 }
 
 impl Recovery {
     pub(super) const fn new(batch_size: usize) -> Self {
-        Self { batch_size, drain: None, first: 0, records: Vec::new(), next_at: None }
+        Self {
+            batch_size,
+            drain: None,
+            waiting: Vec::new(),
+            first: 0,
+            records: Vec::new(),
+            next_at: None,
+        }
     }
 
     /// Acknowledges the records of events that have left the backlog, except for those that were left to the
     /// spool again. Their files are then free for other processes.
     pub(super) fn acknowledge(&mut self, buffer: &EventBuffer, backlog: &Backlog) {
-        if buffer.counters.health() == Health::Misconfigured {
+        let is_refused = buffer.counters.health() == Health::Misconfigured;
+        if is_refused {
             // Another process may have a valid key.
             buffer.return_recovered();
         }
-        if self.records.is_empty() {
-            return;
+        if self.waiting.is_empty() {
+            self.acknowledge_passed_on(backlog);
+        } else if is_refused || buffer.is_closed() {
+            self.waiting.clear();
+            backlog.set_waiting(false);
+            self.end();
         }
+        if is_refused && self.records.is_empty() {
+            self.drain = None;
+        }
+    }
+
+    fn acknowledge_passed_on(&mut self, backlog: &Backlog) {
         // The number of events that have left is read last: those that were returned are among them.
         let returned = backlog.take_returned();
         let end = returned.unwrap_or_else(|| backlog.acknowledged());
@@ -53,14 +76,18 @@ impl Recovery {
             let _ = drain.acknowledge(done.iter().sum());
         }
         if returned.is_some() {
-            self.records.clear();
-            self.drain = None;
+            self.end();
         }
+    }
+
+    fn end(&mut self) {
+        self.records.clear();
+        self.drain = None;
     }
 
     /// Passes on the next events if there are no others. Returns the time of the next call, or `None` if a wake-up
     /// comes first.
-    pub(super) fn read(
+    pub(super) fn recover(
         &mut self,
         spool: &Spool,
         overflow: &mut Option<Writer>,
@@ -69,48 +96,58 @@ impl Recovery {
         now: Instant,
         unix: u64,
     ) -> Result<Option<Instant>, Error> {
-        if !buffer.is_empty() {
-            return Ok(None);
-        }
-        if self.next_at.is_some_and(|at| now < at) && overflow.is_none() {
-            return Ok(self.next_at);
-        }
-        self.next_at = Some(clock::after(now, INTERVAL));
-        if buffer.counters.health() == Health::Misconfigured {
-            self.drain = None;
-            return Ok(self.next_at);
-        }
-        // From now on, this process may read its files.
-        *overflow = None;
-        if self.drain.is_none() {
-            self.drain = spool.drain(unix)?;
-        }
-        let Some(drain) = &mut self.drain else { return Ok(self.next_at) };
-        let (mut events, mut records) = (Vec::new(), 0);
-        for record in drain.read(self.batch_size)? {
-            records += 1;
-            match serde_json::from_slice::<TaskCompletionEvent>(&record) {
-                Ok(event) => {
-                    events.push(Box::new(event));
-                    self.records.push(std::mem::take(&mut records));
-                }
-                Err(_) => backlog.not_events.add(1),
+        if self.records.is_empty() {
+            // Files of this process are read when it has no other events.
+            let is_due = self.next_at.is_none_or(|at| now >= at)
+                || (overflow.is_some() && buffer.is_empty());
+            if !is_due || buffer.counters.health() != Health::Good {
+                return Ok(self.next_at);
             }
-        }
-        match self.records.last_mut() {
-            Some(last) => *last += records,
-            None if records > 0 => {
-                drain.acknowledge(records)?;
-                return Ok(Some(now));
+            if buffer.is_empty() {
+                *overflow = None;
             }
-            None => {
-                let has_more = self.drain.take().is_some_and(|it| it.close().unwrap_or(false));
-                return Ok(if has_more { Some(now) } else { self.next_at });
+            self.next_at = Some(clock::after(now, INTERVAL));
+            if !self.read(spool, backlog, unix)? {
+                return Ok(self.next_at);
             }
+            self.next_at = None;
         }
-        self.first = backlog.queued();
-        self.next_at = None;
-        buffer.recover(events);
+        // The submitter sends the others first.
+        backlog.set_waiting(!self.waiting.is_empty() && !buffer.is_empty());
+        if !self.waiting.is_empty() && buffer.is_empty() {
+            self.first = backlog.queued();
+            buffer.recover(mem::take(&mut self.waiting));
+        }
         Ok(None)
+    }
+
+    /// Reads the next events. False if there are none.
+    fn read(&mut self, spool: &Spool, backlog: &Backlog, unix: u64) -> Result<bool, Error> {
+        loop {
+            if self.drain.is_none() {
+                self.drain = spool.drain(unix)?;
+            }
+            let Some(drain) = &mut self.drain else { return Ok(false) };
+            let mut records = 0;
+            for record in drain.read(self.batch_size)? {
+                records += 1;
+                match serde_json::from_slice(&record) {
+                    Ok(event) => {
+                        self.waiting.push(event);
+                        self.records.push(mem::take(&mut records));
+                    }
+                    Err(_) => backlog.not_events.add(1),
+                }
+            }
+            if let Some(last) = self.records.last_mut() {
+                *last += records;
+                return Ok(true);
+            }
+            if records > 0 {
+                drain.acknowledge(records)?;
+            } else if !self.drain.take().is_some_and(|it| it.close().unwrap_or(false)) {
+                return Ok(false);
+            }
+        }
     }
 }

@@ -6,6 +6,7 @@
 //! Time stands still (`sync/loom.rs`): a wait that only a deadline, an interval or a delay would end
 //! is a deadlock here, which loom reports.
 
+mod backlog;
 mod clients;
 mod event_buffer;
 mod lookups;
