@@ -3,6 +3,8 @@
 #[cfg(feature = "spool")]
 pub(crate) mod backlog;
 mod flush_targets;
+#[cfg(feature = "spool")]
+mod spooling;
 
 use std::fmt;
 

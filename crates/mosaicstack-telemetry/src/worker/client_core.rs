@@ -319,4 +319,43 @@ mod tests {
         assert!(matches!(shutdown.poll(at(20), &cx), Wait::Until(_)));
         assert!(matches!(shutdown.poll(at(21), &cx), Wait::Ready(())));
     }
+
+    #[cfg(feature = "spool")]
+    #[test]
+    fn calls_keep_their_deadlines_while_the_disk_hangs() {
+        // As if the first file operation of the writer did not return: it is never run.
+        let spool = crate::spool::Spool::in_dir(std::env::temp_dir());
+        let config = config().spool(spool).max_queue_size(10).build().unwrap();
+        let (now, process) = (clock::now(), Process::current());
+        let signal = Arc::new(Signal::new(process, || {}));
+        let start = Start { now, seed: 7 };
+        let (submitter, handle, _writer) =
+            Submitter::with_spool(&config, start, signal.waker()).unwrap();
+        signal.set_writer(true);
+        let mut driver = Driver::new(Arc::clone(&signal), Arc::clone(&handle.buffer), submitter);
+        let core = ClientCore { handle, signal: Some(signal), process };
+        let cx = Context::from_waker(Waker::noop());
+        let (second, later) = (Duration::from_secs(1), now + Duration::from_secs(1));
+
+        (0..12).for_each(|_| core.handle.track(core.handle.event().build()));
+        let mut flush = core.flush(now, second).unwrap().unwrap();
+        for now in [now, now + second / 2] {
+            let Action::Wait(until) = driver.next(now) else { panic!("nothing can be sent") };
+            assert!(until > now && until < later && driver.signal.try_sleep(until));
+            assert!(matches!(flush.poll(now, &cx), Wait::Until(at) if at == later));
+        }
+        let Wait::Ready(result) = flush.poll(later, &cx) else { panic!("the time is over") };
+        assert_eq!(result, Err(FlushError { pending: 10, evicted: 0 }));
+        drop(flush);
+
+        let mut shutdown = core.shut_down(now, second).unwrap();
+        assert!(matches!(driver.next(now), Action::Wait(until) if until <= later));
+        assert!(matches!(driver.next(later), Action::Done));
+        drop(driver);
+        let Wait::Until(over) = shutdown.poll(later, &cx) else { panic!("the writer runs") };
+        assert!(over <= later + GRACE && matches!(shutdown.poll(over, &cx), Wait::Ready(())));
+        let stats = core.handle.stats();
+        assert!(stats.is_balanced(), "{stats:?}");
+        assert_eq!((stats.evicted, stats.pending, stats.spooled), (2, 10, 0));
+    }
 }
