@@ -3,6 +3,7 @@
 //! ```text
 //! cargo run --example tour              # starts a collector in this process
 //! cargo run --example tour -- FILE      # other runs, in the format of data/README.md
+//! cargo run --example tour --features spool -- --kill    # kills the process in the middle
 //! ```
 //!
 //! If `MOSAIC_TELEMETRY_SERVER_URL` is set, reports to the server from the environment, for example
@@ -10,6 +11,9 @@
 //!
 //! Exit code: 0 if all events were delivered, 1 if not, 2 for an invalid configuration or file.
 
+#[cfg(feature = "spool")]
+#[path = "tour/kill.rs"]
+mod kill;
 #[path = "tour/runs.rs"]
 mod runs;
 #[path = "tour/screen.rs"]
@@ -43,12 +47,25 @@ fn main() -> ExitCode {
 
 /// Returns `true` if all events were delivered.
 fn tour() -> Result<bool, Box<dyn Error>> {
-    let path = env::args().nth(1).unwrap_or_else(|| RUNS.into());
-    let text = fs::read_to_string(&path).map_err(|error| format!("cannot read {path}: {error}"))?;
+    let argument = env::args().nth(1).unwrap_or_default();
+    let path = if argument.is_empty() || argument.starts_with("--") { RUNS } else { &argument };
+    let text = fs::read_to_string(path).map_err(|error| format!("cannot read {path}: {error}"))?;
     let (runs, errors) = runs::parse(&text);
     errors.iter().for_each(|error| eprintln!("{error}, skipped"));
     if runs.is_empty() {
         return Err(format!("{path} contains no valid runs").into());
+    }
+    match argument.as_str() {
+        #[cfg(feature = "spool")]
+        "--kill" => return kill::kill(runs.len()),
+        #[cfg(feature = "spool")]
+        kill::REPORT => return kill::report(&runs),
+        #[cfg(feature = "spool")]
+        kill::DELIVER => return kill::deliver(),
+        option if option.starts_with("--") => {
+            return Err(format!("unknown option {option}, or the feature `spool` is off").into());
+        }
+        _ => {}
     }
     let (config, collector) = configuration(runs.len())?;
     let server = config.server_url().map(ToString::to_string).unwrap_or_default();

@@ -29,7 +29,7 @@ fn example(name: &str) -> Command {
     let path = build.join("examples").join(format!("{name}{}", env::consts::EXE_SUFFIX));
     assert!(path.exists(), "run all tests of the package: that builds its examples");
     let mut example = Command::new(path);
-    for name in ["SERVER_URL", "API_KEY", "INSTANCE_ID", "ENABLED"] {
+    for name in ["SERVER_URL", "API_KEY", "INSTANCE_ID", "ENABLED", "SPOOL_DIR"] {
         example.env_remove(format!("MOSAIC_TELEMETRY_{name}"));
     }
     example.env_remove("DO_NOT_TRACK");

@@ -40,6 +40,17 @@ fn tour_reports_800_runs_and_prints_predictions() {
     assert_eq!(row.join(" "), expected);
 }
 
+#[cfg(feature = "spool")]
+#[test]
+fn tour_survives_its_reporting_process() {
+    let output = example("tour").arg("--kill").output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let lines = lines(&output);
+    assert!(lines[1].ends_with("the collector has 400 events"), "{lines:?}");
+    assert!(lines[2].starts_with("next process: tracked 0, delivered "), "{lines:?}");
+    assert!(lines[3].starts_with("the collector has 800 events, each once"), "{lines:?}");
+}
+
 #[test]
 fn tour_of_another_file_skips_unreadable_lines() {
     const RUN: &str = r#"{"task": "t", "repo": "r", "language": "rust", "model": "m", "provider": "openai", "resolved": true, "submitted": true, "api_calls": 3, "tokens_in": 1000, "tokens_out": 500, "cost_usd": 0.25, "tool_seconds": 1.5}"#;
