@@ -38,11 +38,12 @@ fn recorded_events_have_their_known_size() {
 }
 
 /// Third-party crates that each set of the façade's features builds.
-const CRATES: [(&str, usize); 9] = [
+const CRATES: [(&str, usize); 10] = [
     ("", 32),
     ("backoff", 40),
     ("tokio", 33),
     ("ureq", 47),
+    ("spool ureq", 48),
     ("prices ureq", 54),
     ("backoff ring ureq", 59),
     ("hyper", 61),
@@ -51,8 +52,13 @@ const CRATES: [(&str, usize); 9] = [
 ];
 
 /// The crates of this workspace.
-const OURS: [&str; 4] =
-    ["mosaicstack-telemetry", "telemetry-model", "telemetry-queue", "telemetry-transport"];
+const OURS: [&str; 5] = [
+    "mosaicstack-telemetry",
+    "telemetry-model",
+    "telemetry-queue",
+    "telemetry-spool",
+    "telemetry-transport",
+];
 
 fn crates(features: &str) -> BTreeSet<String> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());

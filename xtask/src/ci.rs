@@ -1,7 +1,7 @@
 //! The checks that a change has to pass, besides `cargo test --workspace`.
 
 use crate::{
-    command::{cargo, command, exec},
+    command::{cargo, exec},
     downstream, modules, packages,
     steps::Steps,
 };
@@ -45,22 +45,16 @@ fn fmt() -> Result<(), String> {
     Ok(())
 }
 
-/// Each set of features compiles without warnings. Those that only enable a feature of rustls are left out.
+/// Sets of features compile without warnings, in addition to all and none. `verify features` checks the others.
 fn features() -> Result<(), String> {
-    // Does nothing if it is installed. A debug build takes half the time and only starts cargo.
-    let hack = "cargo-hack --version 0.6.46 --locked --debug --root target/tools";
-    exec(cargo(format!("install --quiet {hack}")))?;
-    for crates in [
-        // No code depends on two of a group.
-        "--workspace --exclude mosaicstack-telemetry --group-features prices,schemars \
-         --group-features native-roots,reqwest,reqwest012 --exclude-features default",
-        // Those of reqwest only re-export a transport.
-        "-p mosaicstack-telemetry --group-features backoff,layer,log,native-roots,prices \
-         --exclude-features default,reqwest,reqwest012",
+    for (name, features) in [
+        ("telemetry-transport", &["hyper", "ureq", "reqwest,reqwest012"][..]),
+        ("mosaicstack-telemetry", &["backoff,layer,log", "hyper", "spool", "tokio", "ureq"]),
     ] {
-        let powerset = "--ignore-private --ignore-unknown-features --feature-powerset";
-        let clippy = format!("hack clippy {crates},aws-lc-rs,ring {powerset} -- -D warnings");
-        exec(command("target/tools/bin/cargo-hack", &clippy))?;
+        for features in features {
+            let clippy = format!("clippy -p {name} --no-default-features --features {features}");
+            exec(cargo(format!("{clippy} -- -D warnings")))?;
+        }
     }
     Ok(())
 }

@@ -40,6 +40,7 @@ pub(crate) fn run(names: &[&str]) -> Result<(), String> {
     steps.step_if(curl, "curl", "proxies", || {
         long("test -p telemetry-transport --all-features --lib tests::selection")
     });
+    steps.step("features", features);
     steps.step("lockfile", lockfile::check);
     steps.step("rig-agent", downstream::check_rig_agent);
     steps.step("tls-hosts", downstream::check_tls_hosts);
@@ -54,6 +55,26 @@ pub(crate) fn run(names: &[&str]) -> Result<(), String> {
     let mutants = has(cargo("mutants --version"));
     steps.step_if(mutants, "`cargo install cargo-mutants`", "mutants", mutate);
     steps.finish()
+}
+
+/// Each set of features compiles without warnings. Those that only enable a feature of rustls are left out.
+fn features() -> Result<(), String> {
+    // Does nothing if it is installed. A debug build takes half the time and only starts cargo.
+    let hack = "cargo-hack --version 0.6.46 --locked --debug --root target/tools";
+    exec(cargo(format!("install --quiet {hack}")))?;
+    for crates in [
+        // No code depends on two of a group.
+        "--workspace --exclude mosaicstack-telemetry --group-features prices,schemars \
+         --group-features native-roots,reqwest,reqwest012 --exclude-features default",
+        // Those of reqwest only re-export a transport.
+        "-p mosaicstack-telemetry --group-features backoff,layer,log,native-roots,prices \
+         --exclude-features default,reqwest,reqwest012",
+    ] {
+        let powerset = "--ignore-private --ignore-unknown-features --feature-powerset";
+        let clippy = format!("hack clippy {crates},aws-lc-rs,ring {powerset} -- -D warnings");
+        exec(command("target/tools/bin/cargo-hack", &clippy))?;
+    }
+    Ok(())
 }
 
 /// Simulates clients and a server that fails for an hour.

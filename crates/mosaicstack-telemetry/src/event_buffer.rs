@@ -30,9 +30,7 @@ pub(crate) struct EventBuffer {
     backlog: Option<backlog::Backlog>,
     pub(crate) counters: Counters,
     closed: AtomicBool,
-    /// The number of pending events that are sent before the interval is over.
-    full_batch: Option<u64>,
-    /// The number of queued events at which `track` calls `wake`.
+    /// The number of queued events at which `track` wakes the reader of the queue, before its interval is over.
     wake_at: Option<u64>,
     wake: Box<dyn Fn() + Send + Sync>,
     /// The reader of the queue has been woken and has not looked yet.
@@ -57,7 +55,6 @@ impl EventBuffer {
             backlog: None,
             counters: Counters::default(),
             closed: AtomicBool::new(false),
-            full_batch: config.early_flush.then_some(full_batch),
             wake_at: config.early_flush.then_some(full_batch),
             wake: Box::new(wake),
             woken_for_reader: AtomicBool::new(false),
@@ -114,8 +111,7 @@ impl EventBuffer {
     pub(crate) fn has_full_batch(&self) -> bool {
         #[cfg(feature = "spool")]
         if let Some(backlog) = &self.backlog {
-            let len = backlog.queue.len() as u64;
-            return backlog.has_recovered() || self.full_batch.is_some_and(|full| len >= full);
+            return backlog.has_full_batch();
         }
         self.wakes_reader()
     }

@@ -86,6 +86,6 @@ pub(crate) fn report(runs: &[Run]) -> Result<bool, Box<dyn Error>> {
 /// Delivers what the spool holds.
 pub(crate) fn deliver() -> Result<bool, Box<dyn Error>> {
     let stats = spool::flush(&TelemetryConfig::from_env()?, DEADLINE)?;
-    line(stats.to_string());
+    line(format!("recovered {}, delivered {}", stats.recovered, stats.delivered));
     Ok(stats.recovered == stats.delivered)
 }

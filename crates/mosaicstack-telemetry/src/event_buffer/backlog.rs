@@ -17,6 +17,8 @@ use crate::{
 pub(crate) struct Backlog {
     /// The writer pushes only if there is room, so that nothing is evicted.
     pub(super) queue: EvictingQueue<Event>,
+    /// The number of events that are sent before the interval is over.
+    full_batch: Option<u64>,
     ledger: Mutex<Ledger>,
     /// Number of events that were ever in the backlog, or are about to be pushed.
     announced: AtomicU64,
@@ -60,9 +62,10 @@ enum Origin {
 }
 
 impl Backlog {
-    pub(super) fn new(capacity: usize) -> Self {
+    pub(super) fn new(capacity: usize, full_batch: Option<u64>) -> Self {
         Self {
             queue: EvictingQueue::new(capacity),
+            full_batch,
             ledger: Mutex::default(),
             announced: AtomicU64::new(0),
             stored: Counter::default(),
@@ -156,9 +159,11 @@ impl Backlog {
         }
     }
 
-    /// True if events that were read from the spool are the oldest ones, or wait until the others are sent.
-    pub(super) fn has_recovered(&self) -> bool {
-        self.is_awaited.load(Ordering::Acquire) || self.is_recovered_first()
+    /// True if a batch is full, or if events that were read from the spool are the oldest ones or wait until the
+    /// others are sent.
+    pub(super) fn has_full_batch(&self) -> bool {
+        let is_full = self.full_batch.is_some_and(|full| self.queue.len() as u64 >= full);
+        is_full || self.is_awaited.load(Ordering::Acquire) || self.is_recovered_first()
     }
 
     /// Records whether events that were read from the spool wait until the others are sent.

@@ -12,8 +12,9 @@ impl EventBuffer {
         config: &TelemetryConfig,
         wake: impl Fn() + Send + Sync + 'static,
     ) -> Self {
-        let backlog = Backlog::new(config.max_queue_size);
-        Self { backlog: Some(backlog), wake_at: Some(1), ..Self::new(config, wake) }
+        let buffer = Self::new(config, wake);
+        let backlog = Backlog::new(config.max_queue_size, buffer.wake_at);
+        Self { backlog: Some(backlog), wake_at: Some(1), ..buffer }
     }
 
     pub(crate) const fn backlog(&self) -> Option<&Backlog> {
