@@ -1,6 +1,8 @@
 //! Clients with a spool: their threads, files and processes.
 
 mod folder;
+#[cfg(unix)]
+mod hostile;
 mod processes;
 
 use std::{fs, path::Path, thread, time::Duration};
