@@ -42,7 +42,7 @@ const EVENT_BYTES: usize = 900;
 /// Keeps the events of a client in the spool of its configuration. Returned by
 /// [`Submitter::with_spool`](crate::sans_io::Submitter::with_spool).
 ///
-/// File operations may block, so [`run`](Self::run) needs a thread of its own. It ends after the end of the
+/// File operations may block, so [`run`](Self::run) needs a separate thread. It ends after the end of the
 /// submitter, when the handle has been shut down.
 pub struct SpoolWriter {
     buffer: Arc<EventBuffer>,

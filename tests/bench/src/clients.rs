@@ -21,7 +21,7 @@ pub(crate) use self::{
     channels::{Cadence, TracingAppender},
     opentelemetry::OpenTelemetry,
     posthog::PostHog,
-    sdk::{Sdk, SdkOnTokio},
+    sdk::{Sdk, SdkOnTokio, SdkWithSpool},
     sentry::{Sentry, SentryLogs},
 };
 use crate::{Result, events::Sample};

@@ -16,8 +16,8 @@ use crate::{
     Result,
     child::{self, Sink},
     clients::{
-        Exporter, HYPER, Loop, OpenTelemetry, Plan, PostHog, Sdk, SdkOnTokio, SentryLogs, UREQ,
-        UREQ_WITHOUT_TIMEOUT,
+        Exporter, HYPER, Loop, OpenTelemetry, Plan, PostHog, Sdk, SdkOnTokio, SdkWithSpool,
+        SentryLogs, UREQ, UREQ_WITHOUT_TIMEOUT,
     },
     events::Runs,
     figures::{Figures, order},
@@ -44,9 +44,10 @@ const METRICS: [&str; 6] = [
     "lost per 1,000",
 ];
 
-const EXPORTERS: [Entry; 9] = [
+const EXPORTERS: [Entry; 10] = [
     entry::<Sdk>(),
     entry::<SdkOnTokio>(),
+    entry::<SdkWithSpool>(),
     entry::<Loop<UREQ>>(),
     entry::<Loop<UREQ_WITHOUT_TIMEOUT>>(),
     entry::<Loop<HYPER>>(),

@@ -11,6 +11,7 @@ mod figures;
 mod hand_over;
 mod queue;
 mod sink;
+mod spool;
 mod start_stop;
 mod targets;
 mod usage;
@@ -18,7 +19,10 @@ mod usage;
 use std::env;
 
 use self::figures::Figures;
-pub use self::hand_over::{Allocated, Allocator, print_allocations};
+pub use self::{
+    hand_over::{Allocated, Allocator, print_allocations},
+    spool::{hook_config, hook_database, hook_event},
+};
 
 /// Any error that ends a measurement.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -29,12 +33,13 @@ pub type Result<T, E = Failure> = std::result::Result<T, E>;
 type Section = fn() -> Result<Figures>;
 
 /// The sections, with the contender that the others are compared with.
-const SECTIONS: [(&str, &str, Section); 6] = [
+const SECTIONS: [(&str, &str, Section); 7] = [
     ("hand-over", "mosaicstack-telemetry", hand_over::measure),
     ("queue", "telemetry-queue", queue::measure),
     ("delivery", "mosaicstack-telemetry, ureq", delivery::measure),
     ("encoding", "mosaicstack-telemetry", encoding::measure),
     ("start-stop", "mosaicstack-telemetry, ureq", start_stop::measure),
+    ("spool", "hello world", spool::measure),
     ("embedding", "mosaicstack-telemetry, default and ring", embedding::measure),
 ];
 

@@ -17,6 +17,10 @@ struct Target {
 
 const SDK: &str = "mosaicstack-telemetry";
 const UREQ: &str = "mosaicstack-telemetry, ureq";
+const SPOOL: &str = "mosaicstack-telemetry, ureq, spool";
+const PUT: &str = "mosaicstack-telemetry, put";
+const ABOVE: &str = "p99 above hello world, ms";
+const START: &str = "start, track and flush one event, ms";
 const HYPER: &str = "mosaicstack-telemetry, hyper";
 const DEFAULT: &str = "mosaicstack-telemetry, default and ring";
 
@@ -42,7 +46,7 @@ const MINIMUM: &[&str] = &["baseline: the schema's minimum"];
 /// The ticks of an interval of 1 s, which jitter shortens by up to a tenth.
 const TICKS: f64 = 60.0 / 0.9;
 
-const TARGETS: [Target; 26] = [
+const TARGETS: [Target; 31] = [
     of("hand-over", ROOMY, SDK, "p50 of means, ns", 1.0 / 3.0, PEERS),
     of("hand-over", ROOMY, SDK, "p50, ns", 1.0 / 3.0, PEERS),
     of("hand-over", ROOMY, SDK, "allocations", 1.0, &[]),
@@ -55,6 +59,11 @@ const TARGETS: [Target; 26] = [
     of("delivery", EVENTS, HYPER, "CPU, ms per 1,000 events", 1.15, BARE_HYPER),
     of("encoding", BATCH, SDK, "bytes per event", 1.01, EVERY_KEY),
     of("encoding", BATCH, SDK, "bytes per event", 1.01, MINIMUM),
+    of("delivery", EVENTS, SPOOL, "CPU, ms per 1,000 events", 1.3, &[UREQ]),
+    of("spool", "one event of a process", PUT, ABOVE, 4.0, &[]),
+    of("spool", "eight at once", PUT, ABOVE, 4.0, &[]),
+    of("spool", "4,096 files waiting", PUT, ABOVE, 4.0, &[]),
+    of("spool", START, "4,096 files, 16 MiB", "ms", 50.0, &[]),
     of("start-stop", CLIENT, UREQ, "start, us", 200.0, &[]),
     of("start-stop", CLIENT, HYPER, "start, us", 200.0, &[]),
     of("start-stop", CLIENT, UREQ, "stop, idle, us", 1_000.0, &[]),

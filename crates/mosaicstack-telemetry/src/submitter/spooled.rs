@@ -21,7 +21,7 @@ impl Submitter {
     /// As [`new`](Self::new), and uses the spool of the configuration. `None` without one, in a dry run, and if telemetry
     /// is disabled.
     ///
-    /// Events reach the submitter through the writer only: run it on a thread of its own, before the first event
+    /// Events reach the submitter through the writer only: run it on a separate thread, before the first event
     /// is tracked or later. `wake` is called by the writer instead of [`TelemetryHandle::track`]. The writer ends when
     /// the submitter has been dropped, and it or the handle was closed.
     ///

@@ -1,10 +1,11 @@
 //! The SDK.
 
-use std::{sync::Arc, time::Duration};
+use std::{env, fs, path::PathBuf, process, sync::Arc, time::Duration};
 
 use mosaicstack_telemetry::{
     AsyncTelemetryClient, Stats, TaskCompletionEvent, TelemetryClient, TelemetryConfig,
     TelemetryConfigBuilder, TelemetryHandle,
+    spool::Spool,
     transport::{Request, Response, TransportError},
 };
 use tokio::runtime::Runtime;
@@ -97,6 +98,41 @@ impl Exporter for Sdk {
 
     fn stop(self) -> Result<()> {
         check(&self.0.stop())
+    }
+}
+
+/// The blocking client with a spool.
+#[derive(Debug)]
+pub(crate) struct SdkWithSpool(TelemetryClient, PathBuf);
+
+impl Exporter for SdkWithSpool {
+    const NAME: &'static str = "mosaicstack-telemetry, ureq, spool";
+
+    type Event = TaskCompletionEvent;
+
+    fn event(event: TaskCompletionEvent) -> Result<Self::Event> {
+        Ok(event)
+    }
+
+    fn start(plan: &Plan) -> Result<Self> {
+        let folder = env::temp_dir().join(format!("telemetry-bench-{}", process::id()));
+        let config = config(plan.port).spool(Spool::in_dir(&folder)).build()?;
+        Ok(Self(TelemetryClient::start(config), folder))
+    }
+
+    fn export(&mut self, events: Vec<Self::Event>) -> Result<()> {
+        events.into_iter().for_each(|event| self.0.track(event));
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        Ok(self.0.flush(TIMEOUT)?)
+    }
+
+    fn stop(self) -> Result<()> {
+        let stats = self.0.stop();
+        fs::remove_dir_all(self.1)?;
+        check(&stats)
     }
 }
 
