@@ -18,7 +18,7 @@ use telemetry_tests::track;
 
 use crate::{AMPLE, Folder, collector, run, spooled, wait_for};
 
-/// Where the child process with a full disk keeps its events.
+/// Names the folder of the child process with a full disk.
 const FULL_DISK: &str = "TELEMETRY_SPOOL_TEST_FULL_DISK";
 
 fn create(path: &Path, mode: u32) {

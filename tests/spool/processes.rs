@@ -19,7 +19,7 @@ use telemetry_tests::{long_tests, track};
 
 use crate::{AMPLE, Folder, collector, files, run, spooled, wait_for, wait_until_written};
 
-/// Where a child process keeps its events, its server, and what it does.
+/// The folder of a child process, its server, and its number of events.
 const FOLDER: &str = "TELEMETRY_SPOOL_TEST_FOLDER";
 const SERVER: &str = "TELEMETRY_SPOOL_TEST_SERVER";
 const EVENTS: &str = "TELEMETRY_SPOOL_TEST_EVENTS";

@@ -220,7 +220,7 @@ impl TelemetryConfig {
         self.retry_policy
     }
 
-    /// Where events are kept until they are delivered, if anywhere.
+    /// The spool, if there is one.
     #[cfg(feature = "spool")]
     #[must_use]
     pub const fn spool(&self) -> Option<&spool::Spool> {

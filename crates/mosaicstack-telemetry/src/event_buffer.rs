@@ -199,17 +199,13 @@ impl EventBuffer {
         commits.begin(self.tracked_end(), acknowledged, evicted)
     }
 
-    /// Number of events of this flush that were evicted since it began. All of them have left the queue if it
-    /// `is_over`.
-    pub(crate) fn evicted_since(&self, target: FlushTarget, is_over: bool) -> u64 {
+    /// Numbers of events of this flush that were evicted since it began, and that were left to the spool. All of its
+    /// events have left the queue if it `is_over`.
+    pub(crate) fn missing_since(&self, target: FlushTarget, is_over: bool) -> (u64, u64) {
         // Not read again: it can seem lower while a batch is taken.
         let acknowledged = if is_over { target.end } else { self.left_queue() };
-        self.flush_targets.lock().evicted(target, acknowledged)
-    }
-
-    /// Number of events of this flush that were left to the spool.
-    pub(crate) fn stored_since(&self, target: FlushTarget) -> u64 {
-        self.flush_targets.lock().stored(target)
+        let targets = self.flush_targets.lock();
+        (targets.evicted(target, acknowledged), targets.stored(target))
     }
 
     pub(crate) fn end_flush(&self, target: FlushTarget) {

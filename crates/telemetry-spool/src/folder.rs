@@ -21,7 +21,9 @@ pub(crate) fn prepare(
     }
     let folder = root.join("v1").join(name);
     let is_new = disk.stat(&folder).is_err();
-    disk.create_folder(&folder)?;
+    if is_new {
+        disk.create_folder(&folder)?;
+    }
     let root = disk.resolve(root)?;
     let folder = root.join("v1").join(name);
     let owner = check(disk, &folder)?;

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::TelemetryConfig;
 use crate::clock;
 
-/// Where and how events are kept that are not delivered yet; see [`spool`](crate::spool).
+/// Settings of the files that keep events until they are delivered; see [`spool`](crate::spool).
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Spool {
@@ -101,8 +101,9 @@ impl Destination {
         let header = serde_json::to_vec(&header).unwrap_or_default();
         // For people who look at the folder; the checksum makes the difference.
         let authority = url.split('/').nth(2).unwrap_or_default();
-        let is_plain = |it: &char| it.is_ascii_alphanumeric() || matches!(it, '.' | '-');
-        let host: String = authority.chars().filter(is_plain).take(100).collect();
+        let is_plain = |it: char| it.is_ascii_alphanumeric() || it == '.';
+        let host = authority.chars().map(|it| if is_plain(it) { it } else { '-' });
+        let host: String = host.take(100).collect();
         let name = format!("{instance_id}@{host}-{:08x}", crc32fast::hash(url.as_bytes()));
         Some(Self { spool, name, header })
     }

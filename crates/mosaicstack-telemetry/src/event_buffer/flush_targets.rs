@@ -22,6 +22,7 @@ struct Flush {
     /// Number of committed events before the end.
     committed: u64,
     /// Of those, the number that were left to the spool.
+    #[cfg(feature = "spool")]
     stored: u64,
 }
 
@@ -48,7 +49,13 @@ impl Commits {
         // call of `track` has not counted yet.
         let evicted = evicted.max(acknowledged.saturating_sub(self.total));
         self.last_key += 1;
-        self.by_flush.insert(self.last_key, Flush { end, committed: self.total, stored: 0 });
+        let flush = Flush {
+            end,
+            committed: self.total,
+            #[cfg(feature = "spool")]
+            stored: 0,
+        };
+        self.by_flush.insert(self.last_key, flush);
         FlushTarget { key: self.last_key, end, evicted }
     }
 
@@ -73,8 +80,14 @@ impl Commits {
     }
 
     /// Number of events of a flush that were left to the spool.
+    #[cfg(feature = "spool")]
     pub(super) fn stored(&self, target: FlushTarget) -> u64 {
         self.by_flush.get(&target.key).map_or(0, |flush| flush.stored)
+    }
+
+    #[cfg(not(feature = "spool"))]
+    pub(super) const fn stored(&self, _: FlushTarget) -> u64 {
+        0
     }
 
     /// Number of events of a flush that were evicted since it began, if all before the event

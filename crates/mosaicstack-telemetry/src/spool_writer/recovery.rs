@@ -48,8 +48,8 @@ impl Recovery {
     /// spool again. Their files are then free for other processes.
     pub(super) fn acknowledge(&mut self, buffer: &EventBuffer, backlog: &Backlog) {
         let is_refused = buffer.counters.health() == Health::Misconfigured;
-        if is_refused {
-            // Another process may have a valid key.
+        if is_refused && !buffer.is_closed() {
+            // Another process may have a valid key. At a shutdown, the submitter returns them.
             buffer.return_recovered();
         }
         if self.waiting.is_empty() {

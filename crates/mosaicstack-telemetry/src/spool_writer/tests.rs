@@ -1,4 +1,4 @@
-//! Writer and submitter on one thread, with a clock and a server of their own.
+//! Writer and submitter on one thread, with a simulated clock and server.
 
 use std::{
     fs,

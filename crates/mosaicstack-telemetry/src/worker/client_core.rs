@@ -18,6 +18,8 @@ use super::{
     signal::{FlushRequest, Signal},
     wait::{Wait, WakerKey},
 };
+#[cfg(feature = "spool")]
+use crate::stats::Stats;
 use crate::{
     LOG_TARGET, clock,
     config::TelemetryConfig,
@@ -137,8 +139,7 @@ impl Flush<'_> {
     }
 
     fn result_if(&self, is_over: bool) -> Result<(), FlushError> {
-        let evicted = self.buffer.evicted_since(self.target, is_over);
-        let stored = self.buffer.stored_since(self.target);
+        let (evicted, stored) = self.buffer.missing_since(self.target, is_over);
         if is_over && evicted == 0 && stored == 0 {
             return Ok(());
         }
@@ -213,14 +214,17 @@ pub(super) struct Left {
 impl Left {
     /// `None` if there are none, and after the first call for a client.
     pub(super) fn once(buffer: &EventBuffer) -> Option<Self> {
-        let is_reported = buffer.is_empty() || !buffer.report_pending_once();
-        let stats = buffer.stats();
-        let left = Self {
-            pending: stats.pending,
+        let pending = buffer.pending();
+        if pending == 0 || !buffer.report_pending_once() {
+            return None;
+        }
+        #[cfg(feature = "spool")]
+        let Stats { pending, spooled, .. } = buffer.stats();
+        Some(Self {
+            pending,
             #[cfg(feature = "spool")]
-            spooled: stats.spooled,
-        };
-        (!is_reported).then_some(left)
+            spooled,
+        })
     }
 
     pub(super) fn log(&self) {
