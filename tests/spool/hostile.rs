@@ -16,7 +16,7 @@ use mosaicstack_telemetry::{Notification, TelemetryClient};
 use telemetry_collector::ResponseTemplate;
 use telemetry_tests::track;
 
-use crate::{AMPLE, Folder, collector, run, spooled, wait_for};
+use crate::{AMPLE, Folder, collector, run, spooled, wait_for, wait_until_written};
 
 /// Names the folder of the child process with a full disk.
 const FULL_DISK: &str = "TELEMETRY_SPOOL_TEST_FULL_DISK";
@@ -112,7 +112,9 @@ fn child_with_a_full_disk() {
     let collector = collector();
     collector.fault(ResponseTemplate::status(503));
     let client = TelemetryClient::start(spooled(collector.url(), &folder).build().unwrap());
-    for _ in 0..20 {
+    track(&client.handle(), 25);
+    wait_until_written(&client.handle());
+    for _ in 0..19 {
         track(&client.handle(), 25);
         client.flush(AMPLE).unwrap_err();
     }

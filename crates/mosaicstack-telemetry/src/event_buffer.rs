@@ -177,9 +177,10 @@ impl EventBuffer {
         other.0.add(other.1);
         #[cfg(feature = "spool")]
         if let Some(backlog) = &self.backlog {
-            backlog.commit(batch);
-            // It acknowledges the events in the spool.
-            return (self.wake)();
+            if backlog.commit(batch) {
+                (self.wake)();
+            }
+            return;
         }
         // Likewise: a flush that sees them gone must find them committed, or they seem evicted.
         self.flush_targets.lock().add(batch.first(), batch.len() as u64);

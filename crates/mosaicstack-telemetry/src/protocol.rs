@@ -6,7 +6,10 @@
 
 mod answers;
 
-use std::time::{Duration, SystemTime};
+use std::{
+    mem,
+    time::{Duration, SystemTime},
+};
 
 use http::{HeaderValue, Method, Uri, header};
 use telemetry_model::{PredictionQuery, PredictionRequest, TaskCompletionEvent};
@@ -89,6 +92,84 @@ const fn is_transient_error(error: &TransportError) -> bool {
     matches!(error, TransportError::Timeout | TransportError::Network(_))
 }
 
+/// A body that submits events. The same events give the same bytes.
+pub(crate) struct Body {
+    bytes: Vec<u8>,
+    is_empty: bool,
+}
+
+impl Body {
+    pub(crate) fn with_capacity(events: usize) -> Self {
+        let mut bytes = Vec::with_capacity(EVENT_BYTES * events);
+        bytes.extend_from_slice(b"{\"events\":[");
+        Self { bytes, is_empty: true }
+    }
+
+    pub(crate) fn of(events: &[Box<TaskCompletionEvent>]) -> Vec<u8> {
+        let mut body = Self::with_capacity(events.len());
+        for event in events {
+            body.separate();
+            event.write_json(&mut body.bytes);
+        }
+        body.finish()
+    }
+
+    /// Adds the JSON of an event.
+    #[cfg(feature = "spool")]
+    pub(crate) fn push(&mut self, json: &[u8]) {
+        self.separate();
+        self.bytes.extend_from_slice(json);
+    }
+
+    fn separate(&mut self) {
+        if !mem::take(&mut self.is_empty) {
+            self.bytes.push(b',');
+        }
+    }
+
+    pub(crate) fn finish(mut self) -> Vec<u8> {
+        self.bytes.extend_from_slice(b"]}");
+        self.bytes
+    }
+}
+
+/// Events as JSON.
+#[cfg(feature = "spool")]
+#[derive(Debug, Default)]
+pub(crate) struct Json {
+    bytes: Vec<u8>,
+    /// The end of each event.
+    ends: Vec<usize>,
+}
+
+#[cfg(feature = "spool")]
+impl Json {
+    pub(crate) fn of(events: &[Box<TaskCompletionEvent>]) -> Self {
+        let mut json = Self { bytes: Vec::with_capacity(EVENT_BYTES * events.len()), ends: vec![] };
+        for event in events {
+            event.write_json(&mut json.bytes);
+            json.ends.push(json.bytes.len());
+        }
+        json
+    }
+
+    pub(crate) fn push(&mut self, json: &[u8]) {
+        self.bytes.extend_from_slice(json);
+        self.ends.push(self.bytes.len());
+    }
+
+    pub(crate) const fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// One event; empty behind the last one.
+    pub(crate) fn get(&self, at: usize) -> &[u8] {
+        let start = at.checked_sub(1).and_then(|before| self.ends.get(before)).copied();
+        let end = self.ends.get(at).copied().unwrap_or_default();
+        self.bytes.get(start.unwrap_or_default()..end).unwrap_or_default()
+    }
+}
+
 /// Creates requests for one server.
 #[derive(Clone, Debug)]
 pub(crate) struct Protocol {
@@ -106,17 +187,8 @@ impl Protocol {
         }
     }
 
-    /// Creates a request that submits `events`. The same events give the same bytes.
-    pub(crate) fn report(&self, events: &[Box<TaskCompletionEvent>], timeout: Duration) -> Request {
-        let mut body = Vec::with_capacity(EVENT_BYTES * events.len());
-        body.extend_from_slice(b"{\"events\":[");
-        for (index, event) in events.iter().enumerate() {
-            if index > 0 {
-                body.push(b',');
-            }
-            event.write_json(&mut body);
-        }
-        body.extend_from_slice(b"]}");
+    /// Creates a request with a [`Body`] of events.
+    pub(crate) fn report(&self, body: Vec<u8>, timeout: Duration) -> Request {
         let mut request = post(self.events.clone(), body, timeout);
         request.headers_mut().insert(header::AUTHORIZATION, self.authorization.clone());
         request
@@ -169,7 +241,7 @@ mod tests {
     #[test]
     fn report_contains_all_events_and_the_api_key() {
         let events = [1, 2].map(|id| Box::new(EventBuilder::new(Uuid::from_u128(id)).build()));
-        let request = protocol().report(&events, SECOND);
+        let request = protocol().report(Body::of(&events), SECOND);
         assert_eq!(request.method(), Method::POST);
         assert_eq!(request.uri(), "https://example.com/base/v1/events/batch");
         assert_eq!(Timeout::of(&request), SECOND);

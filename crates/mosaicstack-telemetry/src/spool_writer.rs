@@ -24,20 +24,21 @@ use crate::{
         TelemetryConfig,
         spool::{Destination, unix_millis},
     },
-    event_buffer::{Event, EventBuffer, backlog::Backlog},
+    event_buffer::{EventBuffer, backlog::Backlog},
+    protocol::Json,
 };
 
-/// Time after a write in which further events are collected, for one write.
+/// Time after events were passed on in which further ones are collected.
 const COLLECT: Duration = Duration::from_millis(10);
+
+/// Age at which events are written, if they are not delivered yet.
+const WRITE_AFTER: Duration = Duration::from_millis(50);
 
 /// Time after a failure in which events stay in memory.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(5);
 
-/// The largest number of events in one write.
-const MAX_APPENDED: usize = 256;
-
-/// Upper size of most events in JSON.
-const EVENT_BYTES: usize = 900;
+/// The largest number of events that are passed on, or written, at once.
+const MAX_EVENTS: usize = 100;
 
 /// Keeps the events of a client in the spool of its configuration. Returned by
 /// [`Submitter::with_spool`](crate::sans_io::Submitter::with_spool).
@@ -55,10 +56,22 @@ pub struct SpoolWriter {
     retry_at: Option<Instant>,
     /// Writes the events in the backlog.
     live: Option<Writer>,
+    unwritten: VecDeque<Unwritten>,
     marks: VecDeque<Mark>,
     /// Writes events for which the backlog has no room. Closed before they are read back.
     overflow: Option<Writer>,
     recovery: Recovery,
+}
+
+/// Consecutive events in the backlog that are in no file.
+#[derive(Debug)]
+struct Unwritten {
+    /// Number of the first one in the backlog, and in `json`.
+    first: u64,
+    json_from: usize,
+    json: Arc<Json>,
+    /// When they are to be written.
+    due: Instant,
 }
 
 /// Consecutive events in the backlog that are in a file.
@@ -101,6 +114,7 @@ impl SpoolWriter {
             spool: None,
             retry_at: None,
             live: None,
+            unwritten: VecDeque::new(),
             marks: VecDeque::new(),
             overflow: None,
             recovery: Recovery::new(config.batch_size),
@@ -120,6 +134,7 @@ impl SpoolWriter {
         let buffer = Arc::clone(&self.buffer);
         let backlog = buffer.backlog()?;
         let unix = unix_millis(wall);
+        backlog.set_writer_waiting(true);
         // Read first: what was done before is acknowledged and written below.
         let (is_closed, is_abandoned) = (buffer.is_closed(), backlog.is_abandoned());
         self.open(now);
@@ -129,10 +144,14 @@ impl SpoolWriter {
         while self.pass_on(&buffer, backlog, now, unix) {
             has_moved = true;
         }
-        if is_closed && is_abandoned {
+        let is_over = is_closed && is_abandoned;
+        let write_at = self.write(backlog, now, unix, is_over);
+        if is_over {
             return None;
         }
         let recover_at = if is_closed { None } else { self.recover(&buffer, backlog, now, unix) };
+        let needs_room = backlog.room() == 0 || self.overflow.is_some();
+        backlog.set_writer_waiting(needs_room || self.recovery.is_waiting());
         // Also if nothing has moved: `track` reports evictions and a missing thread through this writer.
         (self.wake_submitter)();
         if has_moved {
@@ -143,7 +162,7 @@ impl SpoolWriter {
             return Some(now);
         }
         let far = clock::after(now, Duration::MAX);
-        Some([self.retry_at, recover_at].into_iter().flatten().min().unwrap_or(far))
+        Some([self.retry_at, write_at, recover_at].into_iter().flatten().min().unwrap_or(far))
     }
 
     const fn is_usable(&self) -> bool {
@@ -196,8 +215,8 @@ impl SpoolWriter {
         }
     }
 
-    /// Writes tracked events, and passes them on. Without room in the backlog, they are left to the spool. False if
-    /// there are none, or neither is possible.
+    /// Passes tracked events on. Without room in the backlog, they are written and left to the spool. False if there
+    /// are none, or neither is possible.
     fn pass_on(
         &mut self,
         buffer: &EventBuffer,
@@ -207,60 +226,93 @@ impl SpoolWriter {
     ) -> bool {
         let room = backlog.room();
         if room > 0 {
-            let Some(batch) = buffer.take_tracked(room.min(MAX_APPENDED)) else { return false };
-            let (stored, last) = self.append(&batch, Target::Live, now, unix);
-            if stored > 0 {
-                let start = backlog.queued();
-                self.marks.push_back(Mark { events: start..start + stored as u64, last });
-            }
-            buffer.pass_on(batch, stored);
+            let Some(batch) = buffer.take_tracked(room.min(MAX_EVENTS)) else { return false };
+            let json = Arc::new(Json::of(&batch));
+            self.unwritten.push_back(Unwritten {
+                first: backlog.queued(),
+                json_from: 0,
+                json: Arc::clone(&json),
+                due: clock::after(now, WRITE_AFTER),
+            });
+            buffer.pass_on(batch, json);
             return true;
         }
-        if !self.is_usable() {
+        let Some(spool) = self.spool.as_ref().filter(|_| self.retry_at.is_none()) else {
             return false;
-        }
-        let Some(batch) = buffer.take_tracked(MAX_APPENDED) else { return false };
-        let (stored, _) = self.append(&batch, Target::Overflow, now, unix);
+        };
+        let Some(batch) = buffer.take_tracked(MAX_EVENTS) else { return false };
+        let json = Json::of(&batch);
+        let records: Vec<_> = (0..json.len()).map(|at| json.get(at)).collect();
+        let overflow = self.overflow.get_or_insert_with(|| spool.writer());
+        let result = overflow.append(&records, unix);
+        let stored = self.written(backlog, now, result).count();
         buffer.leave_to_spool(batch, stored);
         stored > 0
     }
 
-    /// Returns the number of the first events that are in a file, and the number of the last one there.
-    fn append(
+    /// Writes the events in the backlog that are old enough, or all of them. Returns the time of the next call.
+    fn write(
         &mut self,
-        events: &[Event],
-        target: Target,
+        backlog: &Backlog,
         now: Instant,
         unix: u64,
-    ) -> (usize, u64) {
-        let writer = match (&self.spool, target) {
-            _ if self.retry_at.is_some() => None,
-            (_, Target::Live) => self.live.as_mut(),
-            (Some(spool), Target::Overflow) => {
-                Some(self.overflow.get_or_insert_with(|| spool.writer()))
+        is_over: bool,
+    ) -> Option<Instant> {
+        self.skip_unwritten(backlog.acknowledged());
+        loop {
+            let Unwritten { first, due, .. } = *self.unwritten.front()?;
+            if now < due && !is_over {
+                return Some(due);
             }
-            (None, Target::Overflow) => None,
-        };
-        let Some(writer) = writer else { return (0, 0) };
-        let (mut json, mut ends) = (Vec::with_capacity(EVENT_BYTES * events.len()), vec![0]);
-        for event in events {
-            event.write_json(&mut json);
-            ends.push(json.len());
+            let Some(live) = self.live.as_mut().filter(|_| self.retry_at.is_none()) else {
+                return self.retry_at;
+            };
+            let records = self
+                .unwritten
+                .iter()
+                .flat_map(|it| (it.json_from..it.json.len()).map(|at| it.json.get(at)));
+            let records: Vec<_> = records.take(MAX_EVENTS).collect();
+            let result = live.append(&records, unix);
+            let written = self.written(backlog, now, result);
+            let end = first + written.clone().count() as u64;
+            if let Some(last) = written.last() {
+                self.marks.push_back(Mark { events: first..end, last });
+                backlog.set_stored(end);
+                self.skip_unwritten(end);
+            }
         }
-        let records: Vec<&[u8]> = ends.windows(2).map(|it| &json[it[0]..it[1]]).collect();
-        let written = match writer.append(&records, unix) {
+    }
+
+    /// Forgets the events before this number.
+    fn skip_unwritten(&mut self, end: u64) {
+        while let Some(front) = self.unwritten.front_mut() {
+            let done = usize::try_from(end.saturating_sub(front.first)).unwrap_or(usize::MAX);
+            if done < front.json.len() - front.json_from {
+                front.first += done as u64;
+                front.json_from += done;
+                break;
+            }
+            self.unwritten.pop_front();
+        }
+    }
+
+    /// The numbers of the records that were written.
+    fn written(
+        &mut self,
+        backlog: &Backlog,
+        now: Instant,
+        result: Result<Range<u64>, AppendError>,
+    ) -> Range<u64> {
+        match result {
             Ok(written) => {
-                if let Some(backlog) = self.buffer.backlog() {
-                    backlog.spool_works();
-                }
+                backlog.spool_works();
                 written
             }
             Err(AppendError { written, error, .. }) => {
                 self.failed(now, &error);
                 written
             }
-        };
-        (written.clone().count(), written.end.saturating_sub(1))
+        }
     }
 
     /// Reads what other processes left, if there are no other events. Returns the time of the next attempt.
@@ -278,12 +330,6 @@ impl SpoolWriter {
             self.retry_at
         })
     }
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Target {
-    Live,
-    Overflow,
 }
 
 impl fmt::Debug for SpoolWriter {

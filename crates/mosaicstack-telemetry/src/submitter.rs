@@ -234,7 +234,7 @@ impl Submitter {
             }
             let left = self.closing.map(|deadline| deadline.saturating_duration_since(now));
             let timeout = left.map_or(self.request_timeout, |left| left.min(self.request_timeout));
-            let request = protocol.report(delivery.batch(), timeout);
+            let request = protocol.report(delivery.body(), timeout);
             self.buffer.counters.requests.add(1);
             // Until the result is known: a driver that drops the delivery polls again at once.
             self.not_before = Some(clock::after(now, self.delays.initial()));

@@ -3,13 +3,17 @@
 //! The spool's writer is the only reader of the queue of tracked events, and pushes them here. The submitter is
 //! the only one that takes them out.
 
-use std::{collections::VecDeque, sync::OnceLock};
+use std::{
+    collections::VecDeque,
+    sync::{Arc, OnceLock},
+};
 
 use telemetry_queue::{Batch, EvictingQueue};
 use telemetry_spool::{Error, Spool};
 
 use super::Event;
 use crate::{
+    protocol::{Body, Json},
     stats::Counter,
     sync::{AtomicBool, AtomicU64, Mutex, Ordering},
 };
@@ -22,11 +26,13 @@ pub(crate) struct Backlog {
     ledger: Mutex<Ledger>,
     /// Number of events that were ever in the backlog, or are about to be pushed.
     announced: AtomicU64,
-    /// Events in the spool that entered and left the backlog.
+    /// Events in the backlog that came to be in the spool, and of those the ones that have left.
     pub(super) stored: Counter,
     pub(super) unstored: Counter,
     /// Events that were read from the spool wait until the others are sent.
     is_awaited: AtomicBool,
+    /// The writer waits until events have left the backlog.
+    is_writer_waiting: AtomicBool,
     /// The submitter has ended.
     pub(super) is_abandoned: AtomicBool,
     /// For its counters; not set until it could be opened.
@@ -38,25 +44,33 @@ pub(crate) struct Backlog {
     is_failing: AtomicBool,
 }
 
-/// The origin of the events in the backlog.
+/// What is known of the events in the backlog, which have consecutive numbers.
 #[derive(Debug, Default)]
 struct Ledger {
-    /// In the order of the queue, without gaps.
+    /// Number of the oldest event.
+    first: u64,
+    /// Events before this number are in the spool: they are written in order, and recovered ones have no others
+    /// before them.
+    stored_to: u64,
     runs: VecDeque<Run>,
     /// Number of the first event that was read from the spool and left to it again.
     returned_from: Option<u64>,
 }
 
+/// Consecutive events of one origin.
 #[derive(Debug)]
 struct Run {
     len: u64,
     origin: Origin,
+    /// The events as they are sent, from the element `json_from` on.
+    json: Arc<Json>,
+    json_from: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Origin {
-    /// Tracked by this client: the number of the first event, and whether they are in the spool.
-    Tracked { first: u64, is_stored: bool },
+    /// Tracked by this client; the number of the first event among those.
+    Tracked { first: u64 },
     /// Read from the spool.
     Recovered,
 }
@@ -71,6 +85,7 @@ impl Backlog {
             stored: Counter::default(),
             unstored: Counter::default(),
             is_awaited: AtomicBool::new(false),
+            is_writer_waiting: AtomicBool::new(false),
             is_abandoned: AtomicBool::new(false),
             spool: OnceLock::new(),
             not_events: Counter::default(),
@@ -131,25 +146,22 @@ impl Backlog {
 
     /// Announces tracked events, the first of which has this number. Then remove them from the queue of tracked
     /// events and [`push`](Self::push) them: who sees them gone there must find them here.
-    pub(super) fn announce(&self, first: u64, len: usize, is_stored: bool) {
-        self.add(len, Origin::Tracked { first, is_stored });
+    pub(super) fn announce(&self, first: u64, json: Arc<Json>) {
+        self.add(Origin::Tracked { first }, json);
     }
 
-    /// Adds events that were read from the spool.
-    pub(super) fn recover(&self, events: Vec<Event>) {
-        self.add(events.len(), Origin::Recovered);
+    /// Adds events that were read from the spool. There are no others.
+    pub(super) fn recover(&self, events: Vec<Event>, json: Arc<Json>) {
+        let end = self.announced() + json.len() as u64;
+        self.add(Origin::Recovered, json);
+        self.set_stored(end);
         self.push(events);
     }
 
-    fn add(&self, len: usize, origin: Origin) {
-        if len > 0 {
-            // Counted before they are in the backlog: `stats` subtracts them from those.
-            if origin.is_stored() {
-                self.stored.add(len);
-            }
-            self.ledger.lock().runs.push_back(Run { len: len as u64, origin });
-            self.announced.fetch_add(len as u64, Ordering::AcqRel);
-        }
+    fn add(&self, origin: Origin, json: Arc<Json>) {
+        let len = json.len() as u64;
+        self.ledger.lock().runs.push_back(Run { len, origin, json, json_from: 0 });
+        self.announced.fetch_add(len, Ordering::AcqRel);
     }
 
     pub(super) fn push(&self, events: Vec<Event>) {
@@ -157,6 +169,32 @@ impl Backlog {
             // Infallible: there is room.
             drop(self.queue.push(event));
         }
+    }
+
+    /// Records that the events before this number are in the spool.
+    pub(crate) fn set_stored(&self, end: u64) {
+        let mut ledger = self.ledger.lock();
+        let before = ledger.stored_to.max(ledger.first);
+        ledger.stored_to = ledger.stored_to.max(end);
+        self.stored.add(usize::try_from(end.saturating_sub(before)).unwrap_or(usize::MAX));
+    }
+
+    /// The body of a request with these events, from the one of this number on.
+    pub(super) fn body(&self, first: u64, len: usize) -> Vec<u8> {
+        let ledger = self.ledger.lock();
+        let mut skip = usize::try_from(first.saturating_sub(ledger.first)).unwrap_or(usize::MAX);
+        let mut left = len;
+        let mut body = Body::with_capacity(len);
+        for run in &ledger.runs {
+            let run_len = usize::try_from(run.len).unwrap_or(usize::MAX);
+            let from = skip.min(run_len);
+            let part = left.min(run_len - from);
+            skip -= from;
+            left -= part;
+            let elements = run.json_from + from..run.json_from + from + part;
+            elements.for_each(|at| body.push(run.json.get(at)));
+        }
+        body.finish()
     }
 
     /// True if a batch is full, or if events that were read from the spool are the oldest ones or wait until the
@@ -178,29 +216,39 @@ impl Backlog {
     /// The number of the oldest tracked event.
     pub(super) fn oldest_tracked(&self) -> Option<u64> {
         self.ledger.lock().runs.iter().find_map(|run| match run.origin {
-            Origin::Tracked { first, .. } => Some(first),
+            Origin::Tracked { first } => Some(first),
             Origin::Recovered => None,
         })
     }
 
-    /// Removes a batch for good.
-    pub(super) fn commit(&self, batch: Batch<Event>) {
-        let stored = self.ledger.lock().remove(batch.len());
+    /// Removes a batch for good. True if that is news for the writer: it has records to acknowledge, or waits.
+    #[must_use]
+    pub(super) fn commit(&self, batch: Batch<Event>) -> bool {
+        let stored = self.ledger.lock().remove(batch.len() as u64);
         drop(batch.commit());
         // Counted after they have left: `stats` subtracts them from those in the backlog.
         self.unstored.add(stored);
+        stored > 0 || self.is_writer_waiting.load(Ordering::Acquire)
+    }
+
+    /// Records whether the writer waits until events have left the backlog. Set it before looking for room.
+    pub(crate) fn set_writer_waiting(&self, is_waiting: bool) {
+        // Swapped, so that a commit that does not see it is seen by what follows.
+        self.is_writer_waiting.swap(is_waiting, Ordering::AcqRel);
     }
 
     /// Leaves the oldest events to the spool, as far as they were read from it and are not in flight. Returns
     /// their number.
     pub(super) fn return_recovered(&self) -> usize {
         let mut ledger = self.ledger.lock();
-        let Some(Run { len, origin: Origin::Recovered }) = ledger.runs.front() else { return 0 };
+        let Some(Run { len, origin: Origin::Recovered, .. }) = ledger.runs.front() else {
+            return 0;
+        };
         let len = usize::try_from(*len).unwrap_or(usize::MAX);
         let Some(batch) = self.queue.peek_batch(len) else { return 0 };
         let count = batch.len();
         ledger.returned_from.get_or_insert_with(|| batch.first());
-        ledger.remove(count);
+        ledger.remove(count as u64);
         drop(ledger);
         drop(batch.commit());
         self.unstored.add(count);
@@ -216,29 +264,24 @@ impl Backlog {
 
 impl Ledger {
     /// Removes the oldest events, and returns how many of them are in the spool.
-    fn remove(&mut self, mut count: usize) -> usize {
-        let mut stored = 0;
-        while count > 0
+    fn remove(&mut self, count: u64) -> usize {
+        let stored = self.stored_to.saturating_sub(self.first).min(count);
+        self.first += count;
+        let mut left = count;
+        while left > 0
             && let Some(run) = self.runs.front_mut()
         {
-            let part = run.len.min(count as u64);
+            let part = run.len.min(left);
+            left -= part;
             run.len -= part;
-            if let Origin::Tracked { first, .. } = &mut run.origin {
+            run.json_from += part as usize;
+            if let Origin::Tracked { first } = &mut run.origin {
                 *first += part;
             }
-            let (origin, is_over, part) = (run.origin, run.len == 0, part as usize);
-            stored += if origin.is_stored() { part } else { 0 };
-            count -= part;
-            if is_over {
+            if run.len == 0 {
                 self.runs.pop_front();
             }
         }
-        stored
-    }
-}
-
-impl Origin {
-    const fn is_stored(self) -> bool {
-        !matches!(self, Self::Tracked { is_stored: false, .. })
+        usize::try_from(stored).unwrap_or(usize::MAX)
     }
 }

@@ -1,10 +1,12 @@
 //! The buffer of a client with a spool, whose writer reads the queue.
 
+use std::sync::Arc;
+
 use telemetry_queue::Batch;
 use telemetry_spool::Spool;
 
 use super::{Event, EventBuffer, backlog::Backlog};
-use crate::{config::TelemetryConfig, stats::Stats, sync::Ordering};
+use crate::{config::TelemetryConfig, protocol::Json, stats::Stats, sync::Ordering};
 
 impl EventBuffer {
     /// A buffer whose queue is read by a [`SpoolWriter`](crate::spool_writer::SpoolWriter), which `wake` wakes.
@@ -41,13 +43,11 @@ impl EventBuffer {
         self.closed.load(Ordering::Acquire)
     }
 
-    /// Passes tracked events on to the submitter. The first ones, `stored` of them, are in the spool. There has to be
-    /// [`room`](Backlog::room).
-    pub(crate) fn pass_on(&self, batch: Batch<Event>, stored: usize) {
+    /// Passes tracked events on to the submitter, with their JSON. There has to be [`room`](Backlog::room).
+    pub(crate) fn pass_on(&self, batch: Batch<Event>, json: Arc<Json>) {
         let Some(backlog) = &self.backlog else { return };
         let (first, len) = (batch.first(), batch.len());
-        backlog.announce(first, stored, true);
-        backlog.announce(first + stored as u64, len - stored, false);
+        backlog.announce(first, json);
         self.flush_targets.lock().add(first, len as u64);
         backlog.push(batch.commit());
     }
@@ -78,10 +78,15 @@ impl EventBuffer {
     }
 
     /// Passes events that were read from the spool on to the submitter.
-    pub(crate) fn recover(&self, events: Vec<Event>) {
+    pub(crate) fn recover(&self, events: Vec<Event>, json: Json) {
         let Some(backlog) = &self.backlog else { return };
         self.counters.recovered.add(events.len());
-        backlog.recover(events);
+        backlog.recover(events, Arc::new(json));
+    }
+
+    /// The body of a request with these events, which were encoded when they were passed on.
+    pub(crate) fn encoded(&self, first: u64, len: usize) -> Option<Vec<u8>> {
+        self.backlog.as_ref().map(|backlog| backlog.body(first, len))
     }
 
     /// Leaves the oldest events to the spool if they came from it and are not in flight.

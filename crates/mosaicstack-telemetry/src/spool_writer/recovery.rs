@@ -10,6 +10,7 @@ use telemetry_spool::{Drain, Error, Spool, Writer};
 use crate::{
     clock,
     event_buffer::{Event, EventBuffer, backlog::Backlog},
+    protocol::Json,
     stats::Health,
 };
 
@@ -24,6 +25,7 @@ pub(super) struct Recovery {
     drain: Option<Drain>,
     /// Events that were read, and wait until the others are delivered.
     waiting: Vec<Event>,
+    json: Json,
     /// Number in the backlog of the first event that is not acknowledged.
     first: u64,
     /// For each event that is not acknowledged, its number of records: itself, and those before it that are no events.
@@ -33,15 +35,21 @@ pub(super) struct Recovery {
 }
 
 impl Recovery {
-    pub(super) const fn new(batch_size: usize) -> Self {
+    pub(super) fn new(batch_size: usize) -> Self {
         Self {
             batch_size,
             drain: None,
             waiting: Vec::new(),
+            json: Json::default(),
             first: 0,
             records: Vec::new(),
             next_at: None,
         }
+    }
+
+    /// True if events wait until the others have left the backlog.
+    pub(super) const fn is_waiting(&self) -> bool {
+        !self.waiting.is_empty()
     }
 
     /// Acknowledges the records of events that have left the backlog, except for those that were left to the
@@ -56,6 +64,7 @@ impl Recovery {
             self.acknowledge_passed_on(backlog);
         } else if is_refused || buffer.is_closed() {
             self.waiting.clear();
+            self.json = Json::default();
             backlog.set_waiting(false);
             self.end();
         }
@@ -116,7 +125,7 @@ impl Recovery {
         backlog.set_waiting(!self.waiting.is_empty() && !buffer.is_empty());
         if !self.waiting.is_empty() && buffer.is_empty() {
             self.first = backlog.queued();
-            buffer.recover(mem::take(&mut self.waiting));
+            buffer.recover(mem::take(&mut self.waiting), mem::take(&mut self.json));
         }
         Ok(None)
     }
@@ -134,6 +143,7 @@ impl Recovery {
                 match serde_json::from_slice(&record) {
                     Ok(event) => {
                         self.waiting.push(event);
+                        self.json.push(&record);
                         self.records.push(mem::take(&mut records));
                     }
                     Err(_) => backlog.not_events.add(1),

@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::bisection::Bisection;
 use crate::{
     event_buffer::{Event, EventBuffer},
+    protocol::Body,
     stats::{Counter, Counters},
 };
 
@@ -58,6 +59,15 @@ impl Delivery {
 
     pub(super) fn batch(&self) -> &[Event] {
         self.batch.as_deref().and_then(|batch| batch.get(self.skipped..)).unwrap_or_default()
+    }
+
+    /// The body of the request.
+    pub(super) fn body(&self) -> Vec<u8> {
+        #[cfg(feature = "spool")]
+        if let Some(body) = self.buffer.encoded(self.position(), self.len()) {
+            return body;
+        }
+        Body::of(self.batch())
     }
 
     /// True if older events stay in the queue.

@@ -1,7 +1,10 @@
 //! The writer of the spool and the submitter: passing events on, and leaving them to the spool again.
 
 use super::*;
-use crate::event_buffer::EventBuffer;
+use crate::{
+    event_buffer::EventBuffer,
+    protocol::{Body, Json},
+};
 
 fn buffer() -> (Arc<EventBuffer>, Arc<Token>) {
     let token = Arc::<Token>::default();
@@ -13,13 +16,17 @@ fn buffer() -> (Arc<EventBuffer>, Arc<Token>) {
 }
 
 fn pass_on(buffer: &EventBuffer) -> bool {
-    let batch = buffer.take_tracked(9);
-    batch.map(|batch| buffer.pass_on(batch, 1)).is_some()
+    let Some(batch) = buffer.take_tracked(9) else { return false };
+    let json = Json::of(&batch);
+    buffer.pass_on(batch, Arc::new(json));
+    true
 }
 
 fn deliver(buffer: &EventBuffer, max: usize) -> usize {
     let Some(batch) = buffer.take_batch(max) else { return 0 };
     let count = batch.len();
+    let body = buffer.encoded(buffer.acknowledged(), count).unwrap();
+    assert_eq!(body, Body::of(&batch));
     buffer.commit(batch, count, (&buffer.counters.rejected, 0));
     count
 }
@@ -70,7 +77,9 @@ fn recovered_event_is_delivered_or_left_to_the_spool() {
         let writing = thread::spawn({
             let buffer = Arc::clone(&buffer);
             move || {
-                buffer.recover(["one", "two"].map(|name| Box::new(event(name))).into());
+                let events = ["one", "two"].map(|name| Box::new(event(name)));
+                let json = Json::of(&events);
+                buffer.recover(events.into(), json);
                 buffer.return_recovered();
             }
         });
