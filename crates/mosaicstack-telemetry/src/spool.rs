@@ -19,11 +19,11 @@
 //! # }
 //! ```
 //!
-//! `track` does no I/O: a thread writes events within about 10 ms, and `kill -9` costs at most those of this time. Tools
-//! that live shorter than a request takes write their event with [`put`], and leave the delivery to a client or to
-//! [`flush`].
+//! `track` does no I/O: a thread writes events that are not delivered within 100 ms, and `kill -9` costs at most those of
+//! this time. Tools that live shorter than a request takes write their event with [`put`], and leave the delivery to a
+//! client or to `flush`.
 //!
-//! `docs/integration.md` has the details: what survives what, what the files contain, and how to remove them.
+//! `docs/integration.md` has the details: losses by cause, the content of the files, and how to remove them.
 
 use std::{borrow::Borrow, error, fmt, thread, time::Duration};
 

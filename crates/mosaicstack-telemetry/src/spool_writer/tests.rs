@@ -169,6 +169,44 @@ fn events_are_in_files_until_they_are_delivered() {
 }
 
 #[test]
+fn events_that_are_delivered_at_once_are_in_no_file() {
+    let folder = Folder::new();
+    let mut program = Program::start(folder.config());
+    program.track(7);
+    program.writer.step(program.now, clock::wall());
+    program.submitter.flush(program.now);
+    program.send();
+    program.track(2);
+    program.write();
+    assert_eq!((program.stats().delivered, program.stats().spooled), (7, 2));
+    assert_eq!(program.writer.spool.as_ref().unwrap().stats().written, 2);
+}
+
+#[test]
+fn events_are_sent_with_the_bytes_that_are_in_the_file() {
+    let folder = Folder::new();
+    let mut killed = Program::start(folder.config());
+    let ids = killed.track(3);
+    killed.write();
+    killed.kill();
+    let mut next = Program::start(folder.config());
+    next.write();
+    let Action::Send(request, delivery) = next.submitter.poll(next.now) else {
+        panic!("there are events")
+    };
+    drop(delivery);
+    let drained: Vec<_> = {
+        next.kill();
+        let mut drain = folder.spool().drain(1_800_000_000_000).unwrap().unwrap();
+        drain.read(9).unwrap()
+    };
+    let json: Vec<_> = drained.iter().map(|it| str::from_utf8(it).unwrap()).collect();
+    let body = String::from_utf8(request.into_body()).unwrap();
+    assert_eq!(body, format!("{{\"events\":[{}]}}", json.join(",")));
+    assert!(ids.iter().all(|id| body.contains(&id.to_string())));
+}
+
+#[test]
 fn clean_stop_delivers_and_leaves_no_file() {
     let folder = Folder::new();
     let program = Program::start(folder.config());
