@@ -86,14 +86,21 @@ pub fn hook_database(folder: &Path) -> Result<Connection> {
     Ok(database)
 }
 
-/// A folder that is removed at the end.
+/// A folder that is removed at the end, with all in it: ext4 searches long for an inode if many were freed within
+/// the last seconds.
 struct Folder(PathBuf);
 
 impl Folder {
-    fn new(name: &str) -> Result<Self> {
-        let path = env::temp_dir().join(format!("telemetry-bench-{}-{name}", process::id()));
+    fn new() -> Result<Self> {
+        let path = env::temp_dir().join(format!("telemetry-bench-{}", process::id()));
         fs::create_dir(&path)?;
         Ok(Self(path))
+    }
+
+    fn part(&self, name: &str, round: usize) -> Result<PathBuf> {
+        let path = self.0.join(format!("{name}-{round}"));
+        fs::create_dir_all(&path)?;
+        Ok(path)
     }
 }
 
@@ -104,27 +111,33 @@ impl Drop for Folder {
 }
 
 pub(crate) fn measure() -> Result<Figures> {
-    let mut figures = Figures::default();
+    let (mut figures, folder) = (Figures::default(), Folder::new()?);
     for (case, at_once, waiting) in [
         ("one event of a process", 1, 0),
         ("eight at once", AT_ONCE, 0),
         ("4,096 files waiting", 1, WAITING),
     ] {
-        hooks(case, at_once, waiting, &mut figures)?;
+        hooks(case, at_once, waiting, &folder, &mut figures)?;
     }
-    starts(&mut figures)?;
+    starts(&folder, &mut figures)?;
     Ok(figures)
 }
 
-fn hooks(case: &str, at_once: usize, waiting: usize, figures: &mut Figures) -> Result<()> {
+fn hooks(
+    case: &str,
+    at_once: usize,
+    waiting: usize,
+    folder: &Folder,
+    figures: &mut Figures,
+) -> Result<()> {
     for round in 0..ROUNDS {
         let mut values = Vec::new();
         for (name, program) in order(HOOKS.len(), round).map(|index| HOOKS[index]) {
-            let folder = Folder::new(program)?;
+            let folder = folder.part(&format!("{case}, {program}"), round)?;
             if name != HELLO {
-                fill(&folder.0, program, waiting)?;
+                fill(&folder, program, waiting)?;
             }
-            let mut times = run(program, &folder.0, at_once)?;
+            let mut times = run(program, &folder, at_once)?;
             times.sort_unstable();
             let at = |part: usize| {
                 let time = times.get(times.len() * part / 100).copied().unwrap_or_default();
@@ -189,17 +202,17 @@ fn run(program: &str, folder: &Path, at_once: usize) -> Result<Vec<Duration>> {
 }
 
 /// The time from the start of a client until its event is delivered.
-fn starts(figures: &mut Figures) -> Result<()> {
+fn starts(folder: &Folder, figures: &mut Figures) -> Result<()> {
     let case = "start, track and flush one event, ms";
     let event = || Runs::read().map(|runs| runs.events([0]).next());
     let sink = Sink::start()?;
     for round in 0..ROUNDS {
         let contenders = ["without a spool", "an empty spool", "4,096 files, 16 MiB"];
         for index in order(contenders.len(), round) {
-            let folder = Folder::new("start")?;
+            let folder = folder.part(contenders[index], round)?;
             let mut config = config(sink.port);
             if index > 0 {
-                config = config.spool(Spool::in_dir(&folder.0));
+                config = config.spool(Spool::in_dir(folder));
             }
             let config = config.build()?;
             if index == 2 {
