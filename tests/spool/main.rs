@@ -129,3 +129,35 @@ fn events_left_by_one_kind_of_client_are_delivered_by_the_other() {
     assert_eq!(collector.totals().held, 150);
     assert_eq!(files(&folder), [""; 0]);
 }
+
+#[test]
+fn events_without_room_in_memory_are_delivered_by_the_same_client() {
+    let (folder, collector) = (Folder::new(), collector());
+    collector.fault(ResponseTemplate::status(503));
+    let config = spooled(collector.url(), &folder).max_queue_size(10).batch_size(5);
+    let config = config.submit_interval(Duration::from_millis(10));
+    let stats = run(config, &|handle| {
+        for _ in 0..20 {
+            track(handle, 5);
+            wait_until_written(handle);
+        }
+        assert_eq!(handle.stats().spooled, 100);
+        collector.clear_faults();
+        wait_for(handle, |stats| stats.delivered == 100);
+    });
+    assert_eq!((stats.evicted, stats.recovered), (0, 90));
+    assert_eq!(collector.totals().held, 100);
+    assert_eq!(files(&folder), [""; 0]);
+}
+
+#[test]
+fn events_in_flight_at_the_deadline_of_a_stop_are_spooled() {
+    let (folder, collector) = (Folder::new(), collector());
+    collector.fault(ResponseTemplate::hang());
+    let config = || spooled(collector.url(), &folder);
+    let stats = run(config().shutdown_timeout(Duration::from_millis(300)), &|handle| {
+        track(handle, 3);
+        wait_until_written(handle);
+    });
+    assert_eq!((stats.requests, stats.pending, stats.spooled), (1, 0, 3));
+}

@@ -162,6 +162,10 @@ impl Json {
         self.ends.len()
     }
 
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        (0..self.len()).map(|at| self.get(at))
+    }
+
     /// One event; empty behind the last one.
     pub(crate) fn get(&self, at: usize) -> &[u8] {
         let start = at.checked_sub(1).and_then(|before| self.ends.get(before)).copied();

@@ -1,23 +1,24 @@
 //! The writer of the spool: keeps tracked events in files until they are delivered, and reads those that other
 //! processes left.
 
+mod live;
 mod recovery;
 #[cfg(all(test, not(loom)))]
 mod tests;
 
 use std::{
-    collections::VecDeque,
-    fmt,
-    ops::Range,
-    process,
+    fmt, process,
     sync::{Arc, OnceLock},
     thread::{self, Thread},
     time::{Duration, Instant, SystemTime},
 };
 
-use telemetry_spool::{AppendError, Error, Spool, Writer};
+use telemetry_spool::{Error, Spool, Writer};
 
-use self::recovery::Recovery;
+use self::{
+    live::{Live, written},
+    recovery::Recovery,
+};
 use crate::{
     clock,
     config::{
@@ -54,33 +55,10 @@ pub struct SpoolWriter {
     spool: Option<Spool>,
     /// Time of the next attempt after a failure.
     retry_at: Option<Instant>,
-    /// Writes the events in the backlog.
-    live: Option<Writer>,
-    unwritten: VecDeque<Unwritten>,
-    marks: VecDeque<Mark>,
+    live: Live,
     /// Writes events for which the backlog has no room. Closed before they are read back.
     overflow: Option<Writer>,
     recovery: Recovery,
-}
-
-/// Consecutive events in the backlog that are in no file.
-#[derive(Debug)]
-struct Unwritten {
-    /// Number of the first one in the backlog, and in `json`.
-    first: u64,
-    json_from: usize,
-    json: Arc<Json>,
-    /// When they are to be written.
-    due: Instant,
-}
-
-/// Consecutive events in the backlog that are in a file.
-#[derive(Debug)]
-struct Mark {
-    /// Their numbers in the backlog.
-    events: Range<u64>,
-    /// The number of the last one among the records of the writer.
-    last: u64,
 }
 
 /// Wakes the thread of a [`SpoolWriter`].
@@ -113,9 +91,7 @@ impl SpoolWriter {
             wake_submitter: Box::new(wake_submitter),
             spool: None,
             retry_at: None,
-            live: None,
-            unwritten: VecDeque::new(),
-            marks: VecDeque::new(),
+            live: Live::default(),
             overflow: None,
             recovery: Recovery::new(config.batch_size),
         }
@@ -138,7 +114,7 @@ impl SpoolWriter {
         // Read first: what was done before is acknowledged and written below.
         let (is_closed, is_abandoned) = (buffer.is_closed(), backlog.is_abandoned());
         self.open(now);
-        self.acknowledge(backlog.acknowledged());
+        self.live.acknowledge(backlog.acknowledged());
         self.recovery.acknowledge(&buffer, backlog);
         let mut has_moved = false;
         while self.pass_on(&buffer, backlog, now, unix) {
@@ -183,7 +159,7 @@ impl SpoolWriter {
     }
 
     pub(crate) fn use_spool(&mut self, spool: Spool) {
-        self.live = Some(spool.writer());
+        self.live.set_writer(spool.writer());
         if let Some(backlog) = self.buffer.backlog() {
             backlog.set_spool(spool.clone());
         }
@@ -195,24 +171,6 @@ impl SpoolWriter {
             backlog.spool_failed(error);
         }
         self.retry_at = Some(clock::after(now, PAUSE_AFTER_FAILURE));
-    }
-
-    /// Acknowledges the records of the events before `left`, which have left the backlog.
-    fn acknowledge(&mut self, left: u64) {
-        let mut through = None;
-        while let Some(Mark { events, last }) = self.marks.front()
-            && events.start < left
-        {
-            through = Some(last - events.end.saturating_sub(left));
-            if events.end > left {
-                break;
-            }
-            self.marks.pop_front();
-        }
-        if let (Some(live), Some(through)) = (&mut self.live, through) {
-            // If it fails, another process delivers them again.
-            let _ = live.acknowledge(through);
-        }
     }
 
     /// Passes tracked events on. Without room in the backlog, they are written and left to the spool. False if there
@@ -228,12 +186,8 @@ impl SpoolWriter {
         if room > 0 {
             let Some(batch) = buffer.take_tracked(room.min(MAX_EVENTS)) else { return false };
             let json = Arc::new(Json::of(&batch));
-            self.unwritten.push_back(Unwritten {
-                first: backlog.queued(),
-                json_from: 0,
-                json: Arc::clone(&json),
-                due: clock::after(now, WRITE_AFTER),
-            });
+            let due = clock::after(now, WRITE_AFTER);
+            self.live.add(backlog.queued(), Arc::clone(&json), due);
             buffer.pass_on(batch, json);
             return true;
         }
@@ -242,10 +196,14 @@ impl SpoolWriter {
         };
         let Some(batch) = buffer.take_tracked(MAX_EVENTS) else { return false };
         let json = Json::of(&batch);
-        let records: Vec<_> = (0..json.len()).map(|at| json.get(at)).collect();
+        let records: Vec<_> = json.iter().collect();
         let overflow = self.overflow.get_or_insert_with(|| spool.writer());
-        let result = overflow.append(&records, unix);
-        let stored = self.written(backlog, now, result).count();
+        let (written, result) = written(overflow.append(&records, unix));
+        match result {
+            Ok(()) => backlog.spool_works(),
+            Err(error) => self.failed(now, &error),
+        }
+        let stored = written.count();
         buffer.leave_to_spool(batch, stored);
         stored > 0
     }
@@ -258,61 +216,13 @@ impl SpoolWriter {
         unix: u64,
         is_over: bool,
     ) -> Option<Instant> {
-        self.skip_unwritten(backlog.acknowledged());
-        loop {
-            let Unwritten { first, due, .. } = *self.unwritten.front()?;
-            if now < due && !is_over {
-                return Some(due);
-            }
-            let Some(live) = self.live.as_mut().filter(|_| self.retry_at.is_none()) else {
-                return self.retry_at;
-            };
-            let records = self
-                .unwritten
-                .iter()
-                .flat_map(|it| (it.json_from..it.json.len()).map(|at| it.json.get(at)));
-            let records: Vec<_> = records.take(MAX_EVENTS).collect();
-            let result = live.append(&records, unix);
-            let written = self.written(backlog, now, result);
-            let end = first + written.clone().count() as u64;
-            if let Some(last) = written.last() {
-                self.marks.push_back(Mark { events: first..end, last });
-                backlog.set_stored(end);
-                self.skip_unwritten(end);
-            }
-        }
-    }
-
-    /// Forgets the events before this number.
-    fn skip_unwritten(&mut self, end: u64) {
-        while let Some(front) = self.unwritten.front_mut() {
-            let done = usize::try_from(end.saturating_sub(front.first)).unwrap_or(usize::MAX);
-            if done < front.json.len() - front.json_from {
-                front.first += done as u64;
-                front.json_from += done;
-                break;
-            }
-            self.unwritten.pop_front();
-        }
-    }
-
-    /// The numbers of the records that were written.
-    fn written(
-        &mut self,
-        backlog: &Backlog,
-        now: Instant,
-        result: Result<Range<u64>, AppendError>,
-    ) -> Range<u64> {
-        match result {
-            Ok(written) => {
-                backlog.spool_works();
-                written
-            }
-            Err(AppendError { written, error, .. }) => {
+        if self.retry_at.is_none() || is_over {
+            let now_if_running = (!is_over).then_some(now);
+            if let Err(error) = self.live.write(backlog, now_if_running, unix) {
                 self.failed(now, &error);
-                written
             }
         }
+        if self.retry_at.is_some() { None } else { self.live.due() }
     }
 
     /// Reads what other processes left, if there are no other events. Returns the time of the next attempt.

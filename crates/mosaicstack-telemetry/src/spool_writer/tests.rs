@@ -424,7 +424,16 @@ fn put_events_are_delivered_by_flush() {
     let stats = crate::spool::flush_with(&config, &refuse, Duration::from_secs(60)).unwrap();
     assert_eq!((stats.requests, stats.delivered), (1, 0));
     assert_eq!(folder.usage(), (150, 150));
-    let accept = |_: telemetry_transport::Request| Ok(Response::default());
+    // The first request is retried, after the shortest delay.
+    let policy = crate::RetryPolicy { initial_backoff: Duration::ZERO, ..config.retry_policy() };
+    let config = folder.config().retry_policy(policy).build().unwrap();
+    let requests = AtomicU32::new(0);
+    let accept = |_: telemetry_transport::Request| match requests.fetch_add(1, Ordering::Relaxed) {
+        0 => Err(telemetry_transport::TransportError::Timeout),
+        _ => Ok(Response::default()),
+    };
+    let stats = crate::spool::flush_with(&config, &accept, Duration::ZERO).unwrap();
+    assert_eq!((stats.requests, stats.spooled), (0, 0), "no time");
     let stats = crate::spool::flush_with(&config, &accept, Duration::from_secs(60)).unwrap();
     assert_eq!((stats.recovered, stats.delivered, stats.spooled), (150, 150, 0));
     assert_eq!(folder.usage(), (0, 0));
