@@ -67,7 +67,8 @@ pub enum Notification {
         events: u64,
     },
     /// Events were left to the spool: there was no room for them in memory, or the client is stopped. They are
-    /// delivered later, by this client or by another process.
+    /// delivered later, by this client or by another process. The sum of these notifications is
+    /// [`Stats::spooled`](crate::Stats::spooled) after `stop`.
     #[cfg(feature = "spool")]
     Spooled {
         /// Number of events since the last such notification, at least 1.

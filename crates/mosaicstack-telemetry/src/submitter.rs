@@ -178,6 +178,15 @@ impl Submitter {
     /// older ones.
     pub fn poll(&mut self, now: Instant) -> Action {
         self.reporter.changes();
+        let action = self.next_action(now);
+        #[cfg(feature = "spool")]
+        if matches!(action, Action::Done) {
+            self.reporter.ended();
+        }
+        action
+    }
+
+    fn next_action(&mut self, now: Instant) -> Action {
         if self.protocol.is_none() {
             return Action::Done;
         }

@@ -1,5 +1,7 @@
 //! Writer and submitter on one thread, with a simulated clock and server.
 
+mod recovered;
+
 use std::{
     fs,
     path::PathBuf,
@@ -218,26 +220,6 @@ fn clean_stop_delivers_and_leaves_no_file() {
 }
 
 #[test]
-fn events_of_a_killed_process_are_delivered_by_the_next_one() {
-    let folder = Folder::new();
-    let mut killed = Program::start(folder.config());
-    let ids = killed.track(250);
-    killed.write();
-    killed.track(1); // and not written
-    killed.kill();
-
-    let mut next = Program::start(folder.config());
-    for _ in 0..9 {
-        next.write();
-        next.send();
-    }
-    assert_eq!(next.requests.concat(), ids, "with the same ids, at once");
-    let stats = next.stats();
-    assert_eq!((stats.tracked, stats.recovered, stats.delivered), (0, 250, 250));
-    assert_eq!(folder.usage(), (0, 0));
-}
-
-#[test]
 fn events_that_a_stopped_client_could_not_deliver_are_spooled() {
     let folder = Folder::new();
     let mut program = Program::start(folder.config());
@@ -275,64 +257,56 @@ fn events_without_room_in_memory_go_to_the_spool_and_come_back() {
     assert_eq!(folder.usage(), (0, 0));
 }
 
-#[test]
-fn recovered_events_do_not_delay_a_stop() {
-    let folder = Folder::new();
-    let mut killed = Program::start(folder.config());
-    killed.track(30);
-    killed.write();
-    killed.kill();
+/// The sums of the notifications about recovered, spooled, damaged and expired events.
+type Sums = Arc<Mutex<[u64; 4]>>;
 
-    let mut next = Program::start(folder.config());
-    next.write();
-    assert_eq!(next.stats().recovered, 30);
-    let own = next.track(2);
-    let (stats, requests) = next.stop();
-    assert_eq!(requests, [own]);
-    assert_eq!((stats.delivered, stats.spooled), (2, 30));
-    assert_eq!(folder.usage(), (30, 1));
-    let (stats, _) = Program::start(folder.config()).flush_and_stop();
-    assert_eq!((stats.recovered, stats.delivered), (30, 30));
+fn observed(config: TelemetryConfigBuilder) -> (Program, Sums) {
+    let sums = Sums::default();
+    let seen = Arc::clone(&sums);
+    let program = Program::start(config.on_notification(move |it| {
+        let (sum, events) = match *it {
+            Notification::Recovered { events } => (0, events),
+            Notification::Spooled { events } => (1, events),
+            Notification::Damaged { events } => (2, events),
+            Notification::Expired { events } => (3, events),
+            _ => return,
+        };
+        seen.lock().expect("no panic")[sum] += events;
+    }));
+    (program, sums)
 }
 
 #[test]
-fn recovered_events_are_left_to_others_if_the_configuration_is_refused() {
+fn each_counter_has_its_notifications() {
     let folder = Folder::new();
     let mut killed = Program::start(folder.config());
     killed.track(3);
     killed.write();
     killed.kill();
+    folder.spool().put(b"no event", 1_800_000_000_000).unwrap();
 
-    let mut refused = Program::start(folder.config());
-    refused.status = 401;
-    refused.write();
-    refused.send();
-    refused.write();
-    assert_eq!(refused.stats().spooled, 3);
-    let (stats, _) = Program::start(folder.config()).flush_and_stop();
-    assert_eq!((stats.recovered, stats.delivered), (3, 3));
-    let (stats, _) = refused.stop();
-    assert_eq!((stats.recovered, stats.delivered), (3, 0));
-}
-
-#[test]
-fn recovered_events_are_read_by_one_process_at_a_time() {
-    let folder = Folder::new();
-    let mut killed = Program::start(folder.config());
-    killed.track(150);
-    killed.write();
-    killed.kill();
-
-    let mut programs = [1, 2].map(|_| Program::start(folder.config()));
-    for _ in 0..5 {
-        for program in &mut programs {
-            program.write();
-        }
-        for program in &mut programs {
-            program.send();
-        }
+    let (mut program, sums) = observed(folder.config().max_queue_size(10));
+    for _ in 0..2 {
+        program.write();
+        program.send();
     }
-    assert_eq!(programs.map(|it| it.stop().0.delivered), [150, 0]);
+    program.status = 503;
+    for _ in 0..3 {
+        program.track(8);
+        program.write();
+        program.send();
+    }
+    let (stats, _) = program.stop();
+    assert_eq!((stats.recovered, stats.spooled, stats.damaged), (3, 24, 1));
+    assert_eq!(*sums.lock().unwrap(), [3, 24, 1, 0]);
+
+    let folder = Folder::new();
+    folder.spool().put(b"long ago", 1_700_000_000_000).unwrap();
+    let settings = Settings::in_dir(&folder.0).max_age(Duration::ZERO);
+    let (mut program, sums) = observed(folder.config().spool(settings));
+    program.write();
+    program.send();
+    assert_eq!((program.stats().expired, *sums.lock().unwrap()), (1, [0, 0, 0, 1]));
 }
 
 #[test]
@@ -369,35 +343,6 @@ fn events_go_on_in_memory_without_a_usable_folder() {
 }
 
 #[test]
-fn records_that_are_no_events_are_counted_and_removed() {
-    let folder = Folder::new();
-    let event = telemetry_model::EventBuilder::new(Uuid::from_u128(1)).build();
-    let event = serde_json::to_vec(&event).unwrap();
-    for record in [b"{}", &event[..], b"\xff", &event, b"[]"] {
-        folder.spool().put(record, 1_800_000_000_000).unwrap();
-    }
-    let (stats, _) = Program::start(folder.config()).flush_and_stop();
-    assert_eq!((stats.recovered, stats.delivered, stats.damaged), (2, 2, 3));
-    assert_eq!(folder.usage(), (0, 0));
-}
-
-#[test]
-fn spools_of_two_servers_and_instances_are_apart() {
-    let folder = Folder::new();
-    let other_server = || folder.config().server_url("https://example.com/other");
-    let other_instance = || folder.config().instance_id(Uuid::from_u128(9));
-    for config in [folder.config(), other_server(), other_instance()] {
-        let mut program = Program::start(config);
-        program.track(2);
-        program.write();
-    }
-    for config in [folder.config().api_key("b".repeat(64)), other_server(), other_instance()] {
-        let (stats, _) = Program::start(config).flush_and_stop();
-        assert_eq!(stats.delivered, 2);
-    }
-}
-
-#[test]
 fn nothing_is_written_or_read_in_a_dry_run_or_without_telemetry() {
     let folder = Folder::new();
     for config in [folder.config().dry_run(true), folder.config().enabled(false)] {
@@ -408,33 +353,4 @@ fn nothing_is_written_or_read_in_a_dry_run_or_without_telemetry() {
         crate::spool::put(&config, event).unwrap();
     }
     assert!(!folder.0.exists());
-}
-
-#[test]
-fn put_events_are_delivered_by_flush() {
-    let folder = Folder::new();
-    let config = folder.config().build().unwrap();
-    for id in 0..150 {
-        let event = telemetry_model::EventBuilder::new(config.instance_id());
-        crate::spool::put(&config, event.event_id(Uuid::from_u128(id)).build()).unwrap();
-    }
-    let refuse = |_: telemetry_transport::Request| {
-        Ok(http::Response::builder().status(401).body(Vec::new()).unwrap())
-    };
-    let stats = crate::spool::flush_with(&config, &refuse, Duration::from_secs(60)).unwrap();
-    assert_eq!((stats.requests, stats.delivered), (1, 0));
-    assert_eq!(folder.usage(), (150, 150));
-    // The first request is retried, after the shortest delay.
-    let policy = crate::RetryPolicy { initial_backoff: Duration::ZERO, ..config.retry_policy() };
-    let config = folder.config().retry_policy(policy).build().unwrap();
-    let requests = AtomicU32::new(0);
-    let accept = |_: telemetry_transport::Request| match requests.fetch_add(1, Ordering::Relaxed) {
-        0 => Err(telemetry_transport::TransportError::Timeout),
-        _ => Ok(Response::default()),
-    };
-    let stats = crate::spool::flush_with(&config, &accept, Duration::ZERO).unwrap();
-    assert_eq!((stats.requests, stats.spooled), (0, 0), "no time");
-    let stats = crate::spool::flush_with(&config, &accept, Duration::from_secs(60)).unwrap();
-    assert_eq!((stats.recovered, stats.delivered, stats.spooled), (150, 150, 0));
-    assert_eq!(folder.usage(), (0, 0));
 }

@@ -29,17 +29,13 @@ impl Reporter {
         let failure = backlog.take_failure();
         let stats = self.buffer.stats();
         let stored = self.buffer.counters.stored.value();
-        let since = |seen: &mut u64, now: u64| now - mem::replace(seen, now);
+        let since = |seen: &mut u64, now: u64| now.saturating_sub(mem::replace(seen, now));
         let recovered = since(&mut self.spool.recovered, stats.recovered);
         if recovered > 0 {
             self.notify(|| Notification::Recovered { events: recovered });
             debug!(target: LOG_TARGET, "{recovered} events of the spool are delivered next");
         }
-        let stored = since(&mut self.spool.stored, stored);
-        if stored > 0 {
-            self.notify(|| Notification::Spooled { events: stored });
-            debug!(target: LOG_TARGET, "{stored} events are left to the spool");
-        }
+        self.spooled(stored);
         let damaged = since(&mut self.spool.damaged, stats.damaged);
         if damaged > 0 {
             self.notify(|| Notification::Damaged { events: damaged });
@@ -53,6 +49,24 @@ impl Reporter {
         if let Some(reason) = failure {
             self.notify(|| Notification::SpoolFailed { reason: reason.clone() });
             warn!(target: LOG_TARGET, "events stay in memory and are lost with the process: {reason}");
+        }
+    }
+
+    /// Reports the events that the client leaves in the spool at its end.
+    pub(in crate::submitter) fn ended(&mut self) {
+        if self.buffer.backlog().is_some() {
+            self.spool();
+            self.spooled(self.buffer.stats().spooled);
+        }
+    }
+
+    /// Reports events that were left to the spool, `total` since the start.
+    fn spooled(&mut self, total: u64) {
+        let events = total.saturating_sub(self.spool.stored);
+        if events > 0 {
+            self.spool.stored = total;
+            self.notify(|| Notification::Spooled { events });
+            debug!(target: LOG_TARGET, "{events} events are left to the spool");
         }
     }
 }
