@@ -36,9 +36,12 @@ fn sources() -> io::Result<BTreeMap<String, String>> {
                 name if name == "lib" || name == "mod" => module.clone(),
                 name => format!("{module}::{name}"),
             };
+            if inner.ends_with("::tests") {
+                continue;
+            }
             if path.is_dir() {
                 folders.push((path, inner));
-            } else if !inner.ends_with("::tests") {
+            } else {
                 sources.insert(inner, fs::read_to_string(path)?);
             }
         }
