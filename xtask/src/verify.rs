@@ -34,7 +34,10 @@ pub(crate) fn run(names: &[&str]) -> Result<(), String> {
     steps.step("lifecycle", || long("test --release -p telemetry-tests --test lifecycle"));
     steps.step("steps", || exec(cargo("test --release -p telemetry-steps")));
     steps.step("queue", || long("test --release -p telemetry-queue --test stress"));
-    steps.step("spool", || long("test --release -p telemetry-spool"));
+    steps.step("spool", || {
+        long("test --release -p telemetry-spool")?;
+        long("test --release -p telemetry-tests --test spool")
+    });
     let has = |command: Command| output(command).is_ok();
     let curl = has(command("curl", "--version"));
     steps.step_if(curl, "curl", "proxies", || {
