@@ -45,8 +45,8 @@ impl TelemetryConfigBuilder {
 }
 
 /// Reads a map with the parameters of the Python SDK's guide by their names there, and further parameters
-/// by the names of their setters, those of the retry policy by the names of its fields. Durations are in
-/// seconds and end in `_seconds`. All are optional.
+/// by the names of their setters, those of the retry policy by the names of its fields, and the folder of a spool as
+/// `spool_dir`. Durations are in seconds and end in `_seconds`. All are optional.
 ///
 /// Setters and the environment take precedence over values that were read, and these over
 /// [`default_server_url`](Self::default_server_url). Unknown parameters and values of a wrong type are

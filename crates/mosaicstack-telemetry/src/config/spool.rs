@@ -120,3 +120,72 @@ pub(crate) fn unix_millis(wall: SystemTime) -> u64 {
     let since = wall.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use crate::config::validate::tests::{INSTANCE, KEY, URL, issues, vars};
+
+    #[test]
+    fn code_takes_precedence_over_the_environment_and_this_over_a_file() {
+        let file = serde_json::json!({
+            "server_url": URL, "api_key": KEY, "instance_id": INSTANCE, "spool_dir": "/file",
+        });
+        for (from_code, from_env, expected) in [
+            (None, None, "/file"),
+            (None, Some("/env"), "/env"),
+            (Some("/code"), Some("/env"), "/code"),
+            (Some("/code"), None, "/code"),
+        ] {
+            let mut builder: crate::TelemetryConfigBuilder =
+                serde_json::from_value(file.clone()).unwrap();
+            if let Some(dir) = from_code {
+                builder = builder.spool(Spool::in_dir(dir));
+            }
+            // An empty variable counts as unset.
+            let variable = ("MOSAIC_TELEMETRY_SPOOL_DIR", from_env.unwrap_or_default());
+            let config = builder.with_vars(vars([variable])).build().unwrap();
+            assert_eq!(config.spool().unwrap().dir(), Path::new(expected));
+        }
+    }
+
+    #[test]
+    fn relative_path_is_an_issue() {
+        let builder =
+            || TelemetryConfig::builder().server_url(URL).api_key(KEY).instance_id(INSTANCE);
+        let relative = "~/telemetry";
+        let variable = ("MOSAIC_TELEMETRY_SPOOL_DIR", relative);
+        let expected = "expected an absolute path of a folder, found another";
+        let from_env = "(in MOSAIC_TELEMETRY_SPOOL_DIR)";
+        for (builder, expected) in [
+            (builder().spool(Spool::in_dir(relative)), format!("spool: {expected}")),
+            (builder().with_vars(vars([variable])), format!("spool_dir: {expected} {from_env}")),
+        ] {
+            assert_eq!(issues(builder), [expected]);
+        }
+    }
+
+    #[test]
+    fn servers_and_instances_have_different_names() {
+        let name = |url: &str, instance: u128| {
+            let config = TelemetryConfig::builder()
+                .server_url(url)
+                .api_key(KEY)
+                .instance_id(Uuid::from_u128(instance))
+                .spool(Spool::in_dir("/spool"));
+            Destination::of(&config.build().unwrap()).unwrap().name
+        };
+        let names = [
+            name("https://example.com", 1),
+            name("https://example.com", 2),
+            name("https://example.com/base", 1),
+            name("https://example.com:8443", 1),
+            name("http://[::1]:80", 1),
+        ];
+        let expected = "00000000-0000-0000-0000-000000000001@example.com-";
+        assert!(names[0].starts_with(expected), "{names:?}");
+        assert!(names[4].contains("@---1--80-"), "{names:?}");
+        let distinct: std::collections::BTreeSet<_> = names.iter().collect();
+        assert_eq!(distinct.len(), names.len());
+    }
+}
