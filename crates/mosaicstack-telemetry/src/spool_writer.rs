@@ -26,6 +26,7 @@ use crate::{
         spool::{Destination, unix_millis},
     },
     event_buffer::{EventBuffer, backlog::Backlog},
+    panics,
     protocol::Json,
 };
 
@@ -37,6 +38,9 @@ const WRITE_AFTER: Duration = Duration::from_millis(50);
 
 /// Time after a failure in which events stay in memory.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(5);
+
+/// Pause after a panic, which could come again.
+const PAUSE_AFTER_PANIC: Duration = Duration::from_secs(1);
 
 /// The largest number of events that are passed on, or written, at once.
 const MAX_EVENTS: usize = 100;
@@ -100,8 +104,18 @@ impl SpoolWriter {
     /// Writes and reads on this thread until the client has ended.
     pub fn run(mut self) {
         let _ = self.waker.0.set((thread::current(), process::id()));
-        while let Some(wake_at) = self.step(clock::now(), clock::wall()) {
-            thread::park_timeout(wake_at.saturating_duration_since(clock::now()));
+        loop {
+            // The wake-up of a custom driver may panic.
+            let step = panics::catch(|| self.step(clock::now(), clock::wall()));
+            let wait = match step {
+                Ok(Some(wake_at)) => wake_at.saturating_duration_since(clock::now()),
+                Ok(None) => break,
+                Err(_) => {
+                    self.buffer.count_panic();
+                    PAUSE_AFTER_PANIC
+                }
+            };
+            thread::park_timeout(wait);
         }
     }
 

@@ -257,6 +257,22 @@ fn events_without_room_in_memory_go_to_the_spool_and_come_back() {
     assert_eq!(folder.usage(), (0, 0));
 }
 
+#[test]
+fn panic_of_the_wake_up_stops_no_writer() {
+    let folder = Folder::new();
+    let config = folder.config().build().unwrap();
+    let start = Start { now: clock::now(), seed: 7 };
+    let wake = || std::panic::resume_unwind(Box::new("the wake-up panics"));
+    let (submitter, handle, writer) = Submitter::with_spool(&config, start, wake).unwrap();
+    handle.track(handle.event().build());
+    let writing = thread::spawn(|| writer.run());
+    handle.shutdown(Duration::ZERO);
+    drop(submitter);
+    writing.join().unwrap();
+    assert_eq!(handle.stats().spooled, 1);
+    assert_eq!(folder.usage(), (1, 1));
+}
+
 /// The sums of the notifications about recovered, spooled, damaged and expired events.
 type Sums = Arc<Mutex<[u64; 4]>>;
 
