@@ -21,6 +21,10 @@ use crate::{AMPLE, Folder, collector, run, spooled, wait_for, wait_until_written
 /// Names the folder of the child process with a full disk.
 const FULL_DISK: &str = "TELEMETRY_SPOOL_TEST_FULL_DISK";
 
+const fn is_failure(notification: &Notification) -> bool {
+    matches!(notification, Notification::SpoolFailed { .. })
+}
+
 fn create(path: &Path, mode: u32) {
     fs::create_dir_all(path).expect("it can be created");
     fs::set_permissions(path, Permissions::from_mode(mode)).expect("it is ours");
@@ -53,8 +57,7 @@ fn events_go_out_without_a_usable_folder() {
         let failures = Arc::<AtomicU64>::default();
         let seen = Arc::clone(&failures);
         let config = spooled(collector.url(), &prepare(&folder)).on_notification(move |it| {
-            let failed = matches!(it, Notification::SpoolFailed { .. });
-            seen.fetch_add(u64::from(failed), Ordering::Relaxed);
+            seen.fetch_add(u64::from(is_failure(it)), Ordering::Relaxed);
         });
         let stats = run(config, &|handle| {
             for _ in 0..3 {
@@ -111,19 +114,26 @@ fn child_with_a_full_disk() {
     let Some(folder) = env::var_os(FULL_DISK).map(PathBuf::from) else { return };
     let collector = collector();
     collector.fault(ResponseTemplate::status(503));
-    let client = TelemetryClient::start(spooled(collector.url(), &folder).build().unwrap());
+    let failures = Arc::<AtomicU64>::default();
+    let seen = Arc::clone(&failures);
+    let config = spooled(collector.url(), &folder).on_notification(move |it| {
+        seen.fetch_add(u64::from(is_failure(it)), Ordering::Relaxed);
+    });
+    let client = TelemetryClient::start(config.build().unwrap());
     track(&client.handle(), 25);
     wait_until_written(&client.handle());
     for _ in 0..19 {
         track(&client.handle(), 25);
         client.flush(AMPLE).unwrap_err();
     }
+    wait_for(&client.handle(), |_| failures.load(Ordering::Relaxed) > 0);
     let stats = client.stats();
     assert!(stats.is_balanced() && stats.spooled > 0 && stats.pending > 0, "{stats:?}");
     assert_eq!((stats.evicted, stats.pending + stats.spooled), (0, 500));
     collector.clear_faults();
     assert_eq!(client.flush(AMPLE), Ok(()));
     assert_eq!((client.stop().delivered, collector.totals().held), (500, 500));
+    assert_eq!(failures.load(Ordering::Relaxed), 1, "said once");
 }
 
 #[test]

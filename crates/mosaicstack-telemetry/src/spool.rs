@@ -154,7 +154,6 @@ pub fn flush_with(
         now = clock::now();
     }
     handle.buffer.close();
-    handle.buffer.return_recovered();
     drop(submitter);
     writer.step(clock::now(), clock::wall());
     Ok(handle.stats())

@@ -140,8 +140,7 @@ impl SpoolWriter {
             return None;
         }
         let recover_at = if is_closed { None } else { self.recover(&buffer, backlog, now, unix) };
-        let needs_room = backlog.room() == 0 || self.overflow.is_some();
-        backlog.set_writer_waiting(needs_room || self.recovery.is_waiting());
+        backlog.set_writer_waiting(backlog.room() == 0);
         // Also if nothing has moved: `track` reports evictions and a missing thread through this writer.
         (self.wake_submitter)();
         if has_moved {

@@ -31,7 +31,7 @@ pub(crate) struct Backlog {
     pub(super) unstored: Counter,
     /// Events that were read from the spool wait until the others are sent.
     is_awaited: AtomicBool,
-    /// The writer waits until events have left the backlog.
+    /// The writer waits for room.
     is_writer_waiting: AtomicBool,
     /// The submitter has ended.
     pub(super) is_abandoned: AtomicBool,
@@ -231,7 +231,8 @@ impl Backlog {
         stored > 0 || self.is_writer_waiting.load(Ordering::Acquire)
     }
 
-    /// Records whether the writer waits until events have left the backlog. Set it before looking for room.
+    /// Records whether the writer waits for room. Set it before looking for some. It is woken for events in the spool
+    /// anyway, and wakes up by itself when others are to be written.
     pub(crate) fn set_writer_waiting(&self, is_waiting: bool) {
         // Swapped, so that a commit that does not see it is seen by what follows.
         self.is_writer_waiting.swap(is_waiting, Ordering::AcqRel);

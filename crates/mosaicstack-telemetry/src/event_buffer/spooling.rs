@@ -117,3 +117,75 @@ impl EventBuffer {
         }
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::sync::atomic::AtomicU32;
+
+    use telemetry_model::EventBuilder;
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn buffer(capacity: usize) -> (EventBuffer, Arc<AtomicU32>) {
+        let config = TelemetryConfig::builder()
+            .server_url("https://example.com")
+            .api_key("a".repeat(64))
+            .instance_id("12345678-1234-1234-1234-123456789abc")
+            .max_queue_size(capacity);
+        let config = config.build().expect("a valid configuration");
+        let wakes = Arc::<AtomicU32>::default();
+        let counter = Arc::clone(&wakes);
+        let wake = move || {
+            counter.fetch_add(1, Ordering::Relaxed);
+        };
+        (EventBuffer::with_backlog(&config, wake), wakes)
+    }
+
+    fn track(buffer: &EventBuffer, ids: std::ops::Range<u128>) {
+        for id in ids {
+            buffer.track(EventBuilder::new(Uuid::nil()).event_id(Uuid::from_u128(id)).build());
+        }
+    }
+
+    #[test]
+    fn only_stored_events_are_left_to_the_spool() {
+        // The number of events that the file has, of those tracked meanwhile, and of those that are left.
+        for (stored, meanwhile, left) in [(5, 0, 5), (2, 0, 2), (0, 0, 0), (3, 2, 1), (2, 4, 0)] {
+            let (buffer, _) = buffer(5);
+            track(&buffer, 0..5);
+            let target = buffer.begin_flush();
+            let batch = buffer.take_tracked(9).unwrap();
+            track(&buffer, 5..5 + meanwhile);
+            buffer.leave_to_spool(batch, stored);
+            let stats = buffer.stats();
+            assert!(stats.is_balanced(), "{stats:?}");
+            // The whole batch leaves in the first case, so that no place is needed for it.
+            let evicted = if left == 5 { 0 } else { meanwhile as u64 };
+            assert_eq!((stats.spooled, stats.evicted), (left, evicted), "{stored} {meanwhile}");
+            let rest = buffer.take_tracked(9);
+            let first = rest.as_ref().map_or(5, |it| it[0].event_id.as_u128());
+            assert_eq!(first, u128::from(left.max(evicted + left)), "{stored} {meanwhile}");
+            drop(rest);
+            assert_eq!(buffer.missing_since(target, false).1, left);
+        }
+    }
+
+    #[test]
+    fn commit_wakes_a_writer_that_waits_for_room_or_has_records_to_acknowledge() {
+        for (is_waiting, stored_to, wakes) in [(false, 0, 0), (true, 0, 1), (false, 1, 1)] {
+            let (buffer, counter) = buffer(5);
+            track(&buffer, 0..2);
+            let batch = buffer.take_tracked(9).unwrap();
+            let json = Arc::new(Json::of(&batch));
+            buffer.pass_on(batch, json);
+            let backlog = buffer.backlog().unwrap();
+            backlog.set_stored(stored_to);
+            backlog.set_writer_waiting(is_waiting);
+            counter.store(0, Ordering::Relaxed);
+            let batch = buffer.take_batch(2).unwrap();
+            buffer.commit(batch, 2, (&buffer.counters.rejected, 0));
+            assert_eq!(counter.load(Ordering::Relaxed), wakes, "{is_waiting} {stored_to}");
+        }
+    }
+}

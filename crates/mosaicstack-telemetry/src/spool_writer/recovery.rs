@@ -47,11 +47,6 @@ impl Recovery {
         }
     }
 
-    /// True if events wait until the others have left the backlog.
-    pub(super) const fn is_waiting(&self) -> bool {
-        !self.waiting.is_empty()
-    }
-
     /// Acknowledges the records of events that have left the backlog, except for those that were left to the
     /// spool again. Their files are then free for other processes.
     pub(super) fn acknowledge(&mut self, buffer: &EventBuffer, backlog: &Backlog) {

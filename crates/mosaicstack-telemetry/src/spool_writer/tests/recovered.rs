@@ -139,3 +139,28 @@ fn put_events_are_delivered_by_flush() {
     assert_eq!((stats.recovered, stats.delivered, stats.spooled), (150, 150, 0));
     assert_eq!(folder.usage(), (0, 0));
 }
+
+#[test]
+fn lock_of_the_drain_is_free_as_soon_as_the_configuration_is_refused() {
+    let folder = Folder::new();
+    let mut killed = Program::start(folder.config());
+    killed.track(150);
+    killed.write();
+    killed.kill();
+
+    let mut revoked = Program::start(folder.config());
+    revoked.write();
+    revoked.track(1);
+    revoked.write();
+    let Action::Send(_, recovered) = revoked.submitter.poll(revoked.now) else {
+        panic!("there are recovered events")
+    };
+    revoked.answer(recovered);
+    revoked.status = 401;
+    revoked.submitter.flush(revoked.now);
+    revoked.send();
+    revoked.write();
+    assert_eq!((revoked.stats().delivered, revoked.stats().health), (100, Health::Misconfigured));
+    let (stats, _) = Program::start(folder.config()).flush_and_stop();
+    assert_eq!((stats.recovered, stats.delivered), (50, 50));
+}
