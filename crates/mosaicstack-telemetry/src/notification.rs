@@ -86,8 +86,8 @@ pub enum Notification {
         /// Number of events since the last such notification, at least 1.
         events: u64,
     },
-    /// The spool cannot be used. Events stay in memory, as without one, and it is tried again; once until it works
-    /// again.
+    /// The spool cannot be written, and events stay in memory as without one; or it cannot be read, and events of others
+    /// stay there. It is tried again, and this is reported once until it works.
     #[cfg(feature = "spool")]
     SpoolFailed {
         /// The file or folder, and the reason.

@@ -249,8 +249,9 @@ impl SpoolWriter {
         let spool = self.spool.as_ref()?;
         let result = self.recovery.recover(spool, &mut self.overflow, buffer, backlog, now, unix);
         result.unwrap_or_else(|error| {
-            self.failed(now, &error);
-            self.retry_at
+            // It may be possible to write nevertheless.
+            backlog.spool_failed(&error);
+            self.recovery.next_at()
         })
     }
 }

@@ -32,6 +32,8 @@ pub(super) struct Recovery {
     records: Vec<usize>,
     /// Time of the next look.
     next_at: Option<Instant>,
+    /// The last look has failed.
+    has_failed: bool,
 }
 
 impl Recovery {
@@ -44,7 +46,12 @@ impl Recovery {
             first: 0,
             records: Vec::new(),
             next_at: None,
+            has_failed: false,
         }
+    }
+
+    pub(super) const fn next_at(&self) -> Option<Instant> {
+        self.next_at
     }
 
     /// Acknowledges the records of events that have left the backlog, except for those that were left to the
@@ -90,7 +97,7 @@ impl Recovery {
     }
 
     /// Passes on the next events if there are no others. Returns the time of the next call, or `None` if a wake-up
-    /// comes first.
+    /// comes first; or an error, once until it works again.
     pub(super) fn recover(
         &mut self,
         spool: &Spool,
@@ -111,10 +118,13 @@ impl Recovery {
                 *overflow = None;
             }
             self.next_at = Some(clock::after(now, INTERVAL));
-            if !self.read(spool, backlog, unix)? {
-                return Ok(self.next_at);
+            let has_events = self.read(spool, backlog, unix);
+            let had_failed = mem::replace(&mut self.has_failed, has_events.is_err());
+            match has_events {
+                Ok(true) => self.next_at = None,
+                Err(error) if !had_failed => return Err(error),
+                Ok(false) | Err(_) => return Ok(self.next_at),
             }
-            self.next_at = None;
         }
         // The submitter sends the others first.
         backlog.set_waiting(!self.waiting.is_empty() && !buffer.is_empty());

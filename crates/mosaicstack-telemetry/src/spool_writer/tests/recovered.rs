@@ -164,3 +164,26 @@ fn lock_of_the_drain_is_free_as_soon_as_the_configuration_is_refused() {
     let (stats, _) = Program::start(folder.config()).flush_and_stop();
     assert_eq!((stats.recovered, stats.delivered), (50, 50));
 }
+
+#[test]
+fn spool_that_cannot_be_read_is_written_and_reported_once() {
+    let folder = Folder::new();
+    let lock = folder.spool().path().join("drain.lock");
+    fs::create_dir(&lock).unwrap();
+    let failures = Arc::<AtomicU32>::default();
+    let seen = Arc::clone(&failures);
+    let mut program = Program::start(folder.config().on_notification(move |it| {
+        let is_failure = matches!(it, Notification::SpoolFailed { .. });
+        seen.fetch_add(u32::from(is_failure), Ordering::Relaxed);
+    }));
+    for looks in 1..4 {
+        program.now += Duration::from_secs(60);
+        program.write();
+        program.track(2);
+        program.write();
+        assert_eq!((program.stats().pending, program.stats().spooled), (0, 2), "look {looks}");
+        program.submitter.flush(program.now);
+        program.send();
+    }
+    assert_eq!((program.stats().delivered, failures.load(Ordering::Relaxed)), (6, 1));
+}

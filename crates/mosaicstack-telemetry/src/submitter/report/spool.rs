@@ -48,7 +48,7 @@ impl Reporter {
         }
         if let Some(reason) = failure {
             self.notify(|| Notification::SpoolFailed { reason: reason.clone() });
-            warn!(target: LOG_TARGET, "events stay in memory and are lost with the process: {reason}");
+            warn!(target: LOG_TARGET, "the spool cannot be used, and is tried again: {reason}");
         }
     }
 
