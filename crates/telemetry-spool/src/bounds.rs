@@ -1,6 +1,6 @@
 //! Bounds of a folder in bytes and files.
 
-use std::{cmp::Reverse, io::ErrorKind};
+use std::{cmp::Reverse, collections::BTreeSet, io::ErrorKind};
 
 use crate::{
     Error,
@@ -12,6 +12,9 @@ use crate::{
 
 /// One in so many checks is made for small files.
 const CHECK_EVERY: u64 = 256;
+
+/// The most passes over the files. Each but the first follows one in which files have gone, perhaps by another process.
+const MAX_PASSES: usize = 8;
 
 /// Room made beyond need: this part of a bound.
 const SPARE: u64 = 16;
@@ -34,7 +37,24 @@ pub(crate) fn check(shared: &Shared, bytes: usize, now: u64) -> Result<(), Error
 }
 
 fn make_room(shared: &Shared, now: u64) -> Result<(), Error> {
-    let max = (shared.options.max_files, shared.options.max_bytes);
+    let mut before: Option<BTreeSet<Entry>> = None;
+    for _ in 0..MAX_PASSES {
+        let files = list(shared, now)?;
+        let entries: BTreeSet<_> = files.iter().map(|it| it.0).collect();
+        if before.is_some_and(|before| entries.is_superset(&before)) {
+            break;
+        }
+        if remove_oldest(shared, files, now) {
+            return Ok(());
+        }
+        // Files that another process holds to make room are gone by now.
+        before = Some(entries);
+    }
+    Err(Error::Full)
+}
+
+/// The files and their lengths.
+fn list(shared: &Shared, now: u64) -> Result<Vec<(Entry, u64)>, Error> {
     let mut files = Vec::new();
     for entry in shared.entries()?.into_iter().filter(|it| it.is_claimable(now)) {
         // Gone meanwhile if this fails.
@@ -44,12 +64,18 @@ fn make_room(shared: &Shared, now: u64) -> Result<(), Error> {
             files.push((entry, stat.len()));
         }
     }
+    Ok(files)
+}
+
+/// Removes files if there are too many. False if there still are.
+fn remove_oldest(shared: &Shared, mut files: Vec<(Entry, u64)>, now: u64) -> bool {
+    let max = (shared.options.max_files, shared.options.max_bytes);
     // Sparse files may add up to more than a number holds.
     let bytes = files.iter().fold(0_u64, |sum, file| sum.saturating_add(file.1));
     let mut used = (files.len() as u64, bytes);
     let is_within = |used: (u64, u64), max: (u64, u64)| used.0 <= max.0 && used.1 <= max.1;
     if is_within(used, max) {
-        return Ok(());
+        return true;
     }
     // Names from the future come first: a clock was wrong, and they would outlive all others.
     files.sort_unstable_by_key(|(entry, _)| (Reverse(entry.id.is_ahead_of(now)), entry.id));
@@ -62,7 +88,7 @@ fn make_room(shared: &Shared, now: u64) -> Result<(), Error> {
             used = (used.0.saturating_sub(1), used.1.saturating_sub(len));
         }
     }
-    if is_within(used, max) { Ok(()) } else { Err(Error::Full) }
+    is_within(used, max)
 }
 
 /// Those of other destinations and versions stay, and do not count. A file that cannot be examined counts.

@@ -32,7 +32,7 @@ impl SegmentId {
 }
 
 /// A file that may be a segment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Entry {
     pub(crate) id: SegmentId,
     pub(crate) is_temporary: bool,
