@@ -165,3 +165,35 @@ fn drain_that_finds_another_at_work_leaves_its_files_to_that_one() {
     assert_eq!(second.read(9).unwrap(), [b"late"]);
     assert!(!second.close().unwrap());
 }
+
+/// Calls a function before the second time that the folder is listed.
+struct SecondList(Mutex<(usize, Option<Action>)>);
+
+impl Hook for SecondList {
+    fn before(&self, op: Op, _: &Path) -> io::Result<()> {
+        let mut state = self.0.lock().unwrap();
+        state.0 += usize::from(matches!(op, Op::List));
+        if state.0 == 2
+            && let Some(action) = state.1.take()
+        {
+            action();
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn files_that_another_process_is_about_to_remove_do_not_fill_the_spool() {
+    let root = TemporaryFolder::new();
+    let other = Setup::default().open(&root).unwrap();
+    let mut ledger = Ledger::default();
+    (0..10).for_each(|n| ledger.put(&other, &n.to_string()));
+    let mut drain = other.drain(NOW).unwrap().unwrap();
+    assert_eq!(drain.read(10).unwrap().len(), 10);
+    let remove: Action = Box::new(move || drain.acknowledge(10).unwrap());
+    let hook: Arc<dyn Hook> = Arc::new(SecondList(Mutex::new((0, Some(remove)))));
+    let setup = Setup { hook: Some(hook), max_files: Some(5), ..Setup::default() };
+    // At this length, there is a check.
+    setup.open(&root).unwrap().put(&[b'x'; 300_000], NOW).unwrap();
+    assert_eq!(files(&root).len(), 1);
+}
