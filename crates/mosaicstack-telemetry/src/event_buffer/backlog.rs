@@ -5,6 +5,7 @@
 
 use std::{
     collections::VecDeque,
+    ops::Range,
     sync::{Arc, OnceLock},
 };
 
@@ -44,7 +45,7 @@ pub(crate) struct Backlog {
     is_failing: AtomicBool,
 }
 
-/// What is known of the events in the backlog, which have consecutive numbers.
+/// Origin and JSON of the events in the backlog, which have consecutive numbers.
 #[derive(Debug, Default)]
 struct Ledger {
     /// Number of the oldest event.
@@ -181,18 +182,10 @@ impl Backlog {
 
     /// The body of a request with these events, from the one of this number on.
     pub(super) fn body(&self, first: u64, len: usize) -> Vec<u8> {
-        let ledger = self.ledger.lock();
-        let mut skip = usize::try_from(first.saturating_sub(ledger.first)).unwrap_or(usize::MAX);
-        let mut left = len;
         let mut body = Body::with_capacity(len);
-        for run in &ledger.runs {
-            let run_len = usize::try_from(run.len).unwrap_or(usize::MAX);
-            let from = skip.min(run_len);
-            let part = left.min(run_len - from);
-            skip -= from;
-            left -= part;
-            let elements = run.json_from + from..run.json_from + from + part;
-            elements.for_each(|at| body.push(run.json.get(at)));
+        let parts = self.ledger.lock().parts(first, len);
+        for (json, elements) in parts {
+            elements.for_each(|at| body.push(json.get(at)));
         }
         body.finish()
     }
@@ -256,14 +249,36 @@ impl Backlog {
         count
     }
 
-    /// Number of the first event that [`return_recovered`](Self::return_recovered) has left to the spool since the
-    /// last call.
-    pub(crate) fn take_returned(&self) -> Option<u64> {
-        self.ledger.lock().returned_from.take()
+    /// The number of the first event that is not done with, and whether recovered events from there on were left to
+    /// the spool since the last call. Both under one lock: events that were left must not count as done with.
+    pub(crate) fn take_progress(&self) -> (u64, bool) {
+        let mut ledger = self.ledger.lock();
+        let returned = ledger.returned_from.take();
+        (returned.unwrap_or(ledger.first), returned.is_some())
     }
 }
 
 impl Ledger {
+    /// The JSON of these events.
+    fn parts(&self, first: u64, len: usize) -> Vec<(Arc<Json>, Range<usize>)> {
+        let mut skip = usize::try_from(first.saturating_sub(self.first)).unwrap_or(usize::MAX);
+        let mut left = len;
+        let mut parts = Vec::new();
+        for run in &self.runs {
+            let run_len = usize::try_from(run.len).unwrap_or(usize::MAX);
+            let from = skip.min(run_len);
+            let part = left.min(run_len - from);
+            skip -= from;
+            left -= part;
+            let start = run.json_from + from;
+            parts.push((Arc::clone(&run.json), start..start + part));
+            if left == 0 {
+                break;
+            }
+        }
+        parts
+    }
+
     /// Removes the oldest events, and returns how many of them are in the spool.
     fn remove(&mut self, count: u64) -> usize {
         let stored = self.stored_to.saturating_sub(self.first).min(count);

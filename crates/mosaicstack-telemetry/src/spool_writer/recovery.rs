@@ -76,9 +76,7 @@ impl Recovery {
     }
 
     fn acknowledge_passed_on(&mut self, backlog: &Backlog) {
-        // The number of events that have left is read last: those that were returned are among them.
-        let returned = backlog.take_returned();
-        let end = returned.unwrap_or_else(|| backlog.acknowledged());
+        let (end, are_returned) = backlog.take_progress();
         let done = usize::try_from(end.saturating_sub(self.first)).unwrap_or(usize::MAX);
         let done: Vec<_> = self.records.drain(..done.min(self.records.len())).collect();
         self.first += done.len() as u64;
@@ -86,7 +84,7 @@ impl Recovery {
             // If it fails, they are delivered again.
             let _ = drain.acknowledge(done.iter().sum());
         }
-        if returned.is_some() {
+        if are_returned {
             self.end();
         }
     }
