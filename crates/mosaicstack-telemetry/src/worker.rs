@@ -10,6 +10,7 @@ pub(crate) mod attempt;
 mod blocking;
 mod client_core;
 mod driver;
+mod left;
 #[cfg(feature = "tokio")]
 pub(crate) mod runtime;
 pub(crate) mod signal;

@@ -198,8 +198,8 @@ impl Backlog {
     }
 
     /// Records whether events that were read from the spool wait until the others are sent.
-    pub(crate) fn set_waiting(&self, are_waiting: bool) {
-        self.is_awaited.store(are_waiting, Ordering::Release);
+    pub(crate) fn set_awaited(&self, are_awaited: bool) {
+        self.is_awaited.store(are_awaited, Ordering::Release);
     }
 
     fn is_recovered_first(&self) -> bool {

@@ -67,7 +67,7 @@ impl Recovery {
         } else if is_refused || buffer.is_closed() {
             self.waiting.clear();
             self.json = Json::default();
-            backlog.set_waiting(false);
+            backlog.set_awaited(false);
             self.end();
         }
         if is_refused && self.records.is_empty() {
@@ -125,7 +125,7 @@ impl Recovery {
             }
         }
         // The submitter sends the others first.
-        backlog.set_waiting(!self.waiting.is_empty() && !buffer.is_empty());
+        backlog.set_awaited(!self.waiting.is_empty() && !buffer.is_empty());
         if !self.waiting.is_empty() && buffer.is_empty() {
             self.first = backlog.queued();
             buffer.recover(mem::take(&mut self.waiting), mem::take(&mut self.json));

@@ -8,18 +8,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-#[cfg(feature = "spool")]
-use tracing::info;
-use tracing::{debug, dispatcher, warn};
+use tracing::{debug, dispatcher};
 
 use super::{
     Process,
     driver::Driver,
+    left::Left,
     signal::{FlushRequest, Signal},
     wait::{Wait, WakerKey},
 };
-#[cfg(feature = "spool")]
-use crate::stats::Stats;
 use crate::{
     LOG_TARGET, clock,
     config::TelemetryConfig,
@@ -201,45 +198,6 @@ impl Shutdown {
 impl Drop for Shutdown {
     fn drop(&mut self) {
         self.signal.remove_waker(self.key);
-    }
-}
-
-/// The events that a stopped client leaves undelivered.
-pub(super) struct Left {
-    pending: u64,
-    #[cfg(feature = "spool")]
-    spooled: u64,
-}
-
-impl Left {
-    /// `None` if there are none, and after the first call for a client.
-    pub(super) fn once(buffer: &EventBuffer) -> Option<Self> {
-        let pending = buffer.pending();
-        if pending == 0 || !buffer.report_pending_once() {
-            return None;
-        }
-        #[cfg(feature = "spool")]
-        let Stats { pending, spooled, .. } = buffer.stats();
-        Some(Self {
-            pending,
-            #[cfg(feature = "spool")]
-            spooled,
-        })
-    }
-
-    pub(super) fn log(&self) {
-        // Called while dropping, where a panic of a log subscriber could abort the program.
-        let _ = panics::catch(|| {
-            #[cfg(feature = "spool")]
-            if self.spooled > 0 {
-                let events = self.spooled;
-                info!(target: LOG_TARGET, "shut down in time, {events} events are kept in the spool");
-            }
-            if self.pending > 0 {
-                let events = self.pending;
-                warn!(target: LOG_TARGET, "shut down in time, but {events} events are not delivered");
-            }
-        });
     }
 }
 

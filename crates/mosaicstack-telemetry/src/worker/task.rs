@@ -13,11 +13,8 @@ use tokio::{sync::Notify, task, time};
 use tracing::warn;
 
 use super::{
-    attempt::Attempt,
-    blocking::connect_handle,
-    client_core::{ClientCore, Left},
-    driver::Driver,
-    runtime::Runtime,
+    attempt::Attempt, blocking::connect_handle, client_core::ClientCore, driver::Driver,
+    left::Left, runtime::Runtime,
 };
 use crate::{LOG_TARGET, clock, config::TelemetryConfig, panics, stats::Health, submitter::Action};
 

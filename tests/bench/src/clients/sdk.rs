@@ -103,7 +103,7 @@ impl Exporter for Sdk {
 
 /// The blocking client with a spool.
 #[derive(Debug)]
-pub(crate) struct SdkWithSpool(TelemetryClient, PathBuf);
+pub(crate) struct SdkWithSpool(Sdk, PathBuf);
 
 impl Exporter for SdkWithSpool {
     const NAME: &'static str = "mosaicstack-telemetry, ureq, spool";
@@ -117,22 +117,20 @@ impl Exporter for SdkWithSpool {
     fn start(plan: &Plan) -> Result<Self> {
         let folder = env::temp_dir().join(format!("telemetry-bench-{}", process::id()));
         let config = config(plan.port).spool(Spool::in_dir(&folder)).build()?;
-        Ok(Self(TelemetryClient::start(config), folder))
+        Ok(Self(Sdk(TelemetryClient::start(config)), folder))
     }
 
     fn export(&mut self, events: Vec<Self::Event>) -> Result<()> {
-        events.into_iter().for_each(|event| self.0.track(event));
-        Ok(())
+        self.0.export(events)
     }
 
     fn flush(&mut self) -> Result<()> {
-        Ok(self.0.flush(TIMEOUT)?)
+        self.0.flush()
     }
 
     fn stop(self) -> Result<()> {
-        let stats = self.0.stop();
-        fs::remove_dir_all(self.1)?;
-        check(&stats)
+        self.0.stop()?;
+        Ok(fs::remove_dir_all(self.1)?)
     }
 }
 
