@@ -145,12 +145,25 @@ pub(crate) struct Json {
 #[cfg(feature = "spool")]
 impl Json {
     pub(crate) fn of(events: &[Box<TaskCompletionEvent>]) -> Self {
-        let mut json = Self { bytes: Vec::with_capacity(EVENT_BYTES * events.len()), ends: vec![] };
+        Self::default().with(events)
+    }
+
+    /// Removes all events, and keeps memory for as many of a usual size.
+    pub(crate) fn cleared(mut self) -> Self {
+        let usual = EVENT_BYTES * self.ends.len();
+        self.bytes.clear();
+        self.bytes.shrink_to(usual);
+        self.ends.clear();
+        self
+    }
+
+    pub(crate) fn with(mut self, events: &[Box<TaskCompletionEvent>]) -> Self {
+        self.bytes.reserve(EVENT_BYTES * events.len());
         for event in events {
-            event.write_json(&mut json.bytes);
-            json.ends.push(json.bytes.len());
+            event.write_json(&mut self.bytes);
+            self.ends.push(self.bytes.len());
         }
-        json
+        self
     }
 
     pub(crate) fn push(&mut self, json: &[u8]) {

@@ -7,7 +7,7 @@ mod recovery;
 mod tests;
 
 use std::{
-    fmt, process,
+    fmt, mem, process,
     sync::{Arc, OnceLock},
     thread::{self, Thread},
     time::{Duration, Instant, SystemTime},
@@ -29,6 +29,10 @@ use crate::{
     panics,
     protocol::Json,
 };
+
+/// Time after the first event of a burst in which others follow, as a rule. Passed on one by one, they would cost a
+/// wake-up of the submitter each.
+const BURST: Duration = Duration::from_millis(1);
 
 /// Time after events were passed on in which further ones are collected.
 const COLLECT: Duration = Duration::from_millis(10);
@@ -59,6 +63,8 @@ pub struct SpoolWriter {
     spool: Option<Spool>,
     /// Time of the next attempt after a failure.
     retry_at: Option<Instant>,
+    /// `track` wakes this writer.
+    is_armed: bool,
     live: Live,
     /// Writes events for which the backlog has no room. Closed before they are read back.
     overflow: Option<Writer>,
@@ -95,6 +101,7 @@ impl SpoolWriter {
             wake_submitter: Box::new(wake_submitter),
             spool: None,
             retry_at: None,
+            is_armed: false,
             live: Live::default(),
             overflow: None,
             recovery: Recovery::new(config.batch_size),
@@ -131,7 +138,9 @@ impl SpoolWriter {
         self.live.acknowledge(backlog.acknowledged());
         self.recovery.acknowledge(&buffer, backlog);
         let mut has_moved = false;
-        while self.pass_on(&buffer, backlog, now, unix) {
+        let is_first = mem::take(&mut self.is_armed) && buffer.has_tracked();
+        let is_burst = is_first && !buffer.is_urgent() && !buffer.is_filling();
+        while !is_burst && self.pass_on(&buffer, backlog, now, unix) {
             has_moved = true;
         }
         let is_over = is_closed && is_abandoned;
@@ -143,6 +152,9 @@ impl SpoolWriter {
         backlog.set_writer_waiting(backlog.room() == 0);
         // Also if nothing has moved: `track` reports evictions and a missing thread through this writer.
         (self.wake_submitter)();
+        if is_burst {
+            return Some(clock::after(now, BURST));
+        }
         if has_moved {
             let wait = if buffer.is_filling() { Duration::ZERO } else { COLLECT };
             return Some(clock::after(now, wait));
@@ -150,6 +162,7 @@ impl SpoolWriter {
         if buffer.rearm_writer() && (backlog.room() > 0 || self.is_usable()) {
             return Some(now);
         }
+        self.is_armed = true;
         let far = clock::after(now, Duration::MAX);
         Some([self.retry_at, write_at, recover_at].into_iter().flatten().min().unwrap_or(far))
     }
@@ -198,7 +211,7 @@ impl SpoolWriter {
         let room = backlog.room();
         if room > 0 {
             let Some(batch) = buffer.take_tracked(room.min(MAX_EVENTS)) else { return false };
-            let json = Arc::new(Json::of(&batch));
+            let json = Arc::new(mem::take(&mut self.live.spare).with(&batch));
             let due = clock::after(now, WRITE_AFTER);
             self.live.add(backlog.queued(), Arc::clone(&json), due);
             buffer.pass_on(batch, json);

@@ -59,6 +59,11 @@ impl Commits {
         FlushTarget { key: self.last_key, end, evicted }
     }
 
+    #[cfg(feature = "spool")]
+    pub(super) fn is_any(&self) -> bool {
+        !self.by_flush.is_empty()
+    }
+
     pub(super) fn end(&mut self, target: FlushTarget) {
         self.by_flush.remove(&target.key);
     }

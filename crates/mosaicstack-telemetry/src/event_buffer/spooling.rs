@@ -31,12 +31,21 @@ impl EventBuffer {
     /// Makes `track` wake the writer again. Returns true if there are tracked events to take.
     pub(crate) fn rearm_writer(&self) -> bool {
         self.rearm();
+        self.has_tracked()
+    }
+
+    pub(crate) fn has_tracked(&self) -> bool {
         self.tracked_len() > 0
     }
 
     /// True if the queue of tracked events is half full.
     pub(crate) fn is_filling(&self) -> bool {
         self.queue.as_ref().is_some_and(|queue| queue.len() * 2 >= queue.capacity())
+    }
+
+    /// True if tracked events are to be passed on at once: a flush waits, or the client has been shut down.
+    pub(crate) fn is_urgent(&self) -> bool {
+        self.is_closed() || self.flush_targets.lock().is_any()
     }
 
     pub(crate) fn is_closed(&self) -> bool {

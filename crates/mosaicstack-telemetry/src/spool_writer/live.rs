@@ -14,6 +14,9 @@ pub(super) struct Live {
     writer: Option<Writer>,
     unwritten: VecDeque<Unwritten>,
     marks: VecDeque<Mark>,
+    /// Memory for further events. If each batch allocated its own, glibc would return it to the system each time, which
+    /// costs as much as encoding.
+    pub(super) spare: Json,
 }
 
 /// Consecutive events in the backlog that are in no file.
@@ -53,7 +56,7 @@ impl Live {
 
     /// Acknowledges the events before `left`, which have left the backlog.
     pub(super) fn acknowledge(&mut self, left: u64) {
-        skip(&mut self.unwritten, left);
+        skip(&mut self.unwritten, left, &mut self.spare);
         let mut through = None;
         while let Some(Mark { events, last }) = self.marks.front()
             && events.start < left
@@ -90,7 +93,7 @@ impl Live {
                 self.marks.push_back(Mark { events: first..end, last });
                 backlog.set_stored(end);
             }
-            skip(&mut self.unwritten, end);
+            skip(&mut self.unwritten, end, &mut self.spare);
             result?;
             backlog.spool_works();
         }
@@ -99,7 +102,7 @@ impl Live {
 }
 
 /// Forgets the events before this number.
-fn skip(unwritten: &mut VecDeque<Unwritten>, end: u64) {
+fn skip(unwritten: &mut VecDeque<Unwritten>, end: u64, spare: &mut Json) {
     while let Some(front) = unwritten.front_mut() {
         let done = usize::try_from(end.saturating_sub(front.first)).unwrap_or(usize::MAX);
         if done < front.json.len() - front.json_from {
@@ -107,7 +110,9 @@ fn skip(unwritten: &mut VecDeque<Unwritten>, end: u64) {
             front.json_from += done;
             break;
         }
-        unwritten.pop_front();
+        if let Some(json) = unwritten.pop_front().and_then(|it| Arc::into_inner(it.json)) {
+            *spare = json.cleared();
+        }
     }
 }
 

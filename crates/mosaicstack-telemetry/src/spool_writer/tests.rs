@@ -91,9 +91,9 @@ impl Program {
         (0..count).map(track).collect()
     }
 
-    /// Passes tracked events on, and lets time go by until they are written.
+    /// Waits for the end of a burst, passes its events on, and lets time go by until they are written.
     fn write(&mut self) {
-        for _ in 0..2 {
+        for _ in 0..3 {
             let wake_at = self.writer.step(self.now, clock::wall());
             assert!(wake_at.is_some() && self.stats().is_balanced(), "{:?}", self.stats());
             self.now += WRITE_AFTER;
@@ -171,6 +171,24 @@ fn events_are_in_files_until_they_are_delivered() {
     assert_eq!((program.stats().delivered, program.stats().spooled), (3, 0));
     program.write();
     assert_eq!(folder.usage(), (0, 0));
+}
+
+#[test]
+fn burst_is_passed_on_at_once_if_a_flush_waits_or_the_queue_fills() {
+    for (capacity, is_flushed, expected) in [(100, false, 0), (100, true, 3), (6, false, 3)] {
+        let folder = Folder::new();
+        let mut program = Program::start(folder.config().max_queue_size(capacity));
+        program.write();
+        program.track(3);
+        if is_flushed {
+            program.handle.buffer.begin_flush();
+        }
+        let queued = |program: &Program| program.handle.buffer.queued();
+        let wake_at = program.writer.step(program.now, clock::wall());
+        assert_eq!(queued(&program), expected, "{capacity} {is_flushed}");
+        program.writer.step(wake_at.unwrap(), clock::wall());
+        assert_eq!(queued(&program), 3, "{capacity} {is_flushed}");
+    }
 }
 
 #[test]
