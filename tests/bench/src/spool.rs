@@ -25,8 +25,11 @@ use crate::{
 
 const ROUNDS: usize = 5;
 
-/// The processes of each contender in a round.
+/// The processes of each contender in a round that run alone.
 const PROCESSES: usize = 400;
+
+/// The processes of each contender in a round that run with others. More, since their times depend on the scheduler.
+const PROCESSES_AT_ONCE: usize = 1_600;
 
 /// The processes that run at the same time in the second case.
 const AT_ONCE: usize = 8;
@@ -182,9 +185,10 @@ fn fill(folder: &Path, program: &str, waiting: usize) -> Result<()> {
 /// The times from the start to the end of each process.
 fn run(program: &str, folder: &Path, at_once: usize) -> Result<Vec<Duration>> {
     let program = env::current_exe()?.with_file_name(program);
+    let processes = if at_once == 1 { PROCESSES } else { PROCESSES_AT_ONCE };
     let run_some = || -> Result<Vec<Duration>> {
         let mut times = Vec::new();
-        for _ in 0..PROCESSES / at_once {
+        for _ in 0..processes / at_once {
             let from = Instant::now();
             let status = Command::new(&program).arg(folder).env_clear().status()?;
             times.push(from.elapsed());
