@@ -1,0 +1,16 @@
+//! Finds completed tasks in the logs of coding agents.
+//!
+//! A [`Harness`] reads the logs of one agent. It finds [`Turn`]s: from the prompt of a person to the stop of the agent.
+//! No text of a log is kept: no prompt, reply, code, command or path.
+
+mod gates;
+pub mod harness;
+mod lines;
+mod timestamp;
+mod turn;
+
+pub use self::{
+    gates::{Gates, Status},
+    harness::{Checkpoint, Environment, Found, HARNESSES, Harness},
+    turn::{End, Notes, Request, Turn, Usage},
+};
