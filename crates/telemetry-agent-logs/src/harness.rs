@@ -1,5 +1,8 @@
 //! Coding agents whose logs can be read.
 
+#[cfg(test)]
+pub(crate) mod testing;
+
 use std::{
     collections::BTreeMap,
     fmt::Debug,

@@ -5,12 +5,19 @@
 
 mod gates;
 pub mod harness;
+mod hash;
+mod language;
 mod lines;
+#[cfg(feature = "prices")]
+pub mod prices;
+pub mod scan;
+mod task;
 mod timestamp;
 mod turn;
 
 pub use self::{
     gates::{Gates, Status},
     harness::{Checkpoint, Environment, Found, HARNESSES, Harness},
+    task::{PriceOf, Task},
     turn::{End, Notes, Request, Turn, Usage},
 };

@@ -1,0 +1,53 @@
+//! The tasks of all logs.
+
+use std::collections::BTreeMap;
+
+use super::{Options, SILENCE_MS, Scan, state::State};
+use crate::{End, Task};
+
+/// Adds the work of sub-agents to the tasks that started it, and tells the tasks that have ended from the others.
+pub(super) fn merge(options: &Options<'_>, state: &State, scan: &mut Scan) {
+    let mut by_id: BTreeMap<_, Task> = BTreeMap::new();
+    let mut parts = Vec::new();
+    for log in state.logs.values() {
+        for turns in [&log.closed, &log.last] {
+            scan.without_usage += turns.without_usage;
+            parts.extend(&turns.parts);
+            for task in &turns.tasks {
+                let known = by_id.entry(task.id).or_insert_with(|| task.clone());
+                // Copies of a log can differ if one of them was cut.
+                if known.usage.total() < task.usage.total() {
+                    known.clone_from(task);
+                }
+            }
+        }
+    }
+    let mut tasks: Vec<Task> = by_id.into_values().collect();
+    tasks.sort_by_key(|it| (it.session, it.started));
+    let mut alone = Vec::new();
+    for part in parts {
+        match parent(&mut tasks, part) {
+            Some(task) => task.add(part),
+            None => alone.push(part.clone()),
+        }
+    }
+    tasks.extend(alone);
+    tasks.sort_by_key(|it| (it.started, it.id));
+    for mut task in tasks {
+        let is_silent = options.now.saturating_sub(task.ended) >= SILENCE_MS;
+        if task.end == End::Open && !is_silent {
+            scan.open.push(task);
+            continue;
+        }
+        if task.end == End::Open {
+            task.end = End::Unmarked;
+        }
+        scan.tasks.push(task);
+    }
+}
+
+/// The last task of its session that started before the part.
+fn parent<'a>(tasks: &'a mut [Task], part: &Task) -> Option<&'a mut Task> {
+    let end = tasks.partition_point(|it| (it.session, it.started) <= (part.session, part.started));
+    tasks.get_mut(end.checked_sub(1)?).filter(|it| it.session == part.session)
+}

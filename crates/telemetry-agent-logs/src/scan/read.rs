@@ -1,0 +1,128 @@
+//! Reading what is new.
+
+use std::{
+    collections::HashSet,
+    io,
+    sync::{
+        atomic::{AtomicUsize, Ordering},
+        mpsc,
+    },
+    thread,
+};
+
+use super::{
+    Options, Unreadable,
+    files::Log,
+    state::{State, Turns},
+};
+use crate::{Checkpoint, Found, PriceOf, Task, Turn, hash::hash};
+
+/// The number of logs that are read before what was found in them is merged. Bounds the memory.
+const AT_ONCE: usize = 64;
+
+type Reading = io::Result<(Found, Checkpoint)>;
+
+/// Reads the logs that have changed, and returns the number of bad lines. What is in several logs counts for the first
+/// of them by harness and path, or for the one that was read in an earlier scan.
+pub(super) fn read(
+    options: &Options<'_>,
+    logs: &[Log<'_>],
+    state: &mut State,
+    unreadable: &mut Vec<Unreadable>,
+) -> u64 {
+    let mut changed = Vec::new();
+    for log in logs {
+        match state.begin(log) {
+            Ok(Some(checkpoint)) => changed.push((log, checkpoint)),
+            Ok(None) => {}
+            Err(error) => unreadable.push(Unreadable { path: log.path.clone(), error }),
+        }
+    }
+    let known = state.logs.values().flat_map(|it| it.closed.ids.iter().chain(&it.last.ids));
+    let mut ids: HashSet<u64> = known.copied().collect();
+    let mut bad_lines = 0;
+    for some in changed.chunks(AT_ONCE) {
+        for ((log, _), reading) in some.iter().zip(read_some(some, options.threads)) {
+            match reading {
+                Ok((found, checkpoint)) => {
+                    bad_lines += found.bad_lines;
+                    add(options.price, log, found, checkpoint, state, &mut ids);
+                }
+                Err(error) => {
+                    // The next scan reads all of it.
+                    state.logs.remove(&log.key);
+                    unreadable.push(Unreadable { path: log.path.clone(), error });
+                }
+            }
+        }
+    }
+    bad_lines
+}
+
+/// Reads logs with several threads. The results are in the order of the logs.
+fn read_some(logs: &[(&Log<'_>, Checkpoint)], threads: usize) -> Vec<Reading> {
+    let (next, (sender, receiver)) = (AtomicUsize::new(0), mpsc::channel());
+    let read_next = |sender: mpsc::Sender<(usize, Reading)>| {
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            let Some((log, from)) = logs.get(index) else { break };
+            let mut found = Found::default();
+            let reading = log.harness.read(&log.path, from, &mut found).map(|to| (found, to));
+            let _ = sender.send((index, reading));
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 1..threads.min(logs.len()) {
+            let sender = sender.clone();
+            scope.spawn(|| read_next(sender));
+        }
+        read_next(sender);
+    });
+    let mut readings: Vec<_> = receiver.into_iter().collect();
+    readings.sort_by_key(|(index, _)| *index);
+    readings.into_iter().map(|(_, reading)| reading).collect()
+}
+
+fn add(
+    price: &PriceOf<'_>,
+    log: &Log<'_>,
+    found: Found,
+    checkpoint: Checkpoint,
+    state: &mut State,
+    ids: &mut HashSet<u64>,
+) {
+    let Some(known) = state.logs.get_mut(&log.key) else { return };
+    let count = found.turns.len();
+    for (turn, rest) in found.turns.into_iter().zip((0..count).rev()) {
+        let turns = if rest == 0 { &mut known.last } else { &mut known.closed };
+        add_turn(turn, log, price, turns, ids);
+    }
+    known.checkpoint = checkpoint;
+}
+
+fn add_turn(
+    mut turn: Turn,
+    log: &Log<'_>,
+    price: &PriceOf<'_>,
+    turns: &mut Turns,
+    ids: &mut HashSet<u64>,
+) {
+    turn.requests.retain(|request| {
+        if request.id.is_empty() {
+            return true;
+        }
+        let id = hash(&request.id);
+        let is_new = ids.insert(id);
+        if is_new {
+            turns.ids.push(id);
+        }
+        is_new
+    });
+    if turn.requests.is_empty() {
+        turns.without_usage += 1;
+        return;
+    }
+    let is_part = turn.is_part;
+    let task = Task::of(turn, log.harness, price);
+    if is_part { turns.parts.push(task) } else { turns.tasks.push(task) }
+}

@@ -1,0 +1,99 @@
+//! What a scan remembers.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs::File,
+    io::{self, Read},
+    path::Path,
+};
+
+use serde::{Deserialize, Serialize};
+
+use super::files::{Log, Stamp};
+use crate::{Checkpoint, Task};
+
+/// The bytes at the start of a file that tell whether it has been rewritten.
+const HEAD_BYTES: u64 = 4_096;
+
+/// Changes with what readers find: the logs are then read again.
+const VERSION: u32 = 1;
+
+/// What a scan remembers, so that the next one reads only what is new. It has no path and no text of a log, except for
+/// the names of projects, models and languages.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct State {
+    version: u32,
+    /// By the hash of the path.
+    pub(super) logs: BTreeMap<u64, LogState>,
+}
+
+/// What was found in a log.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct LogState {
+    stamp: Stamp,
+    /// Length and checksum of the first bytes.
+    head: (u64, u32),
+    pub(super) checkpoint: Checkpoint,
+    /// Turns before the checkpoint.
+    pub(super) closed: Turns,
+    /// Turns from the checkpoint on.
+    pub(super) last: Turns,
+}
+
+/// Turns with at least one request that no other log has.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Turns {
+    pub(super) tasks: Vec<Task>,
+    /// Work of sub-agents and compactions.
+    pub(super) parts: Vec<Task>,
+    /// Hashes of the ids of their requests.
+    pub(super) ids: Vec<u64>,
+    pub(super) without_usage: u64,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self { version: VERSION, logs: BTreeMap::new() }
+    }
+}
+
+impl State {
+    /// True if it was written by a version that finds something else. Use the default instead.
+    #[must_use]
+    pub const fn is_outdated(&self) -> bool {
+        self.version != VERSION
+    }
+
+    /// Forgets all logs but these.
+    pub(super) fn keep(&mut self, logs: &[Log<'_>]) {
+        let keys: BTreeSet<_> = logs.iter().map(|it| it.key).collect();
+        self.logs.retain(|key, _| keys.contains(key));
+    }
+
+    /// Prepares the state of a log. Returns the checkpoint to read from, or `None` if nothing has changed.
+    pub(super) fn begin(&mut self, log: &Log<'_>) -> io::Result<Option<Checkpoint>> {
+        let known = self.logs.get(&log.key);
+        if known.is_some_and(|it| it.stamp == log.stamp) {
+            return Ok(None);
+        }
+        let new_head = head(&log.path, HEAD_BYTES)?;
+        let mut state = LogState::default();
+        if let Some(known) = known
+            && (known.stamp.file, true) == (log.stamp.file, known.stamp.len <= log.stamp.len)
+            && head(&log.path, known.head.0)? == known.head
+        {
+            state.checkpoint = known.checkpoint.clone();
+            state.closed = known.closed.clone();
+        }
+        (state.stamp, state.head) = (log.stamp, new_head);
+        let checkpoint = state.checkpoint.clone();
+        self.logs.insert(log.key, state);
+        Ok(Some(checkpoint))
+    }
+}
+
+fn head(path: &Path, len: u64) -> io::Result<(u64, u32)> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(len).read_to_end(&mut bytes)?;
+    Ok((bytes.len() as u64, crc32fast::hash(&bytes)))
+}

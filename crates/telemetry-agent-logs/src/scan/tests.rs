@@ -1,0 +1,212 @@
+use std::{
+    fs::{self, OpenOptions},
+    io::Write,
+    path::Path,
+    process,
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+use telemetry_model::Provider;
+
+use super::*;
+use crate::{Usage, harness::testing::Scripted};
+
+const NOW: i64 = 10_000_000;
+
+/// A home folder, which is removed at the end.
+struct Home(Environment);
+
+impl Home {
+    fn new() -> Self {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let name =
+            format!("agent-logs-{}-{}", process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let home = std::env::temp_dir().join(name);
+        fs::create_dir_all(&home).unwrap();
+        Self(Environment { home, ..Environment::default() })
+    }
+
+    fn path(&self, name: &str) -> std::path::PathBuf {
+        self.0.home.join(name)
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        fs::write(self.path(name), text).unwrap();
+    }
+
+    fn append(&self, name: &str, text: &str) {
+        let file = OpenOptions::new().append(true).open(self.path(name));
+        file.unwrap().write_all(text.as_bytes()).unwrap();
+    }
+
+    fn scan(&self, state: &mut State) -> Scan {
+        self.scan_at(NOW, state)
+    }
+
+    fn scan_at(&self, now: i64, state: &mut State) -> Scan {
+        let price = |_: &Provider, _: &str, _: i64, usage: &Usage| Some(usage.input);
+        let options = Options {
+            harnesses: &[&Scripted],
+            environment: &self.0,
+            price: &price,
+            now,
+            threads: 2,
+        };
+        scan(&options, state)
+    }
+}
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0.home);
+    }
+}
+
+/// The time and the input tokens of each task.
+fn tasks(tasks: &[Task]) -> Vec<(i64, u64)> {
+    tasks.iter().map(|it| (it.started, it.usage.input)).collect()
+}
+
+#[test]
+fn second_scan_finds_the_same_and_reads_nothing() {
+    let home = Home::new();
+    home.write("a.log", "turn a 100 5\nturn b 200 6\n");
+    let mut state = State::default();
+    let first = home.scan(&mut state);
+    assert_eq!(tasks(&first.tasks), [(100, 5), (200, 6)]);
+    let second = home.scan(&mut state);
+    assert_eq!(second.tasks, first.tasks);
+    // What has not changed is not opened: the same size and time hide other contents.
+    let times = fs::metadata(home.path("a.log")).unwrap().modified().unwrap();
+    let file = OpenOptions::new().write(true).open(home.path("a.log")).unwrap();
+    (&file).write_all(b"turn a 100 9").unwrap();
+    file.set_modified(times).unwrap();
+    assert_eq!(home.scan(&mut state).tasks, first.tasks);
+}
+
+#[test]
+fn scan_after_each_byte_equals_one_at_the_end() {
+    let text = "turn a 100 5\nturn b 200 6\nturn c 9999999 7 open\n";
+    let other = "turn b 200 6\nturn d 300 1\n";
+    let (whole, parts) = (Home::new(), Home::new());
+    whole.write("a.log", text);
+    whole.write("b.log", other);
+    let expected = whole.scan(&mut State::default());
+    let mut state = State::default();
+    parts.write("a.log", "");
+    parts.write("b.log", "");
+    for at in 0..text.len() {
+        parts.append("a.log", &text[at..=at]);
+        parts.scan(&mut state);
+    }
+    parts.append("b.log", other);
+    let last = parts.scan(&mut state);
+    assert_eq!(last.tasks, expected.tasks);
+    assert_eq!(tasks(&last.tasks), [(100, 5), (200, 6), (300, 1)]);
+    assert_eq!((last.open, last.without_usage), (expected.open, 1));
+}
+
+#[test]
+fn file_that_was_rewritten_cut_or_moved_is_read_again() {
+    type Change = fn(&Home);
+    let changes: [(&str, Change, &[(i64, u64)]); 4] = [
+        (
+            "rewritten",
+            |it| it.write("a.log", "turn x 900 9\nturn b 200 6\n"),
+            &[(200, 6), (900, 9)],
+        ),
+        ("cut", |it| it.write("a.log", "turn a 100 5\n"), &[(100, 5)]),
+        (
+            "moved",
+            |it| fs::rename(it.path("a.log"), it.path("z.log")).unwrap(),
+            &[(100, 5), (200, 6)],
+        ),
+        ("removed", |it| fs::remove_file(it.path("a.log")).unwrap(), &[]),
+    ];
+    for (name, change, expected) in changes {
+        let home = Home::new();
+        home.write("a.log", "turn a 100 5\nturn b 200 6\n");
+        let mut state = State::default();
+        home.scan(&mut state);
+        change(&home);
+        let scan = home.scan(&mut state);
+        assert_eq!(tasks(&scan.tasks), expected, "{name}");
+    }
+}
+
+#[test]
+fn copies_of_a_log_count_once() {
+    let home = Home::new();
+    home.write("a.log", "turn a 100 5\nturn b 200 6\n");
+    home.write("b.log", "turn a 100 5\nturn b 200 6\nturn c 300 7\n");
+    let mut state = State::default();
+    let first = home.scan(&mut state);
+    assert_eq!(tasks(&first.tasks), [(100, 5), (200, 6), (300, 7)]);
+    home.write("c.log", "turn a 100 5\n");
+    assert_eq!(home.scan(&mut state).tasks, first.tasks);
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::symlink(home.path("a.log"), home.path("0.log")).unwrap();
+        assert_eq!(home.scan(&mut state).tasks, first.tasks);
+    }
+}
+
+#[test]
+fn part_belongs_to_the_turn_that_was_open() {
+    let home = Home::new();
+    home.write("a.log", "turn a 100 5\nturn b 200 6\n");
+    home.write("part.log", "part p 150 10\npart q 250 20\n");
+    home.write("other.log", "part-of-none r 400 1\n");
+    let scan = home.scan(&mut State::default());
+    assert_eq!(tasks(&scan.tasks), [(100, 15), (200, 26), (400, 1)]);
+    assert_eq!(scan.tasks[1].requests, 2);
+}
+
+#[test]
+fn open_turn_has_ended_after_an_hour_of_silence() {
+    let home = Home::new();
+    home.write("a.log", "turn a 100 5 open\n");
+    let mut state = State::default();
+    let ended = 100 + 1_000;
+    let scan = home.scan_at(ended + SILENCE_MS - 1, &mut state);
+    assert_eq!((scan.tasks.len(), scan.open.len()), (0, 1));
+    let scan = home.scan_at(ended + SILENCE_MS, &mut state);
+    assert_eq!((scan.tasks.len(), scan.open.len()), (1, 0));
+    assert_eq!(scan.tasks[0].end, crate::End::Unmarked);
+}
+
+#[test]
+fn file_that_fails_does_not_fail_the_scan() {
+    let home = Home::new();
+    home.write("a.log", "fail\n");
+    home.write("b.log", "turn a 100 5\nno\n");
+    let mut state = State::default();
+    let scan = home.scan(&mut state);
+    assert_eq!((tasks(&scan.tasks), scan.bad_lines), (vec![(100, 5)], 1));
+    assert_eq!(scan.unreadable.len(), 1);
+    assert_eq!(scan.unreadable[0].path, home.path("a.log"));
+    home.write("a.log", "turn b 200 6\n");
+    assert_eq!(tasks(&home.scan(&mut state).tasks), [(100, 5), (200, 6)]);
+}
+
+#[cfg(unix)]
+#[test]
+fn pipe_is_not_opened() {
+    let home = Home::new();
+    let made = process::Command::new("mkfifo").arg(home.path("a.log")).status().unwrap();
+    assert!(made.success());
+    home.write("b.log", "turn a 100 5\n");
+    assert_eq!(tasks(&home.scan(&mut State::default()).tasks), [(100, 5)]);
+}
+
+#[test]
+fn state_has_no_text_of_a_log() {
+    let home = Home::new();
+    home.write("a.log", "turn secret-key 100 5\n");
+    let mut state = State::default();
+    home.scan(&mut state);
+    let json = serde_json::to_string(&state).unwrap();
+    assert!(!json.contains("secret"), "{json}");
+    let path = home.0.home.to_string_lossy().into_owned();
+    assert!(!json.contains(Path::new(&path).file_name().unwrap().to_str().unwrap()));
+}

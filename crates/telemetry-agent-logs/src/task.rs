@@ -1,0 +1,221 @@
+//! Completed tasks.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+use telemetry_model::{
+    Complexity, Cost, EventBuilder, Harness, Outcome, Provider, Quality, QualityGate, TaskType,
+    Tokens, model_vendor, uuid::Uuid,
+};
+
+use crate::{End, Notes, Request, Status, Turn, Usage, hash::hash, language};
+
+/// A turn of an agent that has ended, with what its sub-agents did.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Task {
+    /// Identifies the task, also in copies of its log.
+    pub id: Uuid,
+    /// The agent.
+    pub harness: Harness,
+    /// Hash of the session.
+    pub(crate) session: u64,
+    /// Name of the folder that the agent worked in, without its parents. Not part of the event.
+    pub project: Option<String>,
+    /// Unix milliseconds of the prompt.
+    pub started: i64,
+    /// Unix milliseconds of the last record.
+    pub ended: i64,
+    /// Milliseconds from the prompt to the stop.
+    pub duration_ms: u64,
+    /// The costliest model of the main loop; the one with the most tokens if one has no price.
+    pub model: String,
+    /// Who made the model; `unknown` if its name does not say.
+    pub provider: Provider,
+    /// Tokens of all requests.
+    pub usage: Usage,
+    /// Number of requests.
+    pub requests: u64,
+    /// Cost in microdollars of the requests that have a price.
+    pub cost_microdollars: u64,
+    /// Models without a price. If there are any, the cost of the task is unknown.
+    pub unpriced: BTreeSet<String>,
+    /// Quality gates that ran.
+    pub gates_run: Vec<QualityGate>,
+    /// Of those, the ones whose last run failed.
+    pub gates_failed: Vec<QualityGate>,
+    /// Status of the gate that ran last.
+    pub last_gate: Option<Status>,
+    /// How it ended.
+    pub end: End,
+    /// Planning or code review, if the log says so.
+    pub task_type: TaskType,
+    /// Retries of requests.
+    pub retries: u64,
+    /// Compactions of the context.
+    pub compactions: u64,
+    /// Share of the context window that the last request used; 0 if the log does not state the window.
+    pub utilization: f64,
+    /// The language most edited.
+    pub language: Option<String>,
+    /// What a reader of the figures has to know.
+    pub notes: Notes,
+}
+
+/// Returns the cost of one request in microdollars, or `None` if the model has no price: its provider, its name, unix
+/// milliseconds and the tokens.
+pub type PriceOf<'a> = dyn Fn(&Provider, &str, i64, &Usage) -> Option<u64> + Sync + 'a;
+
+/// Namespace of the ids of tasks.
+const NAMESPACE: Uuid = Uuid::from_u128(0x6f3a_8c1d_52b7_4e09_9d64_b1e8_27c5_f0a3);
+
+impl Task {
+    pub(crate) fn of(turn: Turn, log: &dyn crate::Harness, price: &PriceOf<'_>) -> Self {
+        let (harness, default) = (log.harness(), &log.provider());
+        let (mut usage, mut cost, mut unpriced) = (Usage::default(), 0_u64, BTreeSet::new());
+        let mut models: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
+        for request in &turn.requests {
+            usage += request.usage;
+            let priced = cost_of(request, default, price);
+            cost = cost.saturating_add(priced.unwrap_or_default());
+            if priced.is_none() {
+                unpriced.insert(request.model.clone());
+            }
+            if request.is_main_loop {
+                let sums = models.entry(&request.model).or_default();
+                sums.0 = sums.0.saturating_add(priced.unwrap_or_default());
+                sums.1 = sums.1.saturating_add(request.usage.total());
+            }
+        }
+        let weight = |sums: (u64, u64)| if unpriced.is_empty() { sums } else { (sums.1, sums.0) };
+        let model = models.into_iter().max_by_key(|(_, sums)| weight(*sums));
+        let model = model.map(|it| it.0.to_owned()).unwrap_or_default();
+        let last = turn.requests.iter().rfind(|it| it.is_main_loop);
+        let utilization = match (last, turn.context_window) {
+            (Some(last), Some(window)) if window > 0 => {
+                (last.usage.total_input() as f64 / window as f64).min(1.0)
+            }
+            _ => 0.0,
+        };
+        let lasted = u64::try_from(turn.ended.saturating_sub(turn.started)).unwrap_or_default();
+        let name = format!("{harness} {}", turn.key);
+        Self {
+            id: Uuid::new_v5(&NAMESPACE, name.as_bytes()),
+            harness,
+            session: hash(&turn.session),
+            project: turn.project,
+            started: turn.started,
+            ended: turn.ended,
+            duration_ms: turn.duration_ms.unwrap_or(lasted),
+            provider: provider_of(&model, default),
+            model,
+            usage,
+            requests: turn.requests.len() as u64,
+            cost_microdollars: cost,
+            unpriced,
+            gates_run: turn.gates.run(),
+            gates_failed: turn.gates.failed(),
+            last_gate: turn.gates.last(),
+            end: turn.end,
+            task_type: turn.task_type,
+            retries: turn.retries,
+            compactions: turn.compactions,
+            utilization,
+            language: language::of(&turn.edits).map(Into::into),
+            notes: turn.notes,
+        }
+    }
+
+    /// Adds what a sub-agent or a compaction did.
+    pub(crate) fn add(&mut self, part: &Self) {
+        self.usage += part.usage;
+        self.requests += part.requests;
+        self.cost_microdollars = self.cost_microdollars.saturating_add(part.cost_microdollars);
+        self.unpriced.extend(part.unpriced.iter().cloned());
+        self.retries += part.retries;
+        self.compactions += part.compactions;
+        self.notes.is_undercounted |= part.notes.is_undercounted;
+        self.notes.has_unknown_usage |= part.notes.has_unknown_usage;
+    }
+
+    /// The cost in microdollars; `None` if a model has no price.
+    #[must_use]
+    pub fn cost(&self) -> Option<u64> {
+        self.unpriced.is_empty().then_some(self.cost_microdollars)
+    }
+
+    /// The outcome, as far as the log shows it; `None` without evidence: that an agent stopped does not mean that it
+    /// succeeded.
+    #[must_use]
+    pub fn outcome(&self) -> Option<Outcome> {
+        match (self.end, self.last_gate) {
+            (End::Interrupted | End::InToolCall, _) => Some(Outcome::Partial),
+            (End::Failed, _) => Some(Outcome::Failure),
+            (End::TimedOut, _) => Some(Outcome::Timeout),
+            (_, Some(Status::Failed)) => Some(Outcome::Partial),
+            (_, Some(Status::Passed)) => Some(Outcome::Success),
+            (_, None) => None,
+        }
+    }
+
+    /// The event that reports the task, with this outcome. Its id is the same each time.
+    #[must_use]
+    pub fn event(&self, instance_id: Uuid, outcome: Outcome) -> EventBuilder {
+        let tokens = Tokens {
+            actual_in: self.usage.total_input(),
+            actual_out: self.usage.total_output(),
+            ..Tokens::default()
+        };
+        let quality = Quality {
+            passed: !self.gates_run.is_empty() && self.gates_failed.is_empty(),
+            gates_run: self.gates_run.clone(),
+            gates_failed: self.gates_failed.clone(),
+        };
+        let cost = Cost { actual: self.cost().unwrap_or_default(), ..Cost::default() };
+        let context = telemetry_model::ContextWindow {
+            compactions: self.compactions,
+            utilization: self.utilization,
+            ..Default::default()
+        };
+        let ended = u64::try_from(self.ended).unwrap_or_default();
+        let at = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_millis(ended);
+        EventBuilder::new(instance_id)
+            .event_id(self.event_id(instance_id))
+            .timestamp(at)
+            .task_type(self.task_type.clone())
+            .complexity(Complexity::Medium)
+            .harness(self.harness.clone())
+            .provider(self.provider.clone())
+            .model(self.model.clone())
+            .outcome(outcome)
+            .duration_ms(self.duration_ms)
+            .tokens(tokens)
+            .cost(cost)
+            .quality(quality)
+            .context(context)
+            .language(self.language.clone())
+            .retry_count(self.retries)
+    }
+
+    /// The id of the event of this task for an instance.
+    #[must_use]
+    pub fn event_id(&self, instance_id: Uuid) -> Uuid {
+        Uuid::new_v5(&self.id, instance_id.as_bytes())
+    }
+}
+
+fn cost_of(request: &Request, default: &Provider, price: &PriceOf<'_>) -> Option<u64> {
+    if request.usage.total() == 0 {
+        return Some(0);
+    }
+    request.cost_microdollars.or_else(|| {
+        let provider = provider_of(&request.model, default);
+        price(&provider, &request.model, request.at, &request.usage)
+    })
+}
+
+fn provider_of(model: &str, default: &Provider) -> Provider {
+    model_vendor(model).unwrap_or_else(|| default.clone())
+}
+
+#[cfg(test)]
+mod tests;
