@@ -1,0 +1,93 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::when::When;
+
+/// Reports what coding agents did, from the logs that they leave, to a Mosaic Stack Telemetry server.
+///
+/// Exit status: 0 if all went well, 1 if something failed, 2 for wrong arguments.
+#[derive(Debug, Parser)]
+#[command(name = "mosaic-telemetry", version)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Shows the tasks that the logs of coding agents have. Sends nothing.
+    Scan(ScanArgs),
+    /// Sends the tasks that have not been sent.
+    Report(ReportArgs),
+}
+
+/// Which tasks.
+#[derive(Debug, Args)]
+pub(crate) struct Selection {
+    /// Only tasks that ended after this: `30d`, `12h`, a date or a time as 2026-11-26T17:58:03Z.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) since: Option<When>,
+    /// Only tasks that ended before this.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) until: Option<When>,
+    /// Only tasks of this agent, as `claude_code`, `codex` or `aider`. Can be repeated.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) harness: Vec<String>,
+    /// The home folder with the folders of the agents, in place of yours. Variables as `CLAUDE_CONFIG_DIR` are then
+    /// ignored.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) root: Option<PathBuf>,
+    /// The outcome of tasks whose log does not show any, which are left out otherwise.
+    #[arg(long, value_name = "OUTCOME")]
+    pub(crate) assume_outcome: Option<Assumed>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Assumed {
+    Success,
+    Partial,
+    Failure,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  mosaic-telemetry scan --since 7d
+  mosaic-telemetry scan --json | jq '.[] | select(.outcome == \"failure\")'")]
+pub(crate) struct ScanArgs {
+    #[command(flatten)]
+    pub(crate) selection: Selection,
+    /// Print JSON.
+    #[arg(long, group = "format")]
+    pub(crate) json: bool,
+    /// Print CSV with a heading.
+    #[arg(long, group = "format")]
+    pub(crate) csv: bool,
+    /// Print the events that `report` would send, one a line.
+    #[arg(long, group = "format")]
+    pub(crate) events: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Without --since, the first call sends nothing: what ends from then on is sent.
+
+Examples:
+  mosaic-telemetry report --since 30d --dry-run
+  MOSAIC_TELEMETRY_API_KEY=… mosaic-telemetry report"
+)]
+pub(crate) struct ReportArgs {
+    #[command(flatten)]
+    pub(crate) selection: Selection,
+    /// Say what would be sent, and send nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Send tasks with a model that has no price too, with a cost of 0 and `other` as the model.
+    #[arg(long)]
+    pub(crate) unpriced: bool,
+    /// Seconds to wait for the server. What is not sent until then is sent by the next call.
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    pub(crate) timeout: u64,
+}

@@ -1,0 +1,65 @@
+//! Errors of the program.
+
+use std::{fmt, io, path::Path};
+
+use mosaicstack_telemetry::{ConfigError, spool::SpoolError};
+
+/// What went wrong, and where.
+#[derive(Debug)]
+pub(crate) enum Error {
+    Io(io::Error),
+    Message(String),
+}
+
+impl Error {
+    /// The error of an operation on a file: `doing` is a verb as "read".
+    pub(crate) fn file(doing: &str, path: &Path, error: &io::Error) -> Self {
+        Self::Message(format!("cannot {doing} {}: {error}", path.display()))
+    }
+
+    pub(crate) fn is_closed_pipe(&self) -> bool {
+        matches!(self, Self::Io(error) if error.kind() == io::ErrorKind::BrokenPipe)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Io(error) => write!(f, "cannot write the output: {error}"),
+            Self::Message(message) => f.write_str(message),
+        }
+    }
+}
+
+impl From<io::Error> for Error {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+impl From<serde_json::Error> for Error {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Io(error.into())
+    }
+}
+
+impl From<csv::Error> for Error {
+    fn from(error: csv::Error) -> Self {
+        match error.into_kind() {
+            csv::ErrorKind::Io(error) => Self::Io(error),
+            other => Self::Message(format!("cannot write CSV: {other:?}")),
+        }
+    }
+}
+
+impl From<ConfigError> for Error {
+    fn from(error: ConfigError) -> Self {
+        Self::Message(error.to_string())
+    }
+}
+
+impl From<SpoolError> for Error {
+    fn from(error: SpoolError) -> Self {
+        Self::Message(error.to_string())
+    }
+}

@@ -1,0 +1,93 @@
+//! The files of the program.
+
+use std::{
+    env, fs,
+    fs::{File, OpenOptions},
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+
+use etcetera::BaseStrategy;
+use telemetry_agent_logs::{Environment, scan::State};
+
+use crate::error::Error;
+
+const NAME: &str = "mosaic-telemetry";
+
+/// The folder of the configuration, and the one of what the program remembers.
+#[derive(Debug)]
+pub(crate) struct Folders {
+    pub(crate) config: PathBuf,
+    pub(crate) state: PathBuf,
+}
+
+impl Folders {
+    /// The folders of this system, as `~/.config/mosaic-telemetry` and `~/.local/state/mosaic-telemetry`.
+    pub(crate) fn new() -> Result<Self, Error> {
+        let base = etcetera::choose_base_strategy()
+            .map_err(|_| Error::Message("there is no home folder: set HOME".into()))?;
+        let state = base.state_dir().unwrap_or_else(|| base.data_dir());
+        Ok(Self { config: base.config_dir().join(NAME), state: state.join(NAME) })
+    }
+
+    /// Keeps other processes of this program out until the returned value is dropped.
+    pub(crate) fn lock(&self) -> Result<File, Error> {
+        create_folder(&self.state)?;
+        let path = self.state.join("lock");
+        let file = open(&path, OpenOptions::new().write(true).create(true).truncate(false))?;
+        file.lock().map_err(|error| Error::file("lock", &path, &error))?;
+        Ok(file)
+    }
+
+    /// What the last scan remembered. The default if there is none that can be used: all is read again then.
+    pub(crate) fn read_state(&self) -> State {
+        let state = fs::read(self.state.join("scan.json")).ok();
+        let state: Option<State> = state.and_then(|it| serde_json::from_slice(&it).ok());
+        state.filter(|it| !it.is_outdated()).unwrap_or_default()
+    }
+
+    /// Replaces what the last scan remembered.
+    pub(crate) fn write_state(&self, state: &State) -> Result<(), Error> {
+        let (path, new) = (self.state.join("scan.json"), self.state.join("scan.json.new"));
+        let file = open(&new, OpenOptions::new().write(true).create(true).truncate(true))?;
+        let mut file = io::BufWriter::new(file);
+        let result = serde_json::to_writer(&mut file, state)
+            .map_err(io::Error::from)
+            .and_then(|()| file.flush())
+            .and_then(|()| fs::rename(&new, &path));
+        result.map_err(|error| Error::file("write", &path, &error))
+    }
+}
+
+/// Opens a file that only this user can read.
+pub(crate) fn open(path: &Path, options: &mut OpenOptions) -> Result<File, Error> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.mode(0o600);
+    }
+    options.open(path).map_err(|error| Error::file("open", path, &error))
+}
+
+fn create_folder(path: &Path) -> Result<(), Error> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::DirBuilderExt;
+        builder.mode(0o700);
+    }
+    builder.create(path).map_err(|error| Error::file("create", path, &error))
+}
+
+/// Where the logs of agents are: below `root` and nowhere else, if there is one.
+pub(crate) fn environment(root: Option<&Path>) -> Environment {
+    if let Some(root) = root {
+        return Environment { home: root.to_owned(), ..Environment::default() };
+    }
+    let home = etcetera::home_dir().unwrap_or_default();
+    let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
+        Some((name.into_string().ok()?, value.into_string().ok()?))
+    };
+    Environment { variables: env::vars_os().filter_map(text).collect(), home }
+}

@@ -1,0 +1,45 @@
+//! Reports what coding agents did, from their logs, to a Mosaic Stack Telemetry server.
+
+mod cli;
+mod error;
+mod files;
+mod ledger;
+mod report;
+mod rows;
+mod scan;
+mod server;
+mod when;
+
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
+
+use clap::Parser;
+
+use crate::{
+    cli::{Cli, Command},
+    error::Error,
+};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    let result = run(&cli, &mut out).and_then(|()| Ok(out.flush()?));
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        // As `| head` does.
+        Err(error) if error.is_closed_pipe() => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: &Cli, out: &mut dyn Write) -> Result<(), Error> {
+    match &cli.command {
+        Command::Scan(arguments) => scan::run(arguments, out),
+        Command::Report(arguments) => report::run(arguments, out),
+    }
+}

@@ -1,0 +1,134 @@
+//! Sending tasks.
+
+use std::{
+    io::{self, Write},
+    time::Duration,
+};
+
+use mosaicstack_telemetry::{Outcome, TelemetryConfig, spool};
+use telemetry_agent_logs::Task;
+
+use crate::{
+    cli::ReportArgs, error::Error, files::Folders, ledger::Ledger, rows::count, scan, server, when,
+};
+
+/// The tasks that are written before they are sent. The spool holds more, so that none is evicted.
+const AT_ONCE: usize = 1_000;
+
+/// The model of tasks whose model has no price: it can be a private name.
+const OTHER: &str = "other";
+
+pub(crate) fn run(arguments: &ReportArgs, out: &mut dyn Write) -> Result<(), Error> {
+    let folders = Folders::new()?;
+    let config = server::config(&folders)?;
+    if !config.is_enabled() {
+        writeln!(out, "telemetry is off: nothing is sent")?;
+        return Ok(());
+    }
+    let _lock = folders.lock()?;
+    let now = when::now();
+    let mut ledger = Ledger::open(folders.state.join("sent"), now)?;
+    let found = scan::scan(&arguments.selection, &folders)?;
+    let plan = plan(arguments, &found.tasks, &ledger, now);
+    if arguments.dry_run {
+        writeln!(out, "would send: {}", count(plan.send.len() as u64))?;
+    } else {
+        let sent = send(&config, &plan.send, &mut ledger, arguments.timeout)?;
+        writeln!(out, "sent: {}", count(sent.delivered))?;
+        for (number, text) in [
+            (sent.rejected, "rejected by the server"),
+            (sent.spooled, "written, and sent by the next call: the server could not be reached"),
+        ] {
+            if number > 0 {
+                writeln!(out, "{text}: {}", count(number))?;
+            }
+        }
+    }
+    for (number, text) in [
+        (plan.known, "sent before"),
+        (plan.unpriced, "not sent, since a model has no price (--unpriced sends them)"),
+    ] {
+        if number > 0 {
+            writeln!(out, "{text}: {}", count(number))?;
+        }
+    }
+    out.flush()?;
+    if ledger.is_new && arguments.selection.since.is_none() {
+        writeln!(
+            io::stderr(),
+            "first report: what ends from now on is sent; --since 30d sends what is there"
+        )?;
+    }
+    scan::summary(&found, plan.without_outcome)
+}
+
+/// What is sent, and what is not.
+#[derive(Debug, Default)]
+struct Plan<'a> {
+    send: Vec<(&'a Task, Outcome)>,
+    known: u64,
+    without_outcome: u64,
+    unpriced: u64,
+}
+
+fn plan<'a>(arguments: &ReportArgs, tasks: &'a [Task], ledger: &Ledger, now: i64) -> Plan<'a> {
+    let selection = &arguments.selection;
+    let mut plan = Plan::default();
+    for task in scan::selected(selection, tasks, now) {
+        if ledger.has(task) {
+            plan.known += 1;
+        } else if selection.since.is_none() && task.ended < ledger.since {
+            // Ended before the first report.
+        } else if let Some(outcome) = scan::outcome(selection, task) {
+            if task.cost().is_none() && !arguments.unpriced {
+                plan.unpriced += 1;
+            } else {
+                plan.send.push((task, outcome));
+            }
+        } else {
+            plan.without_outcome += 1;
+        }
+    }
+    plan
+}
+
+#[derive(Debug, Default)]
+struct Sent {
+    delivered: u64,
+    rejected: u64,
+    spooled: u64,
+}
+
+/// Sends what an earlier call has left, and then these tasks. An event is in the spool before its task is in the ledger:
+/// a process that is killed in between sends it again, with the same id.
+fn send(
+    config: &TelemetryConfig,
+    tasks: &[(&Task, Outcome)],
+    ledger: &mut Ledger,
+    timeout: u64,
+) -> Result<Sent, Error> {
+    let mut sent = flush(config, timeout)?;
+    for some in tasks.chunks(AT_ONCE) {
+        if sent.spooled > 0 {
+            break; // The server cannot be reached, and the spool is bounded.
+        }
+        for (task, outcome) in some {
+            let mut event = task.event(config.instance_id(), outcome.clone());
+            if task.cost().is_none() {
+                event = event.model(OTHER);
+            }
+            spool::put(config, event.build())?;
+        }
+        ledger.add(some.iter().map(|(task, _)| *task))?;
+        let flushed = flush(config, timeout)?;
+        sent.delivered += flushed.delivered;
+        sent.rejected += flushed.rejected;
+        sent.spooled = flushed.spooled;
+    }
+    Ok(sent)
+}
+
+fn flush(config: &TelemetryConfig, timeout: u64) -> Result<Sent, Error> {
+    let stats = spool::flush(config, Duration::from_secs(timeout))?;
+    Ok(Sent { delivered: stats.delivered, rejected: stats.rejected, spooled: stats.spooled })
+}

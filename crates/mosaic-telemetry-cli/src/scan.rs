@@ -1,0 +1,127 @@
+//! The commands that read the logs.
+
+use std::{
+    io::{self, Write},
+    thread,
+};
+
+use mosaicstack_telemetry::Outcome;
+use telemetry_agent_logs::{
+    HARNESSES, Task, prices,
+    scan::{Options, Scan, State},
+};
+
+use crate::{
+    cli::{Assumed, ScanArgs, Selection},
+    error::Error,
+    files::{self, Folders},
+    rows, server, when,
+};
+
+pub(crate) fn run(arguments: &ScanArgs, out: &mut dyn Write) -> Result<(), Error> {
+    let selection = &arguments.selection;
+    let folders = Folders::new()?;
+    let lock = folders.lock();
+    let scan = scan(selection, &folders)?;
+    drop(lock);
+    let now = when::now();
+    let tasks: Vec<_> = selected(selection, &scan.tasks, now)
+        .map(|task| (task, outcome(selection, task)))
+        .collect();
+    if arguments.json {
+        rows::json(&tasks, out)?;
+    } else if arguments.csv {
+        rows::csv(&tasks, out)?;
+    } else if arguments.events {
+        events(&folders, &tasks, out)?;
+    } else {
+        rows::table(&tasks, out)?;
+    }
+    out.flush()?;
+    let without_outcome = tasks.iter().filter(|(_, outcome)| outcome.is_none()).count();
+    summary(&scan, without_outcome as u64)
+}
+
+/// Scans the logs, and remembers what it has read.
+pub(crate) fn scan(selection: &Selection, folders: &Folders) -> Result<Scan, Error> {
+    let environment = files::environment(selection.root.as_deref());
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    let options = Options {
+        harnesses: HARNESSES,
+        environment: &environment,
+        price: &prices::price_of,
+        now: when::now(),
+        threads,
+    };
+    if selection.root.is_some() {
+        return Ok(telemetry_agent_logs::scan::scan(&options, &mut State::default()));
+    }
+    let mut state = folders.read_state();
+    let scan = telemetry_agent_logs::scan::scan(&options, &mut state);
+    folders.write_state(&state)?;
+    Ok(scan)
+}
+
+/// The tasks that the arguments name.
+pub(crate) fn selected<'a>(
+    selection: &Selection,
+    tasks: &'a [Task],
+    now: i64,
+) -> impl Iterator<Item = &'a Task> {
+    let from = selection.since.map_or(i64::MIN, |it| it.millis(now));
+    let to = selection.until.map_or(i64::MAX, |it| it.millis(now));
+    let harnesses: Vec<String> =
+        selection.harness.iter().map(|it| it.replace('-', "_").to_lowercase()).collect();
+    tasks.iter().filter(move |task| {
+        let is_named = || harnesses.iter().any(|it| it == task.harness.as_str());
+        (from..to).contains(&task.ended) && (harnesses.is_empty() || is_named())
+    })
+}
+
+/// The outcome that the log shows, or the one to assume.
+pub(crate) fn outcome(selection: &Selection, task: &Task) -> Option<Outcome> {
+    task.outcome().or(match selection.assume_outcome? {
+        Assumed::Success => Some(Outcome::Success),
+        Assumed::Partial => Some(Outcome::Partial),
+        Assumed::Failure => Some(Outcome::Failure),
+    })
+}
+
+fn events(folders: &Folders, tasks: &rows::Outcomes<'_>, out: &mut dyn Write) -> Result<(), Error> {
+    let instance = server::config(folders)?.instance_id();
+    for (task, outcome) in tasks {
+        if let Some(outcome) = outcome {
+            let mut json = Vec::new();
+            task.event(instance, outcome.clone()).build().write_json(&mut json);
+            json.push(b'\n');
+            out.write_all(&json)?;
+        }
+    }
+    Ok(())
+}
+
+/// Says on standard error what is not in the table, and why.
+pub(crate) fn summary(scan: &Scan, without_outcome: u64) -> Result<(), Error> {
+    let undercounted = scan.tasks.iter().filter(|it| it.notes.is_undercounted).count() as u64;
+    let unknown = scan.tasks.iter().filter(|it| it.notes.has_unknown_usage).count() as u64;
+    let mut err = io::stderr().lock();
+    for (number, text) in [
+        (scan.open.len() as u64, "tasks have not ended yet"),
+        (
+            without_outcome,
+            "tasks without a gate, an error or an interruption: their outcome is not known",
+        ),
+        (undercounted, "tasks of a version that logs less output than it used"),
+        (unknown, "tasks with requests whose tokens the log does not state"),
+        (scan.without_usage, "turns without a request of their own"),
+        (scan.bad_lines, "lines that could not be understood"),
+    ] {
+        if number > 0 {
+            writeln!(err, "{}: {text}", rows::count(number))?;
+        }
+    }
+    for unreadable in &scan.unreadable {
+        writeln!(err, "cannot read {}: {}", unreadable.path.display(), unreadable.error)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,35 @@
+//! The server that tasks are sent to.
+
+use std::{fs, path::PathBuf};
+
+use mosaicstack_telemetry::{TelemetryConfig, TelemetryConfigBuilder, spool::Spool};
+
+use crate::{error::Error, files::Folders};
+
+/// The configuration: the environment, then `config.toml`. The spool is in the folder of the state if they name none.
+pub(crate) fn config(folders: &Folders) -> Result<TelemetryConfig, Error> {
+    let path = folders.config.join("config.toml");
+    let builder = read(&path)?.with_env();
+    let has_spool = std::env::var_os("MOSAIC_TELEMETRY_SPOOL_DIR").is_some_and(|it| !it.is_empty());
+    let config = builder.clone().build()?;
+    if has_spool || config.spool().is_some() {
+        return Ok(config);
+    }
+    Ok(builder.spool(Spool::in_dir(folders.state.join("spool"))).build()?)
+}
+
+fn read(path: &PathBuf) -> Result<TelemetryConfigBuilder, Error> {
+    let text = match fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Ok(TelemetryConfig::builder());
+        }
+        Err(error) => return Err(Error::file("read", path, &error)),
+    };
+    // Its message has lines of the file, which may be the key.
+    toml::from_str(&text).map_err(|error| {
+        let place = error.span().map_or(0, |it| it.start);
+        let line = text.get(..place).unwrap_or_default().lines().count().max(1);
+        Error::Message(format!("{}: line {line}: {}", path.display(), error.message()))
+    })
+}
