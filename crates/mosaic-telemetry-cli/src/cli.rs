@@ -8,7 +8,7 @@ use crate::when::When;
 
 /// Reports what coding agents did, from the logs that they leave, to a Mosaic Stack Telemetry server.
 ///
-/// Exit status: 0 if all went well, 1 if something failed, 2 for wrong arguments.
+/// Exit status: 0 if all went well, 1 if something failed or is not valid, 2 for wrong arguments.
 #[derive(Debug, Parser)]
 #[command(name = "mosaic-telemetry", version)]
 pub(crate) struct Cli {
@@ -22,6 +22,12 @@ pub(crate) enum Command {
     Scan(ScanArgs),
     /// Sends the tasks that have not been sent.
     Report(ReportArgs),
+    /// Sends what earlier calls have written and could not send.
+    Flush(FlushArgs),
+    /// Shows what is configured, what waits to be sent and what was sent.
+    Status,
+    /// Checks events as JSON, one after the other, and prints each fault with its line.
+    Validate(ValidateArgs),
 }
 
 /// Which tasks.
@@ -87,7 +93,19 @@ pub(crate) struct ReportArgs {
     /// Send tasks with a model that has no price too, with a cost of 0 and `other` as the model.
     #[arg(long)]
     pub(crate) unpriced: bool,
+    #[command(flatten)]
+    pub(crate) flush: FlushArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct FlushArgs {
     /// Seconds to wait for the server. What is not sent until then is sent by the next call.
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     pub(crate) timeout: u64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ValidateArgs {
+    /// Files with events, or with batches of them; standard input if there are none.
+    pub(crate) files: Vec<PathBuf>,
 }

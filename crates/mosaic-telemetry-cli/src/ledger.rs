@@ -2,9 +2,9 @@
 
 use std::{
     collections::HashSet,
-    fs::{File, OpenOptions},
+    fs::{self, File, OpenOptions},
     io::{Read, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use mosaicstack_telemetry::uuid::Uuid;
@@ -45,6 +45,13 @@ impl Ledger {
         (&file).write_all(begin.as_bytes()).map_err(failed)?;
         let sent = text.lines().filter_map(|it| it.parse().ok()).collect();
         Ok(Self { path, file, since: since.unwrap_or(now), is_new: since.is_none(), sent })
+    }
+
+    /// Number of tasks that were sent, and unix milliseconds of the first report; `None` before that.
+    pub(crate) fn look(path: &Path) -> Option<(usize, i64)> {
+        let text = fs::read_to_string(path).ok()?;
+        let (since, sent) = text.split_once('\n')?;
+        Some((sent.lines().filter(|it| it.parse::<Uuid>().is_ok()).count(), since.parse().ok()?))
     }
 
     pub(crate) fn has(&self, task: &Task) -> bool {

@@ -8,6 +8,8 @@ mod report;
 mod rows;
 mod scan;
 mod server;
+mod status;
+mod validate;
 mod when;
 
 use std::{
@@ -41,5 +43,8 @@ fn run(cli: &Cli, out: &mut dyn Write) -> Result<(), Error> {
     match &cli.command {
         Command::Scan(arguments) => scan::run(arguments, out),
         Command::Report(arguments) => report::run(arguments, out),
+        Command::Flush(arguments) => report::run_flush(arguments, out),
+        Command::Status => status::run(out),
+        Command::Validate(arguments) => validate::run(arguments, out),
     }
 }

@@ -9,7 +9,12 @@ use mosaicstack_telemetry::{Outcome, TelemetryConfig, spool};
 use telemetry_agent_logs::Task;
 
 use crate::{
-    cli::ReportArgs, error::Error, files::Folders, ledger::Ledger, rows::count, scan, server, when,
+    cli::{FlushArgs, ReportArgs},
+    error::Error,
+    files::Folders,
+    ledger::Ledger,
+    rows::count,
+    scan, server, when,
 };
 
 /// The tasks that are written before they are sent. The spool holds more, so that none is evicted.
@@ -33,25 +38,11 @@ pub(crate) fn run(arguments: &ReportArgs, out: &mut dyn Write) -> Result<(), Err
     if arguments.dry_run {
         writeln!(out, "would send: {}", count(plan.send.len() as u64))?;
     } else {
-        let sent = send(&config, &plan.send, &mut ledger, arguments.timeout)?;
-        writeln!(out, "sent: {}", count(sent.delivered))?;
-        for (number, text) in [
-            (sent.rejected, "rejected by the server"),
-            (sent.spooled, "written, and sent by the next call: the server could not be reached"),
-        ] {
-            if number > 0 {
-                writeln!(out, "{text}: {}", count(number))?;
-            }
-        }
+        let sent = send(&config, &plan.send, &mut ledger, arguments.flush.timeout)?;
+        sent.print(out)?;
     }
-    for (number, text) in [
-        (plan.known, "sent before"),
-        (plan.unpriced, "not sent, since a model has no price (--unpriced sends them)"),
-    ] {
-        if number > 0 {
-            writeln!(out, "{text}: {}", count(number))?;
-        }
-    }
+    print(plan.known, "sent before", out)?;
+    print(plan.unpriced, "not sent, since a model has no price (--unpriced sends them)", out)?;
     out.flush()?;
     if ledger.is_new && arguments.selection.since.is_none() {
         writeln!(
@@ -60,6 +51,19 @@ pub(crate) fn run(arguments: &ReportArgs, out: &mut dyn Write) -> Result<(), Err
         )?;
     }
     scan::summary(&found, plan.without_outcome)
+}
+
+/// Sends what earlier calls have left.
+pub(crate) fn run_flush(arguments: &FlushArgs, out: &mut dyn Write) -> Result<(), Error> {
+    let config = server::config(&Folders::new()?)?;
+    flush(&config, arguments.timeout)?.print(out)
+}
+
+fn print(number: u64, what: &str, out: &mut dyn Write) -> Result<(), Error> {
+    if number > 0 {
+        writeln!(out, "{what}: {}", count(number))?;
+    }
+    Ok(())
 }
 
 /// What is sent, and what is not.
@@ -97,6 +101,14 @@ struct Sent {
     delivered: u64,
     rejected: u64,
     spooled: u64,
+}
+
+impl Sent {
+    fn print(&self, out: &mut dyn Write) -> Result<(), Error> {
+        writeln!(out, "sent: {}", count(self.delivered))?;
+        print(self.rejected, "rejected by the server", out)?;
+        print(self.spooled, "not sent yet, since the server could not be reached", out)
+    }
 }
 
 /// Sends what an earlier call has left, and then these tasks. An event is in the spool before its task is in the ledger:

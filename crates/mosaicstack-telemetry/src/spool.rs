@@ -28,7 +28,7 @@
 use std::{borrow::Borrow, error, fmt, thread, time::Duration};
 
 use telemetry_model::TaskCompletionEvent;
-pub use telemetry_spool::SyncPolicy;
+pub use telemetry_spool::{SyncPolicy, Usage};
 use telemetry_transport::Transport;
 
 pub use crate::config::spool::Spool;
@@ -91,6 +91,16 @@ pub fn put(
     event.borrow().write_json(&mut json);
     let spool = destination.open().map_err(SpoolError::Files)?;
     spool.put(&json, unix_millis(clock::wall())).map_err(SpoolError::Files)
+}
+
+/// Counts what the spool holds for the server and instance of the configuration. Creates its folder if it does not exist.
+///
+/// # Errors
+///
+/// The spool cannot be used.
+pub fn usage(config: &TelemetryConfig) -> Result<Usage, SpoolError> {
+    let Some(destination) = destination(config)? else { return Ok(Usage::default()) };
+    destination.open().and_then(|it| it.usage()).map_err(SpoolError::Files)
 }
 
 /// Delivers what the spool holds, on this thread, and returns when nothing is left, or nothing more can be done in
