@@ -1,5 +1,6 @@
 //! Coding agents whose logs can be read.
 
+mod claude_code;
 #[cfg(test)]
 pub(crate) mod testing;
 
@@ -15,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::Turn;
 
 /// All harnesses.
-pub static HARNESSES: &[&dyn Harness] = &[];
+pub static HARNESSES: &[&dyn Harness] = &[&claude_code::ClaudeCode];
 
 /// A coding agent whose logs can be read.
 pub trait Harness: Debug + Sync {

@@ -1,0 +1,149 @@
+//! Records of a log, as far as they matter.
+
+use memchr::memmem;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::lenient::{Content, Flag, List, Number, Object, Text};
+
+/// A line of a log. Newer versions write more kinds than these fields are for.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(super) struct Record<'a> {
+    #[serde(borrow, rename = "type")]
+    pub(super) kind: Text<'a>,
+    pub(super) subtype: Text<'a>,
+    pub(super) uuid: Text<'a>,
+    pub(super) timestamp: Text<'a>,
+    pub(super) session_id: Text<'a>,
+    pub(super) cwd: Text<'a>,
+    pub(super) version: Text<'a>,
+    pub(super) request_id: Text<'a>,
+    pub(super) permission_mode: Text<'a>,
+    pub(super) is_sidechain: Flag,
+    pub(super) is_meta: Flag,
+    pub(super) is_compact_summary: Flag,
+    pub(super) is_visible_in_transcript_only: Flag,
+    pub(super) is_api_error_message: Flag,
+    pub(super) message: Object<Message<'a>>,
+    pub(super) attachment: Object<Attachment<'a>>,
+    pub(super) tool_use_result: Option<&'a RawValue>,
+    /// Of a local command.
+    pub(super) content: Option<&'a RawValue>,
+    pub(super) duration_ms: Number,
+    pub(super) retry_attempt: Number,
+    pub(super) hook_errors: Option<&'a RawValue>,
+    /// Only old versions write it.
+    #[serde(rename = "costUSD")]
+    pub(super) cost_usd: Number,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Message<'a> {
+    #[serde(borrow)]
+    pub(super) id: Text<'a>,
+    pub(super) model: Text<'a>,
+    pub(super) stop_reason: Text<'a>,
+    pub(super) content: Content<'a, Block<'a>>,
+    pub(super) usage: Object<Tokens<'a>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Block<'a> {
+    #[serde(borrow, rename = "type")]
+    pub(super) kind: Text<'a>,
+    pub(super) text: Option<&'a RawValue>,
+    pub(super) id: Text<'a>,
+    pub(super) name: Text<'a>,
+    pub(super) input: Option<&'a RawValue>,
+    pub(super) tool_use_id: Text<'a>,
+    pub(super) is_error: Flag,
+    pub(super) content: Option<&'a RawValue>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(super) struct Attachment<'a> {
+    #[serde(borrow, rename = "type")]
+    pub(super) kind: Text<'a>,
+    pub(super) command_mode: Text<'a>,
+    pub(super) prompt: Option<&'a RawValue>,
+}
+
+/// Usage of a message, or of one of its iterations.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Tokens<'a> {
+    #[serde(borrow, rename = "type")]
+    pub(super) kind: Text<'a>,
+    pub(super) model: Text<'a>,
+    pub(super) input_tokens: Number,
+    pub(super) output_tokens: Number,
+    pub(super) cache_read_input_tokens: Number,
+    pub(super) cache_creation_input_tokens: Number,
+    pub(super) cache_creation: Object<CacheCreation>,
+    pub(super) output_tokens_details: Object<OutputDetails>,
+    pub(super) iterations: List<Self>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct CacheCreation {
+    pub(super) ephemeral_5m_input_tokens: Number,
+    pub(super) ephemeral_1h_input_tokens: Number,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct OutputDetails {
+    pub(super) thinking_tokens: Number,
+}
+
+/// Input of a tool that runs a command or edits a file.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct ToolInput<'a> {
+    #[serde(borrow)]
+    pub(super) command: Text<'a>,
+    pub(super) run_in_background: Flag,
+    pub(super) file_path: Text<'a>,
+    pub(super) notebook_path: Text<'a>,
+}
+
+/// Details of the result of a command. Sub-agents' logs have none.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(super) struct CommandResult<'a> {
+    #[serde(borrow)]
+    pub(super) background_task_id: Text<'a>,
+    pub(super) interrupted: Flag,
+}
+
+impl Record<'_> {
+    /// False for a line that need not be parsed, as no record in it can matter.
+    pub(super) fn may_matter(line: &[u8]) -> bool {
+        const WORDS: [&[u8]; 5] =
+            [b"\"user\"", b"\"assistant\"", b"\"usage\"", b"\"system\"", b"\"attachment\""];
+        WORDS.iter().any(|word| memmem::find(line, word).is_some())
+    }
+
+    pub(super) fn blocks(&self) -> &[Block<'_>] {
+        match &self.message.0 {
+            Some(Message { content: Content::Blocks(blocks), .. }) => blocks,
+            _ => &[],
+        }
+    }
+}
+
+/// The object in a raw value; the default if it is none.
+pub(super) fn object<'a, T: Deserialize<'a> + Default>(raw: Option<&'a RawValue>) -> T {
+    raw.and_then(|raw| serde_json::from_str::<Object<T>>(raw.get()).ok()?.0).unwrap_or_default()
+}
+
+/// The text of a JSON string with its escapes; for another value its JSON.
+pub(super) fn escaped(raw: Option<&RawValue>) -> &str {
+    let json = raw.map_or("", RawValue::get);
+    json.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(json)
+}
