@@ -7,6 +7,12 @@ use crate::{
     harness::claude_code::record::{Message, Record, Tokens},
 };
 
+/// Ids of Anthropic's messages start so.
+const ANTHROPIC_ID: &str = "msg";
+
+/// Ids of other providers' messages that are shorter are not unique.
+const MIN_UNIQUE: usize = 16;
+
 /// Requests in the order of their messages.
 #[derive(Debug, Default)]
 pub(super) struct Requests {
@@ -29,18 +35,18 @@ impl Requests {
     /// messages of the main one under other request ids, so the message of the main one counts.
     pub(super) fn add(&mut self, record: &Record<'_>, at: i64, is_main_loop: bool) {
         let Some(message) = &record.message.0 else { return };
-        let requests = requests(message, record, at, is_main_loop);
+        let id = id(message, record);
+        let requests = requests(message, &id, record, at, is_main_loop);
         let total = requests.iter().map(|request| request.usage.total()).sum();
         if total == 0 {
             return;
         }
         let counted = Counted { total, is_main_loop, requests };
-        let id = id(message, record);
         if id.is_empty() {
             self.messages.push(counted);
             return;
         }
-        match self.index.entry(id.to_owned()) {
+        match self.index.entry(id) {
             Entry::Vacant(entry) => {
                 entry.insert(self.messages.len());
                 self.messages.push(counted);
@@ -59,12 +65,22 @@ impl Requests {
     }
 }
 
-/// Identifies a message also in copies and side conversations, which have other request ids.
-fn id<'a>(message: &'a Message<'_>, record: &'a Record<'_>) -> &'a str {
-    [&message.id, &record.request_id, &record.uuid]
-        .into_iter()
-        .find(|id| !id.is_empty())
-        .map_or("", |id| id.as_str())
+/// Identifies a message, also in copies and in side conversations, which have other request ids.
+///
+/// Some gateways give all messages one id. What they read tells them apart, as records of one message agree in it.
+fn id(message: &Message<'_>, record: &Record<'_>) -> String {
+    let id = message.id.as_str();
+    let request = record.request_id.as_str();
+    if id.starts_with(ANTHROPIC_ID) || id.len() >= MIN_UNIQUE {
+        id.to_owned()
+    } else if !request.is_empty() {
+        request.to_owned()
+    } else if !id.is_empty() {
+        let usage = message.usage.0.as_ref().map(Tokens::usage).unwrap_or_default();
+        format!("{id}:{}:{}", record.session_id.as_str(), usage.total_input())
+    } else {
+        record.uuid.as_str().to_owned()
+    }
 }
 
 /// The requests that a message took.
@@ -73,12 +89,12 @@ fn id<'a>(message: &'a Message<'_>, record: &'a Record<'_>) -> &'a str {
 /// which are iterations of other types.
 fn requests(
     message: &Message<'_>,
+    id: &str,
     record: &Record<'_>,
     at: i64,
     is_main_loop: bool,
 ) -> Vec<Request> {
     let Some(tokens) = &message.usage.0 else { return Vec::new() };
-    let id = id(message, record);
     let request = |suffix: String, model: &str, usage, is_main_loop| Request {
         id: if id.is_empty() { String::new() } else { format!("{id}{suffix}") },
         model: model.to_owned(),

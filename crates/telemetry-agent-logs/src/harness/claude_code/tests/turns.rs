@@ -185,7 +185,7 @@ fn queued_prompt_starts_a_turn_only_if_the_agent_has_stopped() {
         let turns =
             turns(&[prompt(0), before.clone(), queued(mode), reply(4, "b", 6, Value::Null)]);
         assert_eq!(turns.len(), expected, "{before} {mode}");
-        assert_eq!(turns.last().unwrap().requests.last().unwrap().id, "b");
+        assert_eq!(turns.last().unwrap().requests.last().unwrap().id, "req-b");
     }
 }
 

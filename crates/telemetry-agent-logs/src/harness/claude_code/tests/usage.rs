@@ -43,6 +43,26 @@ fn request_without_message_id_counts_once() {
 }
 
 #[test]
+fn messages_of_a_gateway_with_one_id_count_each() {
+    let message = |second, input, request: Value| {
+        let usage = json!({ "input_tokens": input, "output_tokens": 3 });
+        let message = reply_with(second, "gateway", usage, Value::Null);
+        changed(message, &[("/requestId", request)])
+    };
+    for [first, second] in [[Value::Null, Value::Null], [json!("req-1"), json!("req-2")]] {
+        let turn = turn(&[
+            prompt(0),
+            message(1, 10, first.clone()),
+            message(2, 10, first),
+            message(3, 25, second.clone()),
+            message(4, 25, second),
+        ]);
+        let inputs: Vec<_> = turn.requests.iter().map(|request| request.usage.input).collect();
+        assert_eq!(inputs, [10, 25]);
+    }
+}
+
+#[test]
 fn placeholder_usage_is_flagged_and_not_invented() {
     for (version, expected) in [
         ("2.1.38", true),
