@@ -72,6 +72,8 @@ impl Task {
     pub(crate) fn of(turn: Turn, log: &dyn crate::Harness, price: &PriceOf<'_>) -> Self {
         let (harness, default) = (log.harness(), &log.provider());
         let (mut usage, mut cost, mut unpriced) = (Usage::default(), 0_u64, BTreeSet::new());
+        // A part whose turn is in no log has helpers only.
+        let has_main_loop = turn.requests.iter().any(|it| it.is_main_loop);
         let mut models: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
         for request in &turn.requests {
             usage += request.usage;
@@ -80,7 +82,7 @@ impl Task {
             if priced.is_none() {
                 unpriced.insert(request.model.clone());
             }
-            if request.is_main_loop {
+            if request.is_main_loop || !has_main_loop {
                 let sums = models.entry(&request.model).or_default();
                 sums.0 = sums.0.saturating_add(priced.unwrap_or_default());
                 sums.1 = sums.1.saturating_add(request.usage.total());

@@ -43,7 +43,9 @@ fn model_is_the_costliest_of_the_main_loop_and_an_unknown_one_has_no_cost() {
     }
     let mut by_helper = turn("a", 0, &[("cheap", 1), ("dear", 9)]);
     by_helper.requests[1].is_main_loop = false;
-    assert_eq!(task(by_helper).model, "cheap");
+    assert_eq!(task(by_helper.clone()).model, "cheap");
+    by_helper.requests.remove(0);
+    assert_eq!(task(by_helper).model, "dear");
 }
 
 #[test]
