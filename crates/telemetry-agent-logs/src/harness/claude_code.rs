@@ -51,7 +51,8 @@ impl Harness for ClaudeCode {
         if folders.is_empty() {
             folders = vec![".claude", ".config/claude"];
         }
-        folders.into_iter().map(|it| environment.home.join(it).join("projects")).collect()
+        let below_home = |it: &str| environment.home.join(it.strip_prefix("~/").unwrap_or(it));
+        folders.into_iter().map(|it| below_home(it).join("projects")).collect()
     }
 
     fn is_log(&self, path: &Path) -> bool {
@@ -93,7 +94,7 @@ fn read_line(line: &[u8], offset: u64, skipped: usize, reader: &mut Reader<'_>) 
     true
 }
 
-/// What the path of a log says.
+/// Facts in the path of a log.
 #[derive(Debug)]
 struct Place {
     /// The session, or that of the sub-agent's parent; empty if only the log says it.

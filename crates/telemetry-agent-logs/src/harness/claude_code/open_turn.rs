@@ -25,7 +25,7 @@ pub(super) struct OpenTurn {
     is_plan_over: bool,
 }
 
-/// What the main loop did last.
+/// Last act of the main loop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {
     Prompted,
@@ -116,7 +116,7 @@ impl OpenTurn {
                 Some(Done::Command { command, status }) => self.turn.gates.record(&command, status),
                 Some(Done::Edit(extension)) => {
                     *self.turn.edits.entry(extension).or_default() += 1;
-                    // What follows the plan is not planning.
+                    // Edits after the plan are not planning.
                     if self.is_plan_over && self.turn.task_type == TaskType::Planning {
                         self.turn.task_type = TaskType::Unknown;
                     }

@@ -1,4 +1,4 @@
-//! What a record of the user is: most are not by a person.
+//! Kinds of records of the user: most are not by a person.
 
 use serde_json::value::RawValue;
 
@@ -7,7 +7,7 @@ use super::{
     record::{Block, Record, escaped},
 };
 
-/// The start of what a person is shown when interrupting.
+/// Start of the text that an interrupt leaves.
 const INTERRUPT: &str = "[Request interrupted by user";
 
 /// Starts of text that the harness adds in the name of the user.

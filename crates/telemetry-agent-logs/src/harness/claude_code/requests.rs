@@ -37,7 +37,7 @@ impl Requests {
         let Some(message) = &record.message.0 else { return };
         let id = id(message, record);
         let requests = requests(message, &id, record, at, is_main_loop);
-        let total = requests.iter().map(|request| request.usage.total()).sum();
+        let total = requests.iter().fold(Usage::default(), |sum, it| sum + it.usage).total();
         if total == 0 {
             return;
         }
@@ -67,7 +67,7 @@ impl Requests {
 
 /// Identifies a message, also in copies and in side conversations, which have other request ids.
 ///
-/// Some gateways give all messages one id. What they read tells them apart, as records of one message agree in it.
+/// Some gateways give all messages one id. Their input tells them apart: it is the same in all records of a message.
 fn id(message: &Message<'_>, record: &Record<'_>) -> String {
     let id = message.id.as_str();
     let request = record.request_id.as_str();
@@ -85,8 +85,8 @@ fn id(message: &Message<'_>, record: &Record<'_>) -> String {
 
 /// The requests that a message took.
 ///
-/// The usage of a message is the sum of its iterations of type `message`. It lacks what advisors and compactions used,
-/// which are iterations of other types.
+/// The usage of a message is the sum of its iterations of type `message`. It lacks advisors and compactions, which are
+/// iterations of other types.
 fn requests(
     message: &Message<'_>,
     id: &str,

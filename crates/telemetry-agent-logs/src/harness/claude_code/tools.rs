@@ -1,4 +1,4 @@
-//! Calls of tools, and what their results say about commands and edits.
+//! Calls of tools that run commands or edit files, and their results.
 
 use std::collections::HashMap;
 
@@ -18,7 +18,7 @@ enum Call {
     PlanEnd,
 }
 
-/// What a call has done.
+/// Effect of a finished call.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Done {
     Command { command: String, status: i64 },
@@ -26,7 +26,7 @@ pub(super) enum Done {
     PlanEnd,
 }
 
-/// The longest extension of a file. What is longer is part of a name.
+/// The longest extension of a file. A longer one is part of a name.
 const MAX_EXTENSION: usize = 12;
 
 impl Calls {

@@ -6,7 +6,7 @@ use crate::harness::claude_code::{
     tools::{Calls, Done},
 };
 
-/// What a call and its result are taken for.
+/// Effect of a call with its result.
 fn done(call: Value, result: Value) -> Option<Done> {
     let (call, result) = (call.to_string(), result.to_string());
     let call: Record<'_> = serde_json::from_str(&call).unwrap();

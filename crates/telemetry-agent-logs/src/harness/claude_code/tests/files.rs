@@ -177,6 +177,7 @@ fn roots_come_from_the_variable_before_the_home_folder() {
         (None, vec!["/home/user/.claude/projects", "/home/user/.config/claude/projects"]),
         (Some(" , "), vec!["/home/user/.claude/projects", "/home/user/.config/claude/projects"]),
         (Some("/a"), vec!["/a/projects"]),
+        (Some("~/a"), vec!["/home/user/a/projects"]),
         (Some("/a, /b/,"), vec!["/a/projects", "/b/projects"]),
     ] {
         let variables = variable.map(|it| ("CLAUDE_CONFIG_DIR".to_owned(), it.to_owned()));

@@ -284,3 +284,15 @@ fn numbers_that_are_none_count_nothing() {
         assert_eq!((requests[0].usage.input, requests[0].usage.output), (0, 3), "{value}");
     }
 }
+
+#[test]
+fn numbers_that_are_too_large_do_not_overflow() {
+    let usage = json!({
+        "input_tokens": u64::MAX,
+        "output_tokens": u64::MAX,
+        "cache_creation_input_tokens": u64::MAX,
+        "iterations": [iteration("advisor_message", json!("claude-opus-5"), u64::MAX, 9, u64::MAX)],
+    });
+    let turn = turn(&[prompt(0), reply_with(1, "msg", usage, Value::Null)]);
+    assert_eq!(super::usage([&turn]).total(), u64::MAX);
+}
