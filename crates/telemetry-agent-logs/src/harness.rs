@@ -3,6 +3,8 @@
 mod claude_code;
 #[cfg(test)]
 pub(crate) mod testing;
+pub mod aider;
+mod lenient;
 
 use std::{
     collections::BTreeMap,
@@ -16,7 +18,6 @@ use serde::{Deserialize, Serialize};
 use crate::Turn;
 
 /// All harnesses.
-pub static HARNESSES: &[&dyn Harness] = &[&claude_code::ClaudeCode];
 
 /// A coding agent whose logs can be read.
 pub trait Harness: Debug + Sync {
@@ -26,10 +27,10 @@ pub trait Harness: Debug + Sync {
     /// The provider of the models of a log that does not say.
     fn provider(&self) -> telemetry_model::Provider;
 
-    /// The folders that the agent writes its logs to; some may not exist.
+    /// The folders that the agent writes its logs to, or files that are logs; some may not exist.
     fn roots(&self, environment: &Environment) -> Vec<PathBuf>;
 
-    /// True if the file below a root is a log. `path` is relative to the root.
+    /// True if the file below a root is a log. `path` is relative to the root; it is empty if the root is a file.
     fn is_log(&self, path: &Path) -> bool;
 
     /// Reads a log from a checkpoint on: the default at first, later the one that the last call returned.

@@ -1,0 +1,221 @@
+//! aider: its analytics log, a file of JSON lines that `--analytics-log` or `AIDER_ANALYTICS_LOG` names.
+//!
+//! Each message that aider sends is a turn, from `message_send_starting` to `message_send`. The log has no session and
+//! no project, and its times are whole seconds. It does not tell tokens of a cache from others: all are input. Its costs
+//! bill them twice, so they are left out. Names of models that aider does not know end in `/REDACTED`.
+
+use std::{
+    borrow::Cow,
+    fs::File,
+    io::{self, BufReader, Seek, SeekFrom},
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use telemetry_model::Provider;
+
+use super::{Checkpoint, Environment, Found, Harness, lenient::parsed};
+use crate::{End, Notes, Request, Turn, Usage, lines::Lines};
+
+/// aider.
+#[derive(Clone, Copy, Debug)]
+pub struct Aider;
+
+impl Harness for Aider {
+    fn harness(&self) -> telemetry_model::Harness {
+        telemetry_model::Harness::Aider
+    }
+
+    fn provider(&self) -> Provider {
+        Provider::Unknown
+    }
+
+    /// Files: the one of the variable, and the one that the documentation of aider has as its example.
+    fn roots(&self, environment: &Environment) -> Vec<PathBuf> {
+        let variable = environment.variables.get("AIDER_ANALYTICS_LOG");
+        let named = variable.filter(|path| !path.is_empty()).map(PathBuf::from);
+        let usual = environment.home.join(".aider").join("analytics.jsonl");
+        let mut roots: Vec<_> = named.into_iter().chain([usual]).collect();
+        roots.dedup();
+        roots
+    }
+
+    /// A root that is a file, whatever its name; in a folder all `.jsonl` files.
+    fn is_log(&self, path: &Path) -> bool {
+        let is_root = path.as_os_str().is_empty();
+        is_root || path.extension().is_some_and(|extension| extension == "jsonl")
+    }
+
+    fn read(&self, path: &Path, from: &Checkpoint, found: &mut Found) -> io::Result<Checkpoint> {
+        let mut file = File::open(path)?;
+        file.seek(SeekFrom::Start(from.offset))?;
+        let mut lines = Lines::new(BufReader::with_capacity(1 << 16, file), from.offset);
+        let mut reader = Reader::new(from);
+        let skipped = reader.now.skipped;
+        while let Some((offset, line)) = lines.next()? {
+            let records = serde_json::Deserializer::from_slice(line).into_iter::<Record<'_>>();
+            for (at, record) in records.enumerate() {
+                match record {
+                    Err(_) => found.bad_lines += 1,
+                    Ok(_) if offset == from.offset && at < skipped => {}
+                    Ok(record) => reader.record(&record, (offset, at), &mut found.turns),
+                }
+            }
+        }
+        found.bad_lines += lines.too_long;
+        Ok(reader.end(&mut found.turns))
+    }
+}
+
+#[derive(Deserialize)]
+struct Record<'a> {
+    #[serde(borrow, default)]
+    event: Cow<'a, str>,
+    #[serde(borrow, default)]
+    time: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    properties: Option<&'a RawValue>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Properties<'a> {
+    #[serde(borrow)]
+    main_model: Option<&'a RawValue>,
+    #[serde(borrow)]
+    prompt_tokens: Option<&'a RawValue>,
+    #[serde(borrow)]
+    completion_tokens: Option<&'a RawValue>,
+    #[serde(borrow)]
+    total_cost: Option<&'a RawValue>,
+}
+
+/// What has to be known of the lines before a turn.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+struct Before {
+    /// Unix seconds of the last message.
+    time: i64,
+    /// Keys of that second, without their occurrence.
+    keys: Vec<String>,
+    /// Records of the first line that are before the turn.
+    skipped: usize,
+}
+
+/// The start of a message.
+#[derive(Clone, Copy, Debug)]
+struct Started {
+    /// Unix seconds, if the log has them.
+    time: Option<i64>,
+}
+
+#[derive(Debug)]
+struct Reader {
+    now: Before,
+    /// The place before the last turn.
+    checkpoint: Checkpoint,
+    /// The message whose end has not been read.
+    started: Option<Started>,
+}
+
+impl Reader {
+    fn new(from: &Checkpoint) -> Self {
+        let now = serde_json::from_str(&from.before).unwrap_or_default();
+        Self { now, checkpoint: from.clone(), started: None }
+    }
+
+    fn record(&mut self, record: &Record<'_>, place: (u64, usize), turns: &mut Vec<Turn>) {
+        let is_start = match &*record.event {
+            "message_send_starting" => true,
+            "message_send" => false,
+            _ => return,
+        };
+        if is_start && let Some(started) = self.started.take() {
+            turns.push(self.without_reply(started, End::Unmarked));
+        }
+        let time = parsed::<f64>(record.time).map(|time| time as i64);
+        if is_start {
+            self.mark(place);
+            self.started = Some(Started { time });
+            return;
+        }
+        // Another aider that writes to the same log may have started a message in between.
+        let started = self.started.take().unwrap_or_else(|| {
+            self.mark(place);
+            Started { time }
+        });
+        // The message before is the nearest to one whose time cannot be read.
+        let time = time.or(started.time).unwrap_or(self.now.time);
+        let properties = parsed::<Properties<'_>>(record.properties).unwrap_or_default();
+        let started = started.time.unwrap_or(time);
+        turns.push(self.with_reply(started, time, &properties));
+    }
+
+    fn mark(&mut self, (offset, skipped): (u64, usize)) {
+        self.now.skipped = skipped;
+        let before = serde_json::to_string(&self.now).unwrap_or_default();
+        self.checkpoint = Checkpoint { offset, before };
+    }
+
+    fn with_reply(&mut self, started: i64, time: i64, properties: &Properties<'_>) -> Turn {
+        let model = parsed::<String>(properties.main_model).unwrap_or_default();
+        let usage = Usage {
+            input: parsed(properties.prompt_tokens).unwrap_or_default(),
+            output: parsed(properties.completion_tokens).unwrap_or_default(),
+            ..Usage::default()
+        };
+        let total_cost = properties.total_cost.map_or("", RawValue::get);
+        let key = format!("{time}:{model}:{}:{}:{total_cost}", usage.input, usage.output);
+        let request = Request {
+            id: String::new(),
+            model,
+            at: time.saturating_mul(1000),
+            usage,
+            cost_microdollars: None,
+            is_main_loop: true,
+        };
+        Turn {
+            key: self.key(time, key),
+            started: started.saturating_mul(1000),
+            ended: request.at,
+            requests: vec![request],
+            end: End::Stopped,
+            ..Turn::default()
+        }
+    }
+
+    /// A message that was interrupted, that failed, or that has no reply yet: aider logs the same for all.
+    fn without_reply(&mut self, started: Started, end: End) -> Turn {
+        let started = started.time.unwrap_or(self.now.time);
+        Turn {
+            key: self.key(started, format!("{started}:")),
+            started: started.saturating_mul(1000),
+            ended: started.saturating_mul(1000),
+            end,
+            notes: Notes { has_unknown_usage: true, ..Notes::default() },
+            ..Turn::default()
+        }
+    }
+
+    /// The key with its occurrence among those of the same second.
+    fn key(&mut self, time: i64, key: String) -> String {
+        if time != self.now.time {
+            self.now = Before { time, ..Before::default() };
+        }
+        let occurrence = self.now.keys.iter().filter(|other| **other == key).count();
+        let unique = format!("{key}:{occurrence}");
+        self.now.keys.push(key);
+        unique
+    }
+
+    fn end(mut self, turns: &mut Vec<Turn>) -> Checkpoint {
+        if let Some(started) = self.started.take() {
+            turns.push(self.without_reply(started, End::Open));
+        }
+        self.checkpoint
+    }
+}
+
+#[cfg(test)]
+mod tests;
