@@ -4,6 +4,7 @@ mod claude_code;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod aider;
+pub mod gemini_cli;
 mod lenient;
 
 use std::{
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use crate::Turn;
 
 /// All harnesses.
+pub static HARNESSES: &[&dyn Harness] = &[&aider::Aider, &gemini_cli::GeminiCli];
 
 /// A coding agent whose logs can be read.
 pub trait Harness: Debug + Sync {
