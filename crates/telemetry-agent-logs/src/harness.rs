@@ -1,11 +1,12 @@
 //! Coding agents whose logs can be read.
 
+mod aider;
 mod claude_code;
+mod gemini_cli;
+mod lenient;
+mod opencode;
 #[cfg(test)]
 pub(crate) mod testing;
-pub mod aider;
-pub mod gemini_cli;
-mod lenient;
 
 use std::{
     collections::BTreeMap,
@@ -19,7 +20,8 @@ use serde::{Deserialize, Serialize};
 use crate::Turn;
 
 /// All harnesses.
-pub static HARNESSES: &[&dyn Harness] = &[&aider::Aider, &gemini_cli::GeminiCli];
+pub static HARNESSES: &[&dyn Harness] =
+    &[&aider::Aider, &claude_code::ClaudeCode, &gemini_cli::GeminiCli, &opencode::Opencode];
 
 /// A coding agent whose logs can be read.
 pub trait Harness: Debug + Sync {
@@ -35,10 +37,24 @@ pub trait Harness: Debug + Sync {
     /// True if the file below a root is a log. `path` is relative to the root; it is empty if the root is a file.
     fn is_log(&self, path: &Path) -> bool;
 
+    /// False if no log is in this folder or below it, so that it need not be searched. `path` is relative to the root.
+    fn may_hold_logs(&self, _path: &Path) -> bool {
+        true
+    }
+
+    /// The files and folders of a log, which may not exist. A log has not changed while the size and the time of
+    /// modification of none of them have.
+    fn watched(&self, path: &Path) -> Vec<PathBuf> {
+        vec![path.to_owned()]
+    }
+
     /// Reads a log from a checkpoint on: the default at first, later the one that the last call returned.
     ///
     /// Closed turns are found once. The last turn of a file is found each time, since more may follow: the returned
     /// checkpoint is before it. A scan after each appended byte finds the same as one of the whole file.
+    ///
+    /// A log may be a folder of files or a database, with several sessions. Then [`Checkpoint::offset`] is 0, `before`
+    /// has the last closed turn of each session, and the turns with [`End::Open`](crate::End::Open) are found each time.
     ///
     /// # Errors
     ///
@@ -67,8 +83,8 @@ pub struct Checkpoint {
 /// What was found in a file.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Found {
-    /// Turns in the order of the file. All but the last are closed, and the last is closed unless its end is
-    /// [`End::Open`](crate::End::Open).
+    /// Turns in the order of the file, or of each session. All are closed except those whose end is
+    /// [`End::Open`](crate::End::Open), of which each session has at most one, its last.
     pub turns: Vec<Turn>,
     /// Number of lines that are no JSON, or that are longer than the limit.
     pub bad_lines: u64,

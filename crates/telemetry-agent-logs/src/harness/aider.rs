@@ -20,7 +20,7 @@ use crate::{End, Notes, Request, Turn, Usage, lines::Lines};
 
 /// aider.
 #[derive(Clone, Copy, Debug)]
-pub struct Aider;
+pub(super) struct Aider;
 
 impl Harness for Aider {
     fn harness(&self) -> telemetry_model::Harness {

@@ -23,7 +23,7 @@ use crate::{Turn, lines::Lines};
 
 /// Gemini CLI.
 #[derive(Clone, Copy, Debug)]
-pub struct GeminiCli;
+pub(super) struct GeminiCli;
 
 /// The largest file of one document that is read. Larger ones count as a bad line.
 const MAX_DOCUMENT: u64 = 64 << 20;
