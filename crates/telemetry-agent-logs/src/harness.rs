@@ -54,7 +54,7 @@ pub trait Harness: Debug + Sync {
     /// checkpoint is before it. A scan after each appended byte finds the same as one of the whole file.
     ///
     /// A log may be a folder of files or a database, with several sessions. Then [`Checkpoint::offset`] is 0, `before`
-    /// has the last closed turn of each session, and the turns with [`End::Open`](crate::End::Open) are found each time.
+    /// has the last closed turn of each session, and the turns that are [open](crate::End::is_open) are found each time.
     ///
     /// # Errors
     ///
@@ -83,8 +83,8 @@ pub struct Checkpoint {
 /// What was found in a file.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Found {
-    /// Turns in the order of the file, or of each session. All are closed except those whose end is
-    /// [`End::Open`](crate::End::Open), of which each session has at most one, its last.
+    /// Turns in the order of the file, or of each session. All are closed except those whose end
+    /// [is open](crate::End::is_open), of which each session has at most one, its last.
     pub turns: Vec<Turn>,
     /// Number of lines that are no JSON, or that are longer than the limit.
     pub bad_lines: u64,

@@ -99,9 +99,8 @@ impl Task {
             _ => 0.0,
         };
         let lasted = u64::try_from(turn.ended.saturating_sub(turn.started)).unwrap_or_default();
-        let name = format!("{harness} {}", turn.key);
         Self {
-            id: Uuid::new_v5(&NAMESPACE, name.as_bytes()),
+            id: Self::id_of(&harness, &turn.key),
             harness,
             session: hash(&turn.session),
             project: turn.project,
@@ -125,6 +124,11 @@ impl Task {
             language: language::of(&turn.edits).map(Into::into),
             notes: turn.notes,
         }
+    }
+
+    /// The id of the task with this [key](Turn::key).
+    pub(crate) fn id_of(harness: &Harness, key: &str) -> Uuid {
+        Uuid::new_v5(&NAMESPACE, format!("{harness} {key}").as_bytes())
     }
 
     /// Adds what a sub-agent or a compaction did.

@@ -133,6 +133,8 @@ pub enum End {
     /// It has not ended, as far as the log shows. It counts as ended after an hour without records.
     #[default]
     Open,
+    /// As `Open`, and the last record is a call of a tool.
+    OpenInToolCall,
     /// A prompt or the end of the session followed, but no mark of an end, as a reply that stops.
     Unmarked,
     /// The agent stopped after a reply.
@@ -145,6 +147,23 @@ pub enum End {
     TimedOut,
     /// The last record is a call of a tool.
     InToolCall,
+}
+
+impl End {
+    /// True if the turn has not ended, as far as the log shows.
+    #[must_use]
+    pub const fn is_open(self) -> bool {
+        matches!(self, Self::Open | Self::OpenInToolCall)
+    }
+
+    /// The end of a turn that nothing will follow.
+    pub(crate) const fn closed(self) -> Self {
+        match self {
+            Self::Open => Self::Unmarked,
+            Self::OpenInToolCall => Self::InToolCall,
+            other => other,
+        }
+    }
 }
 
 /// What a reader of the figures has to know.

@@ -2,8 +2,7 @@
 
 use std::{
     collections::BTreeSet,
-    fs::Metadata,
-    io,
+    fs, io,
     path::{Path, PathBuf},
     time::SystemTime,
 };
@@ -30,8 +29,10 @@ pub(super) struct Stamp {
     /// Device and inode; 0 where there are none.
     pub(super) file: (u64, u64),
     pub(super) len: u64,
-    /// Unix nanoseconds.
+    /// Unix nanoseconds; combined with those of other files that belong to the log.
     modified: u64,
+    /// The lengths of those files.
+    others: u64,
 }
 
 /// Finds the logs, ordered by path within each harness. Links are followed; a file with several names is found once.
@@ -40,7 +41,12 @@ pub(super) fn find<'a>(options: &Options<'a>, unreadable: &mut Vec<Unreadable>) 
     for harness in options.harnesses.iter().copied() {
         let mut known = BTreeSet::new();
         for root in harness.roots(options.environment) {
-            for entry in WalkDir::new(&root).follow_links(true).sort_by_file_name() {
+            let below = |path: &Path| path.strip_prefix(&root).unwrap_or(path).to_owned();
+            let walk = WalkDir::new(&root).follow_links(true).into_iter();
+            let first = logs.len();
+            for entry in walk.filter_entry(|it| {
+                !it.file_type().is_dir() || harness.may_hold_logs(&below(it.path()))
+            }) {
                 let entry = match entry {
                     Ok(entry) => entry,
                     Err(error) => {
@@ -48,17 +54,18 @@ pub(super) fn find<'a>(options: &Options<'a>, unreadable: &mut Vec<Unreadable>) 
                         continue;
                     }
                 };
-                let path = entry.path().strip_prefix(&root).unwrap_or_else(|_| entry.path());
                 // Not a pipe, which would block.
-                if !entry.file_type().is_file() || !harness.is_log(path) {
+                if !entry.file_type().is_file() || !harness.is_log(&below(entry.path())) {
                     continue;
                 }
-                let stamp = entry.metadata().map(|it| Stamp::of(&it)).unwrap_or_default();
+                let stamp = Stamp::of(entry.path(), &harness.watched(entry.path()));
                 if stamp.file == (0, 0) || known.insert(stamp.file) {
                     let key = hash(&entry.path().to_string_lossy());
                     logs.push(Log { harness, path: entry.into_path(), key, stamp });
                 }
             }
+            // What a sub-agent repeats of its session counts for the session, which is nearer to the root.
+            logs[first..].sort_by_cached_key(|it| (it.path.components().count(), it.path.clone()));
         }
     }
     logs
@@ -74,17 +81,34 @@ fn note(root: &Path, error: walkdir::Error, unreadable: &mut Vec<Unreadable>) {
 }
 
 impl Stamp {
-    fn of(metadata: &Metadata) -> Self {
-        #[cfg(unix)]
-        let file = {
-            use std::os::unix::fs::MetadataExt;
-            (metadata.dev(), metadata.ino())
-        };
-        #[cfg(not(unix))]
-        let file = (0, 0);
-        let modified = metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH);
-        let since = modified.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let modified = u64::try_from(since.as_nanos()).unwrap_or(u64::MAX);
-        Self { file, len: metadata.len(), modified }
+    /// The stamp of a log and of all that is watched for it.
+    fn of(path: &Path, watched: &[PathBuf]) -> Self {
+        let mut stamp = Self::default();
+        for other in watched {
+            let Ok(metadata) = fs::metadata(other) else { continue };
+            let modified = metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH);
+            let since = modified.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+            let nanos = u64::try_from(since.as_nanos()).unwrap_or(u64::MAX);
+            stamp.modified = stamp.modified.wrapping_mul(31).wrapping_add(nanos);
+            if other == path {
+                stamp.file = file(&metadata);
+                stamp.len = metadata.len();
+            } else {
+                stamp.others = stamp.others.wrapping_mul(31).wrapping_add(metadata.len());
+            }
+        }
+        stamp
     }
+}
+
+#[cfg(unix)]
+fn file(metadata: &fs::Metadata) -> (u64, u64) {
+    use std::os::unix::fs::MetadataExt;
+
+    (metadata.dev(), metadata.ino())
+}
+
+#[cfg(not(unix))]
+const fn file(_: &fs::Metadata) -> (u64, u64) {
+    (0, 0)
 }

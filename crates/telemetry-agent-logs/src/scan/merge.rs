@@ -2,23 +2,27 @@
 
 use std::collections::BTreeMap;
 
-use super::{Options, SILENCE_MS, Scan, state::State};
-use crate::{End, Task};
+use super::{
+    Options, SILENCE_MS, Scan,
+    state::{Entry, State},
+};
+use crate::Task;
 
 /// Adds the work of sub-agents to the tasks that started it, and tells the tasks that have ended from the others.
 pub(super) fn merge(options: &Options<'_>, state: &State, scan: &mut Scan) {
     let mut by_id: BTreeMap<_, Task> = BTreeMap::new();
     let mut parts = Vec::new();
     for log in state.logs.values() {
-        for turns in [&log.closed, &log.last] {
-            scan.without_usage += turns.without_usage;
-            parts.extend(&turns.parts);
-            for task in &turns.tasks {
-                let known = by_id.entry(task.id).or_insert_with(|| task.clone());
-                // Copies of a log can differ if one of them was cut.
-                if known.usage.total() < task.usage.total() {
-                    known.clone_from(task);
-                }
+        scan.without_usage += log.without_usage + log.last_without_usage;
+        for Entry { task, is_part, .. } in log.closed.iter().chain(&log.last) {
+            if *is_part {
+                parts.push(task);
+                continue;
+            }
+            let known = by_id.entry(task.id).or_insert_with(|| task.clone());
+            // Copies of a log can differ if one of them was cut.
+            if known.usage.total() < task.usage.total() {
+                known.clone_from(task);
             }
         }
     }
@@ -35,14 +39,12 @@ pub(super) fn merge(options: &Options<'_>, state: &State, scan: &mut Scan) {
     tasks.sort_by_key(|it| (it.started, it.id));
     for mut task in tasks {
         let is_silent = options.now.saturating_sub(task.ended) >= SILENCE_MS;
-        if task.end == End::Open && !is_silent {
+        if task.end.is_open() && !is_silent {
             scan.open.push(task);
-            continue;
+        } else {
+            task.end = task.end.closed();
+            scan.tasks.push(task);
         }
-        if task.end == End::Open {
-            task.end = End::Unmarked;
-        }
-        scan.tasks.push(task);
     }
 }
 

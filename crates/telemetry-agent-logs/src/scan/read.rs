@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashSet,
-    io,
+    io, mem,
     sync::{
         atomic::{AtomicUsize, Ordering},
         mpsc,
@@ -13,7 +13,7 @@ use std::{
 use super::{
     Options, Unreadable,
     files::Log,
-    state::{State, Turns},
+    state::{Entry, State},
 };
 use crate::{Checkpoint, Found, PriceOf, Task, Turn, hash::hash};
 
@@ -38,7 +38,8 @@ pub(super) fn read(
             Err(error) => unreadable.push(Unreadable { path: log.path.clone(), error }),
         }
     }
-    let known = state.logs.values().flat_map(|it| it.closed.ids.iter().chain(&it.last.ids));
+    let known = state.logs.values().flat_map(|it| it.closed.iter().chain(&it.last));
+    let known = known.flat_map(|it| &it.ids);
     let mut ids: HashSet<u64> = known.copied().collect();
     let mut bad_lines = 0;
     for some in changed.chunks(AT_ONCE) {
@@ -83,6 +84,7 @@ fn read_some(logs: &[(&Log<'_>, Checkpoint)], threads: usize) -> Vec<Reading> {
     readings.into_iter().map(|(_, reading)| reading).collect()
 }
 
+/// Adds what was found in a log. `ids` are those of all other turns.
 fn add(
     price: &PriceOf<'_>,
     log: &Log<'_>,
@@ -92,21 +94,36 @@ fn add(
     ids: &mut HashSet<u64>,
 ) {
     let Some(known) = state.logs.get_mut(&log.key) else { return };
+    let mut before = mem::take(&mut known.last);
+    known.last_without_usage = 0;
     let count = found.turns.len();
     for (turn, rest) in found.turns.into_iter().zip((0..count).rev()) {
-        let turns = if rest == 0 { &mut known.last } else { &mut known.closed };
-        add_turn(turn, log, price, turns, ids);
+        let is_last = rest == 0 || turn.end.is_open();
+        let id =
+            (Task::id_of(&log.harness.harness(), &turn.key), hash(&turn.session), turn.started);
+        if let Some(index) = before.iter().position(|it| it.identity() == id) {
+            // Its requests count again.
+            before.swap_remove(index).ids.iter().for_each(|id| _ = ids.remove(id));
+        }
+        match entry(turn, log, price, ids) {
+            None if is_last => known.last_without_usage += 1,
+            None => known.without_usage += 1,
+            Some(entry) if is_last => known.last.push(entry),
+            Some(entry) => known.closed.push(entry),
+        }
     }
+    known.closed.append(&mut before);
     known.checkpoint = checkpoint;
 }
 
-fn add_turn(
+/// `None` if another turn has all requests.
+fn entry(
     mut turn: Turn,
     log: &Log<'_>,
     price: &PriceOf<'_>,
-    turns: &mut Turns,
     ids: &mut HashSet<u64>,
-) {
+) -> Option<Entry> {
+    let mut own = Vec::new();
     turn.requests.retain(|request| {
         if request.id.is_empty() {
             return true;
@@ -114,15 +131,13 @@ fn add_turn(
         let id = hash(&request.id);
         let is_new = ids.insert(id);
         if is_new {
-            turns.ids.push(id);
+            own.push(id);
         }
         is_new
     });
     if turn.requests.is_empty() {
-        turns.without_usage += 1;
-        return;
+        return None;
     }
     let is_part = turn.is_part;
-    let task = Task::of(turn, log.harness, price);
-    if is_part { turns.parts.push(task) } else { turns.tasks.push(task) }
+    Some(Entry { task: Task::of(turn, log.harness, price), is_part, ids: own })
 }

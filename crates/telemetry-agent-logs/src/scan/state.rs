@@ -10,6 +10,8 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::files::{Log, Stamp};
+use telemetry_model::uuid::Uuid;
+
 use crate::{Checkpoint, Task};
 
 /// The bytes at the start of a file that tell whether it has been rewritten.
@@ -34,21 +36,31 @@ pub(super) struct LogState {
     /// Length and checksum of the first bytes.
     head: (u64, u32),
     pub(super) checkpoint: Checkpoint,
-    /// Turns before the checkpoint.
-    pub(super) closed: Turns,
-    /// Turns from the checkpoint on.
-    pub(super) last: Turns,
+    /// Turns that are not found again.
+    pub(super) closed: Vec<Entry>,
+    /// The last turn and the open ones, which can be found again with more.
+    pub(super) last: Vec<Entry>,
+    /// Number of turns without a request that no other log has.
+    pub(super) without_usage: u64,
+    /// As `without_usage`, of those that can be found again.
+    pub(super) last_without_usage: u64,
 }
 
-/// Turns with at least one request that no other log has.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(super) struct Turns {
-    pub(super) tasks: Vec<Task>,
-    /// Work of sub-agents and compactions.
-    pub(super) parts: Vec<Task>,
-    /// Hashes of the ids of their requests.
+/// A turn with at least one request that no other log has.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Entry {
+    pub(super) task: Task,
+    /// Work of a sub-agent or a compaction.
+    pub(super) is_part: bool,
+    /// Hashes of the ids of its requests.
     pub(super) ids: Vec<u64>,
-    pub(super) without_usage: u64,
+}
+
+impl Entry {
+    /// What stays when a turn is found again. Parts have no key.
+    pub(super) const fn identity(&self) -> (Uuid, u64, i64) {
+        (self.task.id, self.task.session, self.task.started)
+    }
 }
 
 impl Default for State {
@@ -83,7 +95,9 @@ impl State {
             && head(&log.path, known.head.0)? == known.head
         {
             state.checkpoint = known.checkpoint.clone();
-            state.closed = known.closed.clone();
+            state.closed.clone_from(&known.closed);
+            state.last.clone_from(&known.last);
+            state.without_usage = known.without_usage;
         }
         (state.stamp, state.head) = (log.stamp, new_head);
         let checkpoint = state.checkpoint.clone();

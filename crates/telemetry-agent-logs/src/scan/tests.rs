@@ -26,7 +26,7 @@ impl Home {
         Self(Environment { home, ..Environment::default() })
     }
 
-    fn path(&self, name: &str) -> std::path::PathBuf {
+    fn path(&self, name: &str) -> PathBuf {
         self.0.home.join(name)
     }
 

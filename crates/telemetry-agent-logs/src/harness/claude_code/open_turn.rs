@@ -155,7 +155,8 @@ impl State {
             Self::Stopped => End::Stopped,
             Self::Interrupted => End::Interrupted,
             Self::Failed => End::Failed,
-            Self::Prompted | Self::CalledTool | Self::Replied if !is_closed => End::Open,
+            Self::CalledTool if !is_closed => End::OpenInToolCall,
+            Self::Prompted | Self::Replied if !is_closed => End::Open,
             Self::CalledTool => End::InToolCall,
             Self::Prompted | Self::Replied => End::Unmarked,
         }

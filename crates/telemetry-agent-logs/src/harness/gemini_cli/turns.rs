@@ -236,6 +236,7 @@ impl Open {
             Last::Interrupted => End::Interrupted,
             Last::Failed => End::Failed,
             // Calls of tools may still be added to a reply.
+            Last::ToolCalls if !is_followed && !self.is_closed => End::OpenInToolCall,
             _ if !is_followed && !self.is_closed => End::Open,
             Last::Prompt => End::Unmarked,
             Last::Reply => End::Stopped,

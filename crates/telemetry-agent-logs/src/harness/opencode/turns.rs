@@ -255,6 +255,7 @@ impl<'a> Turns<'a> {
         };
         turn.end = match end {
             Some(end) if is_over || is_followed => end,
+            _ if !is_followed && is_last_a_call => End::OpenInToolCall,
             _ if !is_followed => End::Open,
             _ if is_last_a_call => End::InToolCall,
             _ => End::Unmarked,

@@ -22,11 +22,14 @@ fn ends(records: &[Value]) -> (End, End) {
 #[test]
 fn end_in_a_tool_call_is_no_success() {
     let call = || call(1, "c", "Bash", json!({}));
-    assert_eq!(ends(&[call()]), (End::Open, End::InToolCall));
-    assert_eq!(ends(&[call(), result(2, "c", false, json!("ok"))]), (End::Open, End::InToolCall));
+    assert_eq!(ends(&[call()]), (End::OpenInToolCall, End::InToolCall));
+    assert_eq!(
+        ends(&[call(), result(2, "c", false, json!("ok"))]),
+        (End::OpenInToolCall, End::InToolCall)
+    );
     let mut ended = call();
     ended["message"]["stop_reason"] = json!("end_turn");
-    assert_eq!(ends(&[ended]), (End::Open, End::InToolCall));
+    assert_eq!(ends(&[ended]), (End::OpenInToolCall, End::InToolCall));
 }
 
 #[test]
@@ -36,7 +39,7 @@ fn preamble_is_no_end_of_a_turn() {
         (json!("stop_sequence"), (End::Stopped, End::Stopped)),
         (json!("max_tokens"), (End::Stopped, End::Stopped)),
         (json!("refusal"), (End::Stopped, End::Stopped)),
-        (json!("tool_use"), (End::Open, End::InToolCall)),
+        (json!("tool_use"), (End::OpenInToolCall, End::InToolCall)),
         (json!("pause_turn"), (End::Open, End::Unmarked)),
         (json!("[trimmed for fixture]"), (End::Open, End::Unmarked)),
     ] {
@@ -57,7 +60,11 @@ fn reply_without_stop_reason_waits_for_the_next_prompt() {
     for (subtype, fields, expected) in marks {
         let mark = with(record("system", 2, fields), "subtype", json!(subtype));
         assert_eq!(ends(&[reply(), mark.clone()]).0, expected, "{mark}");
-        assert_eq!(ends(&[call(1, "c", "Bash", json!({})), mark.clone()]).0, End::Open, "{mark}");
+        assert_eq!(
+            ends(&[call(1, "c", "Bash", json!({})), mark.clone()]).0,
+            End::OpenInToolCall,
+            "{mark}"
+        );
     }
 }
 

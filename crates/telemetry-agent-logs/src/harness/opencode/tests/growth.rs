@@ -8,7 +8,7 @@ use super::{
     store::{Layout, Message, Store, assistant, user},
     turns,
 };
-use crate::{Checkpoint, End, Found, Harness, Turn};
+use crate::{Checkpoint, Found, Harness, Turn};
 
 fn messages() -> Vec<Message> {
     let unfinished = assistant(40_000, [3, 1, 0, 0, 0], "stop").with("finish", json!(null));
@@ -46,7 +46,7 @@ impl Scanner {
             let mut found = Found::default();
             *checkpoint = Opencode.read(&log, checkpoint, &mut found).unwrap();
             for turn in found.turns {
-                let turns = if turn.end == End::Open { &mut self.open } else { &mut self.closed };
+                let turns = if turn.end.is_open() { &mut self.open } else { &mut self.closed };
                 turns.push(turn);
             }
         }

@@ -1,0 +1,242 @@
+//! The program as people and scripts call it.
+
+use std::{
+    env, fs,
+    io::{Read, Write},
+    path::PathBuf,
+    process::{self, Command, Output, Stdio},
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+use mosaicstack_telemetry::uuid::Uuid;
+use telemetry_collector::Collector;
+
+const KEY: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+const INSTANCE: &str = "12345678-1234-4234-9234-123456789abc";
+
+/// One session of Claude Code: a turn that passed its tests, and one that was interrupted.
+const SESSION: &str = include_str!("session.jsonl");
+
+/// A home folder, which is removed at the end.
+struct Home {
+    path: PathBuf,
+    server: Option<String>,
+}
+
+impl Home {
+    fn new() -> Self {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let name =
+            format!("mosaic-cli-{}-{}", process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let path = env::temp_dir().join(name);
+        fs::create_dir_all(path.join(".claude/projects/p")).unwrap();
+        fs::write(path.join(".claude/projects/p/session.jsonl"), SESSION).unwrap();
+        Self { path, server: None }
+    }
+
+    fn reporting_to(url: &str) -> Self {
+        Self { server: Some(url.into()), ..Self::new() }
+    }
+
+    fn command(&self, arguments: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mosaic-telemetry"));
+        command.args(arguments.split_whitespace()).env_clear().env("HOME", &self.path);
+        if let Some(url) = &self.server {
+            command.env("MOSAIC_TELEMETRY_SERVER_URL", url);
+            command.env("MOSAIC_TELEMETRY_API_KEY", KEY);
+            command.env("MOSAIC_TELEMETRY_INSTANCE_ID", INSTANCE);
+        }
+        command.stdin(Stdio::null());
+        command
+    }
+
+    /// Standard output of a call that succeeds.
+    fn run(&self, arguments: &str) -> String {
+        let (code, out, err) = text(self.command(arguments).output().unwrap());
+        assert_eq!(code, Some(0), "{arguments}: {out}{err}");
+        out
+    }
+}
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.path);
+    }
+}
+
+fn text(output: Output) -> (Option<i32>, String, String) {
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn scan_needs_no_server() {
+    let home = Home::new();
+    let table = home.run("scan");
+    let rows: Vec<_> = table.lines().map(|it| it.split_whitespace().collect::<Vec<_>>()).collect();
+    assert_eq!(rows.len(), 4, "{table}");
+    assert_eq!(
+        rows[1][2..],
+        [
+            "claude_code",
+            "shop",
+            "claude-sonnet-4-5",
+            "1,130",
+            "42",
+            "$0.0014",
+            "7.0",
+            "s",
+            "+test",
+            "success"
+        ],
+        "{table}"
+    );
+    assert_eq!(rows[2].last(), Some(&"partial"), "{table}");
+    assert_eq!(rows[3][..5], ["2", "tasks", "2,230", "49", "$0.0050"], "{table}");
+    // Again, from what the first scan remembers.
+    assert_eq!(home.run("scan"), table);
+    assert_eq!(home.run(&format!("scan --root {}", home.path.display())), table);
+}
+
+#[test]
+fn tasks_are_selected_by_time_and_harness() {
+    let home = Home::new();
+    for (arguments, expected) in [
+        ("", 2),
+        ("--since 2026-11-26T10:00:30Z", 1),
+        ("--until 2026-11-26T10:00:30Z", 1),
+        ("--since 2026-11-27", 0),
+        ("--since 1m", 0),
+        ("--harness claude-code", 2),
+        ("--harness codex", 0),
+        ("--harness codex --harness claude_code", 2),
+    ] {
+        let json: serde_json::Value =
+            serde_json::from_str(&home.run(&format!("scan --json {arguments}"))).unwrap();
+        assert_eq!(json.as_array().unwrap().len(), expected, "{arguments}");
+    }
+    let csv = home.run("scan --csv");
+    assert!(csv.starts_with("started,harness,project,model,"), "{csv}");
+    assert_eq!(csv.lines().count(), 3, "{csv}");
+}
+
+#[test]
+fn events_are_valid_and_without_text_of_the_log() {
+    let home = Home::reporting_to("http://127.0.0.1:9");
+    let events = home.run("scan --events");
+    for secret in ["secret", "shop", "cargo", "/home"] {
+        assert!(!events.contains(secret), "{secret}: {events}");
+    }
+    let file = home.path.join("events.jsonl");
+    fs::write(&file, &events).unwrap();
+    assert_eq!(home.run(&format!("validate {}", file.display())), "2 events are valid\n");
+    fs::write(&file, format!("{events}{{\"model\":7}}\n")).unwrap();
+    let output = home.command(&format!("validate {}", file.display())).output().unwrap();
+    let (code, out, err) = text(output);
+    assert_eq!(code, Some(1), "{out}");
+    assert!(out.contains("events.jsonl:3: /model: ") && err.contains(" faults"), "{out}{err}");
+}
+
+#[test]
+fn tasks_are_sent_once() {
+    let collector = Collector::start().unwrap();
+    let home = Home::reporting_to(collector.url());
+    assert_eq!(home.run("report --since 2026-01-01 --dry-run"), "would send: 2\n");
+    assert_eq!(collector.totals().accepted, 0);
+    assert_eq!(home.run("report --since 2026-01-01"), "sent: 2\n");
+    assert_eq!(home.run("report --since 2026-01-01"), "sent: 0\nsent before: 2\n");
+    assert!(home.run("status").contains("sent: 2 tasks since "));
+
+    // As after a kill between the spool and the ledger.
+    fs::write(home.path.join(".local/state/mosaic-telemetry/sent"), "1700000000000\n3f1b").unwrap();
+    assert_eq!(home.run("report"), "sent: 2\n");
+    assert_eq!((collector.totals().accepted, collector.totals().duplicates), (2, 2));
+    // Each task is one line again.
+    assert_eq!(home.run("report"), "sent: 0\nsent before: 2\n");
+    let ids: Vec<Uuid> = collector.events().iter().map(|it| it.event_id).collect();
+    assert_eq!(ids.len(), 2);
+}
+
+#[test]
+fn first_report_sends_nothing_that_has_ended() {
+    let collector = Collector::start().unwrap();
+    let home = Home::reporting_to(collector.url());
+    let (code, out, err) = text(home.command("report").output().unwrap());
+    assert_eq!((code, out.as_str()), (Some(0), "sent: 0\n"), "{err}");
+    assert!(err.contains("--since 30d sends what is there"), "{err}");
+}
+
+#[test]
+fn tasks_wait_in_the_spool_while_the_server_cannot_be_reached() {
+    let mut home = Home::reporting_to("http://127.0.0.1:9");
+    let out = home.run("report --since 2026-01-01 --timeout 1");
+    assert_eq!(out, "sent: 0\nnot sent yet, since the server could not be reached: 2\n");
+    assert!(home.run("status").contains("waiting to be sent: 2 tasks in 2 files"));
+    // A spool belongs to a server: no event goes to another one.
+    let collector = Collector::start().unwrap();
+    home.server = Some(collector.url().into());
+    assert_eq!(home.run("flush"), "sent: 0\n");
+    assert_eq!(collector.totals().accepted, 0);
+}
+
+#[test]
+fn what_is_missing_is_listed_without_the_key() {
+    let home = Home::new();
+    let mut command = home.command("report");
+    command.env("MOSAIC_TELEMETRY_API_KEY", "not-a-key-but-secret");
+    let (code, out, err) = text(command.output().unwrap());
+    assert_eq!((code, out.as_str()), (Some(1), ""));
+    assert!(err.contains("server_url") && err.contains("api_key"), "{err}");
+    assert!(!err.contains("secret"), "{err}");
+    let config = home.path.join(".config/mosaic-telemetry/config.toml");
+    fs::create_dir_all(config.parent().unwrap()).unwrap();
+    fs::write(&config, "instance_id = \"7\"\napi_key = secret\n").unwrap();
+    let (code, _, err) = text(home.command("report").output().unwrap());
+    assert_eq!(code, Some(1));
+    assert!(err.contains("config.toml: line 2") && !err.contains("secret"), "{err}");
+}
+
+#[test]
+fn configuration_file_is_read_and_variables_take_precedence() {
+    let home = Home::new();
+    let config = home.path.join(".config/mosaic-telemetry/config.toml");
+    fs::create_dir_all(config.parent().unwrap()).unwrap();
+    let text = format!(
+        "server_url = \"https://file.example\"\napi_key = \"{KEY}\"\ninstance_id = \"{INSTANCE}\"\n"
+    );
+    fs::write(&config, text).unwrap();
+    let status = home.run("status");
+    assert!(status.contains("server: https://file.example"), "{status}");
+    assert!(status.contains("sent: nothing yet") && !status.contains(KEY), "{status}");
+    let mut command = home.command("status");
+    command.env("MOSAIC_TELEMETRY_SERVER_URL", "https://variable.example");
+    let output = String::from_utf8(command.output().unwrap().stdout).unwrap();
+    assert!(output.contains("server: https://variable.example"), "{output}");
+    let mut command = home.command("report");
+    command.env("MOSAIC_TELEMETRY_ENABLED", "false");
+    let output = String::from_utf8(command.output().unwrap().stdout).unwrap();
+    assert_eq!(output, "telemetry is off: nothing is sent\n");
+}
+
+#[test]
+fn closed_pipe_is_no_error() {
+    let home = Home::new();
+    let mut child = home.command("scan --json");
+    let mut child = child.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let mut err = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut err).unwrap();
+    assert!(child.wait().unwrap().success(), "{err}");
+    assert!(!err.contains("panicked"), "{err}");
+}
+
+#[test]
+fn events_are_read_from_standard_input() {
+    let home = Home::new();
+    let mut child = home.command("validate");
+    let mut child = child.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(b"{}").unwrap();
+    let (code, out, _) = text(child.wait_with_output().unwrap());
+    assert_eq!(code, Some(1));
+    assert!(out.starts_with("-:1: /"), "{out}");
+}
