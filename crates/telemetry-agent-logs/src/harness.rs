@@ -2,6 +2,7 @@
 
 mod aider;
 mod claude_code;
+mod codex;
 mod gemini_cli;
 mod lenient;
 mod opencode;
@@ -20,8 +21,13 @@ use serde::{Deserialize, Serialize};
 use crate::Turn;
 
 /// All harnesses.
-pub static HARNESSES: &[&dyn Harness] =
-    &[&aider::Aider, &claude_code::ClaudeCode, &gemini_cli::GeminiCli, &opencode::Opencode];
+pub static HARNESSES: &[&dyn Harness] = &[
+    &aider::Aider,
+    &claude_code::ClaudeCode,
+    &codex::Codex,
+    &gemini_cli::GeminiCli,
+    &opencode::Opencode,
+];
 
 /// A coding agent whose logs can be read.
 pub trait Harness: Debug + Sync {

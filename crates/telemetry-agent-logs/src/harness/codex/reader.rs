@@ -1,0 +1,295 @@
+//! Finds the turns among the lines of a rollout.
+
+use std::io;
+
+use telemetry_model::TaskType;
+
+use super::{
+    commands::{self, Arguments},
+    current::Current,
+    record::{Payload, Record},
+    skip::{Skipped, skipped},
+    state::State,
+};
+use crate::{Checkpoint, End, Found, lines::Lines};
+
+/// Start of a record, to go on behind one that was not written to its end.
+const START: &str = r#"{"timestamp":"#;
+
+/// Errors that say nothing about a turn.
+const OTHER_ERRORS: [&str; 2] = ["thread_rollback_failed", "active_turn_not_steerable"];
+
+/// Reads the ids of the session from the first record of a log. `name` is the id if that does not say.
+pub(super) fn identify(start: impl io::BufRead, name: &str) -> io::Result<State> {
+    let mut found = Found::default();
+    let state = State::default();
+    let mut reader = Reader { state, current: None, offset: 0, name, found: &mut found };
+    let mut lines = Lines::new(start, 0);
+    while reader.state.thread.is_empty()
+        && let Some((_, line)) = lines.next()?
+    {
+        reader.read_line(line);
+    }
+    Ok(reader.state)
+}
+
+/// Reads from a checkpoint. `session` was identified by the lines before; `name` is its id if no line says.
+pub(super) fn read(
+    input: impl io::BufRead,
+    from: &Checkpoint,
+    session: State,
+    name: &str,
+    found: &mut Found,
+) -> io::Result<Checkpoint> {
+    let mut state: State = serde_json::from_str(&from.before).unwrap_or_default();
+    state.thread = session.thread;
+    state.parent = session.parent;
+    let mut reader = Reader { state, current: None, offset: from.offset, name, found };
+    let mut lines = Lines::new(input, from.offset);
+    while let Some((offset, line)) = lines.next()? {
+        reader.offset = offset;
+        reader.read_line(line);
+    }
+    reader.found.bad_lines += lines.too_long;
+    reader.finish(from)
+}
+
+pub(super) struct Reader<'a> {
+    pub(super) state: State,
+    pub(super) current: Option<Current>,
+    /// Offset of the line.
+    offset: u64,
+    name: &'a str,
+    found: &'a mut Found,
+}
+
+impl Reader<'_> {
+    fn finish(self, from: &Checkpoint) -> io::Result<Checkpoint> {
+        let Some(current) = self.current else { return Ok(from.clone()) };
+        let before = serde_json::to_string(&current.before)?;
+        let checkpoint = Checkpoint { offset: current.offset, before };
+        self.found.turns.extend(current.close(&self.state, true));
+        Ok(checkpoint)
+    }
+
+    /// Reads all records of a line, which should be one.
+    fn read_line(&mut self, line: &[u8]) {
+        if let Some(Skipped { timestamp, output }) = skipped(line) {
+            self.state.tick(timestamp);
+            if let (Some(current), Some((call, text))) = (&mut self.current, output) {
+                current.returned(call, &commands::outcome_of_head(text));
+            }
+            return;
+        }
+        let line = String::from_utf8_lossy(line);
+        let mut rest: &str = &line;
+        let mut is_bad = false;
+        while !rest.is_empty() {
+            let mut records = serde_json::Deserializer::from_str(rest).into_iter::<Record<'_>>();
+            while let Some(Ok(record)) = records.next() {
+                self.read_record(&record);
+            }
+            let end = records.byte_offset();
+            rest = rest.get(end..).unwrap_or_default().trim_start();
+            is_bad |= !rest.is_empty();
+            let next = rest.get(1..).and_then(|rest| rest.find(START));
+            rest = next.and_then(|at| rest.get(at + 1..)).unwrap_or_default();
+        }
+        self.found.bad_lines += u64::from(is_bad);
+    }
+
+    fn read_record(&mut self, record: &Record<'_>) {
+        self.state.tick(record.timestamp.get());
+        let Some(payload) = &record.payload.0 else { return };
+        let kind = record.kind.get();
+        if kind == "session_meta" {
+            self.state.start_session(payload);
+            return;
+        }
+        if self.state.thread.is_empty() {
+            self.name.clone_into(&mut self.state.thread);
+        }
+        match kind {
+            "turn_context" => self.configure(payload),
+            "token_usage_record" => self.record_usage(payload),
+            "compacted" => self.compacted(payload),
+            "response_item" => self.read_item(payload),
+            "event_msg" => self.read_event(payload),
+            _ => {}
+        }
+    }
+
+    fn read_event(&mut self, event: &Payload<'_>) {
+        match event.kind.get() {
+            "task_started" | "turn_started" => self.start(event),
+            "task_complete" | "turn_complete" => self.end(event, End::Stopped),
+            "turn_aborted" => self.end(event, End::Interrupted),
+            "token_count" => self.count_usage(event),
+            "user_message" if matches!(event.message_kind.get(), "" | "plain") => self.prompt(),
+            "entered_review_mode" => self.review(),
+            "item_completed" => {
+                if let Some(item) = &event.item.0 {
+                    self.complete_item(item, event.turn_id.get());
+                }
+            }
+            "exec_command_end" => self.ran(event, event.call_id.get(), event.turn_id.get()),
+            "patch_apply_end" if event.success.is_none_or(|it| it.get() != "false") => {
+                self.changed(event, event.call_id.get());
+            }
+            "thread_settings_applied" => {
+                if let Some(settings) = &event.thread_settings.0 {
+                    self.configure(settings);
+                }
+            }
+            "context_compacted" => self.with_current(|current| current.compactions[1] += 1),
+            "stream_error" => self.with_current(|current| current.turn.retries += 1),
+            "error" => {
+                let info = event.codex_error_info.map_or("", |info| info.get());
+                let is_other = OTHER_ERRORS.iter().any(|other| info.contains(other));
+                self.with_current(|current| current.has_failed |= !is_other);
+            }
+            _ => {}
+        }
+    }
+
+    /// Handles an item of current versions, which takes the place of several events.
+    fn complete_item(&mut self, item: &Payload<'_>, turn: &str) {
+        match item.kind.get() {
+            "CommandExecution" => self.ran(item, item.id.get(), turn),
+            "FileChange" if !matches!(item.status.get(), "failed" | "declined") => {
+                self.changed(item, item.id.get());
+            }
+            "UserMessage" => self.prompt(),
+            "EnteredReviewMode" => self.review(),
+            "ContextCompaction" => self.with_current(|current| current.compactions[1] += 1),
+            _ => {}
+        }
+    }
+
+    /// Handles an item of the conversation: calls of tools and their outputs.
+    fn read_item(&mut self, item: &Payload<'_>) {
+        let Some(current) = &mut self.current else { return };
+        let call = item.call_id.filled().unwrap_or_else(|| item.id.get());
+        match item.kind.get() {
+            "function_call" | "custom_tool_call" if !current.is_ended => {
+                let arguments = Arguments::parse(item.name.get(), item.arguments.or(item.input));
+                current.calls.insert(call.to_owned(), arguments);
+            }
+            "local_shell_call" if !current.is_ended => {
+                let arguments = Arguments::parse("local_shell", item.action);
+                current.calls.insert(call.to_owned(), arguments);
+            }
+            "function_call_output" | "custom_tool_call_output" => {
+                current.returned(call, &commands::outcome(item.output));
+            }
+            _ => {}
+        }
+    }
+
+    fn with_current(&mut self, act: impl FnOnce(&mut Current)) {
+        if let Some(current) = &mut self.current {
+            act(current);
+        }
+    }
+
+    /// Starts a turn with this line.
+    pub(super) fn open(&mut self) -> &mut Current {
+        let before = self.state.clone();
+        if let Some(current) = self.current.take() {
+            self.found.turns.extend(current.close(&self.state, false));
+        }
+        self.state.turns += 1;
+        self.current.insert(Current::new(self.offset, before, &self.state))
+    }
+
+    /// Handles the mark of a start. The prompt may have come before.
+    fn start(&mut self, event: &Payload<'_>) {
+        let id = event.turn_id.filled();
+        let is_known = |current: &Current| id.is_some() && current.id.as_deref() == id;
+        if self.current.as_ref().is_some_and(is_known) {
+            return;
+        }
+        let window = event.model_context_window.positive();
+        let plans = event.collaboration_mode_kind.filled().map(|kind| kind == "plan");
+        if !self.current.as_ref().is_some_and(Current::is_fresh) {
+            self.open();
+        }
+        self.state.window = window.or(self.state.window);
+        self.state.plans = plans.unwrap_or(self.state.plans);
+        let state = &self.state;
+        if let Some(current) = &mut self.current {
+            current.id = id.map(str::to_owned);
+            current.is_marked = true;
+            current.turn.context_window = state.window;
+            current.set_plans(state.plans);
+        }
+    }
+
+    /// Handles a mark of the end, if it is that of the turn at hand.
+    fn end(&mut self, event: &Payload<'_>, end: End) {
+        let Some(current) = &mut self.current else { return };
+        if !current.is_of(event.turn_id.get()) {
+            return;
+        }
+        if current.id.is_none() {
+            current.id = event.turn_id.filled().map(str::to_owned);
+        }
+        let has_failed = end == End::Stopped && (event.error.is_some() || current.has_failed);
+        let end = if has_failed { End::Failed } else { end };
+        current.end(end, event.duration_ms.positive(), &self.state);
+    }
+
+    /// Handles a prompt. Within a marked turn it steers the agent.
+    fn prompt(&mut self) {
+        match &mut self.current {
+            Some(current) if current.is_marked && !current.is_ended => {}
+            Some(current) if current.is_review_without_prompt() => {}
+            _ => {
+                self.open();
+            }
+        }
+    }
+
+    fn review(&mut self) {
+        if self.current.as_ref().is_none_or(|current| current.is_ended) {
+            self.open();
+        }
+        self.with_current(|current| current.turn.task_type = TaskType::CodeReview);
+    }
+
+    fn configure(&mut self, context: &Payload<'_>) {
+        let plans = self.state.configure(context);
+        let project = self.state.project.clone();
+        self.with_current(|current| {
+            // Between turns, a context belongs to the next one.
+            if !current.is_ended && current.is_of(context.turn_id.get()) {
+                current.set_plans(plans);
+                current.turn.project = project;
+            }
+        });
+    }
+
+    fn compacted(&mut self, record: &Payload<'_>) {
+        self.with_current(|current| {
+            current.compactions[0] += 1;
+            current.compacting.extend(record.compaction_response_id.filled().map(str::to_owned));
+        });
+    }
+
+    fn ran(&mut self, command: &Payload<'_>, call: &str, turn: &str) {
+        let Some(current) = &mut self.current else { return };
+        if !current.is_of(turn) {
+            return;
+        }
+        current.calls.remove(call);
+        if let (Some(text), Some(status)) =
+            (commands::command(command.command), command.exit_code.0)
+        {
+            current.ran(&text, status);
+        }
+    }
+
+    fn changed(&mut self, change: &Payload<'_>, call: &str) {
+        self.with_current(|current| current.changed(call, &commands::paths(change.changes)));
+    }
+}

@@ -1,0 +1,84 @@
+//! Finds the requests of a turn.
+
+use super::{
+    reader::Reader,
+    record::Payload,
+    state::State,
+    usage::{Count, Figures, Info, count},
+};
+use crate::Request;
+
+impl Reader<'_> {
+    /// Handles the usage of a response, which names its session.
+    pub(super) fn record_usage(&mut self, record: &Payload<'_>) {
+        let thread = record.thread_id.filled();
+        if thread.is_some_and(|thread| thread != self.state.thread) {
+            return;
+        }
+        let is_copy = match &self.current {
+            Some(current) => current.is_copy(&self.state),
+            None => self.state.is_fork,
+        };
+        if is_copy && thread.is_none() {
+            return;
+        }
+        if self.current.is_none() {
+            self.open().id = record.turn_id.filled().map(str::to_owned);
+        }
+        let Some(current) = &mut self.current else { return };
+        let turn = record.turn_id.filled().unwrap_or(&self.state.thread);
+        let id = record.response_id.filled().map(|response| format!("{turn}/{response}"));
+        match Figures::parse(record.usage) {
+            Some(figures) if figures.is_empty() => {}
+            Some(figures) => {
+                let model = record.model.filled().unwrap_or(&self.state.model);
+                let request = request(id.unwrap_or_default(), model, &self.state, &figures);
+                current.record(request);
+                current.has_failed = false;
+            }
+            None => current.turn.notes.has_unknown_usage = true,
+        }
+    }
+
+    /// Handles a running total.
+    pub(super) fn count_usage(&mut self, event: &Payload<'_>) {
+        let Some(info) = Info::parse(event.info) else { return };
+        let mut total = self.state.total;
+        let is_first = total.is_none();
+        let count = count(&info, &mut total);
+        let is_copy = match &self.current {
+            Some(current) => current.is_copy(&self.state),
+            None => self.state.is_fork,
+        };
+        // The first total of a fork starts with that of the other session.
+        let is_baseline = self.state.is_fork && is_first && info.last.is_none();
+        if is_copy || is_baseline || self.current.is_none() && count == Count::Nothing {
+            self.state.total = total;
+            return;
+        }
+        if self.current.is_none() {
+            self.open();
+        }
+        self.state.total = total;
+        self.state.window = info.window.or(self.state.window);
+        let Some(current) = &mut self.current else { return };
+        current.turn.context_window = self.state.window;
+        current.has_gap |= matches!(count, Count::RequestAndGap(_) | Count::Unknown);
+        if let Count::Request(figures) | Count::RequestAndGap(figures) = count {
+            let id = self.state.id_of_total();
+            current.counted.push(request(id, &self.state.model, &self.state, &figures));
+            current.has_failed = false;
+        }
+    }
+}
+
+fn request(id: String, model: &str, state: &State, figures: &Figures) -> Request {
+    Request {
+        id,
+        model: model.to_owned(),
+        at: state.now(),
+        usage: figures.usage(),
+        cost_microdollars: None,
+        is_main_loop: true,
+    }
+}
