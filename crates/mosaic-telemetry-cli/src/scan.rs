@@ -80,11 +80,12 @@ pub(crate) fn selected<'a>(
 
 /// The outcome that the log shows, or the one to assume.
 pub(crate) fn outcome(selection: &Selection, task: &Task) -> Option<Outcome> {
-    task.outcome().or(match selection.assume_outcome? {
-        Assumed::Success => Some(Outcome::Success),
-        Assumed::Partial => Some(Outcome::Partial),
-        Assumed::Failure => Some(Outcome::Failure),
-    })
+    let assumed = selection.assume_outcome.map(|it| match it {
+        Assumed::Success => Outcome::Success,
+        Assumed::Partial => Outcome::Partial,
+        Assumed::Failure => Outcome::Failure,
+    });
+    task.outcome().or(assumed)
 }
 
 fn events(folders: &Folders, tasks: &rows::Outcomes<'_>, out: &mut dyn Write) -> Result<(), Error> {
