@@ -1,6 +1,6 @@
 //! The command line.
 
-use std::path::PathBuf;
+use std::{ffi::OsString, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -22,6 +22,8 @@ pub(crate) enum Command {
     Scan(ScanArgs),
     /// Sends the tasks that have not been sent.
     Report(ReportArgs),
+    /// Reports in the background; called by a coding agent when it has finished a task.
+    Hook(HookArgs),
     /// Sends what earlier calls have written and could not send.
     Flush(FlushArgs),
     /// Shows what is configured, what waits to be sent and what was sent.
@@ -31,7 +33,7 @@ pub(crate) enum Command {
 }
 
 /// Which tasks.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(crate) struct Selection {
     /// Only tasks that ended after this: `30d`, `12h`, a date or a time as 2026-11-26T17:58:03Z.
     #[arg(long, value_name = "TIME")]
@@ -76,7 +78,7 @@ pub(crate) struct ScanArgs {
     pub(crate) events: bool,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 #[command(
     after_help = "Without --since, the first call sends nothing: what ends from then on is sent.
 
@@ -98,6 +100,53 @@ pub(crate) struct ReportArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "Examples:
+  mosaic-telemetry hook install claude-code --print
+  mosaic-telemetry hook install codex
+  mosaic-telemetry hook remove codex"
+)]
+pub(crate) struct HookArgs {
+    #[command(subcommand)]
+    pub(crate) command: Option<HookCommand>,
+    /// The agent that calls.
+    #[arg(required = true)]
+    pub(crate) agent: Option<Agent>,
+    /// What the agent passes. It is not read: the log has all.
+    #[arg(hide = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    pub(crate) ignored: Vec<OsString>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum HookCommand {
+    /// Makes an agent call this program, by a change of its settings. Keeps all else in them, and a copy beside.
+    Install(InstallArgs),
+    /// Undoes that.
+    Remove(InstallArgs),
+    /// Waits a moment and reports.
+    #[command(hide = true)]
+    Background,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InstallArgs {
+    /// The agent.
+    pub(crate) agent: Agent,
+    /// Only print the settings as they would be.
+    #[arg(long)]
+    pub(crate) print: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Agent {
+    ClaudeCode,
+    Codex,
+    GeminiCli,
+    Aider,
+}
+
+#[derive(Debug, Default, Args)]
 pub(crate) struct FlushArgs {
     /// Seconds to wait for the server. What is not sent until then is sent by the next call.
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]

@@ -69,7 +69,8 @@ pub(crate) fn open(path: &Path, options: &mut OpenOptions) -> Result<File, Error
     options.open(path).map_err(|error| Error::file("open", path, &error))
 }
 
-fn create_folder(path: &Path) -> Result<(), Error> {
+/// Creates a folder and its parents for this user only, if they do not exist.
+pub(crate) fn create_folder(path: &Path) -> Result<(), Error> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]

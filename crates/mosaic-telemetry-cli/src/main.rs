@@ -3,6 +3,7 @@
 mod cli;
 mod error;
 mod files;
+mod hook;
 mod ledger;
 mod report;
 mod rows;
@@ -43,6 +44,7 @@ fn run(cli: &Cli, out: &mut dyn Write) -> Result<(), Error> {
     match &cli.command {
         Command::Scan(arguments) => scan::run(arguments, out),
         Command::Report(arguments) => report::run(arguments, out),
+        Command::Hook(arguments) => hook::run(arguments, out),
         Command::Flush(arguments) => report::run_flush(arguments, out),
         Command::Status => status::run(out),
         Command::Validate(arguments) => validate::run(arguments, out),

@@ -20,6 +20,9 @@ use crate::{
 /// The tasks that are written before they are sent. The spool holds more, so that none is evicted.
 const AT_ONCE: usize = 1_000;
 
+/// Seconds that a report in the background waits for the server.
+const BACKGROUND_TIMEOUT: u64 = 20;
+
 /// The model of tasks whose model has no price: it can be a private name.
 const OTHER: &str = "other";
 
@@ -51,6 +54,26 @@ pub(crate) fn run(arguments: &ReportArgs, out: &mut dyn Write) -> Result<(), Err
         )?;
     }
     scan::summary(&found, plan.without_outcome)
+}
+
+/// Writes the tasks that have ended since the first report to the spool, and with `is_flushed` sends them.
+pub(crate) fn background(folders: &Folders, is_flushed: bool) -> Result<(), Error> {
+    let config = server::config(folders)?;
+    if !config.is_enabled() {
+        return Ok(());
+    }
+    let _lock = folders.lock()?;
+    let now = when::now();
+    let arguments = ReportArgs::default();
+    let mut ledger = Ledger::open(folders.state.join("sent"), now)?;
+    let found = scan::scan(&arguments.selection, folders)?;
+    let plan = plan(&arguments, &found.tasks, &ledger, now);
+    if is_flushed {
+        return send(&config, &plan.send, &mut ledger, BACKGROUND_TIMEOUT).map(drop);
+    }
+    // The others wait for a call that sends.
+    let some = plan.send.get(..AT_ONCE).unwrap_or(&plan.send);
+    put(&config, some, &mut ledger)
 }
 
 /// Sends what earlier calls have left.
@@ -124,20 +147,28 @@ fn send(
         if sent.spooled > 0 {
             break; // The server cannot be reached, and the spool is bounded.
         }
-        for (task, outcome) in some {
-            let mut event = task.event(config.instance_id(), outcome.clone());
-            if task.cost().is_none() {
-                event = event.model(OTHER);
-            }
-            spool::put(config, event.build())?;
-        }
-        ledger.add(some.iter().map(|(task, _)| *task))?;
+        put(config, some, ledger)?;
         let flushed = flush(config, timeout)?;
         sent.delivered += flushed.delivered;
         sent.rejected += flushed.rejected;
         sent.spooled = flushed.spooled;
     }
     Ok(sent)
+}
+
+fn put(
+    config: &TelemetryConfig,
+    tasks: &[(&Task, Outcome)],
+    ledger: &mut Ledger,
+) -> Result<(), Error> {
+    for (task, outcome) in tasks {
+        let mut event = task.event(config.instance_id(), outcome.clone());
+        if task.cost().is_none() {
+            event = event.model(OTHER);
+        }
+        spool::put(config, event.build())?;
+    }
+    ledger.add(tasks.iter().map(|(task, _)| *task))
 }
 
 fn flush(config: &TelemetryConfig, timeout: u64) -> Result<Sent, Error> {

@@ -1,6 +1,6 @@
 //! What is configured, what waits and what was sent.
 
-use std::io::Write;
+use std::{fs, io::Write};
 
 use mosaicstack_telemetry::spool;
 
@@ -36,6 +36,9 @@ pub(crate) fn run(out: &mut dyn Write) -> Result<(), Error> {
             writeln!(out, "sent: {} tasks since {} UTC", count(sent as u64), when::minute(since))?;
         }
         None => writeln!(out, "sent: nothing yet")?,
+    }
+    if let Ok(error) = fs::read_to_string(folders.state.join("error")) {
+        write!(out, "the last report by a hook failed: {error}")?;
     }
     Ok(writeln!(out, "state: {}", folders.state.display())?)
 }

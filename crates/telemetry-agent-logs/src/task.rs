@@ -164,7 +164,6 @@ impl Task {
     }
 
     /// The event that reports the task, with this outcome. Its id is the same each time.
-    #[must_use]
     pub fn event(&self, instance_id: Uuid, outcome: Outcome) -> EventBuilder {
         let tokens = Tokens {
             actual_in: self.usage.total_input(),

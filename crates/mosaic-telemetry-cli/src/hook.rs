@@ -1,0 +1,101 @@
+//! Calls by coding agents.
+
+mod install;
+mod settings;
+
+use std::{
+    env,
+    fs::{self, OpenOptions, TryLockError},
+    io::Write,
+    process::{Command, Stdio},
+    thread,
+    time::{Duration, SystemTime},
+};
+
+use crate::{
+    cli::{Agent, HookArgs, HookCommand},
+    error::Error,
+    files::{self, Folders},
+    report,
+};
+
+/// Time in which an agent finishes its log, and in which further calls add to one report.
+const WAIT: Duration = Duration::from_secs(3);
+
+/// Time between two attempts to reach the server. What is reported in between is in the spool.
+const BETWEEN_FLUSHES: Duration = Duration::from_secs(5 * 60);
+
+pub(crate) fn run(arguments: &HookArgs, out: &mut dyn Write) -> Result<(), Error> {
+    match &arguments.command {
+        Some(HookCommand::Install(arguments)) => install::install(arguments, out),
+        Some(HookCommand::Remove(arguments)) => install::remove(arguments, out),
+        Some(HookCommand::Background) => background(),
+        None => {
+            call(arguments.agent, out);
+            Ok(())
+        }
+    }
+}
+
+/// An agent waits for its hooks, and may show or obey what they print: this takes no time and fails silently. What is
+/// not reported now is found by the next call.
+fn call(agent: Option<Agent>, out: &mut dyn Write) {
+    if agent == Some(Agent::GeminiCli) {
+        let _ = writeln!(out, "{{}}");
+    }
+    // The machine ends with the job.
+    if env::var_os("CI").is_some_and(|it| it == "true" || it == "1") {
+        let _ = background();
+        return;
+    }
+    let Ok(program) = env::current_exe() else { return };
+    let mut command = Command::new(program);
+    command.args(["hook", "background"]);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    // Signals to the agent's group do not reach it.
+    #[cfg(unix)]
+    std::os::unix::process::CommandExt::process_group(&mut command, 0);
+    // It is not waited for: it outlives this process.
+    let _ = command.spawn();
+}
+
+/// Reports, once for all calls of a moment.
+fn background() -> Result<(), Error> {
+    let folders = Folders::new()?;
+    files::create_folder(&folders.state)?;
+    let mut options = OpenOptions::new();
+    let options = options.write(true).create(true).truncate(false);
+    let waiting = files::open(&folders.state.join("waiting"), options)?;
+    match waiting.try_lock() {
+        Ok(()) => {}
+        // Another process is about to report.
+        Err(TryLockError::WouldBlock) => return Ok(()),
+        Err(TryLockError::Error(error)) => {
+            return Err(Error::file("lock", &folders.state.join("waiting"), &error));
+        }
+    }
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "nothing tells when an agent has written its log"
+    )]
+    thread::sleep(WAIT);
+    drop(waiting);
+    let result = report::background(&folders, is_flush_due(&folders));
+    let path = folders.state.join("error");
+    match &result {
+        Ok(()) => drop(fs::remove_file(path)),
+        Err(error) => drop(fs::write(path, format!("{error}\n"))),
+    }
+    result
+}
+
+/// True if the last attempt was long ago. Records this one.
+fn is_flush_due(folders: &Folders) -> bool {
+    let path = folders.state.join("flushed");
+    let last = fs::metadata(&path).and_then(|it| it.modified());
+    let is_recent = last.is_ok_and(|it| {
+        SystemTime::now().duration_since(it).is_ok_and(|age| age < BETWEEN_FLUSHES)
+    });
+    // It can be seen by its time only.
+    !is_recent && fs::write(&path, "").is_ok()
+}

@@ -1,0 +1,189 @@
+//! Settings of coding agents with a hook, and without. Everything else in them stays as it is.
+
+use jsonc_parser::{ParseOptions, cst::CstInputValue, cst::CstObject, cst::CstRootNode};
+use toml_edit::{Array, DocumentMut, Item};
+
+use crate::cli::Agent;
+
+/// Text of a command by which it is found again.
+const MARK: &str = "mosaic-telemetry";
+
+/// The settings with a hook that calls these words. The same if it is there already.
+pub(super) fn with_hook(agent: Agent, text: &str, words: &[String]) -> Result<String, String> {
+    match agent {
+        Agent::ClaudeCode | Agent::GeminiCli => {
+            let without = without_hook(agent, text)?;
+            with_command(&without, events(agent), &shell_line(words))
+        }
+        Agent::Codex => with_notify(text, words),
+        Agent::Aider => with_lines(text, &shell_line(words)),
+    }
+}
+
+/// The settings without the hook.
+pub(super) fn without_hook(agent: Agent, text: &str) -> Result<String, String> {
+    match agent {
+        Agent::ClaudeCode | Agent::GeminiCli => without_command(text, events(agent)),
+        Agent::Codex => without_notify(text),
+        Agent::Aider => Ok(without_lines(text)),
+    }
+}
+
+/// The events after which something is to be reported.
+const fn events(agent: Agent) -> &'static [&'static str] {
+    match agent {
+        Agent::GeminiCli => &["AfterAgent", "SessionEnd"],
+        _ => &["Stop", "SessionEnd"],
+    }
+}
+
+/// Words as a line for a shell.
+fn shell_line(words: &[String]) -> String {
+    let is_plain = |it: char| it.is_ascii_alphanumeric() || "/._-:\\".contains(it);
+    let quoted = |word: &String| {
+        if word.chars().all(is_plain) {
+            word.clone()
+        } else if cfg!(windows) {
+            format!("\"{word}\"")
+        } else {
+            format!("'{}'", word.replace('\'', r"'\''"))
+        }
+    };
+    words.iter().map(quoted).collect::<Vec<_>>().join(" ")
+}
+
+fn parse(text: &str) -> Result<CstRootNode, String> {
+    let text = if text.trim().is_empty() { "{}\n" } else { text };
+    CstRootNode::parse(text, &ParseOptions::default()).map_err(|error| format!("no JSON: {error}"))
+}
+
+fn with_command(text: &str, events: &[&str], command: &str) -> Result<String, String> {
+    let root = parse(text)?;
+    let unexpected = || "expected an object of hooks, with lists by event".to_owned();
+    let hooks = root.object_value_or_create().and_then(|it| it.object_value_or_create("hooks"));
+    let hooks = hooks.ok_or_else(unexpected)?;
+    for event in events {
+        let list = hooks.array_value_or_create(event).ok_or_else(unexpected)?;
+        let hook = vec![
+            ("type".to_owned(), CstInputValue::String("command".into())),
+            ("command".to_owned(), CstInputValue::String(command.into())),
+        ];
+        let hooks = CstInputValue::Array(vec![CstInputValue::Object(hook)]);
+        list.append(CstInputValue::Object(vec![("hooks".to_owned(), hooks)]));
+    }
+    Ok(root.to_string())
+}
+
+fn without_command(text: &str, events: &[&str]) -> Result<String, String> {
+    if !text.contains(MARK) {
+        return Ok(text.to_owned());
+    }
+    let root = parse(text)?;
+    let Some(settings) = root.object_value() else { return Ok(text.to_owned()) };
+    let Some(hooks) = settings.object_value("hooks") else { return Ok(text.to_owned()) };
+    let mut is_changed = false;
+    for event in events {
+        let Some(list) = hooks.array_value(event) else { continue };
+        for group in list.elements() {
+            let commands = group.as_object().and_then(|it| it.array_value("hooks"));
+            let Some(commands) = commands else { continue };
+            for command in commands.elements() {
+                if command.as_object().is_some_and(|it| is_ours(&it)) {
+                    command.remove();
+                    is_changed = true;
+                }
+            }
+            if is_changed && commands.elements().is_empty() {
+                group.remove();
+            }
+        }
+        if is_changed && list.elements().is_empty() {
+            if let Some(property) = hooks.get(event) {
+                property.remove();
+            }
+        }
+    }
+    if is_changed && hooks.properties().is_empty() {
+        if let Some(property) = settings.get("hooks") {
+            property.remove();
+        }
+    }
+    Ok(if is_changed { root.to_string() } else { text.to_owned() })
+}
+
+fn is_ours(hook: &CstObject) -> bool {
+    let command = hook.get("command").and_then(|it| it.value()).and_then(|it| it.as_string_lit());
+    let command = command.and_then(|it| it.decoded_value().ok());
+    command.is_some_and(|it| it.contains(MARK) && it.contains(" hook "))
+}
+
+fn with_notify(text: &str, words: &[String]) -> Result<String, String> {
+    let without = without_notify(text)?;
+    let mut document = document(&without)?;
+    if document.contains_key("notify") {
+        return Err(
+            "`notify` calls another program, and there can be only one: make that program call \
+                    `mosaic-telemetry hook codex` too"
+                .into(),
+        );
+    }
+    // Before the tables: what follows the heading of a table belongs to it.
+    let line = format!("notify = {}\n", words.iter().collect::<Array>());
+    let first = document.iter().find(|(_, item)| item.is_table() || item.is_array_of_tables());
+    if first.is_none() {
+        let end = if without.is_empty() || without.ends_with('\n') { "" } else { "\n" };
+        return Ok(format!("{without}{end}{line}"));
+    }
+    document.insert("notify", Item::Value(words.iter().collect::<Array>().into()));
+    Ok(document.to_string())
+}
+
+fn without_notify(text: &str) -> Result<String, String> {
+    let mut document = document(text)?;
+    let words = document.get("notify").and_then(Item::as_array);
+    let is_ours = words.is_some_and(|words| {
+        let mut words = words.iter().filter_map(|it| it.as_str());
+        words.next().is_some_and(|it| it.contains(MARK)) && words.next() == Some("hook")
+    });
+    if is_ours {
+        document.remove("notify");
+        return Ok(document.to_string());
+    }
+    Ok(text.to_owned())
+}
+
+fn document(text: &str) -> Result<DocumentMut, String> {
+    text.parse().map_err(|error: toml_edit::TomlError| format!("no TOML: {}", error.message()))
+}
+
+/// The keys of aider that make it log and call.
+const KEYS: [&str; 3] = ["analytics-log", "notifications", "notifications-command"];
+
+fn with_lines(text: &str, command: &str) -> Result<String, String> {
+    let without = without_lines(text);
+    for key in KEYS {
+        if without.lines().any(|line| line.starts_with(&format!("{key}:"))) {
+            return Err(format!(
+                "`{key}` is set already: remove it, or set the variables of aider"
+            ));
+        }
+    }
+    let end = if without.is_empty() || without.ends_with('\n') { "" } else { "\n" };
+    let command = command.replace('\'', "''");
+    Ok(format!(
+        "{without}{end}analytics-log: ~/.aider/analytics.jsonl # {MARK}\n\
+         notifications: true # {MARK}\n\
+         notifications-command: '{command}' # {MARK}\n"
+    ))
+}
+
+fn without_lines(text: &str) -> String {
+    let is_ours = |line: &&str| {
+        line.trim_end().ends_with(&format!("# {MARK}"))
+            && KEYS.iter().any(|key| line.starts_with(&format!("{key}:")))
+    };
+    text.split_inclusive('\n').filter(|line| !is_ours(line)).collect()
+}
+
+#[cfg(test)]
+mod tests;

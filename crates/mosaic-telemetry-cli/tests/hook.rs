@@ -1,0 +1,74 @@
+//! The hook as coding agents call it.
+
+mod home;
+
+use std::{fs, time::Duration};
+
+use telemetry_collector::Collector;
+
+use self::home::{Home, text};
+
+#[test]
+fn call_reports_in_the_background_and_in_ci_before_it_returns() {
+    for is_ci in [false, true] {
+        let collector = Collector::start().unwrap();
+        let home = Home::reporting_to(collector.url());
+        let state = home.path.join(".local/state/mosaic-telemetry");
+        fs::create_dir_all(&state).unwrap();
+        fs::write(state.join("sent"), "1700000000000\n").unwrap();
+        let mut command = home.command("hook claude-code");
+        if is_ci {
+            command.env("CI", "true");
+        }
+        assert_eq!(text(command.output().unwrap()), (Some(0), String::new(), String::new()));
+        if is_ci {
+            assert_eq!(collector.totals().accepted, 2);
+        } else {
+            assert!(collector.wait_for(Duration::from_secs(30), |totals| totals.accepted == 2));
+            // It writes to the folder until it ends, and ends after it has freed the lock.
+            let lock = fs::File::open(state.join("lock")).unwrap();
+            lock.lock().unwrap();
+        }
+    }
+}
+
+#[test]
+fn call_that_cannot_report_says_nothing() {
+    for (arguments, expected) in [
+        ("hook codex {\"type\":\"agent-turn-complete\"}", ""),
+        ("hook gemini-cli", "{}\n"),
+        ("hook aider --unknown x", ""),
+    ] {
+        let home = Home::new();
+        let mut command = home.command(arguments);
+        // Not configured. The attempt ends before this call, so that the folder can be removed.
+        command.env("CI", "true");
+        let output = text(command.output().unwrap());
+        assert_eq!(output, (Some(0), expected.to_owned(), String::new()), "{arguments}");
+        assert!(home.run("status").contains("the last report by a hook failed: "));
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn settings_keep_their_permissions_their_link_and_a_copy() {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    let home = Home::new();
+    let (link, file) = (home.path.join(".claude/settings.json"), home.path.join("dotfile.json"));
+    let text = "{\n  \"model\": \"opus\"\n}\n";
+    fs::write(&file, text).unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
+    symlink(&file, &link).unwrap();
+    let printed = home.run("hook install claude-code --print");
+    assert_eq!(fs::read_to_string(&file).unwrap(), text);
+    home.run("hook install claude-code");
+    assert_eq!(fs::read_to_string(&file).unwrap(), printed);
+    assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o640);
+    let copy = home.path.join("dotfile.json.before-mosaic-telemetry");
+    assert_eq!(fs::read_to_string(&copy).unwrap(), text);
+    assert!(home.run("hook install claude-code").starts_with("nothing to change"));
+    home.run("hook remove claude-code");
+    assert_eq!(fs::read_to_string(&file).unwrap(), text);
+}
