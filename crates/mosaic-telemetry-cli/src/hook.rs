@@ -9,21 +9,21 @@ use std::{
     io::Write,
     process::{Command, Stdio},
     thread,
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use crate::{
     cli::{Agent, HookArgs, HookCommand},
     error::Error,
     files::{self, Folders},
-    report,
+    report, when,
 };
 
 /// Time in which an agent finishes its log, and in which further calls add to one report.
 const WAIT: Duration = Duration::from_secs(3);
 
-/// Time between two attempts to reach the server. What is reported in between is in the spool.
-const BETWEEN_FLUSHES: Duration = Duration::from_secs(5 * 60);
+/// Milliseconds between two attempts to reach the server. What is reported in between is in the spool.
+const BETWEEN_FLUSHES_MS: i64 = 5 * 60 * 1_000;
 
 pub(crate) fn run(arguments: &HookArgs, out: &mut dyn Write) -> Result<(), Error> {
     match &arguments.command {
@@ -93,9 +93,7 @@ fn background() -> Result<(), Error> {
 fn is_flush_due(folders: &Folders) -> bool {
     let path = folders.state.join("flushed");
     let last = fs::metadata(&path).and_then(|it| it.modified());
-    let is_recent = last.is_ok_and(|it| {
-        SystemTime::now().duration_since(it).is_ok_and(|age| age < BETWEEN_FLUSHES)
-    });
-    // It can be seen by its time only.
-    !is_recent && fs::write(&path, "").is_ok()
+    let ago = last.map(|it| when::now().saturating_sub(when::unix_millis(it)));
+    // The time of the file is all of it. One in the future is of another clock.
+    !ago.is_ok_and(|ago| (0..BETWEEN_FLUSHES_MS).contains(&ago)) && fs::write(&path, "").is_ok()
 }

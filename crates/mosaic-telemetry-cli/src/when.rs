@@ -28,7 +28,12 @@ impl When {
 
 /// The time in unix milliseconds.
 pub(crate) fn now() -> i64 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    #[expect(clippy::disallowed_methods, reason = "the only place that reads the clock")]
+    unix_millis(SystemTime::now())
+}
+
+pub(crate) fn unix_millis(at: SystemTime) -> i64 {
+    let since = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 

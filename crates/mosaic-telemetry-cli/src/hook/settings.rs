@@ -1,6 +1,9 @@
 //! Settings of coding agents with a hook, and without. Everything else in them stays as it is.
 
-use jsonc_parser::{ParseOptions, cst::CstInputValue, cst::CstObject, cst::CstRootNode};
+use jsonc_parser::{
+    ParseOptions,
+    cst::{CstArray, CstInputValue, CstNode, CstObject, CstObjectProp, CstRootNode},
+};
 use toml_edit::{Array, DocumentMut, Item};
 
 use crate::cli::Agent;
@@ -83,32 +86,40 @@ fn without_command(text: &str, events: &[&str]) -> Result<String, String> {
     let Some(hooks) = settings.object_value("hooks") else { return Ok(text.to_owned()) };
     let mut is_changed = false;
     for event in events {
-        let Some(list) = hooks.array_value(event) else { continue };
-        for group in list.elements() {
-            let commands = group.as_object().and_then(|it| it.array_value("hooks"));
-            let Some(commands) = commands else { continue };
-            for command in commands.elements() {
-                if command.as_object().is_some_and(|it| is_ours(&it)) {
-                    command.remove();
-                    is_changed = true;
-                }
-            }
-            if is_changed && commands.elements().is_empty() {
-                group.remove();
-            }
-        }
-        if is_changed && list.elements().is_empty() {
-            if let Some(property) = hooks.get(event) {
-                property.remove();
+        // What was empty before stays.
+        if let Some(list) = hooks.array_value(event)
+            && remove_ours(&list)
+        {
+            is_changed = true;
+            if list.elements().is_empty() {
+                hooks.get(event).into_iter().for_each(CstObjectProp::remove);
             }
         }
     }
     if is_changed && hooks.properties().is_empty() {
-        if let Some(property) = settings.get("hooks") {
-            property.remove();
-        }
+        settings.get("hooks").into_iter().for_each(CstObjectProp::remove);
     }
     Ok(if is_changed { root.to_string() } else { text.to_owned() })
+}
+
+/// Removes our commands from the groups of an event, and the groups that have no other. True if there was one.
+fn remove_ours(list: &CstArray) -> bool {
+    let mut is_changed = false;
+    for group in list.elements() {
+        let commands = group.as_object().and_then(|it| it.array_value("hooks"));
+        let Some(commands) = commands else { continue };
+        let is_ours = |it: &CstNode| it.as_object().is_some_and(|it| is_ours(&it));
+        let ours: Vec<_> = commands.elements().into_iter().filter(is_ours).collect();
+        if ours.is_empty() {
+            continue;
+        }
+        is_changed = true;
+        ours.into_iter().for_each(CstNode::remove);
+        if commands.elements().is_empty() {
+            group.remove();
+        }
+    }
+    is_changed
 }
 
 fn is_ours(hook: &CstObject) -> bool {

@@ -1,12 +1,10 @@
 //! The hook as coding agents call it.
 
-mod home;
-
 use std::{fs, time::Duration};
 
 use telemetry_collector::Collector;
 
-use self::home::{Home, text};
+use crate::home::{Home, text};
 
 #[test]
 fn call_reports_in_the_background_and_in_ci_before_it_returns() {

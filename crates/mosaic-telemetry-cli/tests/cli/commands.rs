@@ -1,6 +1,4 @@
-//! The program as people and scripts call it.
-
-mod home;
+//! The commands.
 
 use std::{
     fs,
@@ -11,7 +9,7 @@ use std::{
 use mosaicstack_telemetry::uuid::Uuid;
 use telemetry_collector::Collector;
 
-use self::home::{Home, INSTANCE, KEY, SESSION, text};
+use crate::home::{Home, INSTANCE, KEY, text};
 
 #[test]
 fn scan_needs_no_server() {

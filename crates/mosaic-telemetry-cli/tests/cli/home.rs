@@ -1,5 +1,4 @@
 //! Home folders with logs, and calls of the program in them.
-#![allow(dead_code, reason = "each test uses a part")]
 
 use std::{
     env, fs,
@@ -12,7 +11,7 @@ pub(crate) const KEY: &str = "0123456789abcdef0123456789abcdef0123456789abcdef01
 pub(crate) const INSTANCE: &str = "12345678-1234-4234-9234-123456789abc";
 
 /// One session of Claude Code: a turn that passed its tests, and one that was interrupted.
-pub(crate) const SESSION: &str = include_str!("../session.jsonl");
+pub(crate) const SESSION: &str = include_str!("session.jsonl");
 
 /// A home folder, which is removed at the end.
 pub(crate) struct Home {
@@ -26,8 +25,8 @@ impl Home {
         let name =
             format!("mosaic-cli-{}-{}", process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let path = env::temp_dir().join(name);
-        fs::create_dir_all(path.join(".claude/projects/p")).unwrap();
-        fs::write(path.join(".claude/projects/p/session.jsonl"), SESSION).unwrap();
+        fs::create_dir_all(path.join(".claude/projects/p")).expect("a folder");
+        fs::write(path.join(".claude/projects/p/session.jsonl"), SESSION).expect("a file");
         Self { path, server: None }
     }
 
@@ -51,7 +50,7 @@ impl Home {
 
     /// Standard output of a call that succeeds.
     pub(crate) fn run(&self, arguments: &str) -> String {
-        let (code, out, err) = text(self.command(arguments).output().unwrap());
+        let (code, out, err) = text(self.command(arguments).output().expect("the program starts"));
         assert_eq!(code, Some(0), "{arguments}: {out}{err}");
         out
     }
@@ -64,6 +63,6 @@ impl Drop for Home {
 }
 
 pub(crate) fn text(output: Output) -> (Option<i32>, String, String) {
-    let text = |bytes| String::from_utf8(bytes).unwrap();
+    let text = |bytes| String::from_utf8(bytes).expect("text");
     (output.status.code(), text(output.stdout), text(output.stderr))
 }

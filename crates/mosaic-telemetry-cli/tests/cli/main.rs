@@ -1,0 +1,5 @@
+//! The program as people, scripts and coding agents call it.
+
+mod commands;
+mod home;
+mod hook;
