@@ -8,7 +8,12 @@ const FACADE: &str = "mosaicstack-telemetry";
 
 /// Crates, and the crates of this workspace that each may depend on. A queue that knew events could
 /// not be tested with numbers; a transport that knew events would tie every custom one to the schema.
-const ALLOWED: [(&str, &[&str]); 5] = [
+const ALLOWED: [(&str, &[&str]); 7] = [
+    (
+        "mosaic-telemetry-cli",
+        &["mosaicstack-telemetry", "telemetry-agent-logs", "telemetry-collector"],
+    ),
+    ("telemetry-agent-logs", &["telemetry-model"]),
     ("telemetry-collector", &["telemetry-model"]),
     ("telemetry-model", &[]),
     ("telemetry-queue", &[]),

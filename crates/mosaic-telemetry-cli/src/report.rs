@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use mosaicstack_telemetry::{Outcome, TelemetryConfig, spool};
+use mosaicstack_telemetry::{Outcome, TaskCompletionEvent, TelemetryConfig, spool};
 use telemetry_agent_logs::Task;
 
 use crate::{
@@ -156,17 +156,23 @@ fn send(
     Ok(sent)
 }
 
+/// The event as it is sent.
+pub(crate) fn event(
+    config: &TelemetryConfig,
+    task: &Task,
+    outcome: Outcome,
+) -> TaskCompletionEvent {
+    let event = task.event(config.instance_id(), outcome);
+    if task.cost().is_some() { event.build() } else { event.model(OTHER).build() }
+}
+
 fn put(
     config: &TelemetryConfig,
     tasks: &[(&Task, Outcome)],
     ledger: &mut Ledger,
 ) -> Result<(), Error> {
     for (task, outcome) in tasks {
-        let mut event = task.event(config.instance_id(), outcome.clone());
-        if task.cost().is_none() {
-            event = event.model(OTHER);
-        }
-        spool::put(config, event.build())?;
+        spool::put(config, event(config, task, outcome.clone()))?;
     }
     ledger.add(tasks.iter().map(|(task, _)| *task))
 }

@@ -15,7 +15,7 @@ use crate::{
     cli::{Assumed, ScanArgs, Selection},
     error::Error,
     files::{self, Folders},
-    rows, server, when,
+    report, rows, server, when,
 };
 
 pub(crate) fn run(arguments: &ScanArgs, out: &mut dyn Write) -> Result<(), Error> {
@@ -89,11 +89,11 @@ pub(crate) fn outcome(selection: &Selection, task: &Task) -> Option<Outcome> {
 }
 
 fn events(folders: &Folders, tasks: &rows::Outcomes<'_>, out: &mut dyn Write) -> Result<(), Error> {
-    let instance = server::config(folders)?.instance_id();
-    for (task, outcome) in tasks {
+    let config = server::config(folders)?;
+    for (task, outcome) in tasks.iter().filter(|(task, _)| task.cost().is_some()) {
         if let Some(outcome) = outcome {
             let mut json = Vec::new();
-            task.event(instance, outcome.clone()).build().write_json(&mut json);
+            report::event(&config, task, outcome.clone()).write_json(&mut json);
             json.push(b'\n');
             out.write_all(&json)?;
         }
