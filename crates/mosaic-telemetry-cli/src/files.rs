@@ -41,19 +41,18 @@ impl Folders {
 
     /// What the last scan remembered. The default if there is none that can be used: all is read again then.
     pub(crate) fn read_state(&self) -> State {
-        let state = fs::read(self.state.join("scan.json")).ok();
-        let state: Option<State> = state.and_then(|it| serde_json::from_slice(&it).ok());
+        let state = fs::read(self.state.join("scan")).ok();
+        let state: Option<State> = state.and_then(|it| postcard::from_bytes(&it).ok());
         state.filter(|it| !it.is_outdated()).unwrap_or_default()
     }
 
     /// Replaces what the last scan remembered.
     pub(crate) fn write_state(&self, state: &State) -> Result<(), Error> {
-        let (path, new) = (self.state.join("scan.json"), self.state.join("scan.json.new"));
+        let (path, new) = (self.state.join("scan"), self.state.join("scan.new"));
         let file = open(&new, OpenOptions::new().write(true).create(true).truncate(true))?;
-        let mut file = io::BufWriter::new(file);
-        let result = serde_json::to_writer(&mut file, state)
-            .map_err(io::Error::from)
-            .and_then(|()| file.flush())
+        let result = postcard::to_io(state, io::BufWriter::new(file))
+            .map_err(io::Error::other)
+            .and_then(|mut file| file.flush())
             .and_then(|()| fs::rename(&new, &path));
         result.map_err(|error| Error::file("write", &path, &error))
     }

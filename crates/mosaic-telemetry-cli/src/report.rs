@@ -2,6 +2,7 @@
 
 use std::{
     io::{self, Write},
+    sync::Arc,
     time::Duration,
 };
 
@@ -98,7 +99,7 @@ struct Plan<'a> {
     unpriced: u64,
 }
 
-fn plan<'a>(arguments: &ReportArgs, tasks: &'a [Task], ledger: &Ledger, now: i64) -> Plan<'a> {
+fn plan<'a>(arguments: &ReportArgs, tasks: &'a [Arc<Task>], ledger: &Ledger, now: i64) -> Plan<'a> {
     let selection = &arguments.selection;
     let mut plan = Plan::default();
     for task in scan::selected(selection, tasks, now) {

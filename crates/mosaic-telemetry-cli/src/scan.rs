@@ -2,6 +2,7 @@
 
 use std::{
     io::{self, Write},
+    sync::Arc,
     thread,
 };
 
@@ -65,14 +66,14 @@ pub(crate) fn scan(selection: &Selection, folders: &Folders) -> Result<Scan, Err
 /// The tasks that the arguments name.
 pub(crate) fn selected<'a>(
     selection: &Selection,
-    tasks: &'a [Task],
+    tasks: &'a [Arc<Task>],
     now: i64,
 ) -> impl Iterator<Item = &'a Task> {
     let from = selection.since.map_or(i64::MIN, |it| it.millis(now));
     let to = selection.until.map_or(i64::MAX, |it| it.millis(now));
     let harnesses: Vec<String> =
         selection.harness.iter().map(|it| it.replace('-', "_").to_lowercase()).collect();
-    tasks.iter().filter(move |task| {
+    tasks.iter().map(AsRef::as_ref).filter(move |task: &&Task| {
         let is_named = || harnesses.iter().any(|it| it == task.harness.as_str());
         (from..to).contains(&task.ended) && (harnesses.is_empty() || is_named())
     })

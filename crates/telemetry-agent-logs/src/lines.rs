@@ -1,6 +1,10 @@
 //! Lines of files that grow.
 
-use std::io::{self, BufRead};
+use std::{
+    io::{self, Read},
+    mem,
+    ops::Range,
+};
 
 /// The longest line that is read. Longer ones are passed over.
 const MAX_LINE: usize = 64 << 20;
@@ -8,71 +12,96 @@ const MAX_LINE: usize = 64 << 20;
 /// What is in front of the first line in files of some editors.
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
+/// The size of a buffer that lines fit in, as a rule.
+const BUFFER: usize = 256 << 10;
+
 /// Reads whole lines. A last line without a line break is not read: it may not be complete.
 #[derive(Debug)]
 pub(crate) struct Lines<R> {
     input: R,
-    /// Offset behind the last line.
+    buffer: Vec<u8>,
+    /// What has been read and not returned. There is no line break before `searched`.
+    rest: Range<usize>,
+    searched: usize,
+    /// Offset of the rest in the file.
     offset: u64,
-    line: Vec<u8>,
+    /// The rest continues a line that is too long.
+    is_too_long: bool,
     pub(crate) too_long: u64,
 }
 
-impl<R: BufRead> Lines<R> {
+impl<R: Read> Lines<R> {
     /// Reads from an input that starts at this offset of its file.
-    pub(crate) const fn new(input: R, offset: u64) -> Self {
-        Self { input, offset, line: Vec::new(), too_long: 0 }
+    pub(crate) fn new(input: R, offset: u64) -> Self {
+        let buffer = vec![0; BUFFER];
+        Self { input, buffer, rest: 0..0, searched: 0, offset, is_too_long: false, too_long: 0 }
     }
 
     /// The next line that is not empty, and its offset; without line break, byte order mark and NULs around it.
     pub(crate) fn next(&mut self) -> io::Result<Option<(u64, &[u8])>> {
         loop {
-            let start = self.offset;
-            let Some(is_too_long) = self.read_line()? else { return Ok(None) };
-            if is_too_long {
+            let unsearched = self.buffer.get(self.searched..self.rest.end).unwrap_or_default();
+            let Some(len) = memchr::memchr(b'\n', unsearched) else {
+                self.searched = self.rest.end;
+                if !self.fill()? {
+                    return Ok(None);
+                }
+                continue;
+            };
+            let (line, offset) = (self.rest.start..self.searched + len, self.offset);
+            self.skip(line.len() + 1);
+            if mem::take(&mut self.is_too_long) || line.len() > MAX_LINE {
                 self.too_long += 1;
-            } else if !trimmed(&self.line, start).is_empty() {
-                return Ok(Some((start, trimmed(&self.line, start))));
+                continue;
+            }
+            let line = trimmed(&self.buffer, line, offset);
+            if !line.is_empty() {
+                return Ok(Some((offset, &self.buffer[line])));
             }
         }
     }
 
-    /// Reads a line; `None` if there is none, true if it is too long.
-    fn read_line(&mut self) -> io::Result<Option<bool>> {
-        self.line.clear();
-        let mut len = 0;
+    fn skip(&mut self, len: usize) {
+        self.rest.start += len;
+        self.searched = self.rest.start;
+        self.offset += len as u64;
+    }
+
+    /// Reads more behind the rest. False at the end of the input.
+    fn fill(&mut self) -> io::Result<bool> {
+        if self.rest.len() > MAX_LINE || self.is_too_long {
+            self.is_too_long = true;
+            self.skip(self.rest.len());
+        }
+        self.buffer.copy_within(self.rest.clone(), 0);
+        self.rest = 0..self.rest.len();
+        self.searched = self.rest.end;
+        if self.rest.end == self.buffer.len() {
+            self.buffer.resize(2 * self.buffer.len(), 0);
+        }
         loop {
-            let available = match self.input.fill_buf() {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                result => result?,
-            };
-            if available.is_empty() {
-                return Ok(None);
-            }
-            let end = memchr::memchr(b'\n', available);
-            let part = &available[..end.unwrap_or(available.len())];
-            len += part.len();
-            if len <= MAX_LINE {
-                self.line.extend_from_slice(part);
-            } else {
-                self.line.clear();
-            }
-            let used = part.len() + usize::from(end.is_some());
-            self.input.consume(used);
-            if end.is_some() {
-                self.offset += len as u64 + 1;
-                return Ok(Some(len > MAX_LINE));
+            match self.input.read(&mut self.buffer[self.rest.end..]) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+                Ok(len) => {
+                    self.rest.end += len;
+                    return Ok(len > 0);
+                }
             }
         }
     }
 }
 
-fn trimmed(line: &[u8], offset: u64) -> &[u8] {
-    let line = if offset == 0 { line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line) } else { line };
+/// The part of a line without byte order mark, blanks and NULs around it.
+fn trimmed(buffer: &[u8], line: Range<usize>, offset: u64) -> Range<usize> {
+    let bytes = &buffer[line.clone()];
+    let is_first = offset == 0 && bytes.starts_with(BYTE_ORDER_MARK);
+    let from = if is_first { BYTE_ORDER_MARK.len() } else { 0 };
     let is_blank = |byte: &u8| *byte == 0 || byte.is_ascii_whitespace();
-    let start = line.iter().position(|byte| !is_blank(byte)).unwrap_or(line.len());
-    let end = line.iter().rposition(|byte| !is_blank(byte)).map_or(start, |at| at + 1);
-    &line[start..end]
+    let start = bytes[from..].iter().position(|byte| !is_blank(byte));
+    let Some(start) = start.map(|it| it + from) else { return line.start..line.start };
+    let end = bytes.iter().rposition(|byte| !is_blank(byte)).map_or(start, |at| at + 1);
+    line.start + start..line.start + end
 }
 
 #[cfg(test)]
@@ -105,11 +134,12 @@ mod tests {
     #[test]
     fn line_that_is_too_long_is_passed_over_without_being_kept() {
         let mut input = b"a\n".to_vec();
-        input.resize(MAX_LINE + 3, b'x');
+        input.resize(2 + MAX_LINE + 1, b'x');
         input.extend_from_slice(b"\nb\n");
         let mut lines = Lines::new(&input[..], 0);
         assert_eq!(lines.next().unwrap(), Some((0, &b"a"[..])));
-        assert_eq!(lines.next().unwrap(), Some((MAX_LINE as u64 + 4, &b"b"[..])));
+        let (offset, line) = lines.next().unwrap().unwrap();
+        assert_eq!((offset, line.len(), line[0]), (MAX_LINE as u64 + 4, 1, b'b'));
         assert_eq!(lines.next().unwrap(), None);
         assert_eq!(lines.too_long, 1);
     }

@@ -7,7 +7,7 @@ mod state;
 #[cfg(test)]
 mod tests;
 
-use std::{fmt, io, path::PathBuf};
+use std::{fmt, io, path::PathBuf, sync::Arc};
 
 pub use self::state::State;
 use crate::{Environment, Harness, PriceOf, Task};
@@ -39,9 +39,9 @@ impl fmt::Debug for Options<'_> {
 #[derive(Debug, Default)]
 pub struct Scan {
     /// Tasks that have ended, by the time of their prompts.
-    pub tasks: Vec<Task>,
+    pub tasks: Vec<Arc<Task>>,
     /// Tasks that have not ended yet.
-    pub open: Vec<Task>,
+    pub open: Vec<Arc<Task>>,
     /// Number of turns without a request that no other log has: they are no tasks.
     pub without_usage: u64,
     /// Number of lines that could not be understood, in what this scan has read.

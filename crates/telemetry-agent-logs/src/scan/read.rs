@@ -139,5 +139,6 @@ fn entry(
         return None;
     }
     let is_part = turn.is_part;
-    Some(Entry { task: Task::of(turn, log.harness, price), is_part, ids: own })
+    let task = Task::of(turn, log.harness, price).into();
+    Some(Entry { task, is_part, ids: own })
 }

@@ -5,6 +5,7 @@ use std::{
     fs::File,
     io::{self, Read},
     path::Path,
+    sync::Arc,
 };
 
 use serde::{Deserialize, Serialize};
@@ -49,7 +50,7 @@ pub(super) struct LogState {
 /// A turn with at least one request that no other log has.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Entry {
-    pub(super) task: Task,
+    pub(super) task: Arc<Task>,
     /// Work of a sub-agent or a compaction.
     pub(super) is_part: bool,
     /// Hashes of the ids of its requests.
@@ -58,7 +59,7 @@ pub(super) struct Entry {
 
 impl Entry {
     /// What stays when a turn is found again. Parts have no key.
-    pub(super) const fn identity(&self) -> (Uuid, u64, i64) {
+    pub(super) fn identity(&self) -> (Uuid, u64, i64) {
         (self.task.id, self.task.session, self.task.started)
     }
 }

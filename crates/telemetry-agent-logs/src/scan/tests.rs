@@ -63,7 +63,7 @@ impl Drop for Home {
 }
 
 /// The time and the input tokens of each task.
-fn tasks(tasks: &[Task]) -> Vec<(i64, u64)> {
+fn tasks(tasks: &[Arc<Task>]) -> Vec<(i64, u64)> {
     tasks.iter().map(|it| (it.started, it.usage.input)).collect()
 }
 
