@@ -109,7 +109,8 @@ fn scan_after_each_byte_equals_one_at_the_end() {
 #[test]
 fn file_that_was_rewritten_cut_or_moved_is_read_again() {
     type Change = fn(&Home);
-    let changes: [(&str, Change, &[(i64, u64)]); 4] = [
+    type Tasks = &'static [(i64, u64)];
+    let changes: [(&str, Change, Tasks); 4] = [
         (
             "rewritten",
             |it| it.write("a.log", "turn x 900 9\nturn b 200 6\n"),

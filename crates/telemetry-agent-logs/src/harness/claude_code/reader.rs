@@ -17,7 +17,8 @@ pub(super) struct Reader<'a> {
     pub(super) found: &'a mut Found,
     place: Place,
     turn: Option<OpenTurn>,
-    /// A slash command, until it is known whether the agent works on it.
+    /// A slash command, until it is known whether the agent works on it. A later read may
+    /// start at it, so what follows must not decide on it by the turn before.
     command: Option<OpenTurn>,
 }
 
@@ -88,9 +89,7 @@ impl<'a> Reader<'a> {
         if is_local && !record.is_api_error_message.0 {
             return;
         }
-        if !is_helper {
-            self.accept_command();
-        }
+        self.accept_command();
         if self.turn.is_none() && message.usage.0.is_some() && !is_local {
             self.turn = Some(self.open(at, record));
         }
@@ -142,7 +141,8 @@ impl<'a> Reader<'a> {
         turn.touch(record);
     }
 
-    /// A prompt that was typed while the agent worked belongs to the turn, unless the agent had stopped.
+    /// A prompt that was typed while the agent worked belongs to the turn, unless the agent had stopped, or to the command
+    /// that the agent has still to work on.
     fn attachment(&mut self, at: Position, record: &Record<'_>) {
         let Some(attachment) = &record.attachment.0 else { return };
         let is_prompt = attachment.kind.as_str() == "queued_command"
@@ -150,6 +150,7 @@ impl<'a> Reader<'a> {
             && UserRecord::of_queued(attachment.prompt) == UserRecord::Prompt;
         if is_prompt
             && !self.is_helper(record)
+            && self.command.is_none()
             && !self.turn.as_ref().is_some_and(OpenTurn::is_working)
         {
             self.start(at, record);

@@ -87,16 +87,38 @@ fn file_rewritten_in_place_gives_the_same_turns() {
     assert_eq!(rest.turns, whole.turns[1..]);
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+#[test]
+fn record_behind_a_command_does_not_depend_on_the_turn_before() {
+    let [first, _, _, _, _, _, command, answer, queued, _, interrupt, ..] = records();
+    let mut helper = reply(6, "h", 3, json!("end_turn"));
+    helper["isSidechain"] = json!(true);
+    let stopped = reply(1, "s", 2, json!("end_turn"));
+    for before in [vec![], vec![first.clone()], vec![first.clone(), stopped]] {
+        for between in [queued.clone(), helper.clone(), interrupt.clone()] {
+            let after = [command.clone(), between, answer.clone(), first.clone()];
+            let records: Vec<_> = before.iter().cloned().chain(after).collect();
+            let content = lines(&records);
+            check(&content, 0..=content.len());
+            let turns = read_all(&Folder::new().write("s.jsonl", &content)).turns;
+            let keys: Vec<_> = turns.iter().map(|turn| turn.key.as_str()).collect();
+            let expected = ["user-0", "user-5", "user-0"];
+            assert_eq!(keys, expected[usize::from(before.is_empty())..]);
+        }
+    }
+}
 
+proptest! {
     #[test]
     fn scan_of_a_part_of_any_log_changes_nothing(
-        order in prop::collection::vec((0usize..14, 0usize..4), 0..12),
+        order in prop::collection::vec((0usize..16, 0usize..4), 0..12),
         noise in prop::collection::vec(any::<u8>(), 0..8),
         cut in any::<prop::sample::Index>(),
     ) {
-        let records = records();
+        let mut records = records().to_vec();
+        let mut helper = reply(6, "h", 3, json!("end_turn"));
+        helper["isSidechain"] = json!(true);
+        records.push(helper);
+        records.push(record("system", 13, json!({ "subtype": "local_command", "content": "" })));
         let mut content = Vec::new();
         for (index, separator) in order {
             content.extend(records[index].to_string().into_bytes());
