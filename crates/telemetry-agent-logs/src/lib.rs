@@ -8,6 +8,7 @@ pub mod harness;
 mod hash;
 mod language;
 mod lines;
+mod paths;
 #[cfg(feature = "prices")]
 pub mod prices;
 pub mod scan;

@@ -1,10 +1,14 @@
 //! Lines of files that grow.
 
 use std::{
-    io::{self, Read},
+    fs::File,
+    io::{self, Read, Seek, SeekFrom},
     mem,
     ops::Range,
+    path::Path,
 };
+
+use serde::Deserialize;
 
 /// The longest line that is read. Longer ones are passed over.
 const MAX_LINE: usize = 64 << 20;
@@ -28,6 +32,42 @@ pub(crate) struct Lines<R> {
     /// The rest continues a line that is too long.
     is_too_long: bool,
     pub(crate) too_long: u64,
+}
+
+/// A record in a file. A line can have several, if a line break was lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Position {
+    /// Offset of its line.
+    pub(crate) offset: u64,
+    /// The number of records before it in its line.
+    pub(crate) index: usize,
+}
+
+/// Reads the JSON of a line at an offset, without records before a position; false if there is something else in it.
+pub(crate) fn records<'a, T: Deserialize<'a>>(
+    (offset, line): (u64, &'a [u8]),
+    from: Position,
+    mut read: impl FnMut(Position, &T),
+) -> bool {
+    let records = serde_json::Deserializer::from_slice(line).into_iter();
+    for (index, record) in records.enumerate() {
+        let at = Position { offset, index };
+        match record {
+            Ok(_) if at < from => {}
+            Ok(record) => read(at, &record),
+            Err(_) => return false,
+        }
+    }
+    true
+}
+
+impl Lines<File> {
+    /// Opens a file at this offset.
+    pub(crate) fn open(path: &Path, offset: u64) -> io::Result<Self> {
+        let mut file = File::open(path)?;
+        file.seek(SeekFrom::Start(offset))?;
+        Ok(Self::new(file, offset))
+    }
 }
 
 impl<R: Read> Lines<R> {
@@ -129,6 +169,27 @@ mod tests {
             assert_eq!(lines(input, 0), expected, "{input:?}");
         }
         assert_eq!(lines(b"b\n", 7), [(7, "b".to_owned())]);
+    }
+
+    #[test]
+    fn records_of_a_line_are_read_from_a_position_on() {
+        let from = Position { offset: 5, index: 1 };
+        for (offset, line, expected, is_understood) in [
+            (5, "1 2 3", &[2, 3][..], true),
+            (9, "1 2", &[1, 2], true),
+            (5, "1", &[], true),
+            (9, "1 2 x 3", &[1, 2], false),
+            (9, "x", &[], false),
+            (9, "", &[], true),
+        ] {
+            let mut found = Vec::new();
+            let read = |at: Position, number: &usize| {
+                assert_eq!((at.offset, at.index + 1), (offset, *number));
+                found.push(*number);
+            };
+            assert_eq!(records((offset, line.as_bytes()), from, read), is_understood, "{line}");
+            assert_eq!(found, expected, "{line}");
+        }
     }
 
     #[test]

@@ -6,8 +6,7 @@
 
 use std::{
     borrow::Cow,
-    fs::File,
-    io::{self, BufReader, Seek, SeekFrom},
+    io,
     path::{Path, PathBuf},
 };
 
@@ -15,8 +14,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use telemetry_model::Provider;
 
-use super::{Checkpoint, Environment, Found, Harness, lenient::parsed};
-use crate::{End, Notes, Request, Turn, Usage, lines::Lines};
+use super::{
+    Checkpoint, Environment, Found, Harness,
+    lenient::{Raw, number, parsed},
+};
+use crate::{
+    End, Notes, Request, Turn, Usage,
+    lines::{Lines, Position, records},
+};
 
 /// aider.
 #[derive(Clone, Copy, Debug)]
@@ -48,20 +53,12 @@ impl Harness for Aider {
     }
 
     fn read(&self, path: &Path, from: &Checkpoint, found: &mut Found) -> io::Result<Checkpoint> {
-        let mut file = File::open(path)?;
-        file.seek(SeekFrom::Start(from.offset))?;
-        let mut lines = Lines::new(BufReader::with_capacity(1 << 16, file), from.offset);
+        let mut lines = Lines::open(path, from.offset)?;
         let mut reader = Reader::new(from);
-        let skipped = reader.now.skipped;
-        while let Some((offset, line)) = lines.next()? {
-            let records = serde_json::Deserializer::from_slice(line).into_iter::<Record<'_>>();
-            for (at, record) in records.enumerate() {
-                match record {
-                    Err(_) => found.bad_lines += 1,
-                    Ok(_) if offset == from.offset && at < skipped => {}
-                    Ok(record) => reader.record(&record, (offset, at), &mut found.turns),
-                }
-            }
+        let start = Position { offset: from.offset, index: reader.now.skipped };
+        while let Some(line) = lines.next()? {
+            let read = |at, record: &Record<'_>| reader.record(record, at, &mut found.turns);
+            found.bad_lines += u64::from(!records(line, start, read));
         }
         found.bad_lines += lines.too_long;
         Ok(reader.end(&mut found.turns))
@@ -72,23 +69,20 @@ impl Harness for Aider {
 struct Record<'a> {
     #[serde(borrow, default)]
     event: Cow<'a, str>,
-    #[serde(borrow, default)]
-    time: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    properties: Option<&'a RawValue>,
+    #[serde(default)]
+    time: Raw<'a>,
+    #[serde(default)]
+    properties: Raw<'a>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Properties<'a> {
     #[serde(borrow)]
-    main_model: Option<&'a RawValue>,
-    #[serde(borrow)]
-    prompt_tokens: Option<&'a RawValue>,
-    #[serde(borrow)]
-    completion_tokens: Option<&'a RawValue>,
-    #[serde(borrow)]
-    total_cost: Option<&'a RawValue>,
+    main_model: Raw<'a>,
+    prompt_tokens: Raw<'a>,
+    completion_tokens: Raw<'a>,
+    total_cost: Raw<'a>,
 }
 
 /// What has to be known of the lines before a turn.
@@ -125,7 +119,7 @@ impl Reader {
         Self { now, checkpoint: from.clone(), started: None }
     }
 
-    fn record(&mut self, record: &Record<'_>, place: (u64, usize), turns: &mut Vec<Turn>) {
+    fn record(&mut self, record: &Record<'_>, at: Position, turns: &mut Vec<Turn>) {
         let is_start = match &*record.event {
             "message_send_starting" => true,
             "message_send" => false,
@@ -134,15 +128,15 @@ impl Reader {
         if is_start && let Some(started) = self.started.take() {
             turns.push(self.without_reply(started, End::Unmarked));
         }
-        let time = parsed::<f64>(record.time).map(|time| time as i64);
+        let time = number(record.time);
         if is_start {
-            self.mark(place);
+            self.mark(at);
             self.started = Some(Started { time });
             return;
         }
         // Another aider that writes to the same log may have started a message in between.
         let started = self.started.take().unwrap_or_else(|| {
-            self.mark(place);
+            self.mark(at);
             Started { time }
         });
         // The message before is the nearest to one whose time cannot be read.
@@ -152,10 +146,10 @@ impl Reader {
         turns.push(self.with_reply(started, time, &properties));
     }
 
-    fn mark(&mut self, (offset, skipped): (u64, usize)) {
-        self.now.skipped = skipped;
+    fn mark(&mut self, at: Position) {
+        self.now.skipped = at.index;
         let before = serde_json::to_string(&self.now).unwrap_or_default();
-        self.checkpoint = Checkpoint { offset, before };
+        self.checkpoint = Checkpoint { offset: at.offset, before };
     }
 
     fn with_reply(&mut self, started: i64, time: i64, properties: &Properties<'_>) -> Turn {

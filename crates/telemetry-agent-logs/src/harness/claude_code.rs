@@ -1,6 +1,5 @@
 //! Claude Code: `projects/<folder>/<session>.jsonl` and the logs of sub-agents.
 
-mod lenient;
 mod open_turn;
 mod prompt;
 mod reader;
@@ -11,15 +10,15 @@ mod tests;
 mod tools;
 
 use std::{
-    fs::File,
-    io::{self, BufReader, Seek, SeekFrom},
+    io,
     path::{Path, PathBuf},
 };
 
-use serde_json::Deserializer;
-
-use self::{open_turn::Position, reader::Reader, record::Record};
-use crate::{Checkpoint, Environment, Found, Harness, lines::Lines};
+use self::{reader::Reader, record::Record};
+use crate::{
+    Checkpoint, Environment, Found, Harness,
+    lines::{Lines, Position, records},
+};
 
 /// The reader of Claude Code's logs.
 #[derive(Clone, Copy, Debug)]
@@ -60,38 +59,26 @@ impl Harness for ClaudeCode {
     }
 
     fn read(&self, path: &Path, from: &Checkpoint, found: &mut Found) -> io::Result<Checkpoint> {
-        let mut file = File::open(path)?;
-        file.seek(SeekFrom::Start(from.offset))?;
-        let mut lines = Lines::new(BufReader::with_capacity(1 << 16, file), from.offset);
-        // A line can have several objects, and a turn can start at any of them.
-        let mut skipped = from.before.parse().unwrap_or(0);
+        let mut lines = Lines::open(path, from.offset)?;
+        let start = Position { offset: from.offset, index: from.before.parse().unwrap_or(0) };
         let mut reader = Reader::new(Place::of(path), found);
         while let Some((offset, line)) = lines.next()? {
             let is_understood = if Record::may_matter(line) {
-                read_line(line, offset, skipped, &mut reader)
+                records((offset, line), start, |at, record| reader.record(at, record))
             } else {
                 line.starts_with(b"{") && line.ends_with(b"}")
             };
-            skipped = 0;
             reader.found.bad_lines += u64::from(!is_understood);
         }
         let last = reader.finish();
         found.bad_lines += lines.too_long;
-        Ok(last.map_or_else(|| from.clone(), Position::checkpoint))
+        Ok(last.map_or_else(|| from.clone(), checkpoint))
     }
 }
 
-/// Reads the objects in a line, without the first ones; false if there is something else in it.
-fn read_line(line: &[u8], offset: u64, skipped: usize, reader: &mut Reader<'_>) -> bool {
-    let records = Deserializer::from_slice(line).into_iter::<Record<'_>>();
-    for (index, record) in records.enumerate() {
-        match record {
-            Ok(_) if index < skipped => {}
-            Ok(record) => reader.record(Position { offset, index }, &record),
-            Err(_) => return false,
-        }
-    }
-    true
+fn checkpoint(turn: Position) -> Checkpoint {
+    let before = if turn.index == 0 { String::new() } else { turn.index.to_string() };
+    Checkpoint { offset: turn.offset, before }
 }
 
 /// Facts in the path of a log.

@@ -4,7 +4,7 @@
 
 use std::{
     fs::File,
-    io::{self, BufRead, BufReader, Read, Seek, SeekFrom},
+    io::{self, Read, Seek, SeekFrom},
     path::{Path, PathBuf},
 };
 
@@ -24,6 +24,7 @@ mod usage;
 mod zstd;
 
 /// Size of the buffer for reading, in bytes.
+#[cfg(feature = "zstd")]
 const BUFFER: usize = 128 << 10;
 
 /// Ending of the name of a compressed log, which Codex makes of those that are a week old.
@@ -69,7 +70,7 @@ impl Harness for Codex {
             io::copy(&mut start, &mut io::sink())?;
             return reader::read(input, from, session, session_name, found);
         }
-        let mut input = BufReader::with_capacity(BUFFER, File::open(path)?);
+        let mut input = File::open(path)?;
         let session = reader::identify(input.by_ref().take(from.offset), session_name)?;
         input.seek(SeekFrom::Start(from.offset))?;
         reader::read(input, from, session, session_name, found)
@@ -91,12 +92,11 @@ fn session_of(name: &str) -> &str {
 
 /// The text of a compressed log.
 #[cfg(feature = "zstd")]
-fn decompressed(file: File) -> io::Result<impl BufRead> {
-    let input = zstd::Frames::new(BufReader::with_capacity(BUFFER, file));
-    Ok(BufReader::with_capacity(BUFFER, input))
+fn decompressed(file: File) -> io::Result<impl Read> {
+    Ok(zstd::Frames::new(io::BufReader::with_capacity(BUFFER, file)))
 }
 
 #[cfg(not(feature = "zstd"))]
-fn decompressed(_: File) -> io::Result<impl BufRead> {
+fn decompressed(_: File) -> io::Result<impl Read> {
     Err::<io::Empty, _>(io::ErrorKind::Unsupported.into())
 }

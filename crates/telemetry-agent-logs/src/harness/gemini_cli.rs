@@ -10,7 +10,7 @@ mod turns;
 use std::{
     ffi::OsStr,
     fs::{self, File},
-    io::{self, BufReader, Read, Seek, SeekFrom},
+    io::{self, Read},
     path::{Path, PathBuf},
 };
 
@@ -19,7 +19,11 @@ use telemetry_model::Provider;
 
 use self::{record::Record, turns::Turns};
 use super::{Checkpoint, Environment, Found, Harness, lenient::parsed};
-use crate::{Turn, lines::Lines};
+use crate::{
+    Turn,
+    lines::{Lines, Position, records},
+    paths::last_component,
+};
 
 /// Gemini CLI.
 #[derive(Clone, Copy, Debug)]
@@ -69,24 +73,16 @@ impl Harness for GeminiCli {
 }
 
 fn read_lines(path: &Path, from: &Checkpoint, found: &mut Found) -> io::Result<Checkpoint> {
-    let mut file = File::open(path)?;
     // The checkpoint does not have the head, since an id of a session must not get into the state.
-    let mut first = Lines::new(BufReader::new(&mut file), 0);
+    let mut first = Lines::open(path, 0)?;
     let first = first.next()?.map(|(_, line)| serde_json::from_slice::<Record<'_>>(line));
     let head = first.and_then(Result::ok).unwrap_or_default();
     let mut turns = Turns::new(from, context(path, &head));
-    file.seek(SeekFrom::Start(from.offset))?;
-    let mut lines = Lines::new(BufReader::with_capacity(1 << 16, file), from.offset);
-    let skipped = turns.skipped();
-    while let Some((offset, line)) = lines.next()? {
-        let records = serde_json::Deserializer::from_slice(line).into_iter::<Record<'_>>();
-        for (at, record) in records.enumerate() {
-            match record {
-                Err(_) => found.bad_lines += 1,
-                Ok(_) if offset == from.offset && at < skipped => {}
-                Ok(record) => turns.record(&record, (offset, at), &mut found.turns),
-            }
-        }
+    let mut lines = Lines::open(path, from.offset)?;
+    let start = Position { offset: from.offset, index: turns.skipped() };
+    while let Some(line) = lines.next()? {
+        let read = |at, record: &Record<'_>| turns.record(record, at, &mut found.turns);
+        found.bad_lines += u64::from(!records(line, start, read));
     }
     found.bad_lines += lines.too_long;
     Ok(turns.end(&mut found.turns))
@@ -109,7 +105,7 @@ fn read_document(path: &Path, from: &Checkpoint, found: &mut Found) -> io::Resul
     let mut all = Vec::new();
     for message in parsed::<Vec<&RawValue>>(document.messages).unwrap_or_default() {
         match parsed::<Record<'_>>(Some(message)) {
-            Some(message) => turns.record(&message, (0, 0), &mut all),
+            Some(message) => turns.record(&message, Position { offset: 0, index: 0 }, &mut all),
             None => found.bad_lines += 1,
         }
     }
@@ -141,8 +137,7 @@ fn project(path: &Path) -> Option<String> {
     let marker = folder.join(".project_root");
     if fs::metadata(&marker).is_ok_and(|file| file.is_file() && file.len() < 1 << 16) {
         let root = fs::read_to_string(&marker).unwrap_or_default();
-        let name = root.trim().trim_end_matches(['/', '\\']).rsplit(['/', '\\']).next();
-        return name.filter(|name| !name.is_empty()).map(Into::into);
+        return last_component(root.trim()).map(Into::into);
     }
     // Older versions name the folder by a hash.
     let name = folder.file_name()?.to_str()?;

@@ -28,6 +28,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{Checkpoint, Environment, Found, Harness};
 
+/// The deepest nesting of sub-agents.
+const MAX_DEPTH: usize = 16;
+
 /// opencode.
 #[derive(Debug)]
 pub(super) struct Opencode;

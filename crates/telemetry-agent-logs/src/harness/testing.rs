@@ -2,8 +2,7 @@
 //! `part KEY …` for the work of a sub-agent.
 
 use std::{
-    fs::File,
-    io::{self, BufReader, Seek, SeekFrom},
+    io,
     path::{Path, PathBuf},
 };
 
@@ -54,9 +53,7 @@ impl Harness for Scripted {
     }
 
     fn read(&self, path: &Path, from: &Checkpoint, found: &mut Found) -> io::Result<Checkpoint> {
-        let mut file = File::open(path)?;
-        file.seek(SeekFrom::Start(from.offset))?;
-        let mut lines = Lines::new(BufReader::new(file), from.offset);
+        let mut lines = Lines::open(path, from.offset)?;
         let mut to = from.clone();
         while let Some((offset, line)) = lines.next()? {
             let line = String::from_utf8_lossy(line);

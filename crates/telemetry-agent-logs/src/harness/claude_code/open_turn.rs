@@ -6,9 +6,14 @@ use super::{
     Place,
     record::{Message, Record},
     requests::Requests,
-    tools::{self, Calls, Done},
+    tools::{Calls, Done},
 };
-use crate::{Checkpoint, End, Turn, timestamp};
+use crate::{
+    End, Turn,
+    lines::Position,
+    paths::{count_edit, last_component},
+    timestamp,
+};
 
 /// The first version that logs all output tokens.
 const FIRST_COMPLETE: [u64; 3] = [2, 1, 98];
@@ -36,22 +41,6 @@ pub(super) enum State {
     Failed,
 }
 
-/// A record in a log.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Position {
-    /// Offset of its line.
-    pub(super) offset: u64,
-    /// The number of objects before it in its line.
-    pub(super) index: usize,
-}
-
-impl Position {
-    pub(super) fn checkpoint(self) -> Checkpoint {
-        let before = if self.index == 0 { String::new() } else { self.index.to_string() };
-        Checkpoint { offset: self.offset, before }
-    }
-}
-
 impl OpenTurn {
     pub(super) fn new(start: Position, record: &Record<'_>, place: &Place) -> Self {
         let started = timestamp::millis(record.timestamp.as_str());
@@ -64,7 +53,7 @@ impl OpenTurn {
             key: if place.is_part { String::new() } else { key(record, session) },
             session: session.to_owned(),
             is_part: place.is_part,
-            project: tools::last_component(record.cwd.as_str()).map(str::to_owned),
+            project: last_component(record.cwd.as_str()).map(str::to_owned),
             ended: started.unwrap_or(0),
             task_type: if is_planning { TaskType::Planning } else { TaskType::Unknown },
             ..Turn::default()
@@ -114,8 +103,8 @@ impl OpenTurn {
             self.touch(record);
             match self.calls.end(block, record) {
                 Some(Done::Command { command, status }) => self.turn.gates.record(&command, status),
-                Some(Done::Edit(extension)) => {
-                    *self.turn.edits.entry(extension).or_default() += 1;
+                Some(Done::Edit(path)) => {
+                    count_edit(&mut self.turn.edits, &path);
                     // Edits after the plan are not planning.
                     if self.is_plan_over && self.turn.task_type == TaskType::Planning {
                         self.turn.task_type = TaskType::Unknown;

@@ -1,11 +1,7 @@
 //! Kinds of records of the user: most are not by a person.
 
-use serde_json::value::RawValue;
-
-use super::{
-    lenient::Content,
-    record::{Block, Record, escaped},
-};
+use super::record::{Block, Record};
+use crate::harness::lenient::{Content, Raw, escaped};
 
 /// Start of the text that an interrupt leaves.
 const INTERRUPT: &str = "[Request interrupted by user";
@@ -52,7 +48,7 @@ impl<'a> UserRecord<'a> {
     }
 
     /// The kind of a prompt that was typed while the agent worked.
-    pub(super) fn of_queued(prompt: Option<&'a RawValue>) -> Self {
+    pub(super) fn of_queued(prompt: Raw<'a>) -> Self {
         Self::of_text(escaped(prompt))
     }
 

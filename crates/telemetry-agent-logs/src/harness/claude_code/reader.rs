@@ -4,12 +4,12 @@ use telemetry_model::TaskType;
 
 use super::{
     Place,
-    open_turn::{self, OpenTurn, Position, State},
+    open_turn::{self, OpenTurn, State},
     prompt::UserRecord,
     record::Record,
     tools,
 };
-use crate::Found;
+use crate::{Found, lines::Position};
 
 /// Finds turns in the records of a log.
 #[derive(Debug)]

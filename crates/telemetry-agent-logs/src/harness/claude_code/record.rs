@@ -2,9 +2,8 @@
 
 use memchr::memmem;
 use serde::Deserialize;
-use serde_json::value::RawValue;
 
-use super::lenient::{Content, Flag, List, Number, Object, Text};
+use crate::harness::lenient::{Content, Flag, List, Number, Object, Raw, Text, parsed};
 
 /// A line of a log. Newer versions write more kinds than these fields are for.
 #[derive(Debug, Default, Deserialize)]
@@ -27,12 +26,12 @@ pub(super) struct Record<'a> {
     pub(super) is_api_error_message: Flag,
     pub(super) message: Object<Message<'a>>,
     pub(super) attachment: Object<Attachment<'a>>,
-    pub(super) tool_use_result: Option<&'a RawValue>,
+    pub(super) tool_use_result: Raw<'a>,
     /// Of a local command.
-    pub(super) content: Option<&'a RawValue>,
+    pub(super) content: Raw<'a>,
     pub(super) duration_ms: Number,
     pub(super) retry_attempt: Number,
-    pub(super) hook_errors: Option<&'a RawValue>,
+    pub(super) hook_errors: Raw<'a>,
     /// Only old versions write it.
     #[serde(rename = "costUSD")]
     pub(super) cost_usd: Number,
@@ -54,13 +53,13 @@ pub(super) struct Message<'a> {
 pub(super) struct Block<'a> {
     #[serde(borrow, rename = "type")]
     pub(super) kind: Text<'a>,
-    pub(super) text: Option<&'a RawValue>,
+    pub(super) text: Raw<'a>,
     pub(super) id: Text<'a>,
     pub(super) name: Text<'a>,
-    pub(super) input: Option<&'a RawValue>,
+    pub(super) input: Raw<'a>,
     pub(super) tool_use_id: Text<'a>,
     pub(super) is_error: Flag,
-    pub(super) content: Option<&'a RawValue>,
+    pub(super) content: Raw<'a>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -69,7 +68,7 @@ pub(super) struct Attachment<'a> {
     #[serde(borrow, rename = "type")]
     pub(super) kind: Text<'a>,
     pub(super) command_mode: Text<'a>,
-    pub(super) prompt: Option<&'a RawValue>,
+    pub(super) prompt: Raw<'a>,
 }
 
 /// Usage of a message, or of one of its iterations.
@@ -138,12 +137,6 @@ impl Record<'_> {
 }
 
 /// The object in a raw value; the default if it is none.
-pub(super) fn object<'a, T: Deserialize<'a> + Default>(raw: Option<&'a RawValue>) -> T {
-    raw.and_then(|raw| serde_json::from_str::<Object<T>>(raw.get()).ok()?.0).unwrap_or_default()
-}
-
-/// The text of a JSON string with its escapes; for another value its JSON.
-pub(super) fn escaped(raw: Option<&RawValue>) -> &str {
-    let json = raw.map_or("", RawValue::get);
-    json.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(json)
+pub(super) fn object<'a, T: Deserialize<'a> + Default>(raw: Raw<'a>) -> T {
+    parsed::<Object<T>>(raw).and_then(|object| object.0).unwrap_or_default()
 }

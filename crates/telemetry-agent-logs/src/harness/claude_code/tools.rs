@@ -2,9 +2,8 @@
 
 use std::collections::HashMap;
 
-use serde_json::value::RawValue;
-
-use super::record::{Block, CommandResult, Record, ToolInput, escaped, object};
+use super::record::{Block, CommandResult, Record, ToolInput, object};
+use crate::harness::lenient::{Raw, escaped};
 
 /// Calls without a result, by id.
 #[derive(Debug, Default)]
@@ -13,7 +12,7 @@ pub(super) struct Calls(HashMap<String, Call>);
 #[derive(Debug)]
 enum Call {
     Command(String),
-    /// By the extension of the file.
+    /// The path of the file.
     Edit(String),
     PlanEnd,
 }
@@ -25,9 +24,6 @@ pub(super) enum Done {
     Edit(String),
     PlanEnd,
 }
-
-/// The longest extension of a file. A longer one is part of a name.
-const MAX_EXTENSION: usize = 12;
 
 impl Calls {
     pub(super) fn start(&mut self, block: &Block<'_>) {
@@ -42,11 +38,8 @@ impl Calls {
             "Edit" | "Write" | "MultiEdit" | "NotebookEdit" => {
                 let input: ToolInput<'_> = object(block.input);
                 let path = [&input.file_path, &input.notebook_path];
-                let path = path.into_iter().find(|path| !path.is_empty());
-                let Some(extension) = path.and_then(|path| extension(path.as_str())) else {
-                    return;
-                };
-                Call::Edit(extension)
+                let Some(path) = path.into_iter().find_map(|path| path.filled()) else { return };
+                Call::Edit(path.to_owned())
             }
             "ExitPlanMode" => Call::PlanEnd,
             _ => return,
@@ -61,7 +54,7 @@ impl Calls {
                 let status = exit_status(block, record)?;
                 Some(Done::Command { command, status })
             }
-            Call::Edit(extension) if !block.is_error.0 => Some(Done::Edit(extension)),
+            Call::Edit(path) if !block.is_error.0 => Some(Done::Edit(path)),
             Call::PlanEnd if !block.is_error.0 => Some(Done::PlanEnd),
             Call::Edit(_) | Call::PlanEnd => None,
         }
@@ -95,23 +88,7 @@ fn exit_status(block: &Block<'_>, record: &Record<'_>) -> Option<i64> {
     (!is_background).then_some(0)
 }
 
-/// The extension of a file in lower case.
-fn extension(path: &str) -> Option<String> {
-    let name = last_component(path)?;
-    let (stem, extension) = name.rsplit_once('.')?;
-    let is_extension = !stem.is_empty()
-        && (1..=MAX_EXTENSION).contains(&extension.len())
-        && extension.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-_#".contains(&byte));
-    is_extension.then(|| extension.to_ascii_lowercase())
-}
-
-/// The last component of a path of any system.
-pub(super) fn last_component(path: &str) -> Option<&str> {
-    let name = path.trim_end_matches(['/', '\\']).rsplit(['/', '\\']).next()?;
-    (!name.is_empty() && !name.ends_with(':')).then_some(name)
-}
-
 /// The name of the local command in a record of the system.
-pub(super) fn local_command(content: Option<&RawValue>) -> Option<&str> {
+pub(super) fn local_command(content: Raw<'_>) -> Option<&str> {
     super::prompt::command_name(escaped(content))
 }

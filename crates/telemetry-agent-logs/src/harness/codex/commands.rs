@@ -5,7 +5,10 @@ use std::{borrow::Cow, collections::BTreeMap};
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::value::RawValue;
 
-use super::record::{Int, Text, part};
+use crate::{
+    harness::lenient::{Number, Raw, Text, parsed},
+    paths::{count_edit, last_component},
+};
 
 /// The longest part of an output in which its head is looked for, in bytes.
 const HEAD: usize = 512;
@@ -21,9 +24,6 @@ const TOOLS: [&str; 8] = [
     "unified_exec",
     "write_stdin",
 ];
-
-/// The longest extension of a file that is kept.
-const MAX_EXTENSION: usize = 10;
 
 /// The result of a command, as the head of its output states it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,25 +51,22 @@ pub(super) struct Arguments {
 
 impl Arguments {
     /// Reads the arguments of a call, which are an object or its text.
-    pub(super) fn parse(tool: &str, raw: Option<&RawValue>) -> Self {
+    pub(super) fn parse(tool: &str, raw: Raw<'_>) -> Self {
         #[derive(Deserialize, Default)]
         #[serde(default)]
         struct Fields<'a> {
             #[serde(borrow)]
-            cmd: Option<&'a RawValue>,
-            #[serde(borrow)]
-            command: Option<&'a RawValue>,
-            #[serde(borrow)]
+            cmd: Raw<'a>,
+            command: Raw<'a>,
             input: Text<'a>,
-            #[serde(borrow)]
-            session_id: Option<&'a RawValue>,
+            session_id: Raw<'a>,
         }
 
         if !TOOLS.contains(&tool) {
             return Self::default();
         }
-        let text: Option<Cow<'_, str>> =
-            raw.and_then(|raw| part::<Cow<'_, str>>(Some(raw)).or_else(|| Some(raw.get().into())));
+        let text: Option<Cow<'_, str>> = raw
+            .and_then(|raw| parsed::<Cow<'_, str>>(Some(raw)).or_else(|| Some(raw.get().into())));
         let Some(text) = text else { return Self::default() };
         let Ok(fields) = serde_json::from_str::<Fields<'_>>(&text) else {
             let patch = (tool == "apply_patch").then(|| text.into_owned());
@@ -95,11 +92,11 @@ fn number(raw: &RawValue) -> String {
 }
 
 /// The command of a shell: a text, or arguments of which those that need it are quoted.
-pub(super) fn command(raw: Option<&RawValue>) -> Option<String> {
-    if let Some(text) = part::<Cow<'_, str>>(raw) {
+pub(super) fn command(raw: Raw<'_>) -> Option<String> {
+    if let Some(text) = parsed::<Cow<'_, str>>(raw) {
         return Some(text.into_owned());
     }
-    let arguments: Vec<Cow<'_, str>> = part(raw)?;
+    let arguments: Vec<Cow<'_, str>> = parsed(raw)?;
     if let [shell, .., flag, script] = &*arguments
         && is_shell(shell)
         && is_command_flag(flag)
@@ -118,7 +115,7 @@ pub(super) fn command(raw: Option<&RawValue>) -> Option<String> {
 }
 
 fn is_shell(program: &str) -> bool {
-    let name = program.rsplit(['/', '\\']).next().unwrap_or_default();
+    let name = last_component(program).unwrap_or_default();
     let name = name.strip_suffix(".exe").unwrap_or(name);
     ["sh", "bash", "zsh", "dash", "fish", "ksh", "pwsh", "powershell", "cmd"].contains(&name)
 }
@@ -128,47 +125,45 @@ fn is_command_flag(flag: &str) -> bool {
 }
 
 /// Reads the exit status from an output of a tool: the lines before `Output:`, or the metadata of older versions.
-pub(super) fn outcome(output: Option<&RawValue>) -> Outcome {
+pub(super) fn outcome(output: Raw<'_>) -> Outcome {
     #[derive(Deserialize, Default)]
     #[serde(default)]
     struct Fields<'a> {
         #[serde(borrow)]
-        metadata: Option<&'a RawValue>,
-        #[serde(borrow)]
-        content: Option<&'a RawValue>,
-        #[serde(borrow)]
-        text: Option<&'a RawValue>,
+        metadata: Raw<'a>,
+        content: Raw<'a>,
+        text: Raw<'a>,
     }
     #[derive(Deserialize, Default)]
     #[serde(default)]
     struct Metadata {
-        exit_code: Int,
+        exit_code: Number,
     }
 
     let status = |fields: &Fields<'_>| {
-        part::<Metadata>(fields.metadata).and_then(|it| it.exit_code.0).map(Outcome::Exited)
+        parsed::<Metadata>(fields.metadata).and_then(|it| it.exit_code.whole()).map(Outcome::Exited)
     };
     let Some(raw) = output.map(RawValue::get) else { return Outcome::Unknown };
     match raw.as_bytes() {
         [b'"', b'{', ..] => {
-            let text: Option<Cow<'_, str>> = part(output);
+            let text: Option<Cow<'_, str>> = parsed(output);
             let text = text.unwrap_or_default();
             let fields = serde_json::from_str::<Fields<'_>>(&text);
             fields.ok().as_ref().and_then(status).unwrap_or(Outcome::Unknown)
         }
         [b'"', text @ ..] => outcome_of_head(text),
-        [b'{', ..] => part::<Fields<'_>>(output).map_or(Outcome::Unknown, |fields| {
+        [b'{', ..] => parsed::<Fields<'_>>(output).map_or(Outcome::Unknown, |fields| {
             status(&fields).unwrap_or_else(|| text_outcome(fields.content.or(fields.text)))
         }),
         [b'[', ..] => {
-            let parts: Vec<Fields<'_>> = part(output).unwrap_or_default();
+            let parts: Vec<Fields<'_>> = parsed(output).unwrap_or_default();
             parts.first().map_or(Outcome::Unknown, |part| text_outcome(part.text))
         }
         _ => Outcome::Unknown,
     }
 }
 
-fn text_outcome(text: Option<&RawValue>) -> Outcome {
+fn text_outcome(text: Raw<'_>) -> Outcome {
     text.and_then(|text| text.get().as_bytes().strip_prefix(b"\""))
         .map_or(Outcome::Unknown, outcome_of_head)
 }
@@ -198,16 +193,16 @@ pub(super) fn outcome_of_head(escaped: &[u8]) -> Outcome {
 }
 
 /// The paths of a map or list of changed files.
-pub(super) fn paths(changes: Option<&RawValue>) -> Vec<String> {
+pub(super) fn paths(changes: Raw<'_>) -> Vec<String> {
     #[derive(Deserialize)]
     struct Change {
         path: String,
     }
 
-    if let Some(changes) = part::<BTreeMap<String, IgnoredAny>>(changes) {
+    if let Some(changes) = parsed::<BTreeMap<String, IgnoredAny>>(changes) {
         return changes.into_keys().collect();
     }
-    let changes: Vec<Change> = part(changes).unwrap_or_default();
+    let changes: Vec<Change> = parsed(changes).unwrap_or_default();
     changes.into_iter().map(|change| change.path).collect()
 }
 
@@ -217,24 +212,6 @@ pub(super) fn patched(patch: &str, edits: &mut BTreeMap<String, u64>) {
         let path = ["*** Add File: ", "*** Update File: ", "*** Delete File: "]
             .iter()
             .find_map(|action| line.strip_prefix(action));
-        path.into_iter().for_each(|path| edited(path, edits));
+        path.into_iter().for_each(|path| count_edit(edits, path.trim()));
     }
-}
-
-/// Counts a file by its extension, if it has one.
-pub(super) fn edited(path: &str, edits: &mut BTreeMap<String, u64>) {
-    let name = path.trim().rsplit(['/', '\\']).next().unwrap_or_default();
-    let extension = name.rsplit_once('.').filter(|(stem, _)| !stem.is_empty());
-    let is_extension = |it: &str| {
-        (1..=MAX_EXTENSION).contains(&it.len()) && it.bytes().all(|b| b.is_ascii_alphanumeric())
-    };
-    if let Some((_, extension)) = extension.filter(|(_, extension)| is_extension(extension)) {
-        *edits.entry(extension.to_ascii_lowercase()).or_default() += 1;
-    }
-}
-
-/// The last component of a path, also of a URL or of another system.
-pub(super) fn folder(path: &str) -> Option<String> {
-    let name = path.trim_end_matches(['/', '\\']).rsplit(['/', '\\']).next()?;
-    (!name.is_empty() && !name.ends_with(':')).then(|| name.to_owned())
 }

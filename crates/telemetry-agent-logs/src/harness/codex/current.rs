@@ -5,10 +5,10 @@ use std::collections::HashMap;
 use telemetry_model::TaskType;
 
 use super::{
-    commands::{Arguments, Outcome, edited, patched},
+    commands::{Arguments, Outcome, patched},
     state::{State, made_at},
 };
-use crate::{End, Request, Turn};
+use crate::{End, Request, Turn, paths::count_edit};
 
 /// Session that the lines of a turn come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -155,7 +155,7 @@ impl Current {
         if let Some(arguments) = self.calls.get_mut(call) {
             arguments.patch = None;
         }
-        paths.iter().for_each(|path| edited(path, &mut self.turn.edits));
+        paths.iter().for_each(|path| count_edit(&mut self.turn.edits, path));
     }
 
     /// Sets the kind of the task, unless it is a review.

@@ -20,7 +20,7 @@ const START: &str = r#"{"timestamp":"#;
 const OTHER_ERRORS: [&str; 2] = ["thread_rollback_failed", "active_turn_not_steerable"];
 
 /// Reads the ids of the session from the first record of a log. `name` is the id if that does not say.
-pub(super) fn identify(start: impl io::BufRead, name: &str) -> io::Result<State> {
+pub(super) fn identify(start: impl io::Read, name: &str) -> io::Result<State> {
     let mut found = Found::default();
     let state = State::default();
     let mut reader = Reader { state, current: None, offset: 0, name, found: &mut found };
@@ -35,7 +35,7 @@ pub(super) fn identify(start: impl io::BufRead, name: &str) -> io::Result<State>
 
 /// Reads from a checkpoint. `session` was identified by the lines before; `name` is its id if no line says.
 pub(super) fn read(
-    input: impl io::BufRead,
+    input: impl io::Read,
     from: &Checkpoint,
     session: State,
     name: &str,
@@ -99,9 +99,9 @@ impl Reader<'_> {
     }
 
     fn read_record(&mut self, record: &Record<'_>) {
-        self.state.tick(record.timestamp.get());
+        self.state.tick(record.timestamp.as_str());
         let Some(payload) = &record.payload.0 else { return };
-        let kind = record.kind.get();
+        let kind = record.kind.as_str();
         if kind == "session_meta" {
             self.state.start_session(payload);
             return;
@@ -120,21 +120,21 @@ impl Reader<'_> {
     }
 
     fn read_event(&mut self, event: &Payload<'_>) {
-        match event.kind.get() {
+        match event.kind.as_str() {
             "task_started" | "turn_started" => self.start(event),
             "task_complete" | "turn_complete" => self.end(event, End::Stopped),
             "turn_aborted" => self.end(event, End::Interrupted),
             "token_count" => self.count_usage(event),
-            "user_message" if matches!(event.message_kind.get(), "" | "plain") => self.prompt(),
+            "user_message" if matches!(event.message_kind.as_str(), "" | "plain") => self.prompt(),
             "entered_review_mode" => self.review(),
             "item_completed" => {
                 if let Some(item) = &event.item.0 {
-                    self.complete_item(item, event.turn_id.get());
+                    self.complete_item(item, event.turn_id.as_str());
                 }
             }
-            "exec_command_end" => self.ran(event, event.call_id.get(), event.turn_id.get()),
+            "exec_command_end" => self.ran(event, event.call_id.as_str(), event.turn_id.as_str()),
             "patch_apply_end" if event.success.is_none_or(|it| it.get() != "false") => {
-                self.changed(event, event.call_id.get());
+                self.changed(event, event.call_id.as_str());
             }
             "thread_settings_applied" => {
                 if let Some(settings) = &event.thread_settings.0 {
@@ -154,10 +154,10 @@ impl Reader<'_> {
 
     /// Handles an item of current versions, which takes the place of several events.
     fn complete_item(&mut self, item: &Payload<'_>, turn: &str) {
-        match item.kind.get() {
-            "CommandExecution" => self.ran(item, item.id.get(), turn),
-            "FileChange" if !matches!(item.status.get(), "failed" | "declined") => {
-                self.changed(item, item.id.get());
+        match item.kind.as_str() {
+            "CommandExecution" => self.ran(item, item.id.as_str(), turn),
+            "FileChange" if !matches!(item.status.as_str(), "failed" | "declined") => {
+                self.changed(item, item.id.as_str());
             }
             "UserMessage" => self.prompt(),
             "EnteredReviewMode" => self.review(),
@@ -169,10 +169,10 @@ impl Reader<'_> {
     /// Handles an item of the conversation: calls of tools and their outputs.
     fn read_item(&mut self, item: &Payload<'_>) {
         let Some(current) = &mut self.current else { return };
-        let call = item.call_id.filled().unwrap_or_else(|| item.id.get());
-        match item.kind.get() {
+        let call = item.call_id.filled().unwrap_or_else(|| item.id.as_str());
+        match item.kind.as_str() {
             "function_call" | "custom_tool_call" if !current.is_ended => {
-                let arguments = Arguments::parse(item.name.get(), item.arguments.or(item.input));
+                let arguments = Arguments::parse(item.name.as_str(), item.arguments.or(item.input));
                 current.calls.insert(call.to_owned(), arguments);
             }
             "local_shell_call" if !current.is_ended => {
@@ -228,7 +228,7 @@ impl Reader<'_> {
     /// Handles a mark of the end, if it is that of the turn at hand.
     fn end(&mut self, event: &Payload<'_>, end: End) {
         let Some(current) = &mut self.current else { return };
-        if !current.is_of(event.turn_id.get()) {
+        if !current.is_of(event.turn_id.as_str()) {
             return;
         }
         if current.id.is_none() {
@@ -262,7 +262,7 @@ impl Reader<'_> {
         let project = self.state.project.clone();
         self.with_current(|current| {
             // Between turns, a context belongs to the next one.
-            if !current.is_ended && current.is_of(context.turn_id.get()) {
+            if !current.is_ended && current.is_of(context.turn_id.as_str()) {
                 current.set_plans(plans);
                 current.turn.project = project;
             }
@@ -283,7 +283,7 @@ impl Reader<'_> {
         }
         current.calls.remove(call);
         if let (Some(text), Some(status)) =
-            (commands::command(command.command), command.exit_code.0)
+            (commands::command(command.command), command.exit_code.whole())
         {
             current.ran(&text, status);
         }

@@ -2,12 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{
-    commands::folder,
-    record::{Payload, Text, part},
-    usage::Figures,
+use super::{record::Payload, usage::Figures};
+use crate::{
+    harness::lenient::{Text, parsed},
+    paths::last_component,
+    timestamp::millis,
 };
-use crate::timestamp::millis;
 
 /// A pause that ends the copy of another session's lines, in milliseconds. They are written at once.
 const PAUSE: i64 = 1000;
@@ -71,15 +71,15 @@ impl State {
     pub(super) fn start_session(&mut self, meta: &Payload<'_>) {
         if !self.thread.is_empty() {
             // A copy is at the start of a file, and starts with its own `session_meta`.
-            self.start_copy(self.turns == 0 && meta.id.get() != self.thread);
+            self.start_copy(self.turns == 0 && meta.id.as_str() != self.thread);
             return;
         }
-        meta.id.get().clone_into(&mut self.thread);
+        meta.id.as_str().clone_into(&mut self.thread);
         self.enter(&meta.cwd);
         let source = meta.source.map_or("", |source| source.get());
         let spawned = meta.parent_thread_id.filled().is_some();
         let is_sub_agent = source.contains("\"subagent\"")
-            || ["subagent", "guardian_review"].contains(&meta.thread_source.get());
+            || ["subagent", "guardian_review"].contains(&meta.thread_source.as_str());
         if spawned || is_sub_agent {
             let root = meta.session_id.filled().filter(|id| *id != self.thread);
             let parent = root
@@ -107,8 +107,8 @@ impl State {
 
     /// Takes the project from a working folder.
     pub(super) fn enter(&mut self, cwd: &Text<'_>) {
-        if let Some(folder) = cwd.filled().and_then(folder) {
-            self.project = Some(folder);
+        if let Some(folder) = cwd.filled().and_then(last_component) {
+            self.project = Some(folder.to_owned());
         }
     }
 
@@ -125,8 +125,8 @@ impl State {
         if let Some(model) = context.model.filled() {
             model.clone_into(&mut self.model);
         }
-        if let Some(mode) = part::<Mode<'_>>(context.collaboration_mode) {
-            self.plans = mode.mode.get() == "plan";
+        if let Some(mode) = parsed::<Mode<'_>>(context.collaboration_mode) {
+            self.plans = mode.mode.as_str() == "plan";
         }
         self.plans
     }

@@ -1,10 +1,11 @@
 //! Figures of tokens.
 
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
 
-use super::record::{Int, part};
-use crate::Usage;
+use crate::{
+    Usage,
+    harness::lenient::{Number, Raw, parsed},
+};
 
 /// Tokens as in a log: cached tokens are part of the input, and those of reasoning are part of the output.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,30 +20,29 @@ pub(super) struct Figures {
 
 impl Figures {
     /// Reads an object; `None` if it states neither input nor output.
-    pub(super) fn parse(raw: Option<&RawValue>) -> Option<Self> {
+    pub(super) fn parse(raw: Raw<'_>) -> Option<Self> {
         #[derive(Deserialize, Default)]
         #[serde(default)]
         struct Fields {
-            input_tokens: Int,
-            cached_input_tokens: Int,
-            cache_write_input_tokens: Int,
-            output_tokens: Int,
-            reasoning_output_tokens: Int,
-            total_tokens: Int,
+            input_tokens: Number,
+            cached_input_tokens: Number,
+            cache_write_input_tokens: Number,
+            output_tokens: Number,
+            reasoning_output_tokens: Number,
+            total_tokens: Number,
         }
 
-        let fields: Fields = part(raw)?;
-        if fields.input_tokens.0.is_none() && fields.output_tokens.0.is_none() {
+        let fields: Fields = parsed(raw)?;
+        if fields.input_tokens.whole().is_none() && fields.output_tokens.whole().is_none() {
             return None;
         }
-        let figure = |figure: Int| figure.positive().unwrap_or(0);
         Some(Self {
-            input: figure(fields.input_tokens),
-            cache_read: figure(fields.cached_input_tokens),
-            cache_write: figure(fields.cache_write_input_tokens),
-            output: figure(fields.output_tokens),
-            reasoning: figure(fields.reasoning_output_tokens),
-            total: figure(fields.total_tokens),
+            input: fields.input_tokens.count(),
+            cache_read: fields.cached_input_tokens.count(),
+            cache_write: fields.cache_write_input_tokens.count(),
+            output: fields.output_tokens.count(),
+            reasoning: fields.reasoning_output_tokens.count(),
+            total: fields.total_tokens.count(),
         })
     }
 
@@ -89,18 +89,17 @@ pub(super) struct Info {
 
 impl Info {
     /// `None` if there is no object.
-    pub(super) fn parse(raw: Option<&RawValue>) -> Option<Self> {
+    pub(super) fn parse(raw: Raw<'_>) -> Option<Self> {
         #[derive(Deserialize, Default)]
         #[serde(default)]
         struct Fields<'a> {
             #[serde(borrow)]
-            total_token_usage: Option<&'a RawValue>,
-            #[serde(borrow)]
-            last_token_usage: Option<&'a RawValue>,
-            model_context_window: Int,
+            total_token_usage: Raw<'a>,
+            last_token_usage: Raw<'a>,
+            model_context_window: Number,
         }
 
-        let fields: Fields<'_> = part(raw)?;
+        let fields: Fields<'_> = parsed(raw)?;
         Some(Self {
             total: Figures::parse(fields.total_token_usage),
             last: Figures::parse(fields.last_token_usage),

@@ -5,62 +5,49 @@ use std::borrow::Cow;
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::value::RawValue;
 
-use crate::{Usage, harness::lenient::parsed};
+use crate::{
+    Usage,
+    harness::lenient::{Raw, parsed},
+};
 
 /// The head of a file, a message, or the end of messages that were taken back.
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub(super) struct Record<'a> {
     #[serde(borrow, rename = "$rewindTo")]
-    pub(super) rewind_to: Option<&'a RawValue>,
-    #[serde(borrow)]
-    pub(super) session_id: Option<&'a RawValue>,
-    #[serde(borrow)]
-    pub(super) kind: Option<&'a RawValue>,
-    #[serde(borrow)]
-    pub(super) messages: Option<&'a RawValue>,
-    #[serde(borrow)]
-    pub(super) id: Option<&'a RawValue>,
-    #[serde(borrow)]
-    pub(super) timestamp: Option<&'a RawValue>,
-    #[serde(borrow, rename = "type")]
-    pub(super) role: Option<&'a RawValue>,
-    #[serde(borrow)]
-    pub(super) content: Option<&'a RawValue>,
-    #[serde(borrow)]
-    pub(super) tokens: Option<&'a RawValue>,
-    #[serde(borrow)]
-    pub(super) model: Option<&'a RawValue>,
-    #[serde(borrow)]
-    pub(super) tool_calls: Option<&'a RawValue>,
+    pub(super) rewind_to: Raw<'a>,
+    pub(super) session_id: Raw<'a>,
+    pub(super) kind: Raw<'a>,
+    pub(super) messages: Raw<'a>,
+    pub(super) id: Raw<'a>,
+    pub(super) timestamp: Raw<'a>,
+    #[serde(rename = "type")]
+    pub(super) role: Raw<'a>,
+    pub(super) content: Raw<'a>,
+    pub(super) tokens: Raw<'a>,
+    pub(super) model: Raw<'a>,
+    pub(super) tool_calls: Raw<'a>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub(super) struct ToolCall<'a> {
     #[serde(borrow)]
-    pub(super) id: Option<&'a RawValue>,
-    #[serde(borrow)]
-    pub(super) name: Option<&'a RawValue>,
-    #[serde(borrow)]
-    pub(super) status: Option<&'a RawValue>,
-    #[serde(borrow)]
-    pub(super) timestamp: Option<&'a RawValue>,
-    #[serde(borrow)]
-    pub(super) args: Option<&'a RawValue>,
-    #[serde(borrow)]
-    pub(super) result: Option<&'a RawValue>,
+    pub(super) id: Raw<'a>,
+    pub(super) name: Raw<'a>,
+    pub(super) status: Raw<'a>,
+    pub(super) timestamp: Raw<'a>,
+    pub(super) args: Raw<'a>,
+    pub(super) result: Raw<'a>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Args<'a> {
     #[serde(borrow)]
-    pub(super) command: Option<&'a RawValue>,
-    #[serde(borrow)]
-    pub(super) file_path: Option<&'a RawValue>,
-    #[serde(borrow)]
-    pub(super) is_background: Option<&'a RawValue>,
+    pub(super) command: Raw<'a>,
+    pub(super) file_path: Raw<'a>,
+    pub(super) is_background: Raw<'a>,
 }
 
 #[derive(Deserialize)]
@@ -81,7 +68,7 @@ struct Part<'a> {
 }
 
 /// The text of a message; `None` if it is the result of a tool, or of an unknown form.
-pub(super) fn text(content: Option<&RawValue>) -> Option<String> {
+pub(super) fn text(content: Raw<'_>) -> Option<String> {
     let parts = match parsed::<Content<'_>>(content)? {
         Content::Text(text) => return Some(text.into_owned()),
         Content::Parts(parts) => parts,
@@ -94,7 +81,7 @@ pub(super) fn text(content: Option<&RawValue>) -> Option<String> {
 }
 
 /// True if a message of the user is a prompt, and not text that the program sends by itself.
-pub(super) fn is_prompt(content: Option<&RawValue>) -> bool {
+pub(super) fn is_prompt(content: Raw<'_>) -> bool {
     const OWN: [&str; 4] =
         ["Please continue.", "System: Please continue.", "<state_snapshot>", "<session_context>"];
     let Some(raw) = content.map(RawValue::get) else { return true };
@@ -111,24 +98,19 @@ pub(super) fn is_prompt(content: Option<&RawValue>) -> bool {
 #[serde(default)]
 struct Tokens<'a> {
     #[serde(borrow)]
-    input: Option<&'a RawValue>,
-    #[serde(borrow)]
-    output: Option<&'a RawValue>,
-    #[serde(borrow)]
-    cached: Option<&'a RawValue>,
-    #[serde(borrow)]
-    thoughts: Option<&'a RawValue>,
-    #[serde(borrow)]
-    tool: Option<&'a RawValue>,
-    #[serde(borrow)]
-    total: Option<&'a RawValue>,
+    input: Raw<'a>,
+    output: Raw<'a>,
+    cached: Raw<'a>,
+    thoughts: Raw<'a>,
+    tool: Raw<'a>,
+    total: Raw<'a>,
 }
 
 /// The tokens of a request; `None` if the message has none.
 ///
 /// `input` includes `cached`. `thoughts` and `tool`, the input from tools of the server, are counted apart, unless
 /// `total` says that they are in the others.
-pub(super) fn usage(tokens: Option<&RawValue>) -> Option<Usage> {
+pub(super) fn usage(tokens: Raw<'_>) -> Option<Usage> {
     let tokens = parsed::<Tokens<'_>>(tokens)?;
     let count = |value| parsed::<u64>(value).unwrap_or_default();
     let (input, output, total) = (count(tokens.input), count(tokens.output), count(tokens.total));
@@ -175,7 +157,7 @@ struct Response<'a> {
 }
 
 /// The exit status of a shell command by the text of its result, if the text is whole.
-pub(super) fn exit_status(result: Option<&RawValue>, is_success: bool) -> Option<i64> {
+pub(super) fn exit_status(result: Raw<'_>, is_success: bool) -> Option<i64> {
     let part = match parsed::<Vec<&RawValue>>(result) {
         Some(parts) => parts.first().copied(),
         None => result,

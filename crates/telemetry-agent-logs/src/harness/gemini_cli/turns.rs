@@ -6,7 +6,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::record::{self, Args, Record, ToolCall};
-use crate::{Checkpoint, End, Request, Turn, harness::lenient::parsed, timestamp};
+use crate::{
+    Checkpoint, End, Request, Turn, harness::lenient::parsed, lines::Position, paths::count_edit,
+    timestamp,
+};
 
 /// What has to be known of the lines before a turn.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -63,12 +66,7 @@ impl Turns {
         self.before.skipped
     }
 
-    pub(super) fn record(
-        &mut self,
-        record: &Record<'_>,
-        place: (u64, usize),
-        turns: &mut Vec<Turn>,
-    ) {
+    pub(super) fn record(&mut self, record: &Record<'_>, place: Position, turns: &mut Vec<Turn>) {
         if record.rewind_to.is_some() {
             if let Some(open) = &mut self.open {
                 open.is_closed = true;
@@ -81,13 +79,7 @@ impl Turns {
         }
     }
 
-    fn message(
-        &mut self,
-        record: &Record<'_>,
-        id: String,
-        place: (u64, usize),
-        turns: &mut Vec<Turn>,
-    ) {
+    fn message(&mut self, record: &Record<'_>, id: String, place: Position, turns: &mut Vec<Turn>) {
         let time = parsed::<&str>(record.timestamp).and_then(timestamp::millis);
         let at = time.unwrap_or(self.before.at);
         let role = parsed::<&str>(record.role).unwrap_or_default();
@@ -116,17 +108,11 @@ impl Turns {
         self.before.at = at;
     }
 
-    fn start(
-        &mut self,
-        id: String,
-        at: i64,
-        (offset, skipped): (u64, usize),
-        turns: &mut Vec<Turn>,
-    ) {
+    fn start(&mut self, id: String, at: i64, place: Position, turns: &mut Vec<Turn>) {
         turns.extend(self.open.take().map(|open| open.end(true)));
-        self.before.skipped = skipped;
+        self.before.skipped = place.index;
         let before = serde_json::to_string(&self.before).unwrap_or_default();
-        self.checkpoint = Checkpoint { offset, before };
+        self.checkpoint = Checkpoint { offset: place.offset, before };
         let key = if self.context.is_part { String::new() } else { id.clone() };
         let turn = Turn { key, started: at, ended: at, ..self.context.clone() };
         self.open = Some(Open {
@@ -200,10 +186,7 @@ impl Open {
             }
             Some("replace" | "write_file" | "edit") if is_success => {
                 let path = parsed::<String>(args.file_path).unwrap_or_default();
-                let name = path.rsplit(['/', '\\']).next().unwrap_or_default();
-                if let Some((_, extension)) = name.rsplit_once('.') {
-                    *self.turn.edits.entry(extension.to_ascii_lowercase()).or_default() += 1;
-                }
+                count_edit(&mut self.turn.edits, &path);
                 true
             }
             _ => false,

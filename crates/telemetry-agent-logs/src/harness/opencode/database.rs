@@ -3,18 +3,16 @@
 //! It is opened for reading. As any reader of a database with a write-ahead log, SQLite may create the files `-wal` and
 //! `-shm` beside it, if there are none; writers are not delayed.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    io,
-    path::Path,
-    time::Duration,
-};
+mod tables;
+
+use std::{collections::BTreeMap, io, path::Path, time::Duration};
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, Statement, params};
 use serde::{Deserialize, Serialize};
 
+use self::tables::{Tables, Version};
 use super::{
-    Position, Session,
+    MAX_DEPTH, Position, Session,
     message::{Kind, MessageRecord, PartRecord},
     turns::Turns,
 };
@@ -22,9 +20,6 @@ use crate::{Checkpoint, Found};
 
 /// How long a lock is waited for.
 const BUSY_TIMEOUT: Duration = Duration::from_millis(250);
-
-/// The deepest nesting of sub-agents.
-const MAX_DEPTH: usize = 16;
 
 /// What the checkpoint keeps, by session.
 type Before = BTreeMap<String, SessionBefore>;
@@ -34,21 +29,6 @@ struct SessionBefore {
     closed: Option<Position>,
     is_open: bool,
     version: Version,
-}
-
-/// Changes whenever a message of the session does.
-#[derive(Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Version {
-    messages: i64,
-    /// Unix milliseconds.
-    newest: i64,
-}
-
-struct SessionRow {
-    id: String,
-    parent: Option<String>,
-    directory: Option<String>,
-    created: i64,
 }
 
 pub(super) fn read(path: &Path, from: &Checkpoint, found: &mut Found) -> io::Result<Checkpoint> {
@@ -101,63 +81,6 @@ fn root<'a>(id: &'a str, parents: &BTreeMap<&'a str, Option<&'a str>>) -> &'a st
         }
     }
     root
-}
-
-/// The tables that there are.
-struct Tables {
-    names: BTreeSet<String>,
-}
-
-impl Tables {
-    fn of(connection: &Connection) -> rusqlite::Result<Self> {
-        let mut statement =
-            connection.prepare("SELECT name FROM sqlite_master WHERE type = 'table'")?;
-        let names = statement.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
-        Ok(Self { names })
-    }
-
-    fn has(&self, name: &str) -> bool {
-        self.names.contains(name)
-    }
-
-    fn versions(&self, connection: &Connection) -> rusqlite::Result<BTreeMap<String, Version>> {
-        let mut versions = BTreeMap::<_, Version>::new();
-        for table in ["message", "session_message"].into_iter().filter(|table| self.has(table)) {
-            let query = format!(
-                "SELECT session_id, COUNT(*), MAX(time_updated) FROM {table} GROUP BY session_id"
-            );
-            let mut statement = connection.prepare(&query)?;
-            let mut rows = statement.query([])?;
-            while let Some(row) = rows.next()? {
-                let version = versions.entry(row.get(0)?).or_default();
-                version.messages = version.messages.saturating_add(row.get(1)?);
-                version.newest = version.newest.max(row.get(2)?);
-            }
-        }
-        Ok(versions)
-    }
-
-    /// The sessions in the order of their creation. A migration copies them to the second table under their ids.
-    fn sessions(&self, connection: &Connection) -> rusqlite::Result<Vec<SessionRow>> {
-        let mut sessions = BTreeMap::new();
-        for table in ["session", "session_v2"].into_iter().filter(|table| self.has(table)) {
-            let query = format!("SELECT id, parent_id, directory, time_created FROM {table}");
-            let mut statement = connection.prepare(&query)?;
-            let mut rows = statement.query([])?;
-            while let Some(row) = rows.next()? {
-                let session = SessionRow {
-                    id: row.get(0)?,
-                    parent: row.get(1)?,
-                    directory: row.get(2)?,
-                    created: row.get(3)?,
-                };
-                sessions.insert(session.id.clone(), session);
-            }
-        }
-        let mut sessions: Vec<_> = sessions.into_values().collect();
-        sessions.sort_by_key(|session| session.created);
-        Ok(sessions)
-    }
 }
 
 /// Reads sessions.

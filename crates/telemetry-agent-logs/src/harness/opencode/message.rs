@@ -1,29 +1,12 @@
 //! Records of messages and of their parts.
 
-use std::borrow::Cow;
-
 use serde::Deserialize;
-use serde_json::value::RawValue;
 
 use super::{tool::Tool, usage::Figures};
-use crate::End;
-
-/// A field that is parsed when it is needed, so that one of an unexpected type does not lose the record.
-pub(super) type Raw<'a> = Option<&'a RawValue>;
-
-/// The value of a field; `None` if it is missing or of another type.
-pub(super) fn parsed<'a, T: Deserialize<'a>>(raw: Raw<'a>) -> Option<T> {
-    serde_json::from_str(raw?.get()).ok()
-}
-
-/// A whole number, such as a time in Unix milliseconds.
-pub(super) fn number(raw: Raw<'_>) -> Option<i64> {
-    parsed::<f64>(raw).map(|number| number as i64)
-}
-
-pub(super) fn text(raw: Raw<'_>) -> Option<String> {
-    parsed::<Cow<'_, str>>(raw).map(Cow::into_owned)
-}
+use crate::{
+    End,
+    harness::lenient::{Raw, number, parsed},
+};
 
 /// A message of the files and the first tables, which has a role; or one of the second tables.
 #[derive(Default, Deserialize)]
@@ -31,39 +14,23 @@ pub(super) fn text(raw: Raw<'_>) -> Option<String> {
 pub(super) struct MessageRecord<'a> {
     #[serde(borrow)]
     pub(super) id: Raw<'a>,
-    #[serde(borrow)]
     role: Raw<'a>,
-    #[serde(borrow)]
     time: Raw<'a>,
-    #[serde(borrow)]
     agent: Raw<'a>,
-    #[serde(borrow)]
     mode: Raw<'a>,
-    #[serde(borrow, rename = "modelID")]
+    #[serde(rename = "modelID")]
     model_id: Raw<'a>,
-    #[serde(borrow)]
     model: Raw<'a>,
-    #[serde(borrow)]
     path: Raw<'a>,
-    #[serde(borrow)]
     summary: Raw<'a>,
-    #[serde(borrow)]
     cost: Raw<'a>,
-    #[serde(borrow)]
     tokens: Raw<'a>,
-    #[serde(borrow)]
     finish: Raw<'a>,
-    #[serde(borrow)]
     error: Raw<'a>,
-    #[serde(borrow)]
     retry: Raw<'a>,
-    #[serde(borrow)]
     content: Raw<'a>,
-    #[serde(borrow)]
     status: Raw<'a>,
-    #[serde(borrow)]
     reason: Raw<'a>,
-    #[serde(borrow)]
     outcome: Raw<'a>,
 }
 
@@ -72,7 +39,6 @@ pub(super) struct MessageRecord<'a> {
 struct TimeRecord<'a> {
     #[serde(borrow)]
     created: Raw<'a>,
-    #[serde(borrow)]
     completed: Raw<'a>,
 }
 
@@ -82,15 +48,12 @@ struct TimeRecord<'a> {
 struct DetailsRecord<'a> {
     #[serde(borrow)]
     id: Raw<'a>,
-    #[serde(borrow, rename = "modelID")]
+    #[serde(rename = "modelID")]
     model_id: Raw<'a>,
-    #[serde(borrow)]
     cwd: Raw<'a>,
-    #[serde(borrow)]
     name: Raw<'a>,
-    #[serde(borrow, rename = "type")]
+    #[serde(rename = "type")]
     kind: Raw<'a>,
-    #[serde(borrow)]
     attempt: Raw<'a>,
 }
 
@@ -146,12 +109,14 @@ impl<'a> MessageRecord<'a> {
             kind: self.kind(kind.or_else(|| parsed(self.role))),
             created,
             completed: number(time.completed).or_else(|| is_done.then_some(created)),
-            model: text(self.model_id.or(model.model_id).or(model.id)).unwrap_or_default(),
-            folder: text(details(self.path).cwd).or_else(|| text(self.path)),
+            model: parsed::<String>(self.model_id.or(model.model_id).or(model.id))
+                .unwrap_or_default(),
+            folder: parsed::<String>(details(self.path).cwd)
+                .or_else(|| parsed::<String>(self.path)),
             figures: Figures::new(self.tokens, self.cost),
             is_summary: parsed(self.summary) == Some(true),
             is_planning: agent == Some("plan"),
-            finish: text(self.finish),
+            finish: parsed(self.finish),
             error: self.error.map(|_| self.end_by_error()),
             retries: number(details(self.retry).attempt)
                 .map_or(0, |attempts| attempts.max(0).unsigned_abs()),
@@ -184,8 +149,8 @@ impl<'a> MessageRecord<'a> {
     /// The content, which a message of the second tables has in place of parts.
     #[cfg(feature = "opencode-db")]
     pub(super) fn content(&self) -> impl Iterator<Item = PartRecord<'a>> {
-        let items = parsed::<Vec<&RawValue>>(self.content).unwrap_or_default();
-        items.into_iter().filter_map(|item| parsed(Some(item)))
+        let items = parsed::<Vec<Raw<'_>>>(self.content).unwrap_or_default();
+        items.into_iter().filter_map(parsed)
     }
 }
 
@@ -195,23 +160,14 @@ impl<'a> MessageRecord<'a> {
 pub(super) struct PartRecord<'a> {
     #[serde(borrow, rename = "type")]
     kind: Raw<'a>,
-    #[serde(borrow)]
     synthetic: Raw<'a>,
-    #[serde(borrow)]
     auto: Raw<'a>,
-    #[serde(borrow)]
     overflow: Raw<'a>,
-    #[serde(borrow)]
     reason: Raw<'a>,
-    #[serde(borrow)]
     cost: Raw<'a>,
-    #[serde(borrow)]
     tokens: Raw<'a>,
-    #[serde(borrow)]
     tool: Raw<'a>,
-    #[serde(borrow)]
     name: Raw<'a>,
-    #[serde(borrow)]
     state: Raw<'a>,
 }
 
@@ -246,7 +202,7 @@ impl<'a> PartRecord<'a> {
             Some("tool") => Part::Tool(Tool { name: self.tool.or(self.name), state: self.state }),
             Some("step-start") => Part::Start,
             Some("step-finish") => {
-                Part::Finish(Figures::new(self.tokens, self.cost), text(self.reason))
+                Part::Finish(Figures::new(self.tokens, self.cost), parsed::<String>(self.reason))
             }
             Some("compaction") => Part::Compaction {
                 is_automatic: parsed(self.auto) == Some(true),

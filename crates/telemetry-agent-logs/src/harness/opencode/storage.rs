@@ -9,11 +9,14 @@ use std::{
 use serde::Deserialize;
 
 use super::{
-    Position, Session,
-    message::{MessageRecord, PartRecord, Raw, text},
+    MAX_DEPTH, Position, Session,
+    message::{MessageRecord, PartRecord},
     turns::Turns,
 };
-use crate::{Checkpoint, Found};
+use crate::{
+    Checkpoint, Found,
+    harness::lenient::{Raw, parsed},
+};
 
 /// The largest file that is read.
 const MAX_FILE: u64 = 64 << 20;
@@ -21,17 +24,13 @@ const MAX_FILE: u64 = 64 << 20;
 /// How many of the newest messages of a session are watched: opencode writes to the files of the last ones.
 const WATCHED: usize = 4;
 
-/// The deepest nesting of sub-agents.
-const MAX_DEPTH: usize = 16;
-
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct SessionRecord<'a> {
     #[serde(borrow)]
     id: Raw<'a>,
-    #[serde(borrow, rename = "parentID")]
+    #[serde(rename = "parentID")]
     parent: Raw<'a>,
-    #[serde(borrow)]
     directory: Raw<'a>,
 }
 
@@ -49,8 +48,8 @@ impl SessionFile {
         let Ok(record) = serde_json::from_slice::<SessionRecord<'_>>(&bytes) else {
             return Ok(None);
         };
-        let id = text(record.id).unwrap_or_else(|| stem(path));
-        Ok(Some(Self { id, parent: text(record.parent), directory: text(record.directory) }))
+        let id = parsed(record.id).unwrap_or_else(|| stem(path));
+        Ok(Some(Self { id, parent: parsed(record.parent), directory: parsed(record.directory) }))
     }
 
     /// The session, whose file is in a folder with those of its ancestors.
@@ -103,7 +102,7 @@ pub(super) fn read(path: &Path, from: &Checkpoint, found: &mut Found) -> io::Res
         let Some(bytes) = read_part(&path)? else { continue };
         match serde_json::from_slice::<MessageRecord<'_>>(&bytes) {
             Ok(record) => {
-                let id = text(record.id).unwrap_or_else(|| stem(&path));
+                let id = parsed(record.id).unwrap_or_else(|| stem(&path));
                 // One without a time is behind the one before it.
                 let message = record.message(None, newest);
                 newest = message.created;

@@ -4,8 +4,11 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
-use super::message::{Raw, number, parsed};
-use crate::Turn;
+use crate::{
+    Turn,
+    harness::lenient::{Raw, number, parsed},
+    paths::count_edit,
+};
 
 /// A call of a tool.
 pub(super) struct Tool<'a> {
@@ -18,13 +21,9 @@ pub(super) struct Tool<'a> {
 struct StateRecord<'a> {
     #[serde(borrow)]
     status: Raw<'a>,
-    #[serde(borrow)]
     input: Raw<'a>,
-    #[serde(borrow)]
     metadata: Raw<'a>,
-    #[serde(borrow)]
     structured: Raw<'a>,
-    #[serde(borrow)]
     time: Raw<'a>,
 }
 
@@ -33,11 +32,10 @@ struct StateRecord<'a> {
 struct InputRecord<'a> {
     #[serde(borrow)]
     command: Raw<'a>,
-    #[serde(borrow, rename = "filePath")]
+    #[serde(rename = "filePath")]
     file_path: Raw<'a>,
-    #[serde(borrow)]
     path: Raw<'a>,
-    #[serde(borrow, rename = "patchText")]
+    #[serde(rename = "patchText")]
     patch: Raw<'a>,
 }
 
@@ -78,7 +76,7 @@ impl Tool<'_> {
             }
             Some("edit" | "multiedit" | "write") => {
                 if let Some(path) = parsed::<Cow<'_, str>>(input.file_path.or(input.path)) {
-                    count_edit(turn, &path);
+                    count_edit(&mut turn.edits, &path);
                 }
             }
             Some("apply_patch" | "patch") => {
@@ -89,24 +87,10 @@ impl Tool<'_> {
                         .find_map(|it| str::strip_prefix(line, it))
                 };
                 for path in patch.lines().filter_map(file) {
-                    count_edit(turn, path.trim());
+                    count_edit(&mut turn.edits, path.trim());
                 }
             }
             _ => {}
         }
     }
-}
-
-fn count_edit(turn: &mut Turn, path: &str) {
-    if let Some((stem, extension)) = last_component(path).rsplit_once('.')
-        && !stem.is_empty()
-        && !extension.is_empty()
-    {
-        *turn.edits.entry(extension.to_lowercase()).or_default() += 1;
-    }
-}
-
-/// The last component of a path of any system.
-pub(super) fn last_component(path: &str) -> &str {
-    path.trim_end_matches(['/', '\\']).rsplit(['/', '\\']).next().unwrap_or_default()
 }

@@ -7,10 +7,9 @@ use telemetry_model::TaskType;
 use super::{
     Position, Session,
     message::{Kind, Message, Part, PartRecord},
-    tool::last_component,
     usage::Figures,
 };
-use crate::{End, Found, Turn};
+use crate::{End, Found, Turn, paths::last_component};
 
 /// Finds the turns of a session, or of the rest of one.
 ///
@@ -158,7 +157,7 @@ impl<'a> Turns<'a> {
             key: if is_part { String::new() } else { message.created.to_string() },
             session: self.session.root.clone(),
             is_part,
-            project: self.session.directory.as_deref().and_then(project),
+            project: self.session.directory.as_deref().and_then(last_component).map(str::to_owned),
             started: message.created,
             ended: message.created,
             ..Turn::default()
@@ -205,8 +204,8 @@ impl<'a> Turns<'a> {
         } else if is_main_loop && !message.is_planning {
             turn.task_type = TaskType::Unknown;
         }
-        if let Some(project) = message.folder.as_deref().and_then(project) {
-            turn.project = Some(project);
+        if let Some(project) = message.folder.as_deref().and_then(last_component) {
+            turn.project = Some(project.to_owned());
         }
         turn.retries += parts.retries + message.retries;
         let request = |figures: &Figures, id| {
@@ -267,8 +266,4 @@ impl<'a> Turns<'a> {
             self.found.turns.push(turn);
         }
     }
-}
-
-fn project(folder: &str) -> Option<String> {
-    Some(last_component(folder).to_owned()).filter(|name| !name.is_empty())
 }

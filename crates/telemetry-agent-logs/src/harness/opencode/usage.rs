@@ -4,8 +4,10 @@ use std::fmt::Write;
 
 use serde::Deserialize;
 
-use super::message::{Raw, parsed};
-use crate::{Request, Usage};
+use crate::{
+    Request, Usage,
+    harness::lenient::{Raw, parsed},
+};
 
 /// Tokens as the log states them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -23,13 +25,9 @@ pub(super) struct Tokens {
 struct TokensRecord<'a> {
     #[serde(borrow)]
     input: Raw<'a>,
-    #[serde(borrow)]
     output: Raw<'a>,
-    #[serde(borrow)]
     reasoning: Raw<'a>,
-    #[serde(borrow)]
     total: Raw<'a>,
-    #[serde(borrow)]
     cache: Raw<'a>,
 }
 
@@ -38,7 +36,6 @@ struct TokensRecord<'a> {
 struct CacheRecord<'a> {
     #[serde(borrow)]
     read: Raw<'a>,
-    #[serde(borrow)]
     write: Raw<'a>,
 }
 

@@ -3,10 +3,10 @@ use std::collections::BTreeMap;
 use serde_json::value::RawValue;
 
 use super::{
-    super::commands::{Outcome, command, edited, folder, outcome, patched},
+    super::commands::{Outcome, command, outcome, patched},
     *,
 };
-use crate::Gates;
+use crate::{Gates, paths::count_edit};
 
 fn raw(json: &str) -> Box<RawValue> {
     RawValue::from_string(json.to_owned()).unwrap()
@@ -146,7 +146,7 @@ fn edits_are_counted_by_extension() {
     let mut edits = BTreeMap::new();
     patched(PATCH, &mut edits);
     for path in ["a.py", "/x.y/b", ".env", "c.some words", "d.", "e.tar.gz"] {
-        edited(path, &mut edits);
+        count_edit(&mut edits, path);
     }
     assert_eq!(edits, [("gz".into(), 1), ("py".into(), 1), ("rs".into(), 2)].into());
 }
@@ -193,20 +193,5 @@ fn patch_that_was_applied_is_counted_once() {
         let turn = read_one(&(meta("s", "") + &start(1, "t") + &lines));
         let expected = expected.iter().map(|(it, count)| ((*it).to_owned(), *count)).collect();
         assert_eq!(turn.edits, expected, "{lines}");
-    }
-}
-
-#[test]
-fn folder_is_the_last_component_of_a_path() {
-    for (path, expected) in [
-        ("/work/demo", Some("demo")),
-        ("/work/demo/", Some("demo")),
-        (r"C:\work\demo", Some("demo")),
-        ("file:///work/demo", Some("demo")),
-        ("C:\\", None),
-        ("/", None),
-        ("", None),
-    ] {
-        assert_eq!(folder(path).as_deref(), expected, "{path}");
     }
 }
