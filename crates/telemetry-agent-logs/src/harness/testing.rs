@@ -11,6 +11,9 @@ use telemetry_model::Provider;
 use super::{Checkpoint, Environment, Found, Harness};
 use crate::{End, Request, Turn, Usage, lines::Lines};
 
+/// A home folder with logs of all harnesses.
+pub(crate) const HOME: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/home");
+
 #[derive(Debug)]
 pub(crate) struct Scripted;
 

@@ -1,3 +1,5 @@
+mod home;
+
 use std::{
     fs::{self, OpenOptions},
     io::Write,

@@ -8,8 +8,11 @@ use std::{
 use proptest::prelude::*;
 
 use super::*;
+use crate::harness::testing::HOME;
 
-const FIXTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/aider/analytics.jsonl");
+fn fixture() -> PathBuf {
+    Path::new(HOME).join(".aider/analytics.jsonl")
+}
 
 fn read(path: &Path, from: &Checkpoint) -> (Found, Checkpoint) {
     let mut found = Found::default();
@@ -54,7 +57,7 @@ fn send(time: u64, model: &str, tokens: u64) -> String {
 
 #[test]
 fn each_message_is_a_turn() {
-    let (found, _) = read(Path::new(FIXTURE), &Checkpoint::default());
+    let (found, _) = read(&fixture(), &Checkpoint::default());
     assert_eq!(found.bad_lines, 0);
     let mut usage = Usage::default();
     let mut millis = 0;
@@ -176,7 +179,7 @@ fn reading_in_parts_finds_the_same_turns() {
         + &send(10, "a", 1)
         + &start(12);
     assert_read_in_parts(log.as_bytes(), log.as_bytes().chunks(1));
-    let text = fs::read(FIXTURE).unwrap();
+    let text = fs::read(fixture()).unwrap();
     assert_read_in_parts(&text, text.chunks(701));
 }
 

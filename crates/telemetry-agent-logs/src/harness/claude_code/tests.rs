@@ -13,7 +13,7 @@ use std::{
 use serde_json::{Value, json};
 
 use super::ClaudeCode;
-use crate::{Checkpoint, Found, Harness, Turn, Usage};
+use crate::{Checkpoint, Found, Harness, Turn, Usage, harness::testing::HOME};
 
 /// A folder that is removed with the value.
 struct Folder(PathBuf);
@@ -53,7 +53,7 @@ fn read_all(path: &Path) -> Found {
 }
 
 fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/claude_code/projects").join(name)
+    Path::new(HOME).join(".claude/projects").join(name)
 }
 
 fn lines(records: &[Value]) -> Vec<u8> {

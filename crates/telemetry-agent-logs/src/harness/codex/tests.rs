@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 
 use super::*;
-use crate::{End, Turn, Usage};
+use crate::{End, Turn, Usage, harness::testing::HOME};
 
 mod commands;
 mod faults;
@@ -22,7 +22,7 @@ const LEGACY: &str = "archived_sessions/rollout-2025-10-30T10-00-00-test-legacy-
 const FIXTURES: [&str; 6] = [PASS, FAIL, INTERRUPTED, V146, NULL_INFO, LEGACY];
 
 fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/codex").join(name)
+    Path::new(HOME).join(".codex").join(name)
 }
 
 fn read_fixture(name: &str) -> Found {

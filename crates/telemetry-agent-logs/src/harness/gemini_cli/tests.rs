@@ -6,11 +6,11 @@ use std::{
 use telemetry_model::QualityGate::{Lint, Test};
 
 use super::*;
-use crate::{End, Status, Usage};
+use crate::{End, Status, Usage, harness::testing::HOME};
 
 mod lines;
 
-const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/gemini_cli");
+/// A fixture below the root.
 const OLD: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa/chats/\
                    session-2025-10-01T08-00-33333333.json";
 
@@ -20,8 +20,12 @@ fn read(path: &Path, from: &Checkpoint) -> (Found, Checkpoint) {
     (found, checkpoint)
 }
 
+fn fixture_path(path: &str) -> PathBuf {
+    Path::new(HOME).join(".gemini/tmp").join(path)
+}
+
 fn fixture(path: &str) -> Vec<Turn> {
-    let (found, _) = read(&Path::new(FIXTURES).join(path), &Checkpoint::default());
+    let (found, _) = read(&fixture_path(path), &Checkpoint::default());
     assert_eq!(found.bad_lines, 0, "{path}");
     found.turns
 }
@@ -94,7 +98,7 @@ fn document_of_an_older_version_is_read() {
 
 #[test]
 fn document_that_is_rewritten_has_its_closed_turns_once() {
-    let text = fs::read(Path::new(FIXTURES).join(OLD)).unwrap();
+    let text = fs::read(fixture_path(OLD)).unwrap();
     let log = Log::new("session-a.json", &text);
     let (whole, checkpoint) = read(&log.path, &Checkpoint::default());
     let (again, same) = read(&log.path, &checkpoint);

@@ -1,11 +1,11 @@
 use std::path::{Path, PathBuf};
 
 use super::{super::Opencode, read};
-use crate::{End, Environment, Harness, Usage};
+use crate::{End, Environment, Harness, Usage, harness::testing::HOME};
 
 #[test]
 fn given_session_has_an_interrupted_turn_and_an_open_one() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/opencode");
+    let root = Path::new(HOME).join(".local/share/opencode");
     let log = root.join("storage/session/proj_test/ses_s_stage0_large.json");
     let found = read(&log);
     assert_eq!(found.bad_lines, 0);
