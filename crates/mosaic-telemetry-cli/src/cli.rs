@@ -8,7 +8,8 @@ use crate::when::When;
 
 /// Reports what coding agents did, from the logs that they leave, to a Mosaic Stack Telemetry server.
 ///
-/// Exit status: 0 if all went well, 1 if something failed or is not valid, 2 for wrong arguments.
+/// Exit status: 0 if all went well, 1 if something failed or is not valid, 2 for wrong arguments, 3 if a task is
+/// predicted to cost more than --max-cost.
 #[derive(Debug, Parser)]
 #[command(name = "mosaic-telemetry", version)]
 pub(crate) struct Cli {
@@ -24,12 +25,19 @@ pub(crate) enum Command {
     Report(ReportArgs),
     /// Reports in the background; called by a coding agent when it has finished a task.
     Hook(HookArgs),
+    /// Asks the server what a task will cost, beside your own tasks with the same model.
+    Predict(PredictArgs),
     /// Sends what earlier calls have written and could not send.
     Flush(FlushArgs),
     /// Shows what is configured, what waits to be sent and what was sent.
     Status,
     /// Checks events as JSON, one after the other, and prints each fault with its line.
     Validate(ValidateArgs),
+    /// Prints the completions of a shell.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
 }
 
 /// Which tasks.
@@ -97,6 +105,31 @@ pub(crate) struct ReportArgs {
     pub(crate) unpriced: bool,
     #[command(flatten)]
     pub(crate) flush: FlushArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  mosaic-telemetry predict --model claude-sonnet-4-5 --model gpt-5-codex
+  mosaic-telemetry predict --model gpt-5-codex --task-type debugging --max-cost 2.50 && codex")]
+pub(crate) struct PredictArgs {
+    /// The model, as its provider spells it. Several are compared.
+    #[arg(long, required = true, value_name = "NAME")]
+    pub(crate) model: Vec<String>,
+    /// The kind of work: planning, implementation, code_review, testing, debugging or another.
+    #[arg(long, value_name = "KIND", default_value = "unknown")]
+    pub(crate) task_type: String,
+    /// The difficulty: low, medium, high or another.
+    #[arg(long, value_name = "LEVEL", default_value = "medium")]
+    pub(crate) complexity: String,
+    /// The provider of the models, if their names do not say.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) provider: Option<String>,
+    /// Exit with 3 if the median of the cost of any of the models is above this, in US dollars.
+    #[arg(long, value_name = "USD")]
+    pub(crate) max_cost: Option<f64>,
+    /// Print the answers of the server as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -9,12 +9,18 @@ use mosaicstack_telemetry::{ConfigError, spool::SpoolError};
 pub(crate) enum Error {
     Io(io::Error),
     Message(String),
+    /// A task is predicted to cost more than it may.
+    TooExpensive(String),
 }
 
 impl Error {
     /// The error of an operation on a file: `doing` is a verb as "read".
     pub(crate) fn file(doing: &str, path: &Path, error: &io::Error) -> Self {
         Self::Message(format!("cannot {doing} {}: {error}", path.display()))
+    }
+
+    pub(crate) const fn exit_status(&self) -> u8 {
+        if matches!(self, Self::TooExpensive(_)) { 3 } else { 1 }
     }
 
     pub(crate) fn is_closed_pipe(&self) -> bool {
@@ -26,7 +32,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Io(error) => write!(f, "cannot write the output: {error}"),
-            Self::Message(message) => f.write_str(message),
+            Self::Message(message) | Self::TooExpensive(message) => f.write_str(message),
         }
     }
 }

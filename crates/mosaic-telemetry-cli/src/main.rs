@@ -5,6 +5,7 @@ mod error;
 mod files;
 mod hook;
 mod ledger;
+mod predict;
 mod report;
 mod rows;
 mod scan;
@@ -18,7 +19,7 @@ use std::{
     process::ExitCode,
 };
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 
 use crate::{
     cli::{Cli, Command},
@@ -35,7 +36,7 @@ fn main() -> ExitCode {
         Err(error) if error.is_closed_pipe() => ExitCode::SUCCESS,
         Err(error) => {
             let _ = writeln!(io::stderr(), "error: {error}");
-            ExitCode::FAILURE
+            ExitCode::from(error.exit_status())
         }
     }
 }
@@ -45,8 +46,15 @@ fn run(cli: &Cli, out: &mut dyn Write) -> Result<(), Error> {
         Command::Scan(arguments) => scan::run(arguments, out),
         Command::Report(arguments) => report::run(arguments, out),
         Command::Hook(arguments) => hook::run(arguments, out),
+        Command::Predict(arguments) => predict::run(arguments, out),
         Command::Flush(arguments) => report::run_flush(arguments, out),
         Command::Status => status::run(out),
         Command::Validate(arguments) => validate::run(arguments, out),
+        Command::Completions { shell } => {
+            // In memory first: it panics if it cannot write.
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut Cli::command(), "mosaic-telemetry", &mut script);
+            Ok(out.write_all(&script)?)
+        }
     }
 }

@@ -91,8 +91,8 @@ pub(crate) fn table(tasks: &Outcomes<'_>, out: &mut dyn Write) -> Result<(), Err
         table.add_row([
             when::minute(task.started),
             task.harness.to_string(),
-            task.project.clone().unwrap_or_default(),
-            task.model.clone(),
+            plain(task.project.as_deref().unwrap_or_default()),
+            plain(&task.model),
             count(task.usage.total_input()),
             count(task.usage.total_output()),
             task.cost().map_or_else(|| "?".into(), dollars),
@@ -121,6 +121,11 @@ fn gates(task: &Task) -> String {
     gates.collect::<Vec<_>>().join(" ")
 }
 
+/// Text without control characters, which a terminal could obey.
+pub(crate) fn plain(text: &str) -> String {
+    text.replace(char::is_control, "\u{fffd}")
+}
+
 /// A number with separators of thousands.
 pub(crate) fn count(number: u64) -> String {
     let digits = number.to_string();
@@ -135,11 +140,11 @@ pub(crate) fn count(number: u64) -> String {
 }
 
 /// US dollars to a hundredth of a cent.
-fn dollars(microdollars: u64) -> String {
+pub(crate) fn dollars(microdollars: u64) -> String {
     format!("${:.4}", microdollars as f64 / 1e6)
 }
 
-fn duration(milliseconds: u64) -> String {
+pub(crate) fn duration(milliseconds: u64) -> String {
     let seconds = milliseconds / 1_000;
     match seconds {
         0..60 => format!("{}.{} s", seconds, milliseconds % 1_000 / 100),
@@ -159,5 +164,6 @@ mod tests {
         let times = [950, 59_999, 60_000, 3_661_000].map(duration);
         assert_eq!(times, ["0.9 s", "59.9 s", "1 min 00 s", "1 h 01 min"]);
         assert_eq!(dollars(1_234_567), "$1.2346");
+        assert_eq!(plain("a\u{1b}[2Jä"), "a\u{fffd}[2Jä");
     }
 }

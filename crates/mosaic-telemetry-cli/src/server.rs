@@ -6,6 +6,11 @@ use mosaicstack_telemetry::{TelemetryConfig, TelemetryConfigBuilder, spool::Spoo
 
 use crate::{error::Error, files::Folders};
 
+/// The configuration without a spool of its own, for what sends no events.
+pub(crate) fn config_to_ask(folders: &Folders) -> Result<TelemetryConfig, Error> {
+    Ok(read(&folders.config.join("config.toml"))?.with_env().build()?)
+}
+
 /// The configuration: the environment, then `config.toml`. The spool is in the folder of the state if they name none.
 pub(crate) fn config(folders: &Folders) -> Result<TelemetryConfig, Error> {
     let path = folders.config.join("config.toml");

@@ -182,3 +182,32 @@ fn events_are_read_from_standard_input() {
     assert_eq!(code, Some(1));
     assert!(out.starts_with("-:1: /"), "{out}");
 }
+
+#[test]
+fn prediction_is_beside_own_tasks_and_checked_against_a_limit() {
+    let collector = Collector::start().unwrap();
+    let home = Home::reporting_to(collector.url());
+    let none = home.run("predict --model claude-sonnet-4-5 --max-cost 0");
+    assert!(none.contains("the server has no tasks of this kind"), "{none}");
+    home.run("report --since 2026-01-01");
+    let text = home.run("predict --model claude-sonnet-4-5 --max-cost 0.01");
+    for expected in
+        ["claude-sonnet-4-5, unknown, medium", "  2 tasks, ", "  cost ", "    yours ", "┃"]
+    {
+        assert!(text.contains(expected), "{expected}: {text}");
+    }
+    let json = home.run("predict --model claude-sonnet-4-5 --model gpt-5 --json");
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json[0]["metadata"]["sample_size"], 2);
+    assert_eq!(json.as_array().unwrap().len(), 2);
+
+    let mut command = home.command("predict --model claude-sonnet-4-5 --max-cost 0.0001");
+    let (code, _, err) = self::text(command.output().unwrap());
+    assert_eq!(code, Some(3));
+    assert!(err.contains("claude-sonnet-4-5 is predicted to cost $0.00"), "{err}");
+}
+
+#[test]
+fn completions_are_printed() {
+    assert!(Home::new().run("completions bash").contains("mosaic-telemetry"));
+}

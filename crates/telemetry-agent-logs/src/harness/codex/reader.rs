@@ -81,7 +81,9 @@ impl Reader<'_> {
             }
             return;
         }
-        let line = String::from_utf8_lossy(line);
+        // Much faster than the lossy conversion, and nearly always enough.
+        let line = str::from_utf8(line)
+            .map_or_else(|_| String::from_utf8_lossy(line), std::borrow::Cow::Borrowed);
         let mut rest: &str = &line;
         let mut is_bad = false;
         while !rest.is_empty() {

@@ -1,0 +1,188 @@
+//! Predictions beside own tasks.
+
+use std::{io::Write, sync::Arc, time::Duration};
+
+use mosaicstack_telemetry::{
+    PredictionQuery, Provider, TaskType, TelemetryClient,
+    model::{PredictionResponse, model_vendor},
+};
+use telemetry_agent_logs::Task;
+
+use crate::{
+    cli::{PredictArgs, Selection},
+    error::Error,
+    files::Folders,
+    rows::{count, dollars, duration, plain},
+    scan, server,
+};
+
+/// The columns of a chart.
+const WIDTH: usize = 40;
+
+const PERCENTILES: [&str; 5] = ["p10", "p25", "median", "p75", "p90"];
+
+/// The values of [`PERCENTILES`].
+type Percentiles = [Option<f64>; 5];
+
+/// Prints a value.
+type Print = fn(f64) -> String;
+
+pub(crate) fn run(arguments: &PredictArgs, out: &mut dyn Write) -> Result<(), Error> {
+    let folders = Folders::new()?;
+    let client = TelemetryClient::start(server::config_to_ask(&folders)?);
+    let queries: Vec<_> = arguments.model.iter().map(|model| query(arguments, model)).collect();
+    let answers = client.predictions().get_all(&queries);
+    client.handle().shutdown(Duration::ZERO);
+    let answers = answers.map_err(|error| Error::Message(error.to_string()))?;
+    if arguments.json {
+        let answers: Vec<&PredictionResponse> = answers.iter().map(AsRef::as_ref).collect();
+        serde_json::to_writer_pretty(&mut *out, &answers)?;
+        writeln!(out)?;
+    } else {
+        let lock = folders.lock();
+        let tasks = scan::scan(&Selection::default(), &folders)?.tasks;
+        drop(lock);
+        for (query, answer) in queries.iter().zip(&answers) {
+            print(query, answer, &own(query, &tasks), out)?;
+        }
+    }
+    check(arguments, &answers)
+}
+
+fn query(arguments: &PredictArgs, model: &str) -> PredictionQuery {
+    let provider = arguments.provider.as_deref().map(Provider::from);
+    let provider = provider.or_else(|| model_vendor(model)).unwrap_or_default();
+    let (task_type, complexity) = (arguments.task_type.as_str(), arguments.complexity.as_str());
+    PredictionQuery::new(task_type, model, provider, complexity)
+}
+
+/// Own tasks of the same model, and of the same kind as far as their logs tell it.
+fn own<'a>(query: &PredictionQuery, tasks: &'a [Arc<Task>]) -> Vec<&'a Task> {
+    let is_of_kind = |task: &&Task| {
+        let is_type = task.task_type == query.task_type || task.task_type == TaskType::Unknown;
+        task.model == query.model && is_type
+    };
+    tasks.iter().map(AsRef::as_ref).filter(is_of_kind).collect()
+}
+
+fn print(
+    query: &PredictionQuery,
+    answer: &PredictionResponse,
+    own: &[&Task],
+    out: &mut dyn Write,
+) -> Result<(), Error> {
+    let PredictionQuery { model, task_type, complexity, .. } = query;
+    let (samples, confidence) = (answer.metadata.sample_size, &answer.metadata.confidence);
+    writeln!(out, "{model}, {task_type}, {complexity}")?;
+    let Some(data) = &answer.prediction else {
+        return Ok(writeln!(out, "  the server has no tasks of this kind\n")?);
+    };
+    writeln!(out, "  {} tasks, confidence {confidence}", count(samples))?;
+    if let Some(note) = &answer.metadata.fallback_note {
+        writeln!(out, "  {}", plain(note))?;
+    }
+    let own_values = |value: fn(&Task) -> Option<u64>| {
+        let values = own.iter().filter_map(|task| value(task)).map(|it| it as f64);
+        quantiles(values.collect())
+    };
+    let micros: Print = |it| dollars(it as u64);
+    let millis: Print = |it| duration(it as u64);
+    let tokens: Print = |it| count(it as u64);
+    let rows: [(&str, Percentiles, Percentiles, Print); 4] = [
+        (
+            "cost",
+            PERCENTILES.map(|it| data.cost_usd_micros.percentile(it)),
+            own_values(Task::cost),
+            micros,
+        ),
+        (
+            "time",
+            PERCENTILES.map(|it| data.duration_ms.percentile(it)),
+            own_values(|it| Some(it.duration_ms)),
+            millis,
+        ),
+        (
+            "input",
+            PERCENTILES.map(|it| data.input_tokens.percentile(it)),
+            own_values(|it| Some(it.usage.total_input())),
+            tokens,
+        ),
+        (
+            "output",
+            PERCENTILES.map(|it| data.output_tokens.percentile(it)),
+            own_values(|it| Some(it.usage.total_output())),
+            tokens,
+        ),
+    ];
+    for (name, all, own, print) in rows {
+        let largest = all.iter().chain(&own).flatten().copied().fold(0.0, f64::max);
+        for (name, values) in [(name, all), ("  yours", own)] {
+            let [_, _, Some(median), _, p90] = values else { continue };
+            let p90 = p90.map_or_else(String::new, |it| format!("p90 {}", print(it)));
+            let chart = chart(values, largest);
+            writeln!(out, "  {name:7} {chart}  {:>12}  {p90}", print(median))?;
+        }
+    }
+    Ok(writeln!(out)?)
+}
+
+/// The percentiles of values; none without values.
+fn quantiles(mut values: Vec<f64>) -> Percentiles {
+    values.sort_by(f64::total_cmp);
+    let last = values.len().saturating_sub(1) as f64;
+    [0.10, 0.25, 0.50, 0.75, 0.90].map(|share| values.get((last * share).round() as usize).copied())
+}
+
+/// A line from the 10th to the 90th percentile, a box from the 25th to the 75th, and the median.
+fn chart(values: Percentiles, largest: f64) -> String {
+    let column = |value: f64| {
+        let share = if largest > 0.0 { value / largest } else { 0.0 };
+        ((share * (WIDTH - 1) as f64).round() as usize).min(WIDTH - 1)
+    };
+    let mut cells = [' '; WIDTH];
+    let mut fill = |from: Option<f64>, to: Option<f64>, cell: char| {
+        if let (Some(from), Some(to)) = (from, to) {
+            cells.iter_mut().take(column(to) + 1).skip(column(from)).for_each(|it| *it = cell);
+        }
+    };
+    let [p10, p25, median, p75, p90] = values;
+    fill(p10, p90, '─');
+    fill(p25, p75, '█');
+    fill(median, median, '┃');
+    cells.iter().collect()
+}
+
+fn check(arguments: &PredictArgs, answers: &[Arc<PredictionResponse>]) -> Result<(), Error> {
+    let Some(max) = arguments.max_cost else { return Ok(()) };
+    for (model, answer) in arguments.model.iter().zip(answers) {
+        let median = answer.prediction.as_ref().and_then(|it| it.cost_usd_micros.median());
+        if let Some(median) = median.filter(|it| *it > max * 1e6) {
+            let (median, max) = (dollars(median as u64), dollars((max * 1e6) as u64));
+            let message = format!("{model} is predicted to cost {median}, which is above {max}");
+            return Err(Error::TooExpensive(message));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chart_shows_the_five_percentiles() {
+        let values = [5.0, 10.0, 20.0, 30.0, 39.0].map(Some);
+        let expected = "     ─────██████████┃██████████─────────";
+        assert_eq!(chart(values, 39.0), expected);
+        assert_eq!(chart([None; 5], 0.0), " ".repeat(WIDTH));
+        assert_eq!(chart([Some(7.0); 5], 7.0), format!("{}┃", " ".repeat(WIDTH - 1)));
+    }
+
+    #[test]
+    fn quantiles_are_of_the_values() {
+        assert_eq!(quantiles(vec![]), [None; 5]);
+        assert_eq!(quantiles(vec![7.0]), [Some(7.0); 5]);
+        let values = (0..=100).rev().map(f64::from).collect();
+        assert_eq!(quantiles(values), [10.0, 25.0, 50.0, 75.0, 90.0].map(Some));
+    }
+}
