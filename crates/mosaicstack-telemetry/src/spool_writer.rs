@@ -131,7 +131,7 @@ impl SpoolWriter {
         let buffer = Arc::clone(&self.buffer);
         let backlog = buffer.backlog()?;
         let unix = unix_millis(wall);
-        backlog.set_writer_waiting(true);
+        backlog.set_writer_waiting(false);
         // Read first: what was done before is acknowledged and written below.
         let (is_closed, is_abandoned) = (buffer.is_closed(), backlog.is_abandoned());
         self.open(now);
@@ -149,18 +149,22 @@ impl SpoolWriter {
             return None;
         }
         let recover_at = if is_closed { None } else { self.recover(&buffer, backlog, now, unix) };
-        backlog.set_writer_waiting(backlog.room() == 0);
         // Also if nothing has moved: `track` reports evictions and a missing thread through this writer.
         (self.wake_submitter)();
         if is_burst {
             return Some(clock::after(now, BURST));
         }
         if has_moved {
+            // If there is room meanwhile, it is found after the wait.
+            backlog.set_writer_waiting(backlog.room() == 0 && buffer.has_tracked());
             let wait = if buffer.is_filling() { Duration::ZERO } else { COLLECT };
             return Some(clock::after(now, wait));
         }
-        if buffer.rearm_writer() && (backlog.room() > 0 || self.is_usable()) {
-            return Some(now);
+        if buffer.rearm_writer() {
+            backlog.set_writer_waiting(true);
+            if backlog.room() > 0 || self.is_usable() {
+                return Some(now);
+            }
         }
         self.is_armed = true;
         let far = clock::after(now, Duration::MAX);
