@@ -1,7 +1,4 @@
-//! Finds completed tasks in the logs of coding agents.
-//!
-//! A [`Harness`] reads the logs of one agent. It finds [`Turn`]s: from the prompt of a person to the stop of the agent.
-//! No text of a log is kept: no prompt, reply, code, command or path.
+#![doc = include_str!("../README.md")]
 
 mod gates;
 pub mod harness;
