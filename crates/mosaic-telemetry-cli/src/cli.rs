@@ -40,7 +40,7 @@ pub(crate) enum Command {
     },
 }
 
-/// Which tasks.
+/// Selects tasks.
 #[derive(Debug, Default, Args)]
 pub(crate) struct Selection {
     /// Only tasks that ended after this: `30d`, `12h`, a date or a time as 2026-11-26T17:58:03Z.
@@ -146,7 +146,7 @@ pub(crate) struct HookArgs {
     /// The agent that calls.
     #[arg(required = true)]
     pub(crate) agent: Option<Agent>,
-    /// What the agent passes. It is not read: the log has all.
+    /// Arguments of the agent, which are not read: the log has all.
     #[arg(hide = true, trailing_var_arg = true, allow_hyphen_values = true)]
     pub(crate) ignored: Vec<OsString>,
 }

@@ -4,7 +4,7 @@ use std::{fmt, io, path::Path};
 
 use mosaicstack_telemetry::{ConfigError, spool::SpoolError};
 
-/// What went wrong, and where.
+/// An error for people: the fault, and its place.
 #[derive(Debug)]
 pub(crate) enum Error {
     Io(io::Error),

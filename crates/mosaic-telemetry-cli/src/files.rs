@@ -39,14 +39,14 @@ impl Folders {
         Ok(file)
     }
 
-    /// What the last scan remembered. The default if there is none that can be used: all is read again then.
+    /// Reads the state of the last scan. The default if none can be used: the next scan then reads everything.
     pub(crate) fn read_state(&self) -> State {
         let state = fs::read(self.state.join("scan")).ok();
         let state: Option<State> = state.and_then(|it| postcard::from_bytes(&it).ok());
         state.filter(|it| !it.is_outdated()).unwrap_or_default()
     }
 
-    /// Replaces what the last scan remembered.
+    /// Replaces the state of the last scan.
     pub(crate) fn write_state(&self, state: &State) -> Result<(), Error> {
         let (path, new) = (self.state.join("scan"), self.state.join("scan.new"));
         let file = open(&new, OpenOptions::new().write(true).create(true).truncate(true))?;
@@ -80,7 +80,7 @@ pub(crate) fn create_folder(path: &Path) -> Result<(), Error> {
     builder.create(path).map_err(|error| Error::file("create", path, &error))
 }
 
-/// Where the logs of agents are: below `root` and nowhere else, if there is one.
+/// The environment with the logs of agents. With `root`, they are below it and nowhere else.
 pub(crate) fn environment(root: Option<&Path>) -> Environment {
     if let Some(root) = root {
         return Environment { home: root.to_owned(), ..Environment::default() };

@@ -90,7 +90,7 @@ fn print(number: u64, what: &str, out: &mut dyn Write) -> Result<(), Error> {
     Ok(())
 }
 
-/// What is sent, and what is not.
+/// The tasks to send, and the numbers of the others.
 #[derive(Debug, Default)]
 struct Plan<'a> {
     send: Vec<(&'a Task, Outcome)>,

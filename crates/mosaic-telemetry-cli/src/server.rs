@@ -6,7 +6,7 @@ use mosaicstack_telemetry::{TelemetryConfig, TelemetryConfigBuilder, spool::Spoo
 
 use crate::{error::Error, files::Folders};
 
-/// The configuration without a spool of its own, for what sends no events.
+/// The configuration without the default spool, for commands that send no events.
 pub(crate) fn config_to_ask(folders: &Folders) -> Result<TelemetryConfig, Error> {
     Ok(read(&folders.config.join("config.toml"))?.with_env().build()?)
 }

@@ -1,4 +1,4 @@
-//! What is configured, what waits and what was sent.
+//! The command `status`.
 
 use std::{fs, io::Write};
 

@@ -86,7 +86,7 @@ fn checked(json: &str) -> Checked {
     (valid, errors.flat_map(ValidationErrors::iter).map(ToString::to_string).collect())
 }
 
-/// What only a batch has.
+/// The key that only a batch has.
 #[derive(serde::Deserialize)]
 struct Batch<'a> {
     #[serde(borrow)]

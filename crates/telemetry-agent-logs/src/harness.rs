@@ -82,11 +82,11 @@ pub struct Environment {
 pub struct Checkpoint {
     /// Offset of the first line of a turn.
     pub offset: u64,
-    /// What the reader has to know of what is before, as JSON.
+    /// State of the reader at the offset, as JSON.
     pub before: String,
 }
 
-/// What was found in a file.
+/// Turns of a file.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Found {
     /// Turns in the order of the file, or of each session. All are closed except those whose end

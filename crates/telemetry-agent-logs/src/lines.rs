@@ -13,7 +13,7 @@ use serde::Deserialize;
 /// The longest line that is read. Longer ones are passed over.
 const MAX_LINE: usize = 64 << 20;
 
-/// What is in front of the first line in files of some editors.
+/// Bytes in front of the first line in files of some editors.
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
 /// The size of a buffer that lines fit in, as a rule.
@@ -24,7 +24,7 @@ const BUFFER: usize = 256 << 10;
 pub(crate) struct Lines<R> {
     input: R,
     buffer: Vec<u8>,
-    /// What has been read and not returned. There is no line break before `searched`.
+    /// Range of the bytes that have been read and not returned. There is no line break before `searched`.
     rest: Range<usize>,
     searched: usize,
     /// Offset of the rest in the file.

@@ -15,11 +15,11 @@ use crate::{Environment, Harness, PriceOf, Task};
 /// Time without records, in milliseconds, after which a turn counts as ended.
 pub const SILENCE_MS: i64 = 60 * 60 * 1_000;
 
-/// What is scanned, and how.
+/// Settings of a scan.
 pub struct Options<'a> {
     /// The harnesses whose logs are read.
     pub harnesses: &'a [&'a dyn Harness],
-    /// Where the logs are.
+    /// The environment with the logs.
     pub environment: &'a Environment,
     /// The prices of requests.
     pub price: &'a PriceOf<'a>,
@@ -35,7 +35,7 @@ impl fmt::Debug for Options<'_> {
     }
 }
 
-/// What a scan has found.
+/// Result of a scan.
 #[derive(Debug, Default)]
 pub struct Scan {
     /// Tasks that have ended, by the time of their prompts.

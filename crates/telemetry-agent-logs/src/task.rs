@@ -29,7 +29,7 @@ pub struct Task {
     pub duration_ms: u64,
     /// The costliest model of the main loop; the one with the most tokens if one has no price.
     pub model: String,
-    /// Who made the model; `unknown` if its name does not say.
+    /// Vendor of the model; `unknown` if its name does not say.
     pub provider: Provider,
     /// Tokens of all requests.
     pub usage: Usage,
@@ -45,7 +45,7 @@ pub struct Task {
     pub gates_failed: Vec<QualityGate>,
     /// Status of the gate that ran last.
     pub last_gate: Option<Status>,
-    /// How it ended.
+    /// End of the turn.
     pub end: End,
     /// Planning or code review, if the log says so.
     pub task_type: TaskType,
@@ -57,7 +57,7 @@ pub struct Task {
     pub utilization: f64,
     /// The language most edited.
     pub language: Option<String>,
-    /// What a reader of the figures has to know.
+    /// Restrictions of the figures.
     pub notes: Notes,
 }
 

@@ -1,4 +1,4 @@
-//! What a reader finds.
+//! Turns of an agent.
 
 use std::{
     collections::BTreeMap,
@@ -12,7 +12,7 @@ use crate::Gates;
 
 /// One turn of an agent: from the prompt of a person to the stop.
 ///
-/// Or a part of one, which a sub-agent or a compaction did, and which is in a file of its own.
+/// Or a part of one, which a sub-agent or a compaction did, and which is in a separate file.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Turn {
     /// Identifies the turn among those of its harness, also in copies of the log. Empty for a part.
@@ -33,7 +33,7 @@ pub struct Turn {
     pub requests: Vec<Request>,
     /// Quality gates, by their commands.
     pub gates: Gates,
-    /// How the turn ended.
+    /// End of the turn.
     pub end: End,
     /// Planning or code review, if the log says so.
     pub task_type: TaskType,
@@ -45,7 +45,7 @@ pub struct Turn {
     pub context_window: Option<u64>,
     /// Number of edits by extension of the file, in lower case, without a dot.
     pub edits: BTreeMap<String, u64>,
-    /// What a reader of the figures has to know.
+    /// Restrictions of the figures.
     pub notes: Notes,
 }
 
@@ -127,7 +127,7 @@ impl AddAssign for Usage {
     }
 }
 
-/// How a turn ended.
+/// End of a turn.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum End {
     /// It has not ended, as far as the log shows. It counts as ended after an hour without records.
@@ -166,7 +166,7 @@ impl End {
     }
 }
 
-/// What a reader of the figures has to know.
+/// Restrictions of the figures.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Notes {
     /// The version of the agent logs less output than it used: Claude Code before 2.1.98.

@@ -58,7 +58,7 @@ pub(super) fn program(word: &str) -> String {
     if is_python || name == "py" { "python".into() } else { name.into() }
 }
 
-/// True for commands that do no work of their own and hardly fail.
+/// True for commands that prepare others and hardly fail.
 fn prepares(program: &str) -> bool {
     matches!(
         program,

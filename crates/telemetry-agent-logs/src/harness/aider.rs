@@ -85,7 +85,7 @@ struct Properties<'a> {
     total_cost: Raw<'a>,
 }
 
-/// What has to be known of the lines before a turn.
+/// State at the start of a turn.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 struct Before {

@@ -116,7 +116,7 @@ fn read_document(path: &Path, from: &Checkpoint, found: &mut Found) -> io::Resul
     Ok(Checkpoint { offset: 0, before })
 }
 
-/// What the head of a file and its path say of all its turns.
+/// Facts about all turns of a file, from its first line and its path.
 fn context(path: &Path, head: &Record<'_>) -> Turn {
     let own = parsed::<String>(head.session_id).unwrap_or_default();
     let parent = parent_session(path);

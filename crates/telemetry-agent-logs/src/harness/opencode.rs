@@ -123,7 +123,7 @@ struct Position {
     id: String,
 }
 
-/// What is to be known of the session of a message.
+/// The session of a message.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Session {
     /// Id of the session that a person started: its own, or that of an ancestor of the session of a sub-agent.

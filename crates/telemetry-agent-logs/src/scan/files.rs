@@ -23,7 +23,7 @@ pub(super) struct Log<'a> {
     pub(super) stamp: Stamp,
 }
 
-/// What changes with a file.
+/// Properties that change with a file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Stamp {
     /// Device and inode; 0 where there are none.

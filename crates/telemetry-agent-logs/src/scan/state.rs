@@ -1,4 +1,4 @@
-//! What a scan remembers.
+//! The state of a scan.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -21,7 +21,7 @@ const HEAD_BYTES: u64 = 4_096;
 /// Changes with what readers find: the logs are then read again.
 const VERSION: u32 = 1;
 
-/// What a scan remembers, so that the next one reads only what is new. It has no path and no text of a log, except for
+/// State of a scan, with which the next one reads only what is new. It has no path and no text of a log, except for
 /// the names of projects, models and languages.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct State {
@@ -30,7 +30,7 @@ pub struct State {
     pub(super) logs: BTreeMap<u64, LogState>,
 }
 
-/// What was found in a log.
+/// Turns of a log.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct LogState {
     stamp: Stamp,
@@ -58,7 +58,7 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    /// What stays when a turn is found again. Parts have no key.
+    /// Properties that stay when a turn is found again. Parts have no key.
     pub(super) fn identity(&self) -> (Uuid, u64, i64) {
         (self.task.id, self.task.session, self.task.started)
     }

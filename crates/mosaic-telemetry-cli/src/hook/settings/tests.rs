@@ -4,7 +4,7 @@ fn words(agent: &str) -> Vec<String> {
     ["/usr/bin/mosaic-telemetry", "hook", agent].map(Into::into).into()
 }
 
-/// Settings of each agent with comments, an order of their own and other hooks.
+/// Settings of each agent, with comments, other hooks and an unusual order.
 const SETTINGS: [(Agent, &str, &str); 9] = [
     (Agent::ClaudeCode, "claude-code", ""),
     (Agent::ClaudeCode, "claude-code", "{}"),

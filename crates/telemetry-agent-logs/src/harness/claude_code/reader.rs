@@ -35,7 +35,7 @@ impl<'a> Reader<'a> {
             "" if record.message.0.is_some() => self.assistant(at, record),
             "system" => self.system(record),
             "attachment" => self.attachment(at, record),
-            // It may nest a message of a sub-agent, which is also in a log of its own.
+            // It may nest a message of a sub-agent, which is also in a separate log.
             "progress" => {
                 if let Some(turn) = self.turn.as_mut().filter(|turn| turn.is_working()) {
                     turn.touch(record);

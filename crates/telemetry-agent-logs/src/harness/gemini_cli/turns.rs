@@ -11,7 +11,7 @@ use crate::{
     timestamp,
 };
 
-/// What has to be known of the lines before a turn.
+/// State at the start of a turn.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 struct Before {
@@ -24,7 +24,7 @@ struct Before {
 #[derive(Debug)]
 pub(super) struct Turns {
     before: Before,
-    /// What all turns have in common.
+    /// Facts about all turns of a file.
     context: Turn,
     checkpoint: Checkpoint,
     open: Option<Open>,

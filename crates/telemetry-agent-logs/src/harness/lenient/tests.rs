@@ -4,7 +4,7 @@ use super::*;
 const VALUES: [&str; 9] =
     ["null", "true", "-5", "5", "0.5", r#""a""#, r#""\u0061\n""#, r#"{"a":[1]}"#, r#"[{},1,[2]]"#];
 
-/// What becomes of each value.
+/// Values as JSON, and as they are read.
 fn read<T: for<'a> Deserialize<'a> + Default, R>(fact: impl Fn(T) -> R) -> [R; 9] {
     #[derive(Default, Deserialize)]
     #[serde(default, bound = "T: Deserialize<'de> + Default")]

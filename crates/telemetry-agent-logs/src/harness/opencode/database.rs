@@ -18,10 +18,10 @@ use super::{
 };
 use crate::{Checkpoint, Found};
 
-/// How long a lock is waited for.
+/// Time to wait for a lock.
 const BUSY_TIMEOUT: Duration = Duration::from_millis(250);
 
-/// What the checkpoint keeps, by session.
+/// Contents of the checkpoint, by session.
 type Before = BTreeMap<String, SessionBefore>;
 
 #[derive(Clone, Default, Serialize, Deserialize)]

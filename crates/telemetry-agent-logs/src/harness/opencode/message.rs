@@ -61,7 +61,7 @@ fn details(raw: Raw<'_>) -> DetailsRecord<'_> {
     parsed(raw).unwrap_or_default()
 }
 
-/// What a message is.
+/// Kind of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// A message of a user. Its parts tell whether a person wrote it.
@@ -92,7 +92,7 @@ pub(super) struct Message {
     pub(super) is_summary: bool,
     pub(super) is_planning: bool,
     pub(super) finish: Option<String>,
-    /// How an error ended it.
+    /// End by an error.
     pub(super) error: Option<End>,
     pub(super) retries: u64,
 }
@@ -171,7 +171,7 @@ pub(super) struct PartRecord<'a> {
     state: Raw<'a>,
 }
 
-/// What a part says.
+/// Contents of a part.
 pub(super) enum Part<'a> {
     /// A text; true if no person wrote it.
     Text(bool),

@@ -21,7 +21,7 @@ use crate::{
 /// The largest file that is read.
 const MAX_FILE: u64 = 64 << 20;
 
-/// How many of the newest messages of a session are watched: opencode writes to the files of the last ones.
+/// Number of newest messages of a session that are watched: opencode writes to the files of the last ones.
 const WATCHED: usize = 4;
 
 #[derive(Default, Deserialize)]

@@ -44,7 +44,7 @@ struct Compaction {
     has_replay: bool,
 }
 
-/// What the parts of a message say.
+/// Sum of the parts of a message.
 #[derive(Default)]
 struct Parts {
     is_typed: bool,
@@ -143,7 +143,7 @@ impl<'a> Turns<'a> {
 
     /// Makes sure that there is a turn which the message belongs to.
     ///
-    /// What follows a turn without a prompt is a part, since the turn may have been found.
+    /// Work that follows a turn without a prompt is a part, since the turn may have been found.
     fn go_on(&mut self, message: &Message) {
         if self.open.as_ref().is_none_or(|open| open.is_over) {
             self.close(true);

@@ -10,7 +10,7 @@ use std::{
 use rusqlite::{Connection, params};
 use serde_json::{Value, json};
 
-/// Where sessions are stored.
+/// Layouts of stored sessions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Layout {
     Files,
@@ -229,7 +229,7 @@ impl Drop for Store {
     }
 }
 
-/// What matters of the tables of 1.18.
+/// The columns of the tables of 1.18 that are read.
 const FIRST: &str = "
 CREATE TABLE session (id text PRIMARY KEY, parent_id text, directory text NOT NULL, time_created integer NOT NULL);
 CREATE TABLE message (id text PRIMARY KEY, session_id text NOT NULL, time_created integer NOT NULL,
@@ -243,7 +243,7 @@ CREATE TABLE session_message (id text PRIMARY KEY, session_id text NOT NULL, typ
 CREATE UNIQUE INDEX session_message_session_seq_idx ON session_message (session_id, seq);
 ";
 
-/// What version 2 adds.
+/// The tables that version 2 adds.
 const SECOND: &str = "
 CREATE TABLE session_v2 (id text PRIMARY KEY, parent_id text, fork_session_id text, fork_boundary text,
     directory text NOT NULL, time_created integer NOT NULL);
