@@ -1,5 +1,6 @@
 //! The program as people, scripts and coding agents call it.
 
+mod ccusage;
 mod commands;
 mod home;
 mod hook;
