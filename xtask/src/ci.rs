@@ -48,6 +48,7 @@ fn fmt() -> Result<(), String> {
 /// Sets of features compile without warnings, in addition to all and none. `verify features` checks the others.
 fn features() -> Result<(), String> {
     for (name, features) in [
+        ("telemetry-agent-logs", &["opencode-db", "prices", "zstd"][..]),
         ("telemetry-transport", &["hyper", "ureq", "reqwest,reqwest012"][..]),
         ("mosaicstack-telemetry", &["backoff,layer,log", "hyper", "spool", "tokio", "ureq"]),
     ] {
