@@ -69,6 +69,14 @@ impl Harness for Scripted {
                     if kind == "part-of-none" {
                         turn.session = "none".into();
                     }
+                    if kind != "turn" {
+                        turn.key.clear();
+                    }
+                    if end == ["more"] {
+                        turn.requests
+                            .push(Request { id: "more".into(), ..turn.requests[0].clone() });
+                        turn.ended += 1;
+                    }
                     if end == ["open"] {
                         turn.end = End::Open;
                     }

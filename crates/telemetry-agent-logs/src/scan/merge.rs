@@ -1,6 +1,12 @@
 //! The tasks of all logs.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{
+        BTreeMap, BTreeSet,
+        btree_map::Entry::{Occupied, Vacant},
+    },
+    sync::Arc,
+};
 
 use super::{
     Options, SILENCE_MS, Scan,
@@ -19,27 +25,40 @@ pub(super) fn merge(options: &Options<'_>, state: &State, scan: &mut Scan) {
                 parts.push(task);
                 continue;
             }
-            let known = by_id.entry(task.id).or_insert_with(|| Arc::clone(task));
-            // Copies of a log can differ if one of them was cut.
-            if known.usage.total() < task.usage.total() {
-                known.clone_from(task);
+            match by_id.entry(task.id) {
+                Vacant(entry) => drop(entry.insert(Arc::clone(task))),
+                Occupied(mut entry) => {
+                    // Copies of a log, of which one was cut. Each request is in one of them only.
+                    let known = entry.get_mut();
+                    let (last, other) =
+                        if known.ended < task.ended { (task, &*known) } else { (&*known, task) };
+                    let mut sum = Task::clone(last);
+                    sum.add(other);
+                    *known = Arc::new(sum);
+                }
             }
         }
     }
     let mut tasks: Vec<Arc<Task>> = by_id.into_values().collect();
     tasks.sort_by_key(|it| (it.session, it.started));
-    let mut alone = Vec::new();
+    let is_silent = |task: &Task| options.now.saturating_sub(task.ended) >= SILENCE_MS;
+    let (mut alone, mut waiting) = (Vec::new(), BTreeSet::new());
     for part in parts {
         match parent(&mut tasks, part) {
-            Some(task) => Arc::make_mut(task).add(part),
+            Some(task) => {
+                if part.end.is_open() && !is_silent(part) {
+                    waiting.insert(task.id);
+                }
+                Arc::make_mut(task).add(part);
+            }
             None => alone.push(Arc::clone(part)),
         }
     }
     tasks.extend(alone);
     tasks.sort_by_key(|it| (it.started, it.id));
     for mut task in tasks {
-        let is_silent = options.now.saturating_sub(task.ended) >= SILENCE_MS;
-        if task.end.is_open() && !is_silent {
+        // A sub-agent can go on in the background.
+        if waiting.contains(&task.id) || (task.end.is_open() && !is_silent(&task)) {
             scan.open.push(task);
         } else {
             if task.end.is_open() {

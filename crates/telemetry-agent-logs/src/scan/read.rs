@@ -13,7 +13,7 @@ use std::{
 use super::{
     Options, Unreadable,
     files::Log,
-    state::{Entry, State},
+    state::{self, Entry, State},
 };
 use crate::{Checkpoint, Found, PriceOf, Task, Turn, hash::hash};
 
@@ -97,15 +97,19 @@ fn add(
     let mut before = mem::take(&mut known.last);
     known.last_without_usage = 0;
     let count = found.turns.len();
-    for (turn, rest) in found.turns.into_iter().zip((0..count).rev()) {
+    for (mut turn, rest) in found.turns.into_iter().zip((0..count).rev()) {
         let is_last = rest == 0 || turn.end.is_open();
+        if let (true, Some(first)) = (turn.key.is_empty(), turn.requests.first()) {
+            // It is a task if its turn is in no log.
+            turn.key = format!("part {}", first.id);
+        }
         let id =
             (Task::id_of(&log.harness.harness(), &turn.key), hash(&turn.session), turn.started);
         if let Some(index) = before.iter().position(|it| it.identity() == id) {
             // Its requests count again.
             before.swap_remove(index).ids.iter().for_each(|id| _ = ids.remove(id));
         }
-        match entry(turn, log, price, ids) {
+        match entry(turn, log, price, ids, &mut known.has_copies) {
             None if is_last => known.last_without_usage += 1,
             None => known.without_usage += 1,
             Some(entry) if is_last => known.last.push(entry),
@@ -113,6 +117,8 @@ fn add(
         }
     }
     known.closed.append(&mut before);
+    // If it cannot be read, the next scan reads all of it.
+    known.tail = state::tail(&log.path, checkpoint.offset).unwrap_or_default();
     known.checkpoint = checkpoint;
 }
 
@@ -122,6 +128,7 @@ fn entry(
     log: &Log<'_>,
     price: &PriceOf<'_>,
     ids: &mut HashSet<u64>,
+    has_copies: &mut bool,
 ) -> Option<Entry> {
     let mut own = Vec::new();
     turn.requests.retain(|request| {
@@ -133,6 +140,7 @@ fn entry(
         if is_new {
             own.push(id);
         }
+        *has_copies |= !is_new;
         is_new
     });
     if turn.requests.is_empty() {

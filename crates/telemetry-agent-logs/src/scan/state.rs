@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs::File,
-    io::{self, Read},
+    io::{self, Read, Seek, SeekFrom},
     path::Path,
     sync::Arc,
 };
@@ -37,6 +37,10 @@ pub(super) struct LogState {
     /// Length and checksum of the first bytes.
     head: (u64, u32),
     pub(super) checkpoint: Checkpoint,
+    /// Checksum of the bytes before the checkpoint.
+    pub(super) tail: u32,
+    /// Requests of this log are in another one, where they count.
+    pub(super) has_copies: bool,
     /// Turns that are not found again.
     pub(super) closed: Vec<Entry>,
     /// The last turn and the open ones, which can be found again with more.
@@ -80,7 +84,12 @@ impl State {
     /// Forgets all logs but these.
     pub(super) fn keep(&mut self, logs: &[Log<'_>]) {
         let keys: BTreeSet<_> = logs.iter().map(|it| it.key).collect();
+        let before = self.logs.len();
         self.logs.retain(|key, _| keys.contains(key));
+        if self.logs.len() < before {
+            // What was in a removed log may be in a copy of it.
+            self.logs.retain(|_, log| !log.has_copies);
+        }
     }
 
     /// Prepares the state of a log. Returns the checkpoint to read from, or `None` if nothing has changed.
@@ -94,7 +103,10 @@ impl State {
         if let Some(known) = known
             && (known.stamp.file, true) == (log.stamp.file, known.stamp.len <= log.stamp.len)
             && head(&log.path, known.head.0)? == known.head
+            && tail(&log.path, known.checkpoint.offset)? == known.tail
         {
+            state.tail = known.tail;
+            state.has_copies = known.has_copies;
             state.checkpoint = known.checkpoint.clone();
             state.closed.clone_from(&known.closed);
             state.last.clone_from(&known.last);
@@ -105,6 +117,15 @@ impl State {
         self.logs.insert(log.key, state);
         Ok(Some(checkpoint))
     }
+}
+
+/// Checksum of the last bytes before an offset.
+pub(super) fn tail(path: &Path, offset: u64) -> io::Result<u32> {
+    let mut bytes = Vec::new();
+    let mut file = File::open(path)?;
+    file.seek(SeekFrom::Start(offset.saturating_sub(HEAD_BYTES)))?;
+    file.take(offset.min(HEAD_BYTES)).read_to_end(&mut bytes)?;
+    Ok(crc32fast::hash(&bytes))
 }
 
 fn head(path: &Path, len: u64) -> io::Result<(u64, u32)> {

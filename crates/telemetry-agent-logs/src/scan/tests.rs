@@ -108,6 +108,11 @@ fn scan_after_each_byte_equals_one_at_the_end() {
     assert_eq!((last.open, last.without_usage), (expected.open, 1));
 }
 
+/// A turn and a blank line that is longer than what is compared at the start of a file.
+fn head() -> String {
+    format!("turn a 100 5\n{}\n", " ".repeat(5_000))
+}
+
 #[test]
 fn file_that_was_rewritten_cut_or_moved_is_read_again() {
     type Change = fn(&Home);
@@ -128,7 +133,12 @@ fn file_that_was_rewritten_cut_or_moved_is_read_again() {
     ];
     for (name, change, expected) in changes {
         let home = Home::new();
-        home.write("a.log", "turn a 100 5\nturn b 200 6\n");
+        let head = if name == "rewritten behind the first line" {
+            head()
+        } else {
+            "turn a 100 5\n".into()
+        };
+        home.write("a.log", &format!("{head}turn b 200 6\n"));
         let mut state = State::default();
         home.scan(&mut state);
         change(&home);
@@ -155,6 +165,18 @@ fn copies_of_a_log_count_once() {
 }
 
 #[test]
+fn copy_of_a_part_of_a_turn_adds_what_it_lacks_and_stays_if_the_original_goes() {
+    let home = Home::new();
+    home.write("a.log", "turn a 100 5\n");
+    home.write("z.log", "turn a 100 5 more\nturn b 200 6\n");
+    let mut state = State::default();
+    // The second request of the turn has 5 tokens too.
+    assert_eq!(tasks(&home.scan(&mut state).tasks), [(100, 10), (200, 6)]);
+    fs::remove_file(home.path("a.log")).unwrap();
+    assert_eq!(tasks(&home.scan(&mut state).tasks), [(100, 10), (200, 6)]);
+}
+
+#[test]
 fn part_belongs_to_the_turn_that_was_open() {
     let home = Home::new();
     home.write("a.log", "turn a 100 5\nturn b 200 6\n");
@@ -163,6 +185,20 @@ fn part_belongs_to_the_turn_that_was_open() {
     let scan = home.scan(&mut State::default());
     assert_eq!(tasks(&scan.tasks), [(100, 15), (200, 26), (400, 1)]);
     assert_eq!(scan.tasks[1].requests, 2);
+}
+
+#[test]
+fn turn_is_open_while_a_part_of_it_is() {
+    let home = Home::new();
+    home.write("a.log", "turn a 100 5\n");
+    home.write("part.log", "part p 150 10 open\n");
+    home.write("other.log", "part-of-none r 400 1\n");
+    home.write("third.log", "part-of-none s 500 1\n");
+    let mut state = State::default();
+    let scan = home.scan_at(200, &mut state);
+    assert_eq!((tasks(&scan.open), scan.tasks.len()), (vec![(100, 15)], 2));
+    assert_ne!(scan.tasks[0].id, scan.tasks[1].id);
+    assert_eq!(home.scan_at(200 + 2 * SILENCE_MS, &mut state).tasks.len(), 3);
 }
 
 #[test]
