@@ -29,7 +29,7 @@ pub(crate) fn run(arguments: &HookArgs, out: &mut dyn Write) -> Result<(), Error
     match &arguments.command {
         Some(HookCommand::Install(arguments)) => install::install(arguments, out),
         Some(HookCommand::Remove(arguments)) => install::remove(arguments, out),
-        Some(HookCommand::Background) => background(),
+        Some(HookCommand::Background) => background(false),
         None => {
             call(arguments.agent, out);
             Ok(())
@@ -45,7 +45,7 @@ fn call(agent: Option<Agent>, out: &mut dyn Write) {
     }
     // The machine ends with the job.
     if env::var_os("CI").is_some_and(|it| it == "true" || it == "1") {
-        let _ = background();
+        let _ = background(true);
         return;
     }
     let Ok(program) = env::current_exe() else { return };
@@ -59,8 +59,8 @@ fn call(agent: Option<Agent>, out: &mut dyn Write) {
     let _ = command.spawn();
 }
 
-/// Reports, once for all calls of a moment.
-fn background() -> Result<(), Error> {
+/// Reports, once for all calls of a moment. `is_last` if the machine may end.
+fn background(is_last: bool) -> Result<(), Error> {
     let folders = Folders::new()?;
     files::create_folder(&folders.state)?;
     let mut options = OpenOptions::new();
@@ -80,7 +80,7 @@ fn background() -> Result<(), Error> {
     )]
     thread::sleep(WAIT);
     drop(waiting);
-    let result = report::background(&folders, is_flush_due(&folders));
+    let result = report::background(&folders, is_flush_due(&folders) || is_last);
     let path = folders.state.join("error");
     match &result {
         Ok(()) => drop(fs::remove_file(path)),

@@ -39,7 +39,7 @@ pub(crate) fn run(arguments: &ReportArgs, out: &mut dyn Write) -> Result<(), Err
     let mut ledger = Ledger::open(folders.state.join("sent"), now)?;
     let found = scan::scan(&arguments.selection, &folders)?;
     let plan = plan(arguments, &found.tasks, &ledger, now);
-    if arguments.dry_run {
+    if arguments.dry_run || config.is_dry_run() {
         writeln!(out, "would send: {}", count(plan.send.len() as u64))?;
     } else {
         let sent = send(&config, &plan.send, &mut ledger, arguments.flush.timeout)?;
@@ -60,7 +60,7 @@ pub(crate) fn run(arguments: &ReportArgs, out: &mut dyn Write) -> Result<(), Err
 /// Writes the tasks that have ended since the first report to the spool, and with `is_flushed` sends them.
 pub(crate) fn background(folders: &Folders, is_flushed: bool) -> Result<(), Error> {
     let config = server::config(folders)?;
-    if !config.is_enabled() {
+    if !config.is_enabled() || config.is_dry_run() {
         return Ok(());
     }
     let _lock = folders.lock()?;
@@ -72,14 +72,19 @@ pub(crate) fn background(folders: &Folders, is_flushed: bool) -> Result<(), Erro
     if is_flushed {
         return send(&config, &plan.send, &mut ledger, BACKGROUND_TIMEOUT).map(drop);
     }
-    // The others wait for a call that sends.
+    // The others wait for a call that sends: a spool is bounded, and evicts the oldest.
+    if spool::usage(&config)?.records >= AT_ONCE as u64 {
+        return Ok(());
+    }
     let some = plan.send.get(..AT_ONCE).unwrap_or(&plan.send);
     put(&config, some, &mut ledger)
 }
 
 /// Sends what earlier calls have left.
 pub(crate) fn run_flush(arguments: &FlushArgs, out: &mut dyn Write) -> Result<(), Error> {
-    let config = server::config(&Folders::new()?)?;
+    let folders = Folders::new()?;
+    let config = server::config(&folders)?;
+    let _lock = folders.lock()?;
     flush(&config, arguments.timeout)?.print(out)
 }
 

@@ -62,7 +62,10 @@ pub(crate) fn json(tasks: &Outcomes<'_>, out: &mut dyn Write) -> Result<(), Erro
 pub(crate) fn csv(tasks: &Outcomes<'_>, out: &mut dyn Write) -> Result<(), Error> {
     let mut writer = csv::Writer::from_writer(out);
     for (task, outcome) in tasks {
-        writer.serialize(Row::of(task, outcome.clone()))?;
+        let (project, model) = (task.project.as_deref().map(plain), plain(&task.model));
+        let mut row = Row::of(task, outcome.clone());
+        (row.project, row.model) = (project.as_deref(), &model);
+        writer.serialize(row)?;
     }
     Ok(writer.flush()?)
 }

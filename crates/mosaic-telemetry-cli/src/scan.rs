@@ -59,7 +59,9 @@ pub(crate) fn scan(selection: &Selection, folders: &Folders) -> Result<Scan, Err
     }
     let mut state = folders.read_state();
     let scan = telemetry_agent_logs::scan::scan(&options, &mut state);
-    folders.write_state(&state)?;
+    if let Err(error) = folders.write_state(&state) {
+        writeln!(io::stderr(), "the next scan reads all logs again: {error}")?;
+    }
     Ok(scan)
 }
 
@@ -123,7 +125,12 @@ pub(crate) fn summary(scan: &Scan, without_outcome: u64) -> Result<(), Error> {
         }
     }
     for unreadable in &scan.unreadable {
-        writeln!(err, "cannot read {}: {}", unreadable.path.display(), unreadable.error)?;
+        writeln!(
+            err,
+            "cannot read {}: {}",
+            rows::plain(&unreadable.path.to_string_lossy()),
+            unreadable.error
+        )?;
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! The server that tasks are sent to.
 
-use std::{fs, path::PathBuf};
+use std::{env, fs, path::PathBuf};
 
 use mosaicstack_telemetry::{TelemetryConfig, TelemetryConfigBuilder, spool::Spool};
 
@@ -15,12 +15,18 @@ pub(crate) fn config_to_ask(folders: &Folders) -> Result<TelemetryConfig, Error>
 pub(crate) fn config(folders: &Folders) -> Result<TelemetryConfig, Error> {
     let path = folders.config.join("config.toml");
     let builder = read(&path)?.with_env();
-    let has_spool = std::env::var_os("MOSAIC_TELEMETRY_SPOOL_DIR").is_some_and(|it| !it.is_empty());
+    let builder = if is_not_to_track() { builder.enabled(false) } else { builder };
+    let has_spool = env::var_os("MOSAIC_TELEMETRY_SPOOL_DIR").is_some_and(|it| !it.is_empty());
     let config = builder.clone().build()?;
     if has_spool || config.spool().is_some() {
         return Ok(config);
     }
     Ok(builder.spool(Spool::in_dir(folders.state.join("spool"))).build()?)
+}
+
+/// True if the user asks all programs not to report. The SDK lets code decide; here, the user is all there is.
+fn is_not_to_track() -> bool {
+    env::var_os("DO_NOT_TRACK").is_some_and(|it| !it.is_empty() && it != "0" && it != "false")
 }
 
 fn read(path: &PathBuf) -> Result<TelemetryConfigBuilder, Error> {

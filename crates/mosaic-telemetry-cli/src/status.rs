@@ -6,7 +6,7 @@ use mosaicstack_telemetry::spool;
 
 use crate::{error::Error, files::Folders, ledger::Ledger, rows::count, server, when};
 
-/// Writes nothing and asks no server.
+/// Asks no server.
 pub(crate) fn run(out: &mut dyn Write) -> Result<(), Error> {
     let folders = Folders::new()?;
     let file = folders.config.join("config.toml");
@@ -23,9 +23,13 @@ pub(crate) fn run(out: &mut dyn Write) -> Result<(), Error> {
             writeln!(out, "instance: {}", config.instance_id())?;
             if let Some(spool) = config.spool() {
                 writeln!(out, "spool: {}", spool.dir().display())?;
-                let waiting = spool::usage(&config)?;
-                let (records, files) = (count(waiting.records), count(waiting.files));
-                writeln!(out, "waiting to be sent: {records} tasks in {files} files")?;
+                match spool::usage(&config) {
+                    Ok(waiting) => {
+                        let (records, files) = (count(waiting.records), count(waiting.files));
+                        writeln!(out, "waiting to be sent: {records} tasks in {files} files")?;
+                    }
+                    Err(error) => writeln!(out, "waiting to be sent: {error}")?,
+                }
             }
         }
         Ok(_) => writeln!(out, "telemetry is off")?,

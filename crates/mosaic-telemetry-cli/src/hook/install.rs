@@ -10,14 +10,28 @@ use super::settings;
 use crate::{
     cli::{Agent, InstallArgs},
     error::Error,
-    files,
+    files::{self, Folders},
+    ledger::Ledger,
+    when,
 };
 
 /// Added to the name of the settings for the copy of what was there.
 const BACKUP: &str = ".before-mosaic-telemetry";
 
 pub(crate) fn install(arguments: &InstallArgs, out: &mut dyn Write) -> Result<(), Error> {
-    change(arguments, out, "installed in", settings::with_hook)
+    if !arguments.print {
+        // What ends from now on is reported.
+        let folders = Folders::new()?;
+        let _lock = folders.lock()?;
+        Ledger::open(folders.state.join("sent"), when::now())?;
+    }
+    if arguments.agent == Agent::Aider && !arguments.print {
+        files::create_folder(&files::environment(None).home.join(".aider"))?;
+    }
+    let home = files::environment(None).home;
+    change(arguments, out, "installed in", |agent, text, words| {
+        settings::with_hook(agent, text, words, &home)
+    })
 }
 
 pub(crate) fn remove(arguments: &InstallArgs, out: &mut dyn Write) -> Result<(), Error> {

@@ -1,10 +1,12 @@
 //! Settings of coding agents with a hook, and without. Everything else in them stays as it is.
 
+use std::{ops::Range, path::Path};
+
 use jsonc_parser::{
     ParseOptions,
     cst::{CstArray, CstInputValue, CstNode, CstObject, CstObjectProp, CstRootNode},
 };
-use toml_edit::{Array, DocumentMut, Item};
+use toml_edit::{Array, Document};
 
 use crate::cli::Agent;
 
@@ -12,14 +14,19 @@ use crate::cli::Agent;
 const MARK: &str = "mosaic-telemetry";
 
 /// The settings with a hook that calls these words. The same if it is there already.
-pub(super) fn with_hook(agent: Agent, text: &str, words: &[String]) -> Result<String, String> {
+pub(super) fn with_hook(
+    agent: Agent,
+    text: &str,
+    words: &[String],
+    home: &Path,
+) -> Result<String, String> {
     match agent {
         Agent::ClaudeCode | Agent::GeminiCli => {
             let without = without_hook(agent, text)?;
             with_command(&without, events(agent), &shell_line(words))
         }
         Agent::Codex => with_notify(text, words),
-        Agent::Aider => with_lines(text, &shell_line(words)),
+        Agent::Aider => with_lines(text, &shell_line(words), &home.join(".aider/analytics.jsonl")),
     }
 }
 
@@ -42,7 +49,7 @@ const fn events(agent: Agent) -> &'static [&'static str] {
 
 /// Words as a line for a shell.
 fn shell_line(words: &[String]) -> String {
-    let is_plain = |it: char| it.is_ascii_alphanumeric() || "/._-:\\".contains(it);
+    let is_plain = |it: char| it.is_ascii_alphanumeric() || "/._-:".contains(it);
     let quoted = |word: &String| {
         if word.chars().all(is_plain) {
             word.clone()
@@ -52,11 +59,17 @@ fn shell_line(words: &[String]) -> String {
             format!("'{}'", word.replace('\'', r"'\''"))
         }
     };
-    words.iter().map(quoted).collect::<Vec<_>>().join(" ")
+    // On Windows, some agents call a shell of Unix, to which a backslash is no separator.
+    let words =
+        words.iter().map(|it| if cfg!(windows) { it.replace('\\', "/") } else { it.clone() });
+    words.map(|it| quoted(&it)).collect::<Vec<_>>().join(" ")
 }
 
 fn parse(text: &str) -> Result<CstRootNode, String> {
     let text = if text.trim().is_empty() { "{}\n" } else { text };
+    if text.starts_with(BYTE_ORDER_MARK) {
+        return Err("it begins with a byte order mark: store it without".into());
+    }
     CstRootNode::parse(text, &ParseOptions::default()).map_err(|error| format!("no JSON: {error}"))
 }
 
@@ -128,49 +141,57 @@ fn is_ours(hook: &CstObject) -> bool {
     command.is_some_and(|it| it.contains(MARK) && it.contains(" hook "))
 }
 
+/// What editors put in front of a file.
+const BYTE_ORDER_MARK: &str = "\u{feff}";
+
 fn with_notify(text: &str, words: &[String]) -> Result<String, String> {
     let without = without_notify(text)?;
-    let mut document = document(&without)?;
-    if document.contains_key("notify") {
+    if notify(&without)?.is_some() {
         return Err(
             "`notify` calls another program, and there can be only one: make that program call \
                     `mosaic-telemetry hook codex` too"
                 .into(),
         );
     }
-    // Before the tables: what follows the heading of a table belongs to it.
-    let line = format!("notify = {}\n", words.iter().collect::<Array>());
-    let first = document.iter().find(|(_, item)| item.is_table() || item.is_array_of_tables());
-    if first.is_none() {
-        let end = if without.is_empty() || without.ends_with('\n') { "" } else { "\n" };
-        return Ok(format!("{without}{end}{line}"));
-    }
-    document.insert("notify", Item::Value(words.iter().collect::<Array>().into()));
-    Ok(document.to_string())
+    // First: what follows the heading of a table belongs to it.
+    let (mark, rest) = match without.strip_prefix(BYTE_ORDER_MARK) {
+        Some(rest) => (BYTE_ORDER_MARK, rest),
+        None => ("", without.as_str()),
+    };
+    let end = if without.contains("\r\n") { "\r\n" } else { "\n" };
+    Ok(format!("{mark}notify = {}{end}{rest}", words.iter().collect::<Array>()))
 }
 
 fn without_notify(text: &str) -> Result<String, String> {
-    let mut document = document(text)?;
-    let words = document.get("notify").and_then(Item::as_array);
-    let is_ours = words.is_some_and(|words| {
-        let mut words = words.iter().filter_map(|it| it.as_str());
-        words.next().is_some_and(|it| it.contains(MARK)) && words.next() == Some("hook")
-    });
-    if is_ours {
-        document.remove("notify");
-        return Ok(document.to_string());
+    let Some((line, words)) = notify(text)? else { return Ok(text.to_owned()) };
+    let is_ours = words.first().is_some_and(|it| it.contains(MARK));
+    if !is_ours || words.get(1).is_none_or(|it| it != "hook") {
+        return Ok(text.to_owned());
     }
-    Ok(text.to_owned())
+    let (before, after) = (text.get(..line.start), text.get(line.end..));
+    Ok(before.into_iter().chain(after).collect())
 }
 
-fn document(text: &str) -> Result<DocumentMut, String> {
-    text.parse().map_err(|error: toml_edit::TomlError| format!("no TOML: {}", error.message()))
+/// The lines of `notify` with their line break, and the words of its value.
+type Notify = (Range<usize>, Vec<String>);
+
+fn notify(text: &str) -> Result<Option<Notify>, String> {
+    let document = Document::parse(text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text));
+    let document = document.map_err(|error| format!("no TOML: {}", error.message()))?;
+    let Some(item) = document.get("notify") else { return Ok(None) };
+    let skipped = if text.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 };
+    let value = item.span().unwrap_or_default();
+    let (first, last) = (value.start + skipped, value.end + skipped);
+    let start = text.get(..first).and_then(|it| it.rfind('\n')).map_or(skipped, |at| at + 1);
+    let end = text.get(last..).and_then(|it| it.find('\n')).map_or(text.len(), |at| last + at + 1);
+    let words = item.as_array().into_iter().flatten().filter_map(|it| it.as_str());
+    Ok(Some((start..end, words.map(Into::into).collect())))
 }
 
 /// The keys of aider that make it log and call.
 const KEYS: [&str; 3] = ["analytics-log", "notifications", "notifications-command"];
 
-fn with_lines(text: &str, command: &str) -> Result<String, String> {
+fn with_lines(text: &str, command: &str, log: &Path) -> Result<String, String> {
     let without = without_lines(text);
     for key in KEYS {
         if without.lines().any(|line| line.starts_with(&format!("{key}:"))) {
@@ -180,9 +201,10 @@ fn with_lines(text: &str, command: &str) -> Result<String, String> {
         }
     }
     let end = if without.is_empty() || without.ends_with('\n') { "" } else { "\n" };
-    let command = command.replace('\'', "''");
+    // aider does not expand `~`.
+    let [command, log] = [command.into(), log.to_string_lossy()].map(|it| it.replace('\'', "''"));
     Ok(format!(
-        "{without}{end}analytics-log: ~/.aider/analytics.jsonl # {MARK}\n\
+        "{without}{end}analytics-log: '{log}' # {MARK}\n\
          notifications: true # {MARK}\n\
          notifications-command: '{command}' # {MARK}\n"
     ))

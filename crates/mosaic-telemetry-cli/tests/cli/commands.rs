@@ -100,6 +100,24 @@ fn tasks_are_sent_once() {
 }
 
 #[test]
+fn nothing_is_sent_or_remembered_in_a_dry_run_of_the_configuration_or_if_not_to_track() {
+    let collector = Collector::start().unwrap();
+    let home = Home::new();
+    let config = home.path.join(".config/mosaic-telemetry/config.toml");
+    fs::create_dir_all(config.parent().unwrap()).unwrap();
+    let url = collector.url();
+    let text =
+        format!("server_url = \"{url}\"\napi_key = \"{KEY}\"\ninstance_id = \"{INSTANCE}\"\n");
+    fs::write(&config, format!("{text}dry_run = true\n")).unwrap();
+    assert_eq!(home.run("report --since 2026-01-01"), "would send: 2\n");
+    fs::write(&config, text).unwrap();
+    let mut command = home.command("report --since 2026-01-01");
+    let output = self::text(command.env("DO_NOT_TRACK", "1").output().unwrap());
+    assert_eq!(output.1, "telemetry is off: nothing is sent\n");
+    assert_eq!(home.run("report --since 2026-01-01"), "sent: 2\n");
+}
+
+#[test]
 fn first_report_sends_nothing_that_has_ended() {
     let collector = Collector::start().unwrap();
     let home = Home::reporting_to(collector.url());

@@ -12,8 +12,12 @@ fn call_reports_in_the_background_and_in_ci_before_it_returns() {
         let collector = Collector::start().unwrap();
         let home = Home::reporting_to(collector.url());
         let state = home.path.join(".local/state/mosaic-telemetry");
-        fs::create_dir_all(&state).unwrap();
+        home.run("hook install claude-code");
+        // As if the tasks had ended after that; and the last attempt was a moment ago.
         fs::write(state.join("sent"), "1700000000000\n").unwrap();
+        if is_ci {
+            fs::write(state.join("flushed"), "").unwrap();
+        }
         let mut command = home.command("hook claude-code");
         if is_ci {
             command.env("CI", "true");
@@ -45,6 +49,16 @@ fn call_that_cannot_report_says_nothing() {
         assert_eq!(output, (Some(0), expected.to_owned(), String::new()), "{arguments}");
         assert!(home.run("status").contains("the last report by a hook failed: "));
     }
+}
+
+#[test]
+fn tasks_that_end_after_the_installation_are_reported() {
+    let collector = Collector::start().unwrap();
+    let home = Home::reporting_to(collector.url());
+    home.run("hook install codex");
+    let sent = home.path.join(".local/state/mosaic-telemetry/sent");
+    assert!(fs::read_to_string(&sent).unwrap().trim_end().parse::<u64>().is_ok());
+    assert!(home.run("hook install codex --print").starts_with("notify = ["));
 }
 
 #[cfg(unix)]

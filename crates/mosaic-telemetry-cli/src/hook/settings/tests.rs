@@ -5,7 +5,7 @@ fn words(agent: &str) -> Vec<String> {
 }
 
 /// Settings of each agent, with comments, other hooks and an unusual order.
-const SETTINGS: [(Agent, &str, &str); 9] = [
+const SETTINGS: [(Agent, &str, &str); 12] = [
     (Agent::ClaudeCode, "claude-code", ""),
     (Agent::ClaudeCode, "claude-code", "{}"),
     (
@@ -27,6 +27,9 @@ const SETTINGS: [(Agent, &str, &str); 9] = [
         "# A comment.\nmodel   = \"m\" # another\n\n[tui]\nnotifications = true\n",
     ),
     (Agent::Codex, "codex", "model = \"m\""),
+    (Agent::Codex, "codex", "# A comment.\n"),
+    (Agent::Codex, "codex", "\u{feff}model = \"m\"\r\n\r\n[tui]\r\na = 1\r\n# The last.\r\n"),
+    (Agent::Codex, "codex", "model = 'm'\n# The last."),
     (Agent::Aider, "aider", ""),
     (Agent::Aider, "aider", "# A comment.\nmodel: m\n"),
 ];
@@ -34,15 +37,21 @@ const SETTINGS: [(Agent, &str, &str); 9] = [
 #[test]
 fn hook_is_added_once_and_removed_without_a_trace() {
     for (agent, name, text) in SETTINGS {
-        let with = with_hook(agent, text, &words(name)).unwrap();
+        let with = with_hook(agent, text, &words(name), Path::new("/home/me")).unwrap();
         assert!(with.contains("/usr/bin/mosaic-telemetry"), "{with}");
-        assert_eq!(with_hook(agent, &with, &words(name)).unwrap(), with, "{text}");
-        for line in text.lines().filter(|it| it.len() > 3) {
+        assert_eq!(
+            with_hook(agent, &with, &words(name), Path::new("/home/me")).unwrap(),
+            with,
+            "{text}"
+        );
+        for line in text.trim_start_matches('\u{feff}').lines().filter(|it| it.len() > 3) {
             assert!(with.contains(line.trim_end_matches(',')), "{line}\n{with}");
         }
         let without = without_hook(agent, &with).unwrap();
         let trimmed = |text: &str| text.split_whitespace().collect::<String>().replace("{}", "");
         assert_eq!(trimmed(&without), trimmed(text), "{with}");
+        let is_exact = matches!(agent, Agent::Codex | Agent::Aider);
+        assert!(!is_exact || without == text, "{without:?} {text:?}");
         assert_eq!(without_hook(agent, text).unwrap(), text);
     }
 }
@@ -50,7 +59,8 @@ fn hook_is_added_once_and_removed_without_a_trace() {
 #[test]
 fn hook_is_where_the_agent_reads_it() {
     let json = |agent, name| -> serde_json::Value {
-        serde_json::from_str(&with_hook(agent, "", &words(name)).unwrap()).unwrap()
+        serde_json::from_str(&with_hook(agent, "", &words(name), Path::new("/home/me")).unwrap())
+            .unwrap()
     };
     let hook = |name: &str| {
         let command = format!("/usr/bin/mosaic-telemetry hook {name}");
@@ -65,8 +75,10 @@ fn hook_is_where_the_agent_reads_it() {
 
     // In front of the tables: behind a heading, it would be a key of the table.
     let text = "model = \"m\"\n[tui]\na = 1\n";
-    let with: toml::Table =
-        with_hook(Agent::Codex, text, &words("codex")).unwrap().parse().unwrap();
+    let with: toml::Table = with_hook(Agent::Codex, text, &words("codex"), Path::new("/home/me"))
+        .unwrap()
+        .parse()
+        .unwrap();
     assert_eq!(with["notify"].as_array().unwrap().len(), 3);
 }
 
@@ -80,7 +92,7 @@ fn settings_that_leave_no_place_for_a_hook_are_refused() {
         (Agent::Codex, "notify = [\"notify-send\"]"),
         (Agent::Aider, "notifications-command: say done\n"),
     ] {
-        with_hook(agent, text, &words("x")).unwrap_err();
+        with_hook(agent, text, &words("x"), Path::new("/home/me")).unwrap_err();
     }
 }
 
@@ -90,6 +102,6 @@ fn path_that_a_shell_would_split_is_quoted() {
     let words: Vec<String> = ["/a b/$x's/mosaic-telemetry", "hook", "aider"].map(Into::into).into();
     let line = r"'/a b/$x'\''s/mosaic-telemetry' hook aider";
     assert_eq!(shell_line(&words), line);
-    let with = with_hook(Agent::Aider, "", &words).unwrap();
+    let with = with_hook(Agent::Aider, "", &words, Path::new("/home/me")).unwrap();
     assert!(with.contains(&line.replace('\'', "''")), "{with}");
 }
