@@ -96,7 +96,7 @@ fn item(second: u32, kind: &str, fields: &str) -> String {
 }
 
 fn meta(id: &str, fields: &str) -> String {
-    line(0, "session_meta", &format!(r#"{{"id":"{id}","cwd":"/work/demo"{fields}}}"#))
+    line(0, "session_meta", &format!(r#"{{"id":"{id}","cwd":"/home/me/demo"{fields}}}"#))
 }
 
 fn start(second: u32, turn: &str) -> String {
