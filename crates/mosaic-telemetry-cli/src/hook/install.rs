@@ -25,10 +25,10 @@ pub(crate) fn install(arguments: &InstallArgs, out: &mut dyn Write) -> Result<()
         let _lock = folders.lock()?;
         Ledger::open(folders.state.join("sent"), when::now())?;
     }
-    if arguments.agent == Agent::Aider && !arguments.print {
-        files::create_folder(&files::environment(None).home.join(".aider"))?;
-    }
     let home = files::environment(None).home;
+    if arguments.agent == Agent::Aider && !arguments.print {
+        files::create_folder(&home.join(".aider"))?;
+    }
     change(arguments, out, "installed in", |agent, text, words| {
         settings::with_hook(agent, text, words, &home)
     })
@@ -62,7 +62,7 @@ fn change(
     }
     write(&path, &text, &new)?;
     writeln!(out, "{done} {}", path.display())?;
-    if agent == Agent::Codex || agent == Agent::ClaudeCode || agent == Agent::GeminiCli {
+    if agent != Agent::Aider {
         writeln!(out, "it takes effect in the next session")?;
     }
     Ok(())

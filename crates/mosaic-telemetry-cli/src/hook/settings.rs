@@ -141,7 +141,7 @@ fn is_ours(hook: &CstObject) -> bool {
     command.is_some_and(|it| it.contains(MARK) && it.contains(" hook "))
 }
 
-/// What editors put in front of a file.
+/// Text that some editors put in front of a file.
 const BYTE_ORDER_MARK: &str = "\u{feff}";
 
 fn with_notify(text: &str, words: &[String]) -> Result<String, String> {

@@ -1,7 +1,7 @@
 //! Sessions in the database.
 //!
 //! It is opened for reading. As any reader of a database with a write-ahead log, SQLite may create the files `-wal` and
-//! `-shm` beside it, if there are none; writers are not delayed.
+//! `-shm` beside it, if there are none. Writers are not delayed.
 
 mod tables;
 
