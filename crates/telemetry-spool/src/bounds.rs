@@ -29,7 +29,7 @@ const SPARE: u64 = 16;
 /// [`Error::Full`], if what is left after a check belongs to writers that run.
 pub(crate) fn check(shared: &Shared, bytes: usize, now: u64) -> Result<(), Error> {
     let (bytes, one) = (bytes as u64, SEGMENT_BYTES as u64);
-    if shared.random(now) % one < bytes.max(one / CHECK_EVERY) {
+    if shared.random() % one < bytes.max(one / CHECK_EVERY) {
         make_room(shared, now)
     } else {
         Ok(())

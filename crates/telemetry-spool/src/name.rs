@@ -5,7 +5,7 @@
 pub(crate) struct SegmentId {
     /// Time of creation in unix milliseconds.
     pub(crate) millis: u64,
-    /// A count and a random number, so that those of one process and millisecond are in order.
+    /// A count of 16 bits and a random number of 48, so that those of one process and millisecond are in order.
     pub(crate) random: u64,
 }
 
@@ -63,25 +63,6 @@ impl Entry {
             || now.saturating_sub(millis) > ABANDONED_AFTER
             || self.id.is_ahead_of(now)
     }
-}
-
-/// A random number from a seed, a counter and the time. Not for secrets.
-pub(crate) fn random(seed: u64, count: u64, now: u64) -> u64 {
-    mix(mix(seed.wrapping_add(mix(now))).wrapping_add(count))
-}
-
-/// A new name, in the order of the counter.
-pub(crate) fn new_id(seed: u64, count: u64, now: u64) -> SegmentId {
-    let random = count << 32 | random(seed, count, now) >> 32;
-    SegmentId { millis: now, random }
-}
-
-/// A step of SplitMix64.
-fn mix(value: u64) -> u64 {
-    let value = value.wrapping_add(0x9E37_79B9_7F4A_7C15);
-    let value = (value ^ (value >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    let value = (value ^ (value >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    value ^ (value >> 31)
 }
 
 #[cfg(test)]

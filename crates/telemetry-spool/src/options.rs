@@ -16,9 +16,6 @@ pub struct SpoolOptions {
     pub max_age: Duration,
     /// When to wait until records are on the disk, [`SyncPolicy::Never`] by default.
     pub sync: SyncPolicy,
-    /// Seed of the random part of file names, 0 by default. Any value is safe, also the same in several processes.
-    /// With different ones, they rarely try the same name.
-    pub seed: u64,
 }
 
 impl Default for SpoolOptions {
@@ -28,7 +25,6 @@ impl Default for SpoolOptions {
             max_files: 4_096,
             max_age: Duration::from_secs(30 * 24 * 60 * 60),
             sync: SyncPolicy::Never,
-            seed: 0,
         }
     }
 }

@@ -59,15 +59,8 @@ impl Segment {
                 }
                 result => result?,
             };
-            // Renaming would replace a segment of the same name. None can appear meanwhile, since its
-            // temporary name is taken.
-            let is_taken = shared.disk.stat(&path).is_ok();
-            #[cfg(test)]
-            let is_taken = is_taken && temporary != path;
-            if is_taken {
-                shared.disk.remove(&temporary)?;
-                continue;
-            }
+            // Renaming replaces a segment of the same name: one of the same millisecond and 48 random bits. To look for
+            // it waits for the lock of the folder, and delayed one in eight processes that ran at once.
             let mut segment = Self { file, path: temporary };
             return match segment.publish(shared, &bytes, path, is_durable) {
                 Ok(()) => Ok(segment),

@@ -1,7 +1,9 @@
 //! State that the spool shares with its writers and drains.
 
 use std::{
+    hash::{BuildHasher, RandomState},
     path::PathBuf,
+    process,
     sync::atomic::{AtomicU64, Ordering},
 };
 
@@ -9,7 +11,7 @@ use crate::{
     Error, SpoolOptions,
     disk::Disk,
     format::Destination,
-    name::{Entry, SegmentId, new_id, random},
+    name::{Entry, SegmentId},
     stats::Counters,
 };
 
@@ -22,22 +24,28 @@ pub(crate) struct Shared {
     pub(crate) destination: Destination,
     pub(crate) options: SpoolOptions,
     pub(crate) counters: Counters,
+    pub(crate) random: RandomState,
     /// Number of random numbers drawn.
     pub(crate) drawn: AtomicU64,
 }
 
 impl Shared {
-    pub(crate) fn random(&self, now: u64) -> u64 {
-        random(self.options.seed, self.draw(), now)
+    /// A random number, not for secrets.
+    pub(crate) fn random(&self) -> u64 {
+        self.draw().1
     }
 
     pub(crate) fn new_id(&self, now: u64) -> SegmentId {
-        new_id(self.options.seed, self.draw(), now)
+        let (count, random) = self.draw();
+        // 48 random bits, so that no other process gives the same name within the same millisecond.
+        SegmentId { millis: now, random: count << 48 | random >> 16 }
     }
 
-    fn draw(&self) -> u64 {
+    fn draw(&self) -> (u64, u64) {
         // Relaxed: says nothing about other data.
-        self.drawn.fetch_add(1, Ordering::Relaxed)
+        let count = self.drawn.fetch_add(1, Ordering::Relaxed);
+        // A forked child inherits the rest: the process id makes the difference.
+        (count, self.random.hash_one((process::id(), count)))
     }
 
     /// The names of segments, in no order.

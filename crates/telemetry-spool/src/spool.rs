@@ -1,6 +1,6 @@
 //! The spool.
 
-use std::{path::Path, sync::Arc};
+use std::{hash::RandomState, path::Path, sync::Arc};
 
 use crate::{
     Drain, Error, SpoolOptions, Stats, SyncPolicy, Usage, Writer, bounds,
@@ -57,8 +57,8 @@ impl Spool {
         let destination = Destination::new(header)?;
         let is_durable = options.sync == SyncPolicy::Always;
         let (folder, owner) = folder::prepare(&disk, root, name, is_durable)?;
-        let (counters, drawn) = (Counters::default(), 0.into());
-        let shared = Shared { disk, folder, owner, destination, options, counters, drawn };
+        let (counters, random, drawn) = (Counters::default(), RandomState::new(), 0.into());
+        let shared = Shared { disk, folder, owner, destination, options, counters, random, drawn };
         Ok(Self { shared: Arc::new(shared) })
     }
 

@@ -11,7 +11,6 @@ use telemetry_spool::{Error, SpoolOptions, SyncPolicy};
 use uuid::Uuid;
 
 use super::TelemetryConfig;
-use crate::clock;
 
 /// Settings of the files that keep events until they are delivered; see [`spool`](crate::spool).
 #[derive(Clone, Debug)]
@@ -109,8 +108,7 @@ impl Destination {
     }
 
     pub(crate) fn open(&self) -> Result<telemetry_spool::Spool, Error> {
-        let mut options = self.spool.options.clone();
-        options.seed = clock::seed(clock::now(), clock::wall());
+        let options = self.spool.options.clone();
         telemetry_spool::Spool::open(&self.spool.dir, &self.name, &self.header, options)
     }
 }
