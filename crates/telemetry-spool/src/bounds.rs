@@ -2,50 +2,37 @@
 
 use std::{cmp::Reverse, collections::BTreeSet, io::ErrorKind};
 
-use crate::{
-    Error,
-    format::Origin,
-    name::Entry,
-    segment::{SEGMENT_BYTES, Segment},
-    shared::Shared,
-};
+use crate::{Error, format::Origin, name::Entry, segment::Segment, shared::Shared};
 
-/// One in so many checks is made for small files.
-const CHECK_EVERY: u64 = 256;
+/// The part of a bound that is written, on average, between two checks of it.
+const PART: u64 = 16;
 
 /// The most passes over the files. Each but the first follows one in which files have gone, perhaps by another process.
 const MAX_PASSES: usize = 8;
 
-/// Room made beyond need: this part of a bound.
-const SPARE: u64 = 16;
-
-/// Makes room for a new segment, now and then, since that examines each file.
-///
-/// The chance grows with `bytes`, the length of what was written, so that about 256 KiB or 256 files come
-/// between two checks.
+/// Makes room for a new segment of that many bytes, now and then, since that takes milliseconds if there are many files.
 ///
 /// # Errors
 ///
 /// [`Error::Full`], if what is left after a check belongs to writers that run.
 pub(crate) fn check(shared: &Shared, bytes: usize, now: u64) -> Result<(), Error> {
-    let (bytes, one) = (bytes as u64, SEGMENT_BYTES as u64);
-    if shared.random() % one < bytes.max(one / CHECK_EVERY) {
-        make_room(shared, now)
-    } else {
-        Ok(())
-    }
+    let part = |bound: u64| (bound / PART).max(1);
+    let random = shared.random();
+    let are_bytes_due = random % part(shared.options.max_bytes) < bytes as u64;
+    let are_files_due = (random >> 32) % part(shared.options.max_files) == 0;
+    if are_bytes_due || are_files_due { make_room(shared, are_bytes_due, now) } else { Ok(()) }
 }
 
-fn make_room(shared: &Shared, now: u64) -> Result<(), Error> {
+fn make_room(shared: &Shared, has_lengths: bool, now: u64) -> Result<(), Error> {
     let mut before: Option<BTreeSet<Entry>> = None;
     for _ in 0..MAX_PASSES {
-        let files = list(shared, now)?;
+        let mut files = list(shared, has_lengths, now)?;
+        if remove_oldest(shared, &mut files, now) {
+            return Ok(());
+        }
         let entries: BTreeSet<_> = files.iter().map(|it| it.0).collect();
         if before.is_some_and(|before| entries.is_superset(&before)) {
             break;
-        }
-        if remove_oldest(shared, files, now) {
-            return Ok(());
         }
         // Files that another process holds to make room are gone by now.
         before = Some(entries);
@@ -53,22 +40,20 @@ fn make_room(shared: &Shared, now: u64) -> Result<(), Error> {
     Err(Error::Full)
 }
 
-/// The files and their lengths.
-fn list(shared: &Shared, now: u64) -> Result<Vec<(Entry, u64)>, Error> {
-    let mut files = Vec::new();
-    for entry in shared.entries()?.into_iter().filter(|it| it.is_claimable(now)) {
+/// The files and their lengths, or zeros, which cost a fourth of the time. On Windows, the length of a file that is open
+/// may be that of its opening.
+fn list(shared: &Shared, has_lengths: bool, now: u64) -> Result<Vec<(Entry, u64)>, Error> {
+    shared.disk.list(&shared.folder, |file, name| {
+        let entry = Entry::parse(name).filter(|it| it.is_claimable(now))?;
         // Gone meanwhile if this fails.
-        if let Ok(stat) = shared.disk.stat(&shared.path(entry))
-            && stat.is_file()
-        {
-            files.push((entry, stat.len()));
-        }
-    }
-    Ok(files)
+        let is_file = file.file_type().ok()?.is_file();
+        let len = if has_lengths { file.metadata().ok()?.len() } else { 0 };
+        is_file.then_some((entry, len))
+    })
 }
 
 /// Removes files if there are too many. False if there still are.
-fn remove_oldest(shared: &Shared, mut files: Vec<(Entry, u64)>, now: u64) -> bool {
+fn remove_oldest(shared: &Shared, files: &mut [(Entry, u64)], now: u64) -> bool {
     let max = (shared.options.max_files, shared.options.max_bytes);
     // Sparse files may add up to more than a number holds.
     let bytes = files.iter().fold(0_u64, |sum, file| sum.saturating_add(file.1));
@@ -79,9 +64,8 @@ fn remove_oldest(shared: &Shared, mut files: Vec<(Entry, u64)>, now: u64) -> boo
     }
     // Names from the future come first: a clock was wrong, and they would outlive all others.
     files.sort_unstable_by_key(|(entry, _)| (Reverse(entry.id.is_ahead_of(now)), entry.id));
-    let target = (max.0 - max.0 / SPARE, max.1 - max.1 / SPARE);
-    for (entry, len) in files {
-        if is_within(used, target) {
+    for &mut (entry, len) in files {
+        if is_within(used, max) {
             break;
         }
         if is_gone_or_foreign(shared, entry) {

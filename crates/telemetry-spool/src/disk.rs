@@ -1,7 +1,7 @@
 //! File operations. All of them go through [`Disk`], so that tests can inject faults before and after each.
 
 use std::{
-    fs::{self, DirBuilder, File, Metadata, OpenOptions, TryLockError},
+    fs::{self, DirBuilder, DirEntry, File, Metadata, OpenOptions, TryLockError},
     io::{self, ErrorKind, Read, Write},
     path::{Path, PathBuf},
     time::{Duration, SystemTime},
@@ -97,11 +97,19 @@ impl Disk {
         self.run(Op::Stat, path, || fs::symlink_metadata(path))
     }
 
-    /// Names that are valid UTF-8, as all names that this crate gives.
-    pub(crate) fn list(&self, folder: &Path) -> Result<Vec<String>, Error> {
+    /// Selects from what a folder holds. Leaves out names that are not valid UTF-8: this crate gives none.
+    pub(crate) fn list<T>(
+        &self,
+        folder: &Path,
+        select: impl Fn(&DirEntry, &str) -> Option<T>,
+    ) -> Result<Vec<T>, Error> {
         self.run(Op::List, folder, || {
-            let names = fs::read_dir(folder)?.map(|it| Ok(it?.file_name().into_string().ok()));
-            names.filter_map(Result::transpose).collect()
+            let mut selected = Vec::new();
+            for entry in fs::read_dir(folder)? {
+                let entry = entry?;
+                selected.extend(entry.file_name().to_str().and_then(|name| select(&entry, name)));
+            }
+            Ok(selected)
         })
     }
 
@@ -164,7 +172,8 @@ impl Disk {
     /// Reads up to `max` bytes from the start of an opened file.
     pub(crate) fn read(&self, file: &File, path: &Path, max: u64) -> Result<Vec<u8>, Error> {
         self.run(Op::Read, path, || {
-            let mut bytes = Vec::new();
+            // Enough for one event, which is then read at once.
+            let mut bytes = Vec::with_capacity(4096);
             file.take(max).read_to_end(&mut bytes)?;
             Ok(bytes)
         })

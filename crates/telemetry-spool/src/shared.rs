@@ -50,8 +50,7 @@ impl Shared {
 
     /// The names of segments, in no order.
     pub(crate) fn entries(&self) -> Result<Vec<Entry>, Error> {
-        let names = self.disk.list(&self.folder)?;
-        Ok(names.iter().filter_map(|name| Entry::parse(name)).collect())
+        self.disk.list(&self.folder, |_, name| Entry::parse(name))
     }
 
     pub(crate) fn path(&self, entry: Entry) -> PathBuf {

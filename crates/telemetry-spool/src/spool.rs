@@ -62,7 +62,7 @@ impl Spool {
         Ok(Self { shared: Arc::new(shared) })
     }
 
-    /// Writes one record, for a short process. Costs a file that is created and renamed, and once in 256 calls also an
+    /// Writes one record, for a short process. Costs a file that is created and renamed, and now and then an
     /// examination of all files.
     ///
     /// # Errors

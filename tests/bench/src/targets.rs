@@ -62,7 +62,7 @@ const TARGETS: [Target; 31] = [
     of("delivery", EVENTS, SPOOL, "CPU, ms per 1,000 events", 1.3, &[UREQ]),
     of("spool", "one event of a process", PUT, ABOVE, 4.0, &[]),
     of("spool", "eight at once", PUT, ABOVE, 4.0, &[]),
-    of("spool", "4,096 files waiting", PUT, ABOVE, 4.0, &[]),
+    of("spool", "eight at once, 4,096 files waiting", PUT, ABOVE, 4.0, &[]),
     of("spool", START, "4,096 files, 16 MiB", "ms", 50.0, &[]),
     of("start-stop", CLIENT, UREQ, "start, us", 200.0, &[]),
     of("start-stop", CLIENT, HYPER, "start, us", 200.0, &[]),
