@@ -4,6 +4,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs::File,
     io::{self, Read, Seek, SeekFrom},
+    mem,
     path::Path,
     sync::Arc,
 };
@@ -94,8 +95,8 @@ impl State {
 
     /// Prepares the state of a log. Returns the checkpoint to read from, or `None` if nothing has changed.
     pub(super) fn begin(&mut self, log: &Log<'_>) -> io::Result<Option<Checkpoint>> {
-        let known = self.logs.get(&log.key);
-        if known.is_some_and(|it| it.stamp == log.stamp) {
+        let known = self.logs.get_mut(&log.key);
+        if known.as_ref().is_some_and(|it| it.stamp == log.stamp) {
             return Ok(None);
         }
         let new_head = head(&log.path, HEAD_BYTES)?;
@@ -105,12 +106,7 @@ impl State {
             && head(&log.path, known.head.0)? == known.head
             && tail(&log.path, known.checkpoint.offset)? == known.tail
         {
-            state.tail = known.tail;
-            state.has_copies = known.has_copies;
-            state.checkpoint = known.checkpoint.clone();
-            state.closed.clone_from(&known.closed);
-            state.last.clone_from(&known.last);
-            state.without_usage = known.without_usage;
+            state = LogState { last_without_usage: 0, ..mem::take(known) };
         }
         (state.stamp, state.head) = (log.stamp, new_head);
         let checkpoint = state.checkpoint.clone();
