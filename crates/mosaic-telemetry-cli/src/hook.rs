@@ -29,7 +29,7 @@ pub(crate) fn run(arguments: &HookArgs, out: &mut dyn Write) -> Result<(), Error
     match &arguments.command {
         Some(HookCommand::Install(arguments)) => install::install(arguments, out),
         Some(HookCommand::Remove(arguments)) => install::remove(arguments, out),
-        Some(HookCommand::Background) => background(false),
+        Some(HookCommand::Background) => wait_and_report(false),
         None => {
             call(arguments.agent, out);
             Ok(())
@@ -45,7 +45,7 @@ fn call(agent: Option<Agent>, out: &mut dyn Write) {
     }
     // The machine ends with the job.
     if env::var_os("CI").is_some_and(|it| it == "true" || it == "1") {
-        let _ = background(true);
+        let _ = wait_and_report(true);
         return;
     }
     let Ok(program) = env::current_exe() else { return };
@@ -60,7 +60,7 @@ fn call(agent: Option<Agent>, out: &mut dyn Write) {
 }
 
 /// Reports, once for all calls of a moment. `is_last` if the machine may end.
-fn background(is_last: bool) -> Result<(), Error> {
+fn wait_and_report(is_last: bool) -> Result<(), Error> {
     let folders = Folders::new()?;
     files::create_folder(&folders.state)?;
     let mut options = OpenOptions::new();
@@ -80,7 +80,7 @@ fn background(is_last: bool) -> Result<(), Error> {
     )]
     thread::sleep(WAIT);
     drop(waiting);
-    let result = report::background(&folders, is_flush_due(&folders) || is_last);
+    let result = report::run_unattended(&folders, is_flush_due(&folders) || is_last);
     let path = folders.state.join("error");
     match &result {
         Ok(()) => drop(fs::remove_file(path)),

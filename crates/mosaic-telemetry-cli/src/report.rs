@@ -21,8 +21,8 @@ use crate::{
 /// The tasks that are written before they are sent. The spool holds more, so that none is evicted.
 const AT_ONCE: usize = 1_000;
 
-/// Seconds that a report in the background waits for the server.
-const BACKGROUND_TIMEOUT: u64 = 20;
+/// Seconds that a report of a hook waits for the server.
+const UNATTENDED_TIMEOUT: u64 = 20;
 
 /// The model of tasks whose model has no price: it can be a private name.
 const OTHER: &str = "other";
@@ -54,11 +54,11 @@ pub(crate) fn run(arguments: &ReportArgs, out: &mut dyn Write) -> Result<(), Err
             "first report: what ends from now on is sent; --since 30d sends what is there"
         )?;
     }
-    scan::summary(&found, plan.without_outcome)
+    scan::summary(&arguments.selection, &found, now, plan.without_outcome)
 }
 
 /// Writes the tasks that have ended since the first report to the spool, and with `is_flushed` sends them.
-pub(crate) fn background(folders: &Folders, is_flushed: bool) -> Result<(), Error> {
+pub(crate) fn run_unattended(folders: &Folders, is_flushed: bool) -> Result<(), Error> {
     let config = server::config(folders)?;
     if !config.is_enabled() || config.is_dry_run() {
         return Ok(());
@@ -70,7 +70,7 @@ pub(crate) fn background(folders: &Folders, is_flushed: bool) -> Result<(), Erro
     let found = scan::scan(&arguments.selection, folders)?;
     let plan = plan(&arguments, &found.tasks, &ledger, now);
     if is_flushed {
-        return send(&config, &plan.send, &mut ledger, BACKGROUND_TIMEOUT).map(drop);
+        return send(&config, &plan.send, &mut ledger, UNATTENDED_TIMEOUT).map(drop);
     }
     // The others wait for a call that sends: a spool is bounded, and evicts the oldest.
     if spool::usage(&config)?.records >= AT_ONCE as u64 {

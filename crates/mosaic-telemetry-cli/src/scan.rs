@@ -40,7 +40,7 @@ pub(crate) fn run(arguments: &ScanArgs, out: &mut dyn Write) -> Result<(), Error
     }
     out.flush()?;
     let without_outcome = tasks.iter().filter(|(_, outcome)| outcome.is_none()).count();
-    summary(&scan, without_outcome as u64)
+    summary(selection, &scan, now, without_outcome as u64)
 }
 
 /// Scans the logs, and remembers what it has read.
@@ -70,7 +70,7 @@ pub(crate) fn selected<'a>(
     selection: &Selection,
     tasks: &'a [Arc<Task>],
     now: i64,
-) -> impl Iterator<Item = &'a Task> {
+) -> impl Iterator<Item = &'a Task> + use<'a> {
     let from = selection.since.map_or(i64::MIN, |it| it.millis(now));
     let to = selection.until.map_or(i64::MAX, |it| it.millis(now));
     let harnesses: Vec<String> =
@@ -93,24 +93,42 @@ pub(crate) fn outcome(selection: &Selection, task: &Task) -> Option<Outcome> {
 
 fn events(folders: &Folders, tasks: &rows::Outcomes<'_>, out: &mut dyn Write) -> Result<(), Error> {
     let config = server::config(folders)?;
-    for (task, outcome) in tasks.iter().filter(|(task, _)| task.cost().is_some()) {
-        if let Some(outcome) = outcome {
-            let mut json = Vec::new();
-            report::event(&config, task, outcome.clone()).write_json(&mut json);
-            json.push(b'\n');
-            out.write_all(&json)?;
+    let mut unpriced = 0;
+    for (task, outcome) in tasks {
+        let Some(outcome) = outcome else { continue };
+        if task.cost().is_none() {
+            unpriced += 1;
+            continue;
         }
+        let mut json = Vec::new();
+        report::event(&config, task, outcome.clone()).write_json(&mut json);
+        json.push(b'\n');
+        out.write_all(&json)?;
+    }
+    out.flush()?;
+    if unpriced > 0 {
+        let number = rows::count(unpriced);
+        writeln!(io::stderr(), "{number}: tasks with a model without a price, which are not sent")?;
     }
     Ok(())
 }
 
-/// Says on standard error what is not in the table, and why.
-pub(crate) fn summary(scan: &Scan, without_outcome: u64) -> Result<(), Error> {
-    let undercounted = scan.tasks.iter().filter(|it| it.notes.is_undercounted).count() as u64;
-    let unknown = scan.tasks.iter().filter(|it| it.notes.has_unknown_usage).count() as u64;
+/// Prints to standard error the numbers of selected tasks with restrictions, and of logs and lines that were not read.
+pub(crate) fn summary(
+    selection: &Selection,
+    scan: &Scan,
+    now: i64,
+    without_outcome: u64,
+) -> Result<(), Error> {
+    let open = selected(selection, &scan.open, now).count() as u64;
+    let (mut undercounted, mut unknown) = (0, 0);
+    for task in selected(selection, &scan.tasks, now) {
+        undercounted += u64::from(task.notes.is_undercounted);
+        unknown += u64::from(task.notes.has_unknown_usage);
+    }
     let mut err = io::stderr().lock();
     for (number, text) in [
-        (scan.open.len() as u64, "tasks have not ended yet"),
+        (open, "tasks have not ended yet"),
         (
             without_outcome,
             "tasks without a gate, an error or an interruption: their outcome is not known",

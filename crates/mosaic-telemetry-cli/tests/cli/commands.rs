@@ -9,7 +9,7 @@ use std::{
 use mosaicstack_telemetry::uuid::Uuid;
 use telemetry_collector::Collector;
 
-use crate::home::{Home, INSTANCE, KEY, text};
+use crate::home::{Home, INSTANCE, KEY, text, turns};
 
 #[test]
 fn scan_needs_no_server() {
@@ -77,6 +77,22 @@ fn events_are_valid_and_without_text_of_the_log() {
     let (code, out, err) = text(output);
     assert_eq!(code, Some(1), "{out}");
     assert!(out.contains("events.jsonl:3: /model: ") && err.contains(" faults"), "{out}{err}");
+}
+
+#[test]
+fn what_is_left_out_is_counted_among_the_selected_tasks() {
+    let home = Home::reporting_to("http://127.0.0.1:9");
+    home.log("unpriced.jsonl", &turns(600..603, "in-house-1"));
+    let notes = |arguments: &str| text(home.command(arguments).output().unwrap()).2;
+    let unpriced = "3: tasks with a model without a price, which are not sent\n";
+    assert_eq!(notes("scan --events"), unpriced);
+    assert_eq!(notes("scan --events --until 2026-11-26T10:09:00Z"), "");
+    // An old version logs too little.
+    let old = turns(700..702, "claude-sonnet-4-5").replace("2.1.120", "2.1.90");
+    home.log("old.jsonl", &old);
+    let undercounted = "2: tasks of a version that logs less output than it used\n";
+    assert_eq!(notes("scan"), undercounted);
+    assert_eq!(notes("scan --harness codex"), "");
 }
 
 #[test]

@@ -1,17 +1,56 @@
 //! Home folders with logs, and calls of the program in them.
 
 use std::{
-    env, fs,
+    env,
+    fs::{self, OpenOptions},
+    io::Write,
+    ops::Range,
     path::PathBuf,
     process::{self, Command, Output, Stdio},
     sync::atomic::{AtomicU64, Ordering},
 };
+
+use serde_json::json;
 
 pub(crate) const KEY: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 pub(crate) const INSTANCE: &str = "12345678-1234-4234-9234-123456789abc";
 
 /// One session of Claude Code: a turn that passed its tests, and one that was interrupted.
 pub(crate) const SESSION: &str = include_str!("session.jsonl");
+
+/// The log of a session with a turn for each number, one second apart. Each turn passed its tests.
+pub(crate) fn turns(numbers: Range<u32>, model: &str) -> String {
+    let mut log = String::new();
+    for number in numbers {
+        let (minute, second) = (number / 60, number % 60);
+        let mut line = |record: u32, body: serde_json::Value| {
+            let uuid = format!("00000000-0000-4000-8000-{number:08x}{record:04x}");
+            let mut object = json!({
+                "uuid": uuid, "sessionId": INSTANCE, "version": "2.1.120", "cwd": "/home/user/shop",
+                "timestamp": format!("2026-11-26T10:{minute:02}:{second:02}.{record:03}Z"),
+            });
+            let fields = body.as_object().expect("an object").clone();
+            object.as_object_mut().expect("an object").extend(fields);
+            log += &format!("{object}\n");
+        };
+        let reply = |part: &str, content: serde_json::Value, stop: &str| {
+            let id = format!("{part}{number}");
+            let usage = json!({"input_tokens": 10, "output_tokens": 30});
+            let message = json!({"id": id, "role": "assistant", "model": model, "content": content,
+                "stop_reason": stop, "usage": usage});
+            json!({"type": "assistant", "requestId": id, "message": message})
+        };
+        let call = json!([{"type": "tool_use", "id": number.to_string(), "name": "Bash",
+            "input": {"command": "cargo test"}}]);
+        let result = json!([{"type": "tool_result", "tool_use_id": number.to_string(),
+            "content": "ok", "is_error": false}]);
+        line(0, json!({"type": "user", "message": {"role": "user", "content": "A prompt."}}));
+        line(1, reply("a", call, "tool_use"));
+        line(2, json!({"type": "user", "message": {"role": "user", "content": result}}));
+        line(3, reply("b", json!([{"type": "text", "text": "Done."}]), "end_turn"));
+    }
+    log
+}
 
 /// A home folder, which is removed at the end.
 pub(crate) struct Home {
@@ -34,6 +73,13 @@ impl Home {
         let mut home = Self::new();
         home.server = Some(url.into());
         home
+    }
+
+    /// Appends to a log of Claude Code.
+    pub(crate) fn log(&self, name: &str, text: &str) {
+        let path = self.path.join(".claude/projects/p").join(name);
+        let file = OpenOptions::new().create(true).append(true).open(path);
+        file.and_then(|mut file| file.write_all(text.as_bytes())).expect("a file");
     }
 
     pub(crate) fn command(&self, arguments: &str) -> Command {
