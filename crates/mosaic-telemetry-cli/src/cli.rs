@@ -13,6 +13,8 @@ use crate::when::When;
 #[derive(Debug, Parser)]
 #[command(name = "mosaic-telemetry", version)]
 pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) flags: Flags,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -29,14 +31,77 @@ pub(crate) enum Command {
     Predict(PredictArgs),
     /// Sends what earlier calls have written and could not send.
     Flush(FlushArgs),
-    /// Shows what is configured, what waits to be sent and what was sent.
-    Status,
+    /// Shows what is configured and by what, what waits to be sent and what was sent, and if the server answers.
+    Status(StatusArgs),
+    /// Shows and changes the configuration.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Runs `telemetry-collector`, a server for development on this machine, with these arguments.
+    #[command(disable_help_flag = true)]
+    Collector {
+        /// See `mosaic-telemetry collector --help`.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
     /// Checks events as JSON, one after the other, and prints each fault with its line.
     Validate(ValidateArgs),
+    /// Writes the manual pages of the program and of its commands to a folder.
+    #[command(hide = true)]
+    Man {
+        /// A folder that exists, as /usr/local/share/man/man1.
+        folder: PathBuf,
+    },
     /// Prints the completions of a shell.
     Completions {
         /// The shell.
         shell: clap_complete::Shell,
+    },
+}
+
+/// Settings, which take precedence over variables and these over `config.toml`.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Configuration")]
+pub(crate) struct Flags {
+    /// URL of the server.
+    #[arg(long, global = true, value_name = "URL")]
+    pub(crate) server_url: Option<String>,
+    /// File with the API key.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) api_key_file: Option<PathBuf>,
+    /// UUID of this installation.
+    #[arg(long, global = true, value_name = "UUID")]
+    pub(crate) instance_id: Option<String>,
+    /// Folder for events that wait to be sent.
+    #[arg(long, global = true, value_name = "FOLDER")]
+    pub(crate) spool_dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StatusArgs {
+    /// Do not ask the server. It is asked for at most 3 seconds.
+    #[arg(long)]
+    pub(crate) offline: bool,
+}
+
+#[derive(Debug, Subcommand)]
+#[command(after_help = "Examples:
+  mosaic-telemetry config set server_url https://tel-api.mosaicstack.dev
+  mosaic-telemetry config set api_key < key.txt
+  mosaic-telemetry config set max_retries 5")]
+pub(crate) enum ConfigCommand {
+    /// Shows each setting with its source.
+    Show,
+    /// Writes a setting to `config.toml`, which only you can read then.
+    Set {
+        /// The setting: server_url, api_key, instance_id, enabled, spool_dir or another of the SDK.
+        key: String,
+        /// Its value; read from standard input if it is left out, as it must be for the API key.
+        value: Option<String>,
+    },
+    /// Removes a setting from `config.toml`.
+    Unset {
+        /// The setting.
+        key: String,
     },
 }
 

@@ -2,7 +2,7 @@
 
 use std::{fmt, io, path::Path};
 
-use mosaicstack_telemetry::{ConfigError, spool::SpoolError};
+use mosaicstack_telemetry::spool::SpoolError;
 
 /// An error for people: the fault, and its place.
 #[derive(Debug)]
@@ -21,6 +21,11 @@ impl Error {
 
     pub(crate) const fn exit_status(&self) -> u8 {
         if matches!(self, Self::TooExpensive(_)) { 3 } else { 1 }
+    }
+
+    /// True if standard output or standard error cannot be written.
+    pub(crate) const fn is_output(&self) -> bool {
+        matches!(self, Self::Io(_))
     }
 
     pub(crate) fn is_closed_pipe(&self) -> bool {
@@ -55,12 +60,6 @@ impl From<csv::Error> for Error {
             csv::ErrorKind::Io(error) => Self::Io(error),
             other => Self::Message(format!("cannot write CSV: {other:?}")),
         }
-    }
-}
-
-impl From<ConfigError> for Error {
-    fn from(error: ConfigError) -> Self {
-        Self::Message(error.to_string())
     }
 }
 

@@ -30,6 +30,11 @@ impl Folders {
         Ok(Self { config: base.config_dir().join(NAME), state: state.join(NAME) })
     }
 
+    /// The file with the configuration.
+    pub(crate) fn file(&self) -> PathBuf {
+        self.config.join("config.toml")
+    }
+
     /// Keeps other processes of this program out until the returned value is dropped.
     pub(crate) fn lock(&self) -> Result<File, Error> {
         create_folder(&self.state)?;

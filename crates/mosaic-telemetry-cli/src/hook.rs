@@ -5,15 +5,17 @@ mod settings;
 
 use std::{
     env,
+    ffi::OsString,
     fs::{self, OpenOptions, TryLockError},
     io::Write,
+    path::PathBuf,
     process::{Command, Stdio},
     thread,
     time::Duration,
 };
 
 use crate::{
-    cli::{Agent, HookArgs, HookCommand},
+    cli::{Agent, Flags, HookArgs, HookCommand},
     error::Error,
     files::{self, Folders},
     report, when,
@@ -25,13 +27,13 @@ const WAIT: Duration = Duration::from_secs(3);
 /// Milliseconds between two attempts to reach the server. What is reported in between is in the spool.
 const BETWEEN_FLUSHES_MS: i64 = 5 * 60 * 1_000;
 
-pub(crate) fn run(arguments: &HookArgs, out: &mut dyn Write) -> Result<(), Error> {
+pub(crate) fn run(arguments: &HookArgs, flags: &Flags, out: &mut dyn Write) -> Result<(), Error> {
     match &arguments.command {
         Some(HookCommand::Install(arguments)) => install::install(arguments, out),
         Some(HookCommand::Remove(arguments)) => install::remove(arguments, out),
-        Some(HookCommand::Background) => wait_and_report(false),
+        Some(HookCommand::Background) => wait_and_report(flags, false),
         None => {
-            call(arguments.agent, out);
+            call(arguments.agent, flags, out);
             Ok(())
         }
     }
@@ -39,18 +41,27 @@ pub(crate) fn run(arguments: &HookArgs, out: &mut dyn Write) -> Result<(), Error
 
 /// An agent waits for its hooks, and may show or obey what they print: this takes no time and fails silently. What is
 /// not reported now is found by the next call.
-fn call(agent: Option<Agent>, out: &mut dyn Write) {
+fn call(agent: Option<Agent>, flags: &Flags, out: &mut dyn Write) {
     if agent == Some(Agent::GeminiCli) {
         let _ = writeln!(out, "{{}}");
     }
     // The machine ends with the job.
     if env::var_os("CI").is_some_and(|it| it == "true" || it == "1") {
-        let _ = wait_and_report(true);
+        let _ = wait_and_report(flags, true);
         return;
     }
     let Ok(program) = env::current_exe() else { return };
     let mut command = Command::new(program);
     command.args(["hook", "background"]);
+    let path = |it: &Option<PathBuf>| it.clone().map(PathBuf::into_os_string);
+    for (flag, value) in [
+        ("--server-url", flags.server_url.clone().map(OsString::from)),
+        ("--api-key-file", path(&flags.api_key_file)),
+        ("--instance-id", flags.instance_id.clone().map(OsString::from)),
+        ("--spool-dir", path(&flags.spool_dir)),
+    ] {
+        value.iter().for_each(|value| _ = command.arg(flag).arg(value));
+    }
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     // Signals to the agent's group do not reach it.
     #[cfg(unix)]
@@ -60,7 +71,7 @@ fn call(agent: Option<Agent>, out: &mut dyn Write) {
 }
 
 /// Reports, once for all calls of a moment. `is_last` if the machine may end.
-fn wait_and_report(is_last: bool) -> Result<(), Error> {
+fn wait_and_report(flags: &Flags, is_last: bool) -> Result<(), Error> {
     let folders = Folders::new()?;
     files::create_folder(&folders.state)?;
     let mut options = OpenOptions::new();
@@ -80,7 +91,7 @@ fn wait_and_report(is_last: bool) -> Result<(), Error> {
     )]
     thread::sleep(WAIT);
     drop(waiting);
-    let result = report::run_unattended(&folders, is_flush_due(&folders) || is_last);
+    let result = report::run_unattended(&folders, flags, is_flush_due(&folders) || is_last);
     let path = folders.state.join("error");
     match &result {
         Ok(()) => drop(fs::remove_file(path)),

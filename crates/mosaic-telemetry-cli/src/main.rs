@@ -1,15 +1,18 @@
 //! Reports what coding agents did, from their logs, to a Mosaic Stack Telemetry server.
 
 mod cli;
+mod collector;
+mod config;
 mod error;
 mod files;
 mod hook;
 mod ledger;
 mod predict;
+mod progress;
 mod report;
 mod rows;
 mod scan;
-mod server;
+mod settings;
 mod status;
 mod validate;
 mod when;
@@ -42,14 +45,19 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: &Cli, out: &mut dyn Write) -> Result<(), Error> {
+    let flags = &cli.flags;
     match &cli.command {
-        Command::Scan(arguments) => scan::run(arguments, out),
-        Command::Report(arguments) => report::run(arguments, out),
-        Command::Hook(arguments) => hook::run(arguments, out),
-        Command::Predict(arguments) => predict::run(arguments, out),
-        Command::Flush(arguments) => report::run_flush(arguments, out),
-        Command::Status => status::run(out),
+        Command::Scan(arguments) => scan::run(arguments, flags, out),
+        Command::Report(arguments) => report::run(arguments, flags, out),
+        Command::Hook(arguments) => hook::run(arguments, flags, out),
+        Command::Predict(arguments) => predict::run(arguments, flags, out),
+        Command::Flush(arguments) => report::run_flush(arguments, flags, out),
+        Command::Status(arguments) => status::run(arguments, flags, out),
+        Command::Config(arguments) => config::run(arguments, flags, out),
+        Command::Collector { arguments } => collector::run(arguments),
         Command::Validate(arguments) => validate::run(arguments, out),
+        Command::Man { folder } => clap_mangen::generate_to(Cli::command(), folder)
+            .map_err(|error| Error::file("write to", folder, &error)),
         Command::Completions { shell } => {
             // In memory first: it panics if it cannot write.
             let mut script = Vec::new();

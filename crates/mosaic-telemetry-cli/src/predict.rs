@@ -9,11 +9,12 @@ use mosaicstack_telemetry::{
 use telemetry_agent_logs::Task;
 
 use crate::{
-    cli::{PredictArgs, Selection},
+    cli::{Flags, PredictArgs, Selection},
     error::Error,
     files::Folders,
     rows::{count, dollars, duration, plain},
-    scan, server,
+    scan,
+    settings::Settings,
 };
 
 /// The columns of a chart.
@@ -27,9 +28,13 @@ type Percentiles = [Option<f64>; 5];
 /// Prints a value.
 type Print = fn(f64) -> String;
 
-pub(crate) fn run(arguments: &PredictArgs, out: &mut dyn Write) -> Result<(), Error> {
+pub(crate) fn run(
+    arguments: &PredictArgs,
+    flags: &Flags,
+    out: &mut dyn Write,
+) -> Result<(), Error> {
     let folders = Folders::new()?;
-    let client = TelemetryClient::start(server::config_to_ask(&folders)?);
+    let client = TelemetryClient::start(Settings::read(&folders, flags)?.config_to_ask(None)?);
     let queries: Vec<_> = arguments.model.iter().map(|model| query(arguments, model)).collect();
     let answers = client.predictions().get_all(&queries);
     client.handle().shutdown(Duration::ZERO);

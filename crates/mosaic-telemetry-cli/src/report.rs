@@ -1,6 +1,7 @@
 //! Sending tasks.
 
 use std::{
+    fs,
     io::{self, Write},
     sync::Arc,
     time::Duration,
@@ -10,12 +11,15 @@ use mosaicstack_telemetry::{Outcome, TaskCompletionEvent, TelemetryConfig, spool
 use telemetry_agent_logs::Task;
 
 use crate::{
-    cli::{FlushArgs, ReportArgs},
+    cli::{Flags, FlushArgs, ReportArgs},
     error::Error,
     files::Folders,
     ledger::Ledger,
+    progress::{self, Progress},
     rows::count,
-    scan, server, when,
+    scan,
+    settings::Settings,
+    when,
 };
 
 /// The tasks that are written before they are sent. The spool holds more, so that none is evicted.
@@ -24,26 +28,39 @@ const AT_ONCE: usize = 1_000;
 /// Seconds that a report of a hook waits for the server.
 const UNATTENDED_TIMEOUT: u64 = 20;
 
+/// Name of the file whose time is that of the last delivery.
+const DELIVERED: &str = "delivered";
+
 /// The model of tasks whose model has no price: it can be a private name.
 const OTHER: &str = "other";
 
-pub(crate) fn run(arguments: &ReportArgs, out: &mut dyn Write) -> Result<(), Error> {
+pub(crate) fn run(arguments: &ReportArgs, flags: &Flags, out: &mut dyn Write) -> Result<(), Error> {
     let folders = Folders::new()?;
-    let config = server::config(&folders)?;
+    let settings = Settings::read(&folders, flags)?;
+    let progress = Progress::on_terminal();
+    let config =
+        settings.config_with(|it| progress.iter().fold(it, |it, progress| progress.watch(it)))?;
     if !config.is_enabled() {
         writeln!(out, "telemetry is off: nothing is sent")?;
         return Ok(());
     }
+    let draw = |text| progress.iter().for_each(|_| progress::draw(text));
     let _lock = folders.lock()?;
     let now = when::now();
     let mut ledger = Ledger::open(folders.state.join("sent"), now)?;
-    let found = scan::scan(&arguments.selection, &folders)?;
+    draw("reading the logs");
+    let found = scan::scan(&arguments.selection, &folders);
+    draw("");
+    let found = found?;
     let plan = plan(arguments, &found.tasks, &ledger, now);
     if arguments.dry_run || config.is_dry_run() {
         writeln!(out, "would send: {}", count(plan.send.len() as u64))?;
     } else {
-        let sent = send(&config, &plan.send, &mut ledger, arguments.flush.timeout)?;
-        sent.print(out)?;
+        progress.iter().for_each(|it| it.start(plan.send.len() as u64));
+        let to = Server { config: &config, folders: &folders, timeout: arguments.flush.timeout };
+        let sent = to.send(&plan.send, &mut ledger);
+        draw("");
+        sent?.print(out)?;
     }
     print(plan.known, "sent before", out)?;
     print(plan.unpriced, "not sent, since a model has no price (--unpriced sends them)", out)?;
@@ -58,8 +75,12 @@ pub(crate) fn run(arguments: &ReportArgs, out: &mut dyn Write) -> Result<(), Err
 }
 
 /// Writes the tasks that have ended since the first report to the spool, and with `is_flushed` sends them.
-pub(crate) fn run_unattended(folders: &Folders, is_flushed: bool) -> Result<(), Error> {
-    let config = server::config(folders)?;
+pub(crate) fn run_unattended(
+    folders: &Folders,
+    flags: &Flags,
+    is_flushed: bool,
+) -> Result<(), Error> {
+    let config = Settings::read(folders, flags)?.config()?;
     if !config.is_enabled() || config.is_dry_run() {
         return Ok(());
     }
@@ -70,7 +91,8 @@ pub(crate) fn run_unattended(folders: &Folders, is_flushed: bool) -> Result<(), 
     let found = scan::scan(&arguments.selection, folders)?;
     let plan = plan(&arguments, &found.tasks, &ledger, now);
     if is_flushed {
-        return send(&config, &plan.send, &mut ledger, UNATTENDED_TIMEOUT).map(drop);
+        let to = Server { config: &config, folders, timeout: UNATTENDED_TIMEOUT };
+        return to.send(&plan.send, &mut ledger).map(drop);
     }
     // The others wait for a call that sends: a spool is bounded, and evicts the oldest.
     if spool::usage(&config)?.records >= AT_ONCE as u64 {
@@ -81,11 +103,16 @@ pub(crate) fn run_unattended(folders: &Folders, is_flushed: bool) -> Result<(), 
 }
 
 /// Sends what earlier calls have left.
-pub(crate) fn run_flush(arguments: &FlushArgs, out: &mut dyn Write) -> Result<(), Error> {
+pub(crate) fn run_flush(
+    arguments: &FlushArgs,
+    flags: &Flags,
+    out: &mut dyn Write,
+) -> Result<(), Error> {
     let folders = Folders::new()?;
-    let config = server::config(&folders)?;
+    let config = Settings::read(&folders, flags)?.config()?;
     let _lock = folders.lock()?;
-    flush(&config, arguments.timeout)?.print(out)
+    let to = Server { config: &config, folders: &folders, timeout: arguments.timeout };
+    to.flush()?.print(out)
 }
 
 fn print(number: u64, what: &str, out: &mut dyn Write) -> Result<(), Error> {
@@ -140,26 +167,46 @@ impl Sent {
     }
 }
 
-/// Sends what an earlier call has left, and then these tasks. An event is in the spool before its task is in the ledger:
-/// a process that is killed in between sends it again, with the same id.
-fn send(
-    config: &TelemetryConfig,
-    tasks: &[(&Task, Outcome)],
-    ledger: &mut Ledger,
+/// The server, and the folder that remembers deliveries.
+struct Server<'a> {
+    config: &'a TelemetryConfig,
+    folders: &'a Folders,
+    /// Seconds to wait for it.
     timeout: u64,
-) -> Result<Sent, Error> {
-    let mut sent = flush(config, timeout)?;
-    for some in tasks.chunks(AT_ONCE) {
-        if sent.spooled > 0 {
-            break; // The server cannot be reached, and the spool is bounded.
+}
+
+impl Server<'_> {
+    /// Sends what an earlier call has left, and then these tasks. An event is in the spool before its task is in the
+    /// ledger: a process that is killed in between sends it again, with the same id.
+    fn send(&self, tasks: &[(&Task, Outcome)], ledger: &mut Ledger) -> Result<Sent, Error> {
+        let mut sent = self.flush()?;
+        for some in tasks.chunks(AT_ONCE) {
+            if sent.spooled > 0 {
+                break; // The server cannot be reached, and the spool is bounded.
+            }
+            put(self.config, some, ledger)?;
+            let flushed = self.flush()?;
+            sent.delivered += flushed.delivered;
+            sent.rejected += flushed.rejected;
+            sent.spooled = flushed.spooled;
         }
-        put(config, some, ledger)?;
-        let flushed = flush(config, timeout)?;
-        sent.delivered += flushed.delivered;
-        sent.rejected += flushed.rejected;
-        sent.spooled = flushed.spooled;
+        Ok(sent)
     }
-    Ok(sent)
+
+    fn flush(&self) -> Result<Sent, Error> {
+        let stats = spool::flush(self.config, Duration::from_secs(self.timeout))?;
+        if stats.delivered > 0 {
+            // The time of the file is all of it. Without it, the status shows less.
+            let _ = fs::write(self.folders.state.join(DELIVERED), "");
+        }
+        Ok(Sent { delivered: stats.delivered, rejected: stats.rejected, spooled: stats.spooled })
+    }
+}
+
+/// Unix milliseconds of the last call that delivered an event.
+pub(crate) fn last_delivery(folders: &Folders) -> Option<i64> {
+    let metadata = fs::metadata(folders.state.join(DELIVERED)).ok()?;
+    metadata.modified().ok().map(when::unix_millis)
 }
 
 /// The event as it is sent.
@@ -181,9 +228,4 @@ fn put(
         spool::put(config, event(config, task, outcome.clone()))?;
     }
     ledger.add(tasks.iter().map(|(task, _)| *task))
-}
-
-fn flush(config: &TelemetryConfig, timeout: u64) -> Result<Sent, Error> {
-    let stats = spool::flush(config, Duration::from_secs(timeout))?;
-    Ok(Sent { delivered: stats.delivered, rejected: stats.rejected, spooled: stats.spooled })
 }

@@ -13,13 +13,15 @@ use telemetry_agent_logs::{
 };
 
 use crate::{
-    cli::{Assumed, ScanArgs, Selection},
+    cli::{Assumed, Flags, ScanArgs, Selection},
     error::Error,
     files::{self, Folders},
-    report, rows, server, when,
+    report, rows,
+    settings::Settings,
+    when,
 };
 
-pub(crate) fn run(arguments: &ScanArgs, out: &mut dyn Write) -> Result<(), Error> {
+pub(crate) fn run(arguments: &ScanArgs, flags: &Flags, out: &mut dyn Write) -> Result<(), Error> {
     let selection = &arguments.selection;
     let folders = Folders::new()?;
     let lock = folders.lock();
@@ -34,7 +36,7 @@ pub(crate) fn run(arguments: &ScanArgs, out: &mut dyn Write) -> Result<(), Error
     } else if arguments.csv {
         rows::csv(&tasks, out)?;
     } else if arguments.events {
-        events(&folders, &tasks, out)?;
+        events(&Settings::read(&folders, flags)?, &tasks, out)?;
     } else {
         rows::table(&tasks, out)?;
     }
@@ -91,8 +93,12 @@ pub(crate) fn outcome(selection: &Selection, task: &Task) -> Option<Outcome> {
     task.outcome().or(assumed)
 }
 
-fn events(folders: &Folders, tasks: &rows::Outcomes<'_>, out: &mut dyn Write) -> Result<(), Error> {
-    let config = server::config(folders)?;
+fn events(
+    settings: &Settings,
+    tasks: &rows::Outcomes<'_>,
+    out: &mut dyn Write,
+) -> Result<(), Error> {
+    let config = settings.config_to_show()?;
     let mut unpriced = 0;
     for (task, outcome) in tasks {
         let Some(outcome) = outcome else { continue };

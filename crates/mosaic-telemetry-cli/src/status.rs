@@ -1,35 +1,44 @@
 //! The command `status`.
 
-use std::{fs, io::Write};
+use std::{fs, io::Write, time::Duration};
 
-use mosaicstack_telemetry::spool;
+use mosaicstack_telemetry::{PredictionQuery, TelemetryClient, spool};
 
-use crate::{error::Error, files::Folders, ledger::Ledger, rows::count, server, when};
+use crate::{
+    cli::{Flags, StatusArgs},
+    config,
+    error::Error,
+    files::Folders,
+    ledger::Ledger,
+    report,
+    rows::{count, plain},
+    settings::Settings,
+    when,
+};
 
-/// Asks no server.
-pub(crate) fn run(out: &mut dyn Write) -> Result<(), Error> {
+/// The longest wait for the server.
+const HEALTH_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Fails only if it cannot print.
+pub(crate) fn run(arguments: &StatusArgs, flags: &Flags, out: &mut dyn Write) -> Result<(), Error> {
     let folders = Folders::new()?;
-    let file = folders.config.join("config.toml");
-    let has_file = if file.exists() { "" } else { " (there is none)" };
-    writeln!(
-        out,
-        "configuration: {}{has_file}, then MOSAIC_TELEMETRY_* variables",
-        file.display()
-    )?;
-    match server::config(&folders) {
-        Ok(config) if config.is_enabled() => {
-            let url = config.server_url().map(ToString::to_string).unwrap_or_default();
-            writeln!(out, "server: {url}")?;
-            writeln!(out, "instance: {}", config.instance_id())?;
-            if let Some(spool) = config.spool() {
-                writeln!(out, "spool: {}", spool.dir().display())?;
-                match spool::usage(&config) {
-                    Ok(waiting) => {
-                        let (records, files) = (count(waiting.records), count(waiting.files));
-                        writeln!(out, "waiting to be sent: {records} tasks in {files} files")?;
-                    }
-                    Err(error) => writeln!(out, "waiting to be sent: {error}")?,
+    if let Err(error) = config::show(&folders, flags, out) {
+        if error.is_output() {
+            return Err(error);
+        }
+        writeln!(out, "  {error}")?;
+    }
+    match Settings::read(&folders, flags).and_then(|it| Ok((it.config()?, it))) {
+        Ok((config, settings)) if config.is_enabled() => {
+            match spool::usage(&config) {
+                Ok(waiting) => {
+                    let (records, files) = (count(waiting.records), count(waiting.files));
+                    writeln!(out, "waiting to be sent: {records} tasks in {files} files")?;
                 }
+                Err(error) => writeln!(out, "waiting to be sent: {error}")?,
+            }
+            if !arguments.offline {
+                writeln!(out, "server: {}", health(&settings)?)?;
             }
         }
         Ok(_) => writeln!(out, "telemetry is off")?,
@@ -41,8 +50,27 @@ pub(crate) fn run(out: &mut dyn Write) -> Result<(), Error> {
         }
         None => writeln!(out, "sent: nothing yet")?,
     }
+    if let Some(at) = report::last_delivery(&folders) {
+        writeln!(out, "last delivery: {} UTC", when::minute(at))?;
+    }
     if let Ok(error) = fs::read_to_string(folders.state.join("error")) {
         write!(out, "the last report by a hook failed: {error}")?;
     }
     Ok(writeln!(out, "state: {}", folders.state.display())?)
+}
+
+/// Asks for a prediction, which needs no key and leaves nothing: the API has no other request for this.
+fn health(settings: &Settings) -> Result<String, Error> {
+    let config = settings.config_to_ask(Some(HEALTH_TIMEOUT))?;
+    if config.is_dry_run() {
+        return Ok("not asked in a dry run".into());
+    }
+    let client = TelemetryClient::start(config);
+    let query = PredictionQuery::new("unknown", "unknown", "unknown", "medium");
+    let answer = client.predictions().get(&query);
+    client.handle().shutdown(Duration::ZERO);
+    Ok(match answer {
+        Ok(_) => "answers (the key is not checked)".into(),
+        Err(error) => plain(&error.to_string()),
+    })
 }

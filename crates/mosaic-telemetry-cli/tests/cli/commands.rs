@@ -156,45 +156,6 @@ fn tasks_wait_in_the_spool_while_the_server_cannot_be_reached() {
 }
 
 #[test]
-fn what_is_missing_is_listed_without_the_key() {
-    let home = Home::new();
-    let mut command = home.command("report");
-    command.env("MOSAIC_TELEMETRY_API_KEY", "not-a-key-but-secret");
-    let (code, out, err) = text(command.output().unwrap());
-    assert_eq!((code, out.as_str()), (Some(1), ""));
-    assert!(err.contains("server_url") && err.contains("api_key"), "{err}");
-    assert!(!err.contains("secret"), "{err}");
-    let config = home.path.join(".config/mosaic-telemetry/config.toml");
-    fs::create_dir_all(config.parent().unwrap()).unwrap();
-    fs::write(&config, "instance_id = \"7\"\napi_key = secret\n").unwrap();
-    let (code, _, err) = text(home.command("report").output().unwrap());
-    assert_eq!(code, Some(1));
-    assert!(err.contains("config.toml: line 2") && !err.contains("secret"), "{err}");
-}
-
-#[test]
-fn configuration_file_is_read_and_variables_take_precedence() {
-    let home = Home::new();
-    let config = home.path.join(".config/mosaic-telemetry/config.toml");
-    fs::create_dir_all(config.parent().unwrap()).unwrap();
-    let text = format!(
-        "server_url = \"https://file.example\"\napi_key = \"{KEY}\"\ninstance_id = \"{INSTANCE}\"\n"
-    );
-    fs::write(&config, text).unwrap();
-    let status = home.run("status");
-    assert!(status.contains("server: https://file.example"), "{status}");
-    assert!(status.contains("sent: nothing yet") && !status.contains(KEY), "{status}");
-    let mut command = home.command("status");
-    command.env("MOSAIC_TELEMETRY_SERVER_URL", "https://variable.example");
-    let output = String::from_utf8(command.output().unwrap().stdout).unwrap();
-    assert!(output.contains("server: https://variable.example"), "{output}");
-    let mut command = home.command("report");
-    command.env("MOSAIC_TELEMETRY_ENABLED", "false");
-    let output = String::from_utf8(command.output().unwrap().stdout).unwrap();
-    assert_eq!(output, "telemetry is off: nothing is sent\n");
-}
-
-#[test]
 fn closed_pipe_is_no_error() {
     let home = Home::new();
     let mut child = home.command("scan --json");
@@ -242,6 +203,46 @@ fn prediction_is_beside_own_tasks_and_checked_against_a_limit() {
 }
 
 #[test]
-fn completions_are_printed() {
-    assert!(Home::new().run("completions bash").contains("mosaic-telemetry"));
+fn completions_and_manual_pages_are_written() {
+    let home = Home::new();
+    assert!(home.run("completions bash").contains("mosaic-telemetry"));
+    assert_eq!(home.run(&format!("man {}", home.path.display())), "");
+    for (page, text) in [("", "SYNOPSIS"), ("-report", "first call sends nothing")] {
+        let page = home.path.join(format!("mosaic-telemetry{page}.1"));
+        assert!(fs::read_to_string(&page).unwrap().contains(text), "{page:?}");
+    }
+    let output = home.command("man /does/not/exist").output().unwrap();
+    assert_eq!(text(output).0, Some(1));
+}
+
+#[test]
+fn pipes_get_no_color_and_no_progress() {
+    let collector = Collector::start().unwrap();
+    let home = Home::reporting_to(collector.url());
+    for arguments in ["--help", "report --since 2026-01-01", "report --unknown"] {
+        let (_, out, err) = text(home.command(arguments).output().unwrap());
+        assert!(!format!("{out}{err}").contains(['\u{1b}', '\r']), "{arguments}: {out}{err}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn collector_runs_the_program_beside() {
+    use std::{os::unix::fs::PermissionsExt, process::Command};
+
+    let home = Home::new();
+    let program = home.path.join("mosaic-telemetry");
+    fs::copy(env!("CARGO_BIN_EXE_mosaic-telemetry"), &program).unwrap();
+    let run = || {
+        let mut command = Command::new(&program);
+        command.args(["collector", "--port", "0", "--help"]).env_clear().env("PATH", &home.path);
+        text(command.output().unwrap())
+    };
+    let (code, _, err) = run();
+    assert_eq!(code, Some(1));
+    assert!(err.contains("cargo install"), "{err}");
+    let beside = home.path.join("telemetry-collector");
+    fs::write(&beside, "#!/bin/sh\necho \"$*\"\nexit 7\n").unwrap();
+    fs::set_permissions(&beside, fs::Permissions::from_mode(0o700)).unwrap();
+    assert_eq!(run(), (Some(7), "--port 0 --help\n".into(), String::new()));
 }

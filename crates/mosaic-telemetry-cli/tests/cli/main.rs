@@ -2,5 +2,6 @@
 
 mod ccusage;
 mod commands;
+mod config;
 mod home;
 mod hook;
