@@ -4,7 +4,7 @@ use std::{io::Write, sync::Arc, time::Duration};
 
 use mosaicstack_telemetry::{
     PredictionQuery, Provider, TaskType, TelemetryClient,
-    model::{PredictionResponse, model_vendor},
+    model::{PredictionData, PredictionResponse, model_vendor},
 };
 use telemetry_agent_logs::Task;
 
@@ -19,6 +19,9 @@ use crate::{
 
 /// The columns of a chart.
 const WIDTH: usize = 40;
+
+/// The heading of the charts.
+const LEGEND: &str = "─── 10 to 90 %  ███ 25 to 75 %  ┃ median";
 
 const PERCENTILES: [&str; 5] = ["p10", "p25", "median", "p75", "p90"];
 
@@ -38,20 +41,22 @@ pub(crate) fn run(
     let queries: Vec<_> = arguments.model.iter().map(|model| query(arguments, model)).collect();
     let answers = client.predictions().get_all(&queries);
     client.handle().shutdown(Duration::ZERO);
-    let answers = answers.map_err(|error| Error::Message(error.to_string()))?;
+    let asked = answers.as_ref().map_err(|error| Error::Message(error.to_string()));
     if arguments.json {
-        let answers: Vec<&PredictionResponse> = answers.iter().map(AsRef::as_ref).collect();
-        serde_json::to_writer_pretty(&mut *out, &answers)?;
+        let answers = asked?;
+        let list: Vec<&PredictionResponse> = answers.iter().map(AsRef::as_ref).collect();
+        serde_json::to_writer_pretty(&mut *out, &list)?;
         writeln!(out)?;
-    } else {
-        let lock = folders.lock();
-        let tasks = scan::scan(&Selection::default(), &folders)?.tasks;
-        drop(lock);
-        for (query, answer) in queries.iter().zip(&answers) {
-            print(query, answer, &own(query, &tasks), out)?;
-        }
+        return check(arguments, answers);
     }
-    check(arguments, &answers)
+    let lock = folders.lock();
+    let tasks = scan::scan(&Selection::default(), &folders)?.tasks;
+    drop(lock);
+    for (index, query) in queries.iter().enumerate() {
+        let answer = asked.as_ref().ok().and_then(|it| it.get(index));
+        print(query, answer.map(AsRef::as_ref), &own(query, &tasks), out)?;
+    }
+    check(arguments, asked?)
 }
 
 fn query(arguments: &PredictArgs, model: &str) -> PredictionQuery {
@@ -70,25 +75,37 @@ fn own<'a>(query: &PredictionQuery, tasks: &'a [Arc<Task>]) -> Vec<&'a Task> {
     tasks.iter().map(AsRef::as_ref).filter(is_of_kind).collect()
 }
 
+/// Prints the percentiles of an answer, if there is one, and of own tasks.
 fn print(
     query: &PredictionQuery,
-    answer: &PredictionResponse,
+    answer: Option<&PredictionResponse>,
     own: &[&Task],
     out: &mut dyn Write,
 ) -> Result<(), Error> {
     let PredictionQuery { model, task_type, complexity, .. } = query;
-    let (samples, confidence) = (answer.metadata.sample_size, &answer.metadata.confidence);
-    writeln!(out, "{model}, {task_type}, {complexity}")?;
-    let Some(data) = &answer.prediction else {
-        return Ok(writeln!(out, "  the server has no tasks of this kind\n")?);
-    };
-    writeln!(out, "  {} tasks, confidence {confidence}", count(samples))?;
-    if let Some(note) = &answer.metadata.fallback_note {
-        writeln!(out, "  {}", plain(note))?;
+    writeln!(out, "{}, {task_type}, {complexity}", plain(model))?;
+    let data = answer.and_then(|it| it.prediction.as_ref());
+    match (answer, data) {
+        (Some(PredictionResponse { metadata, .. }), Some(_)) => {
+            let (samples, confidence) = (count(metadata.sample_size), &metadata.confidence);
+            writeln!(out, "  all: {samples} tasks, confidence {confidence}")?;
+            if let Some(note) = &metadata.fallback_note {
+                writeln!(out, "  {}", plain(note))?;
+            }
+        }
+        (Some(_), None) => writeln!(out, "  all: the server has no tasks of this kind")?,
+        (None, _) => writeln!(out, "  all: the server did not answer")?,
+    }
+    writeln!(out, "  yours: {} tasks", count(own.len() as u64))?;
+    if data.is_none() && own.is_empty() {
+        return Ok(writeln!(out)?);
     }
     let own_values = |value: fn(&Task) -> Option<u64>| {
         let values = own.iter().filter_map(|task| value(task)).map(|it| it as f64);
         quantiles(values.collect())
+    };
+    let all_values = |value: fn(&PredictionData, &str) -> Option<f64>| {
+        PERCENTILES.map(|name| data.and_then(|it| value(it, name)))
     };
     let micros: Print = |it| dollars(it as u64);
     let millis: Print = |it| duration(it as u64);
@@ -96,46 +113,50 @@ fn print(
     let rows: [(&str, Percentiles, Percentiles, Print); 4] = [
         (
             "cost",
-            PERCENTILES.map(|it| data.cost_usd_micros.percentile(it)),
+            all_values(|it, name| it.cost_usd_micros.percentile(name)),
             own_values(Task::cost),
             micros,
         ),
         (
             "time",
-            PERCENTILES.map(|it| data.duration_ms.percentile(it)),
+            all_values(|it, name| it.duration_ms.percentile(name)),
             own_values(|it| Some(it.duration_ms)),
             millis,
         ),
         (
             "input",
-            PERCENTILES.map(|it| data.input_tokens.percentile(it)),
+            all_values(|it, name| it.input_tokens.percentile(name)),
             own_values(|it| Some(it.usage.total_input())),
             tokens,
         ),
         (
             "output",
-            PERCENTILES.map(|it| data.output_tokens.percentile(it)),
+            all_values(|it, name| it.output_tokens.percentile(name)),
             own_values(|it| Some(it.usage.total_output())),
             tokens,
         ),
     ];
+    writeln!(out, "  {:14}{:WIDTH$}{:>14}{:>14}", "", LEGEND, "median", "90 %")?;
     for (name, all, own, print) in rows {
         let largest = all.iter().chain(&own).flatten().copied().fold(0.0, f64::max);
-        for (name, values) in [(name, all), ("  yours", own)] {
+        for (whose, values) in [("all", all), ("yours", own)] {
             let [_, _, Some(median), _, p90] = values else { continue };
-            let p90 = p90.map_or_else(String::new, |it| format!("p90 {}", print(it)));
-            let chart = chart(values, largest);
-            writeln!(out, "  {name:7} {chart}  {:>12}  {p90}", print(median))?;
+            let (chart, p90) = (chart(values, largest), p90.map_or_else(String::new, print));
+            writeln!(out, "  {name:8}{whose:6}{chart}{:>14}{p90:>14}", print(median))?;
         }
     }
     Ok(writeln!(out)?)
 }
 
-/// The percentiles of values; none without values.
+/// The percentiles of values, interpolated between neighbors; none without values.
 fn quantiles(mut values: Vec<f64>) -> Percentiles {
     values.sort_by(f64::total_cmp);
     let last = values.len().saturating_sub(1) as f64;
-    [0.10, 0.25, 0.50, 0.75, 0.90].map(|share| values.get((last * share).round() as usize).copied())
+    [0.10, 0.25, 0.50, 0.75, 0.90].map(|share| {
+        let at = last * share;
+        let (below, above) = (values.get(at.floor() as usize)?, values.get(at.ceil() as usize)?);
+        Some(below + (above - below) * at.fract())
+    })
 }
 
 /// A line from the 10th to the 90th percentile, a box from the 25th to the 75th, and the median.
@@ -159,15 +180,15 @@ fn chart(values: Percentiles, largest: f64) -> String {
 
 fn check(arguments: &PredictArgs, answers: &[Arc<PredictionResponse>]) -> Result<(), Error> {
     let Some(max) = arguments.max_cost else { return Ok(()) };
+    let mut messages = Vec::new();
     for (model, answer) in arguments.model.iter().zip(answers) {
         let median = answer.prediction.as_ref().and_then(|it| it.cost_usd_micros.median());
         if let Some(median) = median.filter(|it| *it > max * 1e6) {
             let (median, max) = (dollars(median as u64), dollars((max * 1e6) as u64));
-            let message = format!("{model} is predicted to cost {median}, which is above {max}");
-            return Err(Error::TooExpensive(message));
+            messages.push(format!("{model} is predicted to cost {median}, which is above {max}"));
         }
     }
-    Ok(())
+    if messages.is_empty() { Ok(()) } else { Err(Error::TooExpensive(messages.join("\n"))) }
 }
 
 #[cfg(test)]
@@ -187,6 +208,7 @@ mod tests {
     fn quantiles_are_of_the_values() {
         assert_eq!(quantiles(vec![]), [None; 5]);
         assert_eq!(quantiles(vec![7.0]), [Some(7.0); 5]);
+        assert_eq!(quantiles(vec![20.0, 10.0]), [11.0, 12.5, 15.0, 17.5, 19.0].map(Some));
         let values = (0..=100).rev().map(f64::from).collect();
         assert_eq!(quantiles(values), [10.0, 25.0, 50.0, 75.0, 90.0].map(Some));
     }

@@ -183,12 +183,19 @@ fn prediction_is_beside_own_tasks_and_checked_against_a_limit() {
     let collector = Collector::start().unwrap();
     let home = Home::reporting_to(collector.url());
     let none = home.run("predict --model claude-sonnet-4-5 --max-cost 0");
-    assert!(none.contains("the server has no tasks of this kind"), "{none}");
+    for expected in ["the server has no tasks of this kind", "yours: 2 tasks", "cost    yours", "┃"]
+    {
+        assert!(none.contains(expected), "{expected}: {none}");
+    }
     home.run("report --since 2026-01-01");
     let text = home.run("predict --model claude-sonnet-4-5 --max-cost 0.01");
-    for expected in
-        ["claude-sonnet-4-5, unknown, medium", "  2 tasks, ", "  cost ", "    yours ", "┃"]
-    {
+    for expected in [
+        "claude-sonnet-4-5, unknown, medium",
+        "all: 2 tasks, ",
+        "cost    all",
+        "cost    yours",
+        "┃",
+    ] {
         assert!(text.contains(expected), "{expected}: {text}");
     }
     let json = home.run("predict --model claude-sonnet-4-5 --model gpt-5 --json");
@@ -200,6 +207,14 @@ fn prediction_is_beside_own_tasks_and_checked_against_a_limit() {
     let (code, _, err) = self::text(command.output().unwrap());
     assert_eq!(code, Some(3));
     assert!(err.contains("claude-sonnet-4-5 is predicted to cost $0.00"), "{err}");
+
+    // Own tasks are shown without a server, but nothing says that the limit is kept.
+    let home = Home::reporting_to("http://127.0.0.1:9");
+    let output = home.command("predict --model claude-sonnet-4-5 --max-cost 1").output().unwrap();
+    let (code, out, err) = self::text(output);
+    assert_eq!(code, Some(1));
+    assert!(out.contains("the server did not answer") && out.contains("cost    yours"), "{out}");
+    assert!(err.contains("network error"), "{err}");
 }
 
 #[test]
