@@ -38,6 +38,7 @@ pub(crate) fn run(names: &[&str]) -> Result<(), String> {
         long("test --release -p telemetry-spool")?;
         long("test --release -p telemetry-tests --test spool")
     });
+    steps.step("cli", || long("test --release -p mosaic-telemetry-cli --test cli killed::"));
     let has = |command: Command| output(command).is_ok();
     let curl = has(command("curl", "--version"));
     steps.step_if(curl, "curl", "proxies", || {

@@ -86,7 +86,7 @@ fn what_is_left_out_is_counted_among_the_selected_tasks() {
     let notes = |arguments: &str| text(home.command(arguments).output().unwrap()).2;
     let unpriced = "3: tasks with a model without a price, which are not sent\n";
     assert_eq!(notes("scan --events"), unpriced);
-    assert_eq!(notes("scan --events --until 2026-11-26T10:09:00Z"), "");
+    assert_eq!(notes("scan --events --until 2026-11-26T00:09:00Z"), "");
     // An old version logs too little.
     let old = turns(700..702, "claude-sonnet-4-5").replace("2.1.120", "2.1.90");
     home.log("old.jsonl", &old);

@@ -18,16 +18,16 @@ pub(crate) const INSTANCE: &str = "12345678-1234-4234-9234-123456789abc";
 /// One session of Claude Code: a turn that passed its tests, and one that was interrupted.
 pub(crate) const SESSION: &str = include_str!("session.jsonl");
 
-/// The log of a session with a turn for each number, one second apart. Each turn passed its tests.
+/// The log of a session with a turn for each number, which is the second of the day. Each turn passed its tests.
 pub(crate) fn turns(numbers: Range<u32>, model: &str) -> String {
     let mut log = String::new();
     for number in numbers {
-        let (minute, second) = (number / 60, number % 60);
+        let (hour, minute, second) = (number / 3_600, number / 60 % 60, number % 60);
         let mut line = |record: u32, body: serde_json::Value| {
             let uuid = format!("00000000-0000-4000-8000-{number:08x}{record:04x}");
             let mut object = json!({
                 "uuid": uuid, "sessionId": INSTANCE, "version": "2.1.120", "cwd": "/home/user/shop",
-                "timestamp": format!("2026-11-26T10:{minute:02}:{second:02}.{record:03}Z"),
+                "timestamp": format!("2026-11-26T{hour:02}:{minute:02}:{second:02}.{record:03}Z"),
             });
             let fields = body.as_object().expect("an object").clone();
             object.as_object_mut().expect("an object").extend(fields);

@@ -5,3 +5,4 @@ mod commands;
 mod config;
 mod home;
 mod hook;
+mod killed;
