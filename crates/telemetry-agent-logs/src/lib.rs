@@ -8,6 +8,7 @@ mod lines;
 mod paths;
 #[cfg(feature = "prices")]
 pub mod prices;
+mod repository;
 pub mod scan;
 mod task;
 mod timestamp;

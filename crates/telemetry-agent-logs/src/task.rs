@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use telemetry_model::{
-    Complexity, Cost, EventBuilder, Harness, Outcome, Provider, Quality, QualityGate, TaskType,
-    Tokens, model_vendor, uuid::Uuid,
+    Complexity, Cost, EventBuilder, Harness, Outcome, Provider, Quality, QualityGate,
+    RepoSizeCategory, TaskType, Tokens, model_vendor, uuid::Uuid,
 };
 
 use crate::{End, Notes, Request, Status, Turn, Usage, hash::hash, language};
@@ -21,6 +21,9 @@ pub struct Task {
     pub(crate) session: u64,
     /// Name of the folder that the agent worked in, without its parents. Not part of the event.
     pub project: Option<String>,
+    /// Size of the repository whose root this folder is, when the log was read: by the number of tracked files, `tiny`
+    /// below 100, `small` below 1,000, `medium` below 10,000, `large` below 100,000.
+    pub repo_size: Option<RepoSizeCategory>,
     /// Unix milliseconds of the prompt.
     pub started: i64,
     /// Unix milliseconds of the last record.
@@ -104,6 +107,7 @@ impl Task {
             harness,
             session: hash(&turn.session),
             project: turn.project,
+            repo_size: turn.repo_size,
             started: turn.started,
             ended: turn.ended,
             duration_ms: turn.duration_ms.unwrap_or(lasted),
@@ -198,6 +202,7 @@ impl Task {
             .quality(quality)
             .context(context)
             .language(self.language.clone())
+            .repo_size(self.repo_size.clone())
             .retry_count(self.retries)
     }
 

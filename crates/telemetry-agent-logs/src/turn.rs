@@ -6,7 +6,7 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
-use telemetry_model::TaskType;
+use telemetry_model::{RepoSizeCategory, TaskType};
 
 use crate::Gates;
 
@@ -23,6 +23,8 @@ pub struct Turn {
     pub is_part: bool,
     /// Name of the folder that the agent worked in, without its parents.
     pub project: Option<String>,
+    /// Size of the repository whose root this folder is, when the log was read.
+    pub repo_size: Option<RepoSizeCategory>,
     /// Unix milliseconds of the prompt.
     pub started: i64,
     /// Unix milliseconds of the last record.

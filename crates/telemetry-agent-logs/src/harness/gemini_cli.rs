@@ -23,6 +23,7 @@ use crate::{
     Turn,
     lines::{Lines, Position, records},
     paths::last_component,
+    repository,
 };
 
 /// Gemini CLI.
@@ -122,7 +123,14 @@ fn context(path: &Path, head: &Record<'_>) -> Turn {
     let parent = parent_session(path);
     let is_part = parent.is_some() || parsed::<&str>(head.kind) == Some("subagent");
     let session = parent.unwrap_or(own);
-    Turn { session, is_part, project: project(path), ..Turn::default() }
+    let root = root(path);
+    Turn {
+        session,
+        is_part,
+        project: project(path, root.as_deref()),
+        repo_size: root.as_deref().and_then(repository::size_of),
+        ..Turn::default()
+    }
 }
 
 /// The folder `<project>` of `<project>/chats/…`.
@@ -131,16 +139,20 @@ fn project_folder(path: &Path) -> Option<&Path> {
     path.ancestors().skip(1).take(2).find(is_chats)?.parent()
 }
 
+/// The folder that the agent worked in, if the version states it.
+fn root(path: &Path) -> Option<String> {
+    let marker = project_folder(path)?.join(".project_root");
+    let is_marker = fs::metadata(&marker).is_ok_and(|it| it.is_file() && it.len() < 1 << 16);
+    is_marker.then(|| fs::read_to_string(&marker).unwrap_or_default().trim().to_owned())
+}
+
 /// The name of the folder that the agent worked in.
-fn project(path: &Path) -> Option<String> {
-    let folder = project_folder(path)?;
-    let marker = folder.join(".project_root");
-    if fs::metadata(&marker).is_ok_and(|file| file.is_file() && file.len() < 1 << 16) {
-        let root = fs::read_to_string(&marker).unwrap_or_default();
-        return last_component(root.trim()).map(Into::into);
+fn project(path: &Path, root: Option<&str>) -> Option<String> {
+    if let Some(root) = root {
+        return last_component(root).map(Into::into);
     }
     // Older versions name the folder by a hash.
-    let name = folder.file_name()?.to_str()?;
+    let name = project_folder(path)?.file_name()?.to_str()?;
     let is_hash = name.len() == 64 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
     (!is_hash).then(|| name.into())
 }

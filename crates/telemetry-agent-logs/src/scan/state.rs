@@ -20,7 +20,7 @@ use crate::{Checkpoint, Task};
 const HEAD_BYTES: u64 = 4_096;
 
 /// Changes with what readers find: the logs are then read again.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// State of a scan, with which the next one reads only what is new. It has no path and no text of a log, except for
 /// the names of projects, models and languages.

@@ -12,7 +12,7 @@ use crate::{
     End, Turn,
     lines::Position,
     paths::{count_edit, last_component},
-    timestamp,
+    repository, timestamp,
 };
 
 /// The first version that logs all output tokens.
@@ -54,6 +54,7 @@ impl OpenTurn {
             session: session.to_owned(),
             is_part: place.is_part,
             project: last_component(record.cwd.as_str()).map(str::to_owned),
+            repo_size: repository::size_of(record.cwd.as_str()),
             ended: started.unwrap_or(0),
             task_type: if is_planning { TaskType::Planning } else { TaskType::Unknown },
             ..Turn::default()

@@ -64,6 +64,7 @@ impl Current {
             ended: state.now(),
             context_window: state.window,
             project: state.project.clone(),
+            repo_size: state.repo_size.clone(),
             task_type: if state.plans { TaskType::Planning } else { TaskType::default() },
             ..Turn::default()
         };

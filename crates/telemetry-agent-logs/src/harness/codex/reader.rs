@@ -261,12 +261,12 @@ impl Reader<'_> {
 
     fn configure(&mut self, context: &Payload<'_>) {
         let plans = self.state.configure(context);
-        let project = self.state.project.clone();
+        let (project, repo_size) = (self.state.project.clone(), self.state.repo_size.clone());
         self.with_current(|current| {
             // Between turns, a context belongs to the next one.
             if !current.is_ended && current.is_of(context.turn_id.as_str()) {
                 current.set_plans(plans);
-                current.turn.project = project;
+                (current.turn.project, current.turn.repo_size) = (project, repo_size);
             }
         });
     }

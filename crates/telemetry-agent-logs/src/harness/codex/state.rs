@@ -2,10 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
+use telemetry_model::RepoSizeCategory;
+
 use super::{record::Payload, usage::Figures};
 use crate::{
     harness::lenient::{Text, parsed},
     paths::last_component,
+    repository,
     timestamp::millis,
 };
 
@@ -27,6 +30,7 @@ pub(super) struct State {
     /// True while the lines follow each other as fast as those of a copy.
     pub(super) is_burst: bool,
     pub(super) project: Option<String>,
+    pub(super) repo_size: Option<RepoSizeCategory>,
     pub(super) model: String,
     pub(super) plans: bool,
     pub(super) window: Option<u64>,
@@ -109,6 +113,7 @@ impl State {
     pub(super) fn enter(&mut self, cwd: &Text<'_>) {
         if let Some(folder) = cwd.filled().and_then(last_component) {
             self.project = Some(folder.to_owned());
+            self.repo_size = repository::size_of(cwd.as_str());
         }
     }
 

@@ -9,7 +9,7 @@ use super::{
     message::{Kind, Message, Part, PartRecord},
     usage::Figures,
 };
-use crate::{End, Found, Turn, paths::last_component};
+use crate::{End, Found, Turn, paths::last_component, repository};
 
 /// Finds the turns of a session, or of the rest of one.
 ///
@@ -158,6 +158,7 @@ impl<'a> Turns<'a> {
             session: self.session.root.clone(),
             is_part,
             project: self.session.directory.as_deref().and_then(last_component).map(str::to_owned),
+            repo_size: self.session.directory.as_deref().and_then(repository::size_of),
             started: message.created,
             ended: message.created,
             ..Turn::default()
@@ -204,8 +205,11 @@ impl<'a> Turns<'a> {
         } else if is_main_loop && !message.is_planning {
             turn.task_type = TaskType::Unknown;
         }
-        if let Some(project) = message.folder.as_deref().and_then(last_component) {
+        if let Some(folder) = message.folder.as_deref()
+            && let Some(project) = last_component(folder)
+        {
             turn.project = Some(project.to_owned());
+            turn.repo_size = repository::size_of(folder);
         }
         turn.retries += parts.retries + message.retries;
         let request = |figures: &Figures, id| {
