@@ -19,7 +19,7 @@ pub(crate) fn check(shared: &Shared, bytes: usize, now: u64) -> Result<(), Error
     let part = |bound: u64| (bound / PART).max(1);
     let random = shared.random();
     let are_bytes_due = random % part(shared.options.max_bytes) < bytes as u64;
-    let are_files_due = (random >> 32) % part(shared.options.max_files) == 0;
+    let are_files_due = (random >> 32).is_multiple_of(part(shared.options.max_files));
     if are_bytes_due || are_files_due { make_room(shared, are_bytes_due, now) } else { Ok(()) }
 }
 
