@@ -12,5 +12,6 @@ const OPTIONS: &str =
 /// A section fails or does not exist.
 pub(crate) fn run(sections: &[&str]) -> Result<(), String> {
     exec(cargo(format!("build {OPTIONS} --bins")))?;
+    exec(cargo("build --release --locked -p mosaic-telemetry-cli --target-dir target/bench"))?;
     exec(cargo(format!("run --quiet {OPTIONS} --bin bench -- {}", sections.join(" "))))
 }

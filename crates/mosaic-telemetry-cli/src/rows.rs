@@ -4,7 +4,7 @@ use std::io::Write;
 
 use comfy_table::{CellAlignment, Table, presets};
 use mosaicstack_telemetry::Outcome;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use telemetry_agent_logs::Task;
 
 use crate::{error::Error, when};
@@ -54,8 +54,8 @@ impl<'a> Row<'a> {
 pub(crate) type Outcomes<'a> = [(&'a Task, Option<Outcome>)];
 
 pub(crate) fn json(tasks: &Outcomes<'_>, out: &mut dyn Write) -> Result<(), Error> {
-    let rows: Vec<_> = tasks.iter().map(|(task, outcome)| Row::of(task, outcome.clone())).collect();
-    serde_json::to_writer_pretty(&mut *out, &rows)?;
+    let rows = tasks.iter().map(|(task, outcome)| Row::of(task, outcome.clone()));
+    serde_json::Serializer::pretty(&mut *out).collect_seq(rows)?;
     Ok(writeln!(out)?)
 }
 

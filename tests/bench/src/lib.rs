@@ -10,6 +10,7 @@ mod events;
 mod figures;
 mod hand_over;
 mod queue;
+mod scans;
 mod sink;
 mod spool;
 mod start_stop;
@@ -33,13 +34,14 @@ pub type Result<T, E = Failure> = std::result::Result<T, E>;
 type Section = fn() -> Result<Figures>;
 
 /// The sections, with the contender that the others are compared with.
-const SECTIONS: [(&str, &str, Section); 7] = [
+const SECTIONS: [(&str, &str, Section); 8] = [
     ("hand-over", "mosaicstack-telemetry", hand_over::measure),
     ("queue", "telemetry-queue", queue::measure),
     ("delivery", "mosaicstack-telemetry, ureq", delivery::measure),
     ("encoding", "mosaicstack-telemetry", encoding::measure),
     ("start-stop", "mosaicstack-telemetry, ureq", start_stop::measure),
     ("spool", "hello world", spool::measure),
+    ("scans", "mosaic-telemetry", scans::measure),
     ("embedding", "mosaicstack-telemetry, default and ring", embedding::measure),
 ];
 
@@ -61,6 +63,7 @@ pub fn run() -> Result<()> {
         ["idle-child", exporter, port, interval] => {
             child::answer(&start_stop::idle_child(exporter, port.parse()?, interval.parse()?)?)
         }
+        ["scan-child", program] => child::answer(&scans::child(program)?),
         ["step-child", contender, case] => hand_over::step_child(contender, case),
         ["start-stop-child", port] => child::answer(&start_stop::child(port.parse()?)?),
         _ => sections(&arguments),

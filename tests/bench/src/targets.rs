@@ -33,6 +33,12 @@ const EVENTS: &str = "100,000 events";
 const CLIENT: &str = "a client";
 const PROGRAM: &str = "a program";
 
+const CLAUDE: &str = "Claude Code, 1 GB";
+const CODEX: &str = "Codex, 1 GB";
+const SCAN: &str = "mosaic-telemetry";
+const SCAN_AGAIN: &str = "mosaic-telemetry, again";
+
+const CCUSAGE: &[&str] = &["ccusage"];
 const PEERS: &[&str] = &["posthog-rs", "opentelemetry", "sentry", "sentry, logs"];
 const SMALLEST: &[&str] = &["posthog-rs, smallest", "opentelemetry, smallest", "sentry, smallest"];
 const CROSSBEAM: &[&str] = &["crossbeam ArrayQueue"];
@@ -46,7 +52,7 @@ const MINIMUM: &[&str] = &["baseline: the schema's minimum"];
 /// The ticks of an interval of 1 s, which jitter shortens by up to a tenth.
 const TICKS: f64 = 60.0 / 0.9;
 
-const TARGETS: [Target; 31] = [
+const TARGETS: [Target; 40] = [
     of("hand-over", ROOMY, SDK, "p50 of means, ns", 1.0 / 3.0, PEERS),
     of("hand-over", ROOMY, SDK, "p50, ns", 1.0 / 3.0, PEERS),
     of("hand-over", ROOMY, SDK, "allocations", 1.0, &[]),
@@ -64,6 +70,15 @@ const TARGETS: [Target; 31] = [
     of("spool", "eight at once", PUT, ABOVE, 4.0, &[]),
     of("spool", "eight at once, 4,096 files waiting", PUT, ABOVE, 4.0, &[]),
     of("spool", START, "4,096 files, 16 MiB", "ms", 50.0, &[]),
+    of("scans", CLAUDE, SCAN, "wall, ms", 1.0, CCUSAGE),
+    of("scans", CLAUDE, SCAN_AGAIN, "wall, ms", 0.1, CCUSAGE),
+    of("scans", CODEX, SCAN, "wall, ms", 1.0, CCUSAGE),
+    of("scans", CODEX, SCAN_AGAIN, "wall, ms", 0.1, CCUSAGE),
+    of("scans", CLAUDE, SCAN, "peak memory, MiB", 100.0, &[]),
+    of("scans", "Claude Code, 10 GB", SCAN, "peak memory, MiB", 100.0, &[]),
+    of("scans", CODEX, SCAN, "peak memory, MiB", 100.0, &[]),
+    of("scans", "Codex, 10 GB", SCAN, "peak memory, MiB", 100.0, &[]),
+    of("scans", "a hook, with a log of 500 MB", "hook", "p50 above hello world, ms", 10.0, &[]),
     of("start-stop", CLIENT, UREQ, "start, us", 200.0, &[]),
     of("start-stop", CLIENT, HYPER, "start, us", 200.0, &[]),
     of("start-stop", CLIENT, UREQ, "stop, idle, us", 1_000.0, &[]),
