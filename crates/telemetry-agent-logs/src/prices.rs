@@ -7,14 +7,10 @@ use telemetry_model::{Provider, prices};
 use crate::Usage;
 
 /// The cost of one request in microdollars, at the prices of its day (unix milliseconds); `None` if the list does not
-/// have the model.
-///
-/// Tokens that are written to a cache for an hour cost twice as much as input, as Anthropic charges them: the list has
-/// no price for them.
+/// have the model. A request above a threshold has higher prices for all of its tokens, if the list says so.
 #[must_use]
 pub fn price_of(provider: &Provider, model: &str, at: i64, usage: &Usage) -> Option<u64> {
     let at = SystemTime::UNIX_EPOCH + Duration::from_millis(u64::try_from(at).unwrap_or_default());
-    let cost = |usage: &telemetry_model::Usage| prices::cost_of(provider, model, at, usage);
     let priced = telemetry_model::Usage {
         input: usage.input,
         cache_read: usage.cache_read,
@@ -22,14 +18,7 @@ pub fn price_of(provider: &Provider, model: &str, at: i64, usage: &Usage) -> Opt
         output: usage.output,
         reasoning: usage.reasoning,
     };
-    if usage.cache_write_1h == 0 {
-        return cost(&priced);
-    }
-    let hour = telemetry_model::Usage {
-        input: usage.cache_write_1h.saturating_mul(2),
-        ..telemetry_model::Usage::default()
-    };
-    Some(cost(&priced)?.saturating_add(cost(&hour)?))
+    prices::cost_with_hour_writes(provider, model, at, &priced, usage.cache_write_1h)
 }
 
 #[cfg(test)]
@@ -53,6 +42,35 @@ mod tests {
         let expected = 15.0 + 300.0 + 375.0 + 2_400.0 + 450.0;
         let cost = price_of(&Provider::Anthropic, "claude-sonnet-4-5-20250929", AT, &usage);
         assert_eq!(cost, Some(expected as u64));
+    }
+
+    #[test]
+    fn long_request_has_higher_prices_for_all_of_its_tokens() {
+        // 2026-11-28.
+        const LATER: i64 = 1_795_824_000_000;
+        let of = |input, cache_read, cache_write_1h, output| Usage {
+            input,
+            cache_read,
+            cache_write_1h,
+            output,
+            ..Usage::default()
+        };
+        let (openai, google) = (Provider::Openai, Provider::GOOGLE.into());
+        for (provider, model, at, usage, expected) in [
+            // Per million: 2.50, 0.25 and 15 USD up to 272,000 tokens of input, above 5, 0.50 and 22.50.
+            (&openai, "gpt-5.4", AT, of(72_000, 200_000, 0, 1_000), 180_000 + 50_000 + 15_000),
+            (&openai, "gpt-5.4", AT, of(72_001, 200_000, 0, 1_000), 360_005 + 100_000 + 22_500),
+            // 1.25 and 10 USD up to 200,000 tokens, above 2.50 and 15.
+            (&google, "gemini-2.5-pro", AT, of(200_000, 0, 0, 100), 250_000 + 1_000),
+            (&google, "gemini-2.5-pro", AT, of(300_000, 0, 0, 100), 750_000 + 1_500),
+            // Tokens written for an hour count once for the length, and cost 10 and 20 USD.
+            (&Provider::Anthropic, "claude-opus-4-6", AT, of(0, 0, 150_000, 0), 1_500_000),
+            (&Provider::Anthropic, "claude-opus-4-6", AT, of(0, 100_000, 150_000, 0), 3_100_000),
+            // Since 2026-03-13, the model has one price for any length.
+            (&Provider::Anthropic, "claude-opus-4-6", LATER, of(0, 100_000, 150_000, 0), 1_550_000),
+        ] {
+            assert_eq!(price_of(provider, model, at, &usage), Some(expected), "{model} {usage:?}");
+        }
     }
 
     #[test]

@@ -34,13 +34,28 @@ use crate::{Cost, Provider, Usage};
 /// ```
 #[must_use]
 pub fn cost_of(provider: &Provider, model: &str, at: SystemTime, usage: &Usage) -> Option<u64> {
+    cost_with_hour_writes(provider, model, at, usage, 0)
+}
+
+/// As [`cost_of`], for a request that writes `cache_write_1h` more tokens to a cache with a lifetime of an hour, for
+/// which some providers have a separate price. They are not in `usage`, and count for the length of the request.
+#[must_use]
+pub fn cost_with_hour_writes(
+    provider: &Provider,
+    model: &str,
+    at: SystemTime,
+    usage: &Usage,
+    cache_write_1h: u64,
+) -> Option<u64> {
     if matches!(provider, Provider::Unknown) || provider.as_str().is_empty() {
         return None;
     }
+    let (input, cache_write) = (usage.total_input(), usage.cache_write);
     let usage = genai_prices::Usage::from([
-        (UsageKey::INPUT_TOKENS, usage.total_input() as f64),
+        (UsageKey::INPUT_TOKENS, input.saturating_add(cache_write_1h) as f64),
         (UsageKey::CACHE_READ_TOKENS, usage.cache_read as f64),
-        (UsageKey::CACHE_WRITE_TOKENS, usage.cache_write as f64),
+        (UsageKey::CACHE_WRITE_TOKENS, cache_write.saturating_add(cache_write_1h) as f64),
+        (UsageKey::CACHE_WRITE_1H_TOKENS, cache_write_1h as f64),
         (UsageKey::OUTPUT_TOKENS, usage.total_output() as f64),
         (UsageKey::OUTPUT_REASONING_TOKENS, usage.reasoning as f64),
     ]);
