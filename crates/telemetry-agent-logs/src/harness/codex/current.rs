@@ -110,11 +110,12 @@ impl Current {
 
     /// True if nothing but a prompt is known of it.
     pub(super) fn is_fresh(&self) -> bool {
-        !self.is_marked
-            && !self.is_ended
-            && self.counted.is_empty()
-            && self.recorded.is_empty()
-            && self.calls.is_empty()
+        !self.is_marked && !self.is_ended && !self.has_requests() && self.calls.is_empty()
+    }
+
+    /// True if it is a task, whose id must not change: it may have been found before.
+    pub(super) const fn has_requests(&self) -> bool {
+        !self.counted.is_empty() || !self.recorded.is_empty()
     }
 
     /// Adds a request, or keeps the larger of two with the same id.
@@ -188,7 +189,7 @@ impl Current {
 
     /// The turn, if it is one of this session. `is_last` is true if more lines may belong to it.
     pub(super) fn close(mut self, state: &State, is_last: bool) -> Option<Turn> {
-        let is_empty = self.recorded.is_empty() && self.counted.is_empty();
+        let is_empty = !self.has_requests();
         let is_open = is_last && !self.is_ended;
         match self.origin(state) {
             Origin::Copy => return None,

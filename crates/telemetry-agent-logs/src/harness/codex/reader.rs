@@ -233,7 +233,7 @@ impl Reader<'_> {
         if !current.is_of(event.turn_id.as_str()) {
             return;
         }
-        if current.id.is_none() {
+        if current.id.is_none() && !current.has_requests() {
             current.id = event.turn_id.filled().map(str::to_owned);
         }
         let has_failed = end == End::Stopped && (event.error.is_some() || current.has_failed);

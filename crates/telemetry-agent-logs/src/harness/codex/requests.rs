@@ -23,9 +23,12 @@ impl Reader<'_> {
             return;
         }
         if self.current.is_none() {
-            self.open().id = record.turn_id.filled().map(str::to_owned);
+            self.open();
         }
         let Some(current) = &mut self.current else { return };
+        if current.id.is_none() && !current.has_requests() {
+            current.id = record.turn_id.filled().map(str::to_owned);
+        }
         let turn = record.turn_id.filled().unwrap_or(&self.state.thread);
         let id = record.response_id.filled().map(|response| format!("{turn}/{response}"));
         match Figures::parse(record.usage) {

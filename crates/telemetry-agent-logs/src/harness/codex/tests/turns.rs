@@ -203,6 +203,25 @@ fn fields_of_another_type_do_not_lose_a_record() {
     assert_eq!((turn.end, turn.duration_ms, turn.context_window), (End::Stopped, None, None));
 }
 
+#[test]
+fn key_of_a_turn_stays_once_it_has_a_request() {
+    let prompt = meta("s", "") + &event(1, "user_message", "");
+    let counted = prompt.clone() + &count(2, [9, 0, 1, 0], [9, 0, 1, 0]);
+    for (log, key) in [
+        (counted.clone() + &complete(3, "t"), "s/#0"),
+        (counted + &record(3, "s", "t", "r", [9, 0, 1, 0]) + &complete(4, "t"), "s/#0"),
+        (prompt + &record(2, "s", "t", "r", [9, 0, 1, 0]) + &complete(3, "t"), "s/t"),
+    ] {
+        for end in log.match_indices('\n').map(|(at, _)| at + 1) {
+            let (found, _) = read_from(&log.as_bytes()[..end], &Checkpoint::default());
+            for turn in found.turns.iter().filter(|turn| !turn.requests.is_empty()) {
+                assert_eq!(turn.key, key, "{}", &log[..end]);
+            }
+        }
+        assert_eq!(read_one(&log).key, key);
+    }
+}
+
 proptest::proptest! {
     #[test]
     fn damaged_log_is_read_as_far_as_possible(
