@@ -63,8 +63,8 @@ pub struct Unreadable {
 
 /// Finds the tasks in all logs. `state` is that of the last scan, or the default: what it knows is not read again.
 ///
-/// A log that has been removed, or is shorter than before, keeps no tasks. Reads nothing but logs and the number of
-/// files in the index of the repositories that they name, and writes nothing.
+/// A log that has been removed or rewritten keeps no tasks; one that cannot be read keeps those that were found before.
+/// Reads nothing but logs and the number of files in the index of the repositories that they name, and writes nothing.
 pub fn scan(options: &Options<'_>, state: &mut State) -> Scan {
     let mut scan = Scan::default();
     let logs = files::find(options, &mut scan.unreadable);

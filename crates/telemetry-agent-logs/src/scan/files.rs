@@ -30,7 +30,7 @@ pub(super) struct Stamp {
     pub(super) file: (u64, u64),
     pub(super) len: u64,
     /// Unix nanoseconds; combined with those of other files that belong to the log.
-    modified: u64,
+    pub(super) modified: u64,
     /// The lengths of those files.
     others: u64,
 }

@@ -1,7 +1,7 @@
 //! Reading what is new.
 
 use std::{
-    collections::HashSet,
+    collections::{BTreeMap, HashSet},
     io, mem,
     sync::{
         atomic::{AtomicUsize, Ordering},
@@ -30,14 +30,7 @@ pub(super) fn read(
     state: &mut State,
     unreadable: &mut Vec<Unreadable>,
 ) -> u64 {
-    let mut changed = Vec::new();
-    for log in logs {
-        match state.begin(log) {
-            Ok(Some(checkpoint)) => changed.push((log, checkpoint)),
-            Ok(None) => {}
-            Err(error) => unreadable.push(Unreadable { path: log.path.clone(), error }),
-        }
-    }
+    let changed = changed(logs, state, unreadable);
     let known = state.logs.values().flat_map(|it| it.closed.iter().chain(&it.last));
     let known = known.flat_map(|it| &it.ids);
     let mut ids: HashSet<u64> = known.copied().collect();
@@ -50,14 +43,49 @@ pub(super) fn read(
                     add(options.price, log, found, checkpoint, state, &mut ids);
                 }
                 Err(error) => {
-                    // The next scan reads all of it.
-                    state.logs.remove(&log.key);
+                    // What was found in it before stays, also because copies of it do not have it.
+                    state.retry(log);
                     unreadable.push(Unreadable { path: log.path.clone(), error });
                 }
             }
         }
     }
     bad_lines
+}
+
+/// The logs that have changed, and where to read on.
+fn changed<'a, 'b>(
+    logs: &'a [Log<'b>],
+    state: &mut State,
+    unreadable: &mut Vec<Unreadable>,
+) -> Vec<(&'a Log<'b>, Checkpoint)> {
+    let mut starts = BTreeMap::new();
+    loop {
+        let mut rewritten = Vec::new();
+        for log in logs {
+            match state.begin(log) {
+                Ok(Some(start)) => {
+                    rewritten.extend(start.is_rewritten.then(|| log.harness.harness()));
+                    starts.insert(log.key, Ok((log, start.checkpoint)));
+                }
+                Ok(None) => {}
+                Err(error) => {
+                    starts.insert(log.key, Err(Unreadable { path: log.path.clone(), error }));
+                }
+            }
+        }
+        // What a rewritten log does not have any more may be in a copy of it.
+        for log in logs.iter().filter(|log| rewritten.contains(&log.harness.harness())) {
+            if state.logs.get(&log.key).is_some_and(|it| it.has_copies) {
+                state.logs.remove(&log.key);
+            }
+        }
+        if rewritten.is_empty() {
+            break;
+        }
+    }
+    let starts = logs.iter().filter_map(|log| starts.remove(&log.key));
+    starts.filter_map(|start| start.map_err(|error| unreadable.push(error)).ok()).collect()
 }
 
 /// Reads logs with several threads. The results are in the order of the logs.

@@ -93,26 +93,44 @@ impl State {
         }
     }
 
-    /// Prepares the state of a log. Returns the checkpoint to read from, or `None` if nothing has changed.
-    pub(super) fn begin(&mut self, log: &Log<'_>) -> io::Result<Option<Checkpoint>> {
+    /// Prepares the state of a log for reading. `None` if nothing has changed.
+    pub(super) fn begin(&mut self, log: &Log<'_>) -> io::Result<Option<Start>> {
         let known = self.logs.get_mut(&log.key);
         if known.as_ref().is_some_and(|it| it.stamp == log.stamp) {
             return Ok(None);
         }
         let new_head = head(&log.path, HEAD_BYTES)?;
+        let mut start = Start::default();
         let mut state = LogState::default();
-        if let Some(known) = known
-            && (known.stamp.file, true) == (log.stamp.file, known.stamp.len <= log.stamp.len)
-            && head(&log.path, known.head.0)? == known.head
-            && tail(&log.path, known.checkpoint.offset)? == known.tail
-        {
-            state = LogState { last_without_usage: 0, ..mem::take(known) };
+        if let Some(known) = known {
+            start.is_rewritten = (known.stamp.file, true)
+                != (log.stamp.file, known.stamp.len <= log.stamp.len)
+                || head(&log.path, known.head.0)? != known.head
+                || tail(&log.path, known.checkpoint.offset)? != known.tail;
+            if !start.is_rewritten {
+                start.checkpoint = known.checkpoint.clone();
+                state = mem::take(known);
+            }
         }
         (state.stamp, state.head) = (log.stamp, new_head);
-        let checkpoint = state.checkpoint.clone();
         self.logs.insert(log.key, state);
-        Ok(Some(checkpoint))
+        Ok(Some(start))
     }
+
+    /// Makes the next scan read a log again, from the same checkpoint.
+    pub(super) fn retry(&mut self, log: &Log<'_>) {
+        if let Some(state) = self.logs.get_mut(&log.key) {
+            state.stamp.modified = 0;
+        }
+    }
+}
+
+/// Start of the reading of a log.
+#[derive(Debug, Default)]
+pub(super) struct Start {
+    pub(super) checkpoint: Checkpoint,
+    /// What was known of the log is forgotten.
+    pub(super) is_rewritten: bool,
 }
 
 /// Checksum of the last bytes before an offset.

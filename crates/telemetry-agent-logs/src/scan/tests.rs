@@ -109,40 +109,36 @@ fn scan_after_each_byte_equals_one_at_the_end() {
     assert_eq!((last.open, last.without_usage), (expected.open, 1));
 }
 
-/// A turn and a blank line that is longer than what is compared at the start of a file.
-fn head() -> String {
-    format!("turn a 100 5\n{}\n", " ".repeat(5_000))
-}
-
 #[test]
 fn file_that_was_rewritten_cut_or_moved_is_read_again() {
-    type Change = fn(&Home);
+    type Change = fn(&Home, &str);
     type Tasks = &'static [(i64, u64)];
-    let changes: [(&str, Change, Tasks); 4] = [
+    let changes: [(&str, Change, Tasks); 5] = [
         (
             "rewritten",
-            |it| it.write("a.log", "turn x 900 9\nturn b 200 6\n"),
+            |it, _| it.write("a.log", "turn x 900 9\nturn b 200 6\n"),
             &[(200, 6), (900, 9)],
         ),
-        ("cut", |it| it.write("a.log", "turn a 100 5\n"), &[(100, 5)]),
+        (
+            "rewritten behind what is compared at the start",
+            |it, head| it.write("a.log", &format!("{head}turn x 900 9\nturn c 300 7\n")),
+            &[(100, 5), (300, 7), (900, 9)],
+        ),
+        ("cut", |it, _| it.write("a.log", "turn a 100 5\n"), &[(100, 5)]),
         (
             "moved",
-            |it| fs::rename(it.path("a.log"), it.path("z.log")).unwrap(),
-            &[(100, 5), (200, 6)],
+            |it, _| fs::rename(it.path("a.log"), it.path("z.log")).unwrap(),
+            &[(100, 5), (200, 6), (300, 7)],
         ),
-        ("removed", |it| fs::remove_file(it.path("a.log")).unwrap(), &[]),
+        ("removed", |it, _| fs::remove_file(it.path("a.log")).unwrap(), &[]),
     ];
+    let head = format!("turn a 100 5\n{}\n", " ".repeat(5_000));
     for (name, change, expected) in changes {
         let home = Home::new();
-        let head = if name == "rewritten behind the first line" {
-            head()
-        } else {
-            "turn a 100 5\n".into()
-        };
-        home.write("a.log", &format!("{head}turn b 200 6\n"));
+        home.write("a.log", &format!("{head}turn b 200 6\nturn c 300 7\n"));
         let mut state = State::default();
         home.scan(&mut state);
-        change(&home);
+        change(&home, &head);
         let scan = home.scan(&mut state);
         assert_eq!(tasks(&scan.tasks), expected, "{name}");
     }
@@ -175,6 +171,32 @@ fn copy_of_a_part_of_a_turn_adds_what_it_lacks_and_stays_if_the_original_goes() 
     assert_eq!(tasks(&home.scan(&mut state).tasks), [(100, 10), (200, 6)]);
     fs::remove_file(home.path("a.log")).unwrap();
     assert_eq!(tasks(&home.scan(&mut state).tasks), [(100, 10), (200, 6)]);
+}
+
+#[test]
+fn copy_has_the_turns_that_its_original_does_not_have_any_more() {
+    let all = [(100, 5), (200, 6), (300, 7)];
+    for (name, rewritten, expected) in [
+        ("cut", "turn a 100 5\n", &all[..]),
+        (
+            "rewritten",
+            "turn x 900 9\nturn y 901 9\n",
+            &[all[0], all[1], all[2], (900, 9), (901, 9)],
+        ),
+        ("empty", "", &all),
+    ] {
+        let home = Home::new();
+        home.write("a.log", "turn a 100 5\nturn b 200 6\n");
+        let mut state = State::default();
+        home.scan(&mut state);
+        // What both have counts for the one that was read in an earlier scan.
+        home.write("0.log", "turn a 100 5\nturn b 200 6\nturn c 300 7\n");
+        assert_eq!(tasks(&home.scan(&mut state).tasks), all);
+        home.write("a.log", rewritten);
+        let scan = home.scan(&mut state);
+        assert_eq!(tasks(&scan.tasks), expected, "{name}");
+        assert_eq!(home.scan(&mut state).tasks, scan.tasks, "{name}");
+    }
 }
 
 #[test]
@@ -227,6 +249,23 @@ fn file_that_fails_does_not_fail_the_scan() {
     assert_eq!(scan.unreadable[0].path, home.path("a.log"));
     home.write("a.log", "turn b 200 6\n");
     assert_eq!(tasks(&home.scan(&mut state).tasks), [(100, 5), (200, 6)]);
+}
+
+#[test]
+fn file_that_fails_keeps_what_was_found_in_it_before() {
+    let home = Home::new();
+    home.write("a.log", "turn a 100 5\nturn b 200 6\n");
+    home.write("z.log", "turn a 100 5\nturn c 300 7\n");
+    let mut state = State::default();
+    let before = home.scan(&mut state);
+    home.append("a.log", "fail\n");
+    for _ in 0..2 {
+        let scan = home.scan(&mut state);
+        assert_eq!((&scan.tasks, scan.unreadable.len()), (&before.tasks, 1));
+    }
+    home.write("a.log", "turn a 100 5\nturn b 200 6\nturn d 400 8\n");
+    let scan = home.scan(&mut state);
+    assert_eq!((tasks(&scan.tasks).len(), scan.unreadable.len()), (4, 0));
 }
 
 #[cfg(unix)]
