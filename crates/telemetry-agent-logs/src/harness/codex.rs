@@ -55,6 +55,12 @@ impl Harness for Codex {
         plain.unwrap_or(name).ends_with(".jsonl")
     }
 
+    fn watched(&self, path: &Path) -> Vec<PathBuf> {
+        let name = path.file_name().map(|name| name.to_string_lossy());
+        let plain = name.as_deref().and_then(plain_name).map(|plain| path.with_file_name(plain));
+        [path.to_owned()].into_iter().chain(plain).collect()
+    }
+
     /// A compressed log beside a plain one of the same name is a copy: nothing is found in it. In a compressed log,
     /// offsets are those of the text.
     fn read(&self, path: &Path, from: &Checkpoint, found: &mut Found) -> io::Result<Checkpoint> {

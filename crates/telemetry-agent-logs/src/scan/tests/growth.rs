@@ -94,6 +94,41 @@ fn scan_after_each_part_of_the_logs_of_each_harness_equals_one_of_all() {
     }
 }
 
+#[cfg(feature = "zstd")]
+#[test]
+fn session_has_its_turns_while_it_is_compressed_and_when_it_goes_on() {
+    use ruzstd::encoding::{CompressionLevel, compress_to_vec};
+
+    let (plain, (home, mut state)) = (LOGS[5], (Home::new(), State::default()));
+    let (text, compressed) = (fixture(plain), format!("{plain}.zst"));
+    let bytes = compress_to_vec(&text[..], CompressionLevel::Fastest);
+    home.put(plain, &text);
+    let expected = home.scan_all(&mut state).tasks;
+    let mut check = |step: &str| {
+        let scan = home.scan_all(&mut state);
+        assert_eq!((&scan.tasks, scan.unreadable.len()), (&expected, 0), "{step}");
+    };
+    home.put(&compressed, &bytes[..bytes.len() / 2]);
+    check("half compressed");
+    home.put(&compressed, &bytes);
+    check("compressed");
+    fs::remove_file(home.path(plain)).unwrap();
+    check("removed");
+    home.put(plain, &text);
+    check("decompressed");
+    fs::remove_file(home.path(&compressed)).unwrap();
+    check("plain");
+    home.put(&compressed, &bytes);
+    check("compressed again");
+    fs::remove_file(home.path(plain)).unwrap();
+    check("removed again");
+    for end in (0..bytes.len()).rev().step_by(97) {
+        home.put(&compressed, &bytes[..end]);
+        let scan = home.scan_all(&mut State::default());
+        assert_eq!((scan.tasks.len(), scan.unreadable.len()), (0, end.min(1)), "{end}");
+    }
+}
+
 /// Damage of a line.
 #[derive(Clone, Debug)]
 enum Damage {
