@@ -141,7 +141,7 @@ impl Task {
         self.requests += part.requests;
         self.cost_microdollars = self.cost_microdollars.saturating_add(part.cost_microdollars);
         self.unpriced.extend(part.unpriced.iter().cloned());
-        self.retries += part.retries;
+        self.retries = self.retries.saturating_add(part.retries);
         self.compactions += part.compactions;
         self.notes.is_undercounted |= part.notes.is_undercounted;
         self.notes.has_unknown_usage |= part.notes.has_unknown_usage;

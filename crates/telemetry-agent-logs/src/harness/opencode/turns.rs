@@ -211,7 +211,7 @@ impl<'a> Turns<'a> {
             turn.project = Some(project.to_owned());
             turn.repo_size = repository::size_of(folder);
         }
-        turn.retries += parts.retries + message.retries;
+        turn.retries = turn.retries.saturating_add(parts.retries).saturating_add(message.retries);
         let request = |figures: &Figures, id| {
             figures.request(id, &message.model, message.created, is_main_loop)
         };

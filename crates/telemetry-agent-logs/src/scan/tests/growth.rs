@@ -275,4 +275,30 @@ proptest! {
             prop_assert!(total(&whole) <= total(&undamaged));
         }
     }
+    #[test]
+    fn damaged_document_fails_no_scan(
+        at in any::<Index>(),
+        damages in prop::collection::vec(damage(), 1..4),
+    ) {
+        let mut documents = files(".local");
+        documents.extend(files(".gemini").into_iter().filter(|it| it.ends_with(".json")));
+        let home = Home::new();
+        for name in &documents {
+            home.put(name, &fixture(name));
+        }
+        let undamaged = home.scan_all(&mut State::default());
+        let name = &documents[at.index(documents.len())];
+        let mut parts = vec![fixture(name)];
+        for damage in &damages {
+            if !parts.is_empty() {
+                damage.apply(&mut parts, 0);
+            }
+        }
+        home.put(name, &parts.concat());
+        let scan = home.scan_all(&mut State::default());
+        prop_assert!(scan.unreadable.is_empty());
+        if !damages.iter().any(|it| matches!(it, Damage::Value(..))) {
+            prop_assert!(total(&scan) <= total(&undamaged));
+        }
+    }
 }

@@ -141,3 +141,14 @@ fn field_of_any_other_type_loses_itself_only() {
         }
     }
 }
+
+#[test]
+fn numbers_that_are_too_large_do_not_overflow() {
+    let reply = |at| assistant(at, [1 << 60; 5], "tool-calls");
+    let reply = |at| reply(at).with("retry", json!({"attempt": 1e300})).with("cost", json!(1e300));
+    let messages: Vec<_> = [user(0)].into_iter().chain((1..6).map(reply)).collect();
+    for layout in layouts() {
+        let turn = turns(&Store::with(layout, &messages)).remove(0);
+        assert_eq!((usage(&turn).total(), turn.retries), (u64::MAX, u64::MAX), "{layout:?}");
+    }
+}
