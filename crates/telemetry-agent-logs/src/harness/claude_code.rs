@@ -64,7 +64,8 @@ impl Harness for ClaudeCode {
         let mut reader = Reader::new(Place::of(path), found);
         while let Some((offset, line)) = lines.next()? {
             let is_understood = if Record::may_matter(line) {
-                records((offset, line), start, |at, record| reader.record(at, record))
+                let line = record::without_half_pairs(line);
+                records((offset, &line), start, |at, record| reader.record(at, record))
             } else {
                 line.starts_with(b"{") && line.ends_with(b"}")
             };

@@ -1,5 +1,7 @@
 //! Records of a log, as far as they matter.
 
+use std::borrow::Cow;
+
 use memchr::memmem;
 use serde::Deserialize;
 
@@ -136,7 +138,53 @@ impl Record<'_> {
     }
 }
 
+/// The line with `\ufffd` in the place of each half of a surrogate pair. JavaScript writes them for a text that was cut,
+/// and serde refuses them.
+pub(super) fn without_half_pairs(line: &[u8]) -> Cow<'_, [u8]> {
+    let half = |at: usize, digits: std::ops::RangeInclusive<u8>| {
+        line.get(at..at + 4).is_some_and(|it| it.starts_with(br"\ud") && digits.contains(&it[3]))
+    };
+    let (mut repaired, mut end) = (Cow::Borrowed(line), 0);
+    for at in memmem::find_iter(line, br"\ud") {
+        let backslashes = line[..at].iter().rev().take_while(|byte| **byte == b'\\').count();
+        if at < end || backslashes % 2 == 1 || half(at, b'0'..=b'7') {
+            // Of a pair, of a text with a backslash, or another character.
+        } else if (half(at, b'8'..=b'9') || half(at, b'a'..=b'b')) && half(at + 6, b'c'..=b'f') {
+            end = at + 12;
+        } else if let Some(digits) = repaired.to_mut().get_mut(at + 2..at + 6) {
+            digits.copy_from_slice(b"fffd");
+        }
+    }
+    repaired
+}
+
 /// The object in a raw value; the default if it is none.
 pub(super) fn object<'a, T: Deserialize<'a> + Default>(raw: Raw<'a>) -> T {
     parsed::<Object<T>>(raw).and_then(|object| object.0).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn half_of_a_surrogate_pair_is_replaced() {
+        for (text, expected) in [
+            (r"\ud83d", "\u{fffd}"),
+            (r"a\udE00b", "a\u{fffd}b"),
+            (r"\ud83d\ude00", "\u{1f600}"),
+            (r"\ud83d\ud83d\ude00", "\u{fffd}\u{1f600}"),
+            (r"\ud83d\ude00\ude00", "\u{1f600}\u{fffd}"),
+            (r"\ud55c", "\u{d55c}"),
+            (r"\\ud83d", r"\ud83d"),
+            (r"\\\ud83d", "\\\u{fffd}"),
+            ("\u{2028}", "\u{2028}"),
+        ] {
+            let line = format!("\"{text}\"");
+            let found = serde_json::from_slice(&without_half_pairs(line.as_bytes()));
+            assert_eq!(found.ok(), Some(expected.to_owned()), "{text}");
+        }
+        // Not the whole of an escape.
+        assert_eq!(*without_half_pairs(br"\ud8"), *br"\ud8");
+    }
 }

@@ -152,6 +152,15 @@ fn torn_lines_and_nuls_cost_only_themselves() {
 }
 
 #[test]
+fn prompt_that_was_cut_within_a_character_starts_a_turn() {
+    let cut = prompt(2).to_string().replace("Text.", r"Text\ud83d");
+    let whole = [prompt(0), reply(1, "a", 5, Value::Null), reply(3, "b", 6, Value::Null)];
+    let content = format!("{}\n{}\n{cut}\n{}\n", whole[0], whole[1], whole[2]);
+    let found = read_all(&Folder::new().write("s.jsonl", content.as_bytes()));
+    assert_eq!((found.turns.len(), found.bad_lines), (2, 0));
+}
+
+#[test]
 fn long_line_is_passed_over_and_not_kept() {
     let mut content = lines(&[prompt(0)]);
     content.extend_from_slice(&vec![b'x'; (64 << 20) + 1]);
