@@ -91,7 +91,7 @@ fn read_lines(path: &Path, from: &Checkpoint, found: &mut Found) -> io::Result<C
 
 /// Reads a file that is one document, which is rewritten for each message.
 ///
-/// It is read as a whole each time, and turns that started before the last known one are left out.
+/// It is read as a whole each time, and the turns before the last known one are left out.
 fn read_document(path: &Path, from: &Checkpoint, found: &mut Found) -> io::Result<Checkpoint> {
     let mut text = Vec::new();
     File::open(path)?.take(MAX_DOCUMENT + 1).read_to_end(&mut text)?;
@@ -111,10 +111,10 @@ fn read_document(path: &Path, from: &Checkpoint, found: &mut Found) -> io::Resul
         }
     }
     turns.end(&mut all);
-    let known: i64 = from.before.parse().unwrap_or(i64::MIN);
-    let before = all.last().map_or_else(|| from.before.clone(), |turn| turn.started.to_string());
-    found.turns.extend(all.into_iter().filter(|turn| turn.started >= known));
-    Ok(Checkpoint { offset: 0, before })
+    let known = from.before.parse().unwrap_or(0);
+    let closed = all.len().saturating_sub(1).max(known);
+    found.turns.extend(all.into_iter().skip(known));
+    Ok(Checkpoint { offset: 0, before: closed.to_string() })
 }
 
 /// Facts about all turns of a file, from its first line and its path.

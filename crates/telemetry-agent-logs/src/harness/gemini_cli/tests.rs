@@ -116,6 +116,20 @@ fn document_that_is_rewritten_has_its_closed_turns_once() {
 }
 
 #[test]
+fn document_has_turns_of_a_clock_that_went_back() {
+    let prompt = |id: &str, minute: u32| {
+        format!(r#"{{"id":"{id}","type":"user","timestamp":"2025-10-01T08:{minute:02}:00Z"}}"#)
+    };
+    let document = |messages: &[String]| format!(r#"{{"messages":[{}]}}"#, messages.join(","));
+    let messages = [prompt("a", 1), prompt("b", 9), prompt("c", 5)];
+    let log = Log::new("session-a.json", document(&messages[..2]).as_bytes());
+    let (_, checkpoint) = read(&log.path, &Checkpoint::default());
+    log.write(document(&messages).as_bytes());
+    let keys = read(&log.path, &checkpoint).0.turns.into_iter().map(|turn| turn.key);
+    assert_eq!(keys.collect::<Vec<_>>(), ["b", "c"]);
+}
+
+#[test]
 fn sub_agent_is_a_part_of_the_session_of_its_folder() {
     let session = "11111111-1111-4111-8111-111111111111";
     let path = format!("sample-app/chats/{session}/22222222-2222-4222-8222-222222222222.jsonl");
