@@ -6,6 +6,7 @@
 
 use std::{
     borrow::Cow,
+    collections::BTreeMap,
     io,
     path::{Path, PathBuf},
 };
@@ -55,7 +56,7 @@ impl Harness for Aider {
     fn read(&self, path: &Path, from: &Checkpoint, found: &mut Found) -> io::Result<Checkpoint> {
         let mut lines = Lines::open(path, from.offset)?;
         let mut reader = Reader::new(from);
-        let start = Position { offset: from.offset, index: reader.now.skipped };
+        let start = Position { offset: from.offset, index: reader.before.skipped };
         while let Some(line) = lines.next()? {
             let read = |at, record: &Record<'_>| reader.record(record, at, &mut found.turns);
             found.bad_lines += u64::from(!records(line, start, read));
@@ -91,8 +92,8 @@ struct Properties<'a> {
 struct Before {
     /// Unix seconds of the last message.
     time: i64,
-    /// Keys of that second, without their occurrence.
-    keys: Vec<String>,
+    /// Numbers of turns with the same key, of that second.
+    keys: BTreeMap<String, u64>,
     /// Records of the first line that are before the turn.
     skipped: usize,
 }
@@ -106,17 +107,19 @@ struct Started {
 
 #[derive(Debug)]
 struct Reader {
-    now: Before,
-    /// The place before the last turn.
-    checkpoint: Checkpoint,
+    /// State before the last turn, and the offset of its first line.
+    before: Before,
+    offset: u64,
+    /// Time and key of the last turn.
+    last: Option<(i64, String)>,
     /// The message whose end has not been read.
     started: Option<Started>,
 }
 
 impl Reader {
     fn new(from: &Checkpoint) -> Self {
-        let now = serde_json::from_str(&from.before).unwrap_or_default();
-        Self { now, checkpoint: from.clone(), started: None }
+        let before = serde_json::from_str(&from.before).unwrap_or_default();
+        Self { before, offset: from.offset, last: None, started: None }
     }
 
     fn record(&mut self, record: &Record<'_>, at: Position, turns: &mut Vec<Turn>) {
@@ -140,16 +143,21 @@ impl Reader {
             Started { time }
         });
         // The message before is the nearest to one whose time cannot be read.
-        let time = time.or(started.time).unwrap_or(self.now.time);
+        let time = time.or(started.time).unwrap_or(self.before.time);
         let properties = parsed::<Properties<'_>>(record.properties).unwrap_or_default();
         let started = started.time.unwrap_or(time);
         turns.push(self.with_reply(started, time, &properties));
     }
 
+    /// Starts a turn.
     fn mark(&mut self, at: Position) {
-        self.now.skipped = at.index;
-        let before = serde_json::to_string(&self.now).unwrap_or_default();
-        self.checkpoint = Checkpoint { offset: at.offset, before };
+        if let Some((time, key)) = self.last.take() {
+            if time != self.before.time {
+                self.before = Before { time, ..Before::default() };
+            }
+            *self.before.keys.entry(key).or_default() += 1;
+        }
+        (self.offset, self.before.skipped) = (at.offset, at.index);
     }
 
     fn with_reply(&mut self, started: i64, time: i64, properties: &Properties<'_>) -> Turn {
@@ -181,7 +189,7 @@ impl Reader {
 
     /// A message that was interrupted, that failed, or that has no reply yet: aider logs the same for all.
     fn without_reply(&mut self, started: Started, end: End) -> Turn {
-        let started = started.time.unwrap_or(self.now.time);
+        let started = started.time.unwrap_or(self.before.time);
         Turn {
             key: self.key(started, format!("{started}:")),
             started: started.saturating_mul(1000),
@@ -194,12 +202,9 @@ impl Reader {
 
     /// The key with its occurrence among those of the same second.
     fn key(&mut self, time: i64, key: String) -> String {
-        if time != self.now.time {
-            self.now = Before { time, ..Before::default() };
-        }
-        let occurrence = self.now.keys.iter().filter(|other| **other == key).count();
-        let unique = format!("{key}:{occurrence}");
-        self.now.keys.push(key);
+        let known = self.before.keys.get(&key).filter(|_| time == self.before.time);
+        let unique = format!("{key}:{}", known.unwrap_or(&0));
+        self.last = Some((time, key));
         unique
     }
 
@@ -207,7 +212,8 @@ impl Reader {
         if let Some(started) = self.started.take() {
             turns.push(self.without_reply(started, End::Open));
         }
-        self.checkpoint
+        let before = serde_json::to_string(&self.before).unwrap_or_default();
+        Checkpoint { offset: self.offset, before }
     }
 }
 

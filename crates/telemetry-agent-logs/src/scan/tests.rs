@@ -1,3 +1,4 @@
+mod damage;
 mod growth;
 mod home;
 
