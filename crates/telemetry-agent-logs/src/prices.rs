@@ -8,8 +8,15 @@ use crate::Usage;
 
 /// The cost of one request in microdollars, at the prices of its day (unix milliseconds); `None` if the list does not
 /// have the model. A request above a threshold has higher prices for all of its tokens, if the list says so.
+///
+/// Readers append `-fast` or `-flex` to the model of a request at another speed, which has other prices. The list would
+/// match most of these names as versions of the model.
 #[must_use]
 pub fn price_of(provider: &Provider, model: &str, at: i64, usage: &Usage) -> Option<u64> {
+    let has_speed = ["-fast", "-flex"].iter().any(|speed| model.ends_with(speed));
+    if has_speed && matches!(provider, Provider::Anthropic | Provider::Openai) {
+        return None;
+    }
     let at = SystemTime::UNIX_EPOCH + Duration::from_millis(u64::try_from(at).unwrap_or_default());
     let priced = telemetry_model::Usage {
         input: usage.input,
@@ -74,8 +81,18 @@ mod tests {
     }
 
     #[test]
-    fn unknown_model_has_no_price() {
+    fn unknown_model_or_speed_has_no_price() {
         let usage = Usage { input: 5, ..Usage::default() };
-        assert_eq!(price_of(&Provider::Anthropic, "claude-unheard-of", AT, &usage), None);
+        for (provider, model, expected) in [
+            (Provider::Anthropic, "claude-unheard-of", None),
+            (Provider::Anthropic, "claude-opus-4-6", Some(25)),
+            (Provider::Anthropic, "claude-opus-4-6-fast", None),
+            (Provider::Openai, "gpt-5", Some(6)),
+            (Provider::Openai, "gpt-5-fast", None),
+            (Provider::Openai, "gpt-5-flex", None),
+            ("x-ai".into(), "grok-4-fast", Some(1)),
+        ] {
+            assert_eq!(price_of(&provider, model, AT, &usage), expected, "{model}");
+        }
     }
 }

@@ -80,6 +80,7 @@ pub(super) struct Tokens<'a> {
     #[serde(borrow, rename = "type")]
     pub(super) kind: Text<'a>,
     pub(super) model: Text<'a>,
+    pub(super) speed: Text<'a>,
     pub(super) input_tokens: Number,
     pub(super) output_tokens: Number,
     pub(super) cache_read_input_tokens: Number,

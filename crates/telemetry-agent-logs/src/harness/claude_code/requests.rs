@@ -103,7 +103,8 @@ fn requests(
         cost_microdollars: None,
         is_main_loop,
     };
-    let model = message.model.as_str();
+    let speed = if tokens.speed.as_str() == "fast" { "-fast" } else { "" };
+    let model = &*format!("{}{speed}", message.model.as_str());
     let iterations = &tokens.iterations.0;
     let whole = tokens.usage();
     let last = last_of_several(iterations, whole);

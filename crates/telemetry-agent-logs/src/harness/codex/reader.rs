@@ -140,6 +140,7 @@ impl Reader<'_> {
             }
             "thread_settings_applied" => {
                 if let Some(settings) = &event.thread_settings.0 {
+                    settings.service_tier.as_str().clone_into(&mut self.state.tier);
                     self.configure(settings);
                 }
             }

@@ -33,6 +33,7 @@ pub(super) struct Payload<'a> {
     pub(super) name: Text<'a>,
     pub(super) parent_thread_id: Text<'a>,
     pub(super) response_id: Text<'a>,
+    pub(super) service_tier: Text<'a>,
     pub(super) session_id: Text<'a>,
     pub(super) thread_id: Text<'a>,
     pub(super) thread_source: Text<'a>,

@@ -76,9 +76,14 @@ impl Reader<'_> {
 }
 
 fn request(id: String, model: &str, state: &State, figures: &Figures) -> Request {
+    let speed = match &*state.tier {
+        "fast" | "priority" => "-fast",
+        "flex" => "-flex",
+        _ => "",
+    };
     Request {
         id,
-        model: model.to_owned(),
+        model: format!("{model}{speed}"),
         at: state.now(),
         usage: figures.usage(),
         cost_microdollars: None,

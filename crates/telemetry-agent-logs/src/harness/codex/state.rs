@@ -32,6 +32,8 @@ pub(super) struct State {
     pub(super) project: Option<String>,
     pub(super) repo_size: Option<RepoSizeCategory>,
     pub(super) model: String,
+    /// Service tier of the requests, if the settings name one.
+    pub(super) tier: String,
     pub(super) plans: bool,
     pub(super) window: Option<u64>,
     /// The last total of a `token_count`.

@@ -189,6 +189,19 @@ fn advisor_is_counted_at_its_own_model() {
 }
 
 #[test]
+fn fast_request_is_told_by_its_model() {
+    for (speed, model) in [
+        (json!("fast"), "claude-sonnet-5-fast"),
+        (json!("standard"), "claude-sonnet-5"),
+        (Value::Null, "claude-sonnet-5"),
+    ] {
+        let usage = json!({ "input_tokens": 1, "speed": speed });
+        let requests = turn(&[prompt(0), reply_with(1, "msg", usage, Value::Null)]).requests;
+        assert_eq!(requests[0].model, model);
+    }
+}
+
+#[test]
 fn utilization_is_of_one_request_and_not_of_all() {
     let twice = json!({
         "input_tokens": 4,

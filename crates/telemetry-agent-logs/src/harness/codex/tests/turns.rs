@@ -188,6 +188,22 @@ fn retries_and_models_of_later_requests_are_kept() {
 }
 
 #[test]
+fn service_tier_of_a_request_is_told_by_its_model() {
+    let settings = |second, tier: &str| {
+        let fields = format!(r#","thread_settings":{{"model":"gpt-5.5","service_tier":{tier}}}"#);
+        event(second, "thread_settings_applied", &fields)
+    };
+    let log = ["\"default\"", "\"fast\"", "\"priority\"", "\"flex\"", "null"]
+        .iter()
+        .zip(1..)
+        .map(|(tier, at)| settings(at, tier) + &record(at, "s", "t", &at.to_string(), [1, 0, 0, 0]))
+        .collect::<String>();
+    let turn = read_one(&(meta("s", "") + &start(0, "t") + &log));
+    let models: Vec<_> = turn.requests.iter().map(|it| &*it.model).collect();
+    assert_eq!(models, ["gpt-5.5", "gpt-5.5-fast", "gpt-5.5-fast", "gpt-5.5-flex", "gpt-5.5"]);
+}
+
+#[test]
 fn fields_of_another_type_do_not_lose_a_record() {
     let log = meta("s", r#","source":7,"git":[],"forked_from_id":null"#)
         + &line(1, "turn_context", r#"{"model":{"name":"x"},"cwd":["a"],"turn_id":3}"#)
