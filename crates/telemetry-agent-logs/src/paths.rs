@@ -27,6 +27,16 @@ pub(crate) fn count_edit(edits: &mut BTreeMap<String, u64>, path: &str) {
     }
 }
 
+/// Counts the files of a patch in the format `*** Begin Patch`.
+pub(crate) fn count_patch(edits: &mut BTreeMap<String, u64>, patch: &str) {
+    for line in patch.lines() {
+        let path = ["*** Add File: ", "*** Update File: ", "*** Delete File: "]
+            .iter()
+            .find_map(|action| line.strip_prefix(action));
+        path.into_iter().for_each(|path| count_edit(edits, path.trim()));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

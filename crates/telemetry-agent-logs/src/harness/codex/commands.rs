@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use crate::{
     harness::lenient::{Number, Raw, Text, parsed},
-    paths::{count_edit, last_component},
+    paths::last_component,
 };
 
 /// The longest part of an output in which its head is looked for, in bytes.
@@ -204,14 +204,4 @@ pub(super) fn paths(changes: Raw<'_>) -> Vec<String> {
     }
     let changes: Vec<Change> = parsed(changes).unwrap_or_default();
     changes.into_iter().map(|change| change.path).collect()
-}
-
-/// Counts the files of a patch by extension.
-pub(super) fn patched(patch: &str, edits: &mut BTreeMap<String, u64>) {
-    for line in patch.lines() {
-        let path = ["*** Add File: ", "*** Update File: ", "*** Delete File: "]
-            .iter()
-            .find_map(|action| line.strip_prefix(action));
-        path.into_iter().for_each(|path| count_edit(edits, path.trim()));
-    }
 }

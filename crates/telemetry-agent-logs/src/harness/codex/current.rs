@@ -5,10 +5,13 @@ use std::collections::HashMap;
 use telemetry_model::TaskType;
 
 use super::{
-    commands::{Arguments, Outcome, patched},
+    commands::{Arguments, Outcome},
     state::{State, made_at},
 };
-use crate::{End, Request, Turn, paths::count_edit};
+use crate::{
+    End, Request, Turn,
+    paths::{count_edit, count_patch},
+};
 
 /// Session that the lines of a turn come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -141,7 +144,7 @@ impl Current {
         let command = process.and_then(|it| self.processes.get(it).cloned()).or(arguments.command);
         let has_worked = matches!(outcome, Outcome::Exited(0) | Outcome::Patched);
         if let Some(patch) = arguments.patch.filter(|_| has_worked) {
-            patched(&patch, &mut self.turn.edits);
+            count_patch(&mut self.turn.edits, &patch);
         }
         match (command, outcome) {
             (Some(command), Outcome::Exited(status)) => self.ran(&command, *status),

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use crate::{
     Turn,
     harness::lenient::{Raw, number, parsed},
-    paths::count_edit,
+    paths::{count_edit, count_patch},
 };
 
 /// A call of a tool.
@@ -81,14 +81,7 @@ impl Tool<'_> {
             }
             Some("apply_patch" | "patch") => {
                 let patch = parsed::<Cow<'_, str>>(input.patch).unwrap_or_default();
-                let file = |line| {
-                    ["*** Add File: ", "*** Update File: "]
-                        .iter()
-                        .find_map(|it| str::strip_prefix(line, it))
-                };
-                for path in patch.lines().filter_map(file) {
-                    count_edit(&mut turn.edits, path.trim());
-                }
+                count_patch(&mut turn.edits, &patch);
             }
             _ => {}
         }

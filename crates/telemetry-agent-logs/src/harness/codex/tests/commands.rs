@@ -3,10 +3,13 @@ use std::collections::BTreeMap;
 use serde_json::value::RawValue;
 
 use super::{
-    super::commands::{Outcome, command, outcome, patched},
+    super::commands::{Outcome, command, outcome},
     *,
 };
-use crate::{Gates, paths::count_edit};
+use crate::{
+    Gates,
+    paths::{count_edit, count_patch},
+};
 
 fn raw(json: &str) -> Box<RawValue> {
     RawValue::from_string(json.to_owned()).unwrap()
@@ -144,7 +147,7 @@ const PATCH: &str = "*** Begin Patch\n*** Update File: src/a.rs\n@@\n-*** Add Fi
 #[test]
 fn edits_are_counted_by_extension() {
     let mut edits = BTreeMap::new();
-    patched(PATCH, &mut edits);
+    count_patch(&mut edits, PATCH);
     for path in ["a.py", "/x.y/b", ".env", "c.some words", "d.", "e.tar.gz"] {
         count_edit(&mut edits, path);
     }
