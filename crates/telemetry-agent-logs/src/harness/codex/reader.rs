@@ -8,7 +8,7 @@ use super::{
     commands::{self, Arguments},
     current::Current,
     record::{Payload, Record},
-    skip::{Skipped, skipped},
+    skip::{Skipped, skipped, without_output},
     state::State,
 };
 use crate::{Checkpoint, End, Found, lines::Lines};
@@ -81,6 +81,7 @@ impl Reader<'_> {
             }
             return;
         }
+        let line = &*without_output(line);
         // Much faster than the lossy conversion, and nearly always enough.
         let line = str::from_utf8(line)
             .map_or_else(|_| String::from_utf8_lossy(line), std::borrow::Cow::Borrowed);

@@ -1,4 +1,6 @@
-//! Lines that need not be parsed.
+//! Lines, and parts of them, that need not be parsed.
+
+use std::borrow::Cow;
 
 /// The longest head of a line that is looked at, in bytes.
 const MAX_HEAD: usize = 512;
@@ -56,6 +58,21 @@ pub(super) fn skipped(line: &[u8]) -> Option<Skipped<'_>> {
     (is_skipped && is_one()).then_some(Skipped { timestamp, output })
 }
 
+/// The line with an empty text in place of the output of a command, which is most of its bytes.
+pub(super) fn without_output(line: &[u8]) -> Cow<'_, [u8]> {
+    const START: &[u8] = br#","aggregated_output":""#;
+    const END: &[u8] = br#"","exit_code":"#;
+
+    let Some(from) = memchr::memmem::find(line, START).map(|at| at + START.len()) else {
+        return line.into();
+    };
+    // The first `","` has the end of the text: the quotes within are escaped.
+    match memchr::memmem::find(&line[from..], br#"",""#).map(|at| line.split_at(from + at)) {
+        Some((_, rest)) if rest.starts_with(END) => [&line[..from], rest].concat().into(),
+        _ => line.into(),
+    }
+}
+
 /// The id of the call and the text in the fields of an output.
 fn returned(fields: &[u8]) -> Option<(&str, &[u8])> {
     let fields = match fields.strip_prefix(br#","id":"#) {
@@ -111,5 +128,26 @@ mod tests {
             assert_eq!(skipped(line(rest).as_bytes()), None, "{rest}");
         }
         assert_eq!(skipped(b""), None);
+    }
+
+    #[test]
+    fn only_the_text_of_an_output_is_left_out() {
+        for (line, expected) in [
+            (r#"{"a":1,"aggregated_output":"x\"y\",","exit_code":1}"#, None),
+            (
+                r#"{"a":1,"aggregated_output":"x\",\"exit_code\":2","exit_code":1}"#,
+                Some(r#"{"a":1,"aggregated_output":"","exit_code":1}"#),
+            ),
+            (
+                r#"{"a":1,"aggregated_output":"","exit_code":1}"#,
+                Some(r#"{"a":1,"aggregated_output":"","exit_code":1}"#),
+            ),
+            (r#"{"a":1,"aggregated_output":"x","b":"","exit_code":1}"#, None),
+            (r#"{"a":1,"aggregated_output":null,"exit_code":1}"#, None),
+            (r#"{"a":1,"aggregated_output":"x"#, None),
+        ] {
+            let shortened = without_output(line.as_bytes());
+            assert_eq!(String::from_utf8_lossy(&shortened), expected.unwrap_or(line));
+        }
     }
 }
