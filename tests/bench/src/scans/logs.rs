@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use serde_json::{Value, json};
+use serde_json::value::{RawValue, to_raw_value};
 
 use super::Program;
 use crate::Result;
@@ -78,72 +78,84 @@ impl Agent {
     }
 }
 
+/// An object with its keys in this order, which readers can depend on for their speed. `json!` sorts them.
+macro_rules! object {
+    ($($key:literal: $value:expr),* $(,)?) => {
+        RawValue::from_string(format!(
+            "{{{}}}",
+            [$(format!("\"{}\":{}", $key, serde_json::to_string(&$value)?)),*].join(",")
+        ))?
+    };
+}
+
 struct Log {
     file: BufWriter<File>,
     written: u64,
 }
 
 impl Log {
-    fn line(&mut self, value: &Value) -> Result<()> {
-        let line = serde_json::to_vec(value)?;
-        self.file.write_all(&line)?;
+    fn line(&mut self, value: &RawValue) -> Result<()> {
+        self.file.write_all(value.get().as_bytes())?;
         self.file.write_all(b"\n")?;
-        self.written += line.len() as u64 + 1;
+        self.written += value.get().len() as u64 + 1;
         Ok(())
     }
 
     fn claude_code_turn(&mut self, file: u64, turn: u64) -> Result<()> {
-        let mut count = 0;
-        let mut record = |request: u64, rest: Value| {
-            count += 1;
-            let mut record = json!({
-                "parentUuid": id(file, turn, count - 1), "isSidechain": false, "userType": "external",
-                "cwd": "/home/me/project", "sessionId": id(0, file, 0), "version": "2.1.120",
-                "gitBranch": "main", "uuid": id(file, turn, count), "timestamp": time(file, turn, request),
-            });
-            merge(&mut record, rest);
-            record
+        let at = |request| time(file, turn, request);
+        let session = id(0, file, 0);
+        let user = |record: u64, request: u64, content: &RawValue, result: &str| -> Result<_> {
+            Ok(object! {
+                "parentUuid": id(file, turn, record - 1), "isSidechain": false, "userType": "external",
+                "cwd": "/home/me/project", "sessionId": session, "version": "2.1.120", "gitBranch": "main",
+                "type": "user", "message": object! {"role": "user", "content": content},
+                "uuid": id(file, turn, record), "timestamp": at(request),
+                "toolUseResult": object! {"stdout": result, "stderr": "", "interrupted": false},
+            })
         };
-        let user = |content: Value| json!({"type": "user", "message": {"role": "user", "content": content}});
-        self.line(&record(0, user(json!(text(300)))))?;
+        self.line(&user(1, 0, &to_raw_value(&text(300))?, "")?)?;
         for request in 1..=REQUESTS {
-            let (tool, name) =
-                (format!("toolu_{file}_{turn}_{request}"), format!("{file}_{turn}_{request}"));
-            let call = json!({
-                "type": "tool_use", "id": tool, "name": "Bash", "input": {"command": "cargo test", "description": text(60)},
-            });
-            let is_last = request == REQUESTS;
+            let name = format!("{file}_{turn}_{request}");
+            let (tool, is_last) = (format!("toolu_{name}"), request == REQUESTS);
+            let command = if request == 1 { "cargo test" } else { "sed -n 1,200p src/lib.rs" };
+            let input = object! {"command": command, "description": text(60)};
             let output = 100 + (file + turn) % 900 + request;
             // The parts of a message repeat its usage, as it is until then.
-            for (part, tokens) in
-                [(json!({"type": "text", "text": text(400)}), output / 2), (call, output)]
-            {
-                if is_last && part["type"] == "tool_use" {
+            for (part, content, tokens) in [
+                (1, object! {"type": "text", "text": text(400)}, output / 2),
+                (
+                    2,
+                    object! {"type": "tool_use", "id": tool, "name": "Bash", "input": input},
+                    output,
+                ),
+            ] {
+                if is_last && part == 2 {
                     continue;
                 }
-                let stop = if is_last { json!("end_turn") } else { json!("tool_use") };
-                let message = json!({
-                    "id": format!("msg_{name}"), "type": "message", "role": "assistant", "model": "claude-sonnet-4-5-20250929",
-                    "content": [part], "stop_reason": stop, "stop_sequence": null,
-                    "usage": {
-                        "input_tokens": 4 + request, "cache_creation_input_tokens": 700 + turn,
-                        "cache_read_input_tokens": 20_000 + 900 * request, "output_tokens": tokens,
-                        "cache_creation": {"ephemeral_5m_input_tokens": 700 + turn, "ephemeral_1h_input_tokens": 0},
-                        "service_tier": "standard",
-                    },
-                });
-                let rest = json!({"type": "assistant", "requestId": format!("req_{name}"), "message": message});
-                self.line(&record(request, rest))?;
+                let usage = object! {
+                    "input_tokens": 4 + request, "cache_creation_input_tokens": 700 + turn,
+                    "cache_read_input_tokens": 20_000 + 900 * request,
+                    "cache_creation": object! {"ephemeral_5m_input_tokens": 700 + turn, "ephemeral_1h_input_tokens": 0},
+                    "output_tokens": tokens, "service_tier": "standard",
+                };
+                let message = object! {
+                    "model": "claude-sonnet-4-5-20250929", "id": format!("msg_{name}"), "type": "message", "role": "assistant",
+                    "content": [content], "stop_reason": if is_last { "end_turn" } else { "tool_use" },
+                    "stop_sequence": (), "usage": usage,
+                };
+                let record = 3 * request + part;
+                self.line(&object! {
+                    "parentUuid": id(file, turn, record - 1), "isSidechain": false, "userType": "external",
+                    "cwd": "/home/me/project", "sessionId": session, "version": "2.1.120", "gitBranch": "main",
+                    "message": message, "requestId": format!("req_{name}"), "type": "assistant",
+                    "uuid": id(file, turn, record), "timestamp": at(request),
+                })?;
             }
             if !is_last {
-                let content = json!([{"tool_use_id": tool, "type": "tool_result", "content": text(4_000), "is_error": false}]);
-                let mut rest = user(content);
-                // The result is in the log twice.
-                merge(
-                    &mut rest,
-                    json!({"toolUseResult": {"stdout": text(4_000), "stderr": "", "interrupted": false}}),
-                );
-                self.line(&record(request, rest))?;
+                let result = text(4_000);
+                let content = object! {"tool_use_id": tool, "type": "tool_result", "content": result, "is_error": false};
+                // The log has the result twice.
+                self.line(&user(3 * request + 3, request, &to_raw_value(&[content])?, &result)?)?;
             }
         }
         Ok(())
@@ -151,69 +163,72 @@ impl Log {
 
     fn codex_turn(&mut self, file: u64, turn: u64) -> Result<()> {
         let (thread, id) = (id(0, file, 0), id(file, turn, 0));
-        let line = |request: u64, kind: &str, payload: Value| json!({"timestamp": time(file, turn, request), "type": kind, "payload": payload});
+        let line = |request: u64, kind: &str, payload: Box<RawValue>| -> Result<_> {
+            Ok(object! {"timestamp": time(file, turn, request), "type": kind, "payload": payload})
+        };
         if turn == 0 {
-            let meta = json!({
+            let meta = object! {
                 "id": thread, "timestamp": time(file, turn, 0), "cwd": "/home/me/project", "originator": "codex_cli_rs",
                 "cli_version": "0.171.0", "source": "cli", "model_provider": "openai", "instructions": text(4_000),
-            });
-            self.line(&line(0, "session_meta", meta))?;
+            };
+            self.line(&line(0, "session_meta", meta)?)?;
         }
         let started =
-            json!({"type": "task_started", "turn_id": id, "model_context_window": 258_400});
-        self.line(&line(0, "event_msg", started))?;
-        let context = json!({"turn_id": id, "cwd": "/home/me/project", "approval_policy": "never", "model": "gpt-5-codex"});
-        self.line(&line(0, "turn_context", context))?;
-        self.line(&line(0, "event_msg", json!({"type": "user_message", "message": text(300)})))?;
+            object! {"type": "task_started", "turn_id": id, "model_context_window": 258_400};
+        self.line(&line(0, "event_msg", started)?)?;
+        let context = object! {"turn_id": id, "cwd": "/home/me/project", "approval_policy": "never", "model": "gpt-5-codex"};
+        self.line(&line(0, "turn_context", context)?)?;
+        let message = object! {"type": "user_message", "message": text(300)};
+        self.line(&line(0, "event_msg", message)?)?;
         for request in 1..=REQUESTS {
-            let reasoning = json!({"type": "reasoning", "summary": [], "encrypted_content": "gAAAAABo".repeat(150)});
-            self.line(&line(request, "response_item", reasoning))?;
-            let usage = |requests: u64| {
-                let (input, output) = (12_000 * requests, 300 * requests);
-                json!({
-                    "input_tokens": input, "cached_input_tokens": input / 2, "cache_write_input_tokens": 0, "output_tokens": output,
-                    "reasoning_output_tokens": output / 3, "total_tokens": input + output,
-                })
-            };
+            let item = object! {"type": "reasoning", "summary": [(); 0], "encrypted_content": "gAAAAABo".repeat(150)};
+            self.line(&line(request, "response_item", item)?)?;
             if request < REQUESTS {
                 let call = format!("call_{file}_{turn}_{request}");
                 let command = if request == 1 { "cargo test" } else { "sed -n 1,200p src/lib.rs" };
-                let arguments = json!({"cmd": command}).to_string();
-                let item = json!({"type": "function_call", "name": "exec_command", "arguments": arguments, "call_id": call});
-                self.line(&line(request, "response_item", item))?;
-                let item = json!({
-                    "type": "CommandExecution", "id": call, "command": ["/bin/bash", "-lc", command], "cwd": "file:///home/me/project",
-                    "source": "unified_exec_startup", "status": "completed", "aggregated_output": text(4_000), "exit_code": 0,
-                });
-                let completed = json!({"type": "item_completed", "thread_id": thread, "turn_id": id, "item": item});
-                self.line(&line(request, "event_msg", completed))?;
+                let arguments = object! {"cmd": command};
+                let item = object! {
+                    "type": "function_call", "name": "exec_command", "arguments": arguments.get(), "call_id": call,
+                };
+                self.line(&line(request, "response_item", item)?)?;
+                // The log has the output twice.
+                let item = object! {
+                    "type": "CommandExecution", "id": call, "command": ["/bin/bash", "-lc", command],
+                    "cwd": "file:///home/me/project", "source": "unified_exec_startup", "status": "completed",
+                    "aggregated_output": text(4_000), "exit_code": 0,
+                };
+                let completed = object! {"type": "item_completed", "thread_id": thread, "turn_id": id, "item": item};
+                self.line(&line(request, "event_msg", completed)?)?;
                 let head = "Chunk ID: d82944\nWall time: 0.0720 seconds\nProcess exited with code 0\nOutput:\n";
                 let output = format!("{head}{}", text(4_000));
                 let item =
-                    json!({"type": "function_call_output", "call_id": call, "output": output});
-                self.line(&line(request, "response_item", item))?;
+                    object! {"type": "function_call_output", "call_id": call, "output": output};
+                self.line(&line(request, "response_item", item)?)?;
             }
-            let record = json!({
-                "thread_id": thread, "turn_id": id, "session_id": thread, "response_id": format!("resp_{file}_{turn}_{request}"),
-                "usage": usage(1),
-            });
-            self.line(&line(request, "token_usage_record", record))?;
-            let info = json!({
-                "total_token_usage": usage(turn * REQUESTS + request), "last_token_usage": usage(1), "model_context_window": 258_400,
-            });
-            self.line(&line(request, "event_msg", json!({"type": "token_count", "info": info})))?;
+            let usage = |requests: u64| -> Result<_> {
+                let (input, output) = (12_000 * requests, 300 * requests);
+                Ok(object! {
+                    "input_tokens": input, "cached_input_tokens": input / 2, "cache_write_input_tokens": 0,
+                    "output_tokens": output, "reasoning_output_tokens": output / 3, "total_tokens": input + output,
+                })
+            };
+            let response = format!("resp_{file}_{turn}_{request}");
+            let record = object! {
+                "thread_id": thread, "turn_id": id, "session_id": thread, "response_id": response, "usage": usage(1)?,
+            };
+            self.line(&line(request, "token_usage_record", record)?)?;
+            let info = object! {
+                "total_token_usage": usage(turn * REQUESTS + request)?, "last_token_usage": usage(1)?,
+                "model_context_window": 258_400,
+            };
+            self.line(&line(request, "event_msg", object! {"type": "token_count", "info": info})?)?;
         }
-        let message = json!({"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": text(400)}]});
-        self.line(&line(REQUESTS, "response_item", message))?;
+        let content = [object! {"type": "output_text", "text": text(400)}];
+        let message = object! {"type": "message", "role": "assistant", "content": content};
+        self.line(&line(REQUESTS, "response_item", message)?)?;
         let complete =
-            json!({"type": "task_complete", "turn_id": id, "last_agent_message": text(400)});
-        self.line(&line(REQUESTS, "event_msg", complete))
-    }
-}
-
-fn merge(record: &mut Value, rest: Value) {
-    if let (Value::Object(record), Value::Object(rest)) = (record, rest) {
-        record.extend(rest);
+            object! {"type": "task_complete", "turn_id": id, "last_agent_message": text(400)};
+        self.line(&line(REQUESTS, "event_msg", complete)?)
     }
 }
 
