@@ -2,8 +2,10 @@
 //! `part KEY …` for the work of a sub-agent.
 
 use std::{
-    io,
+    env, fs, io,
     path::{Path, PathBuf},
+    process,
+    sync::atomic::{AtomicU64, Ordering},
 };
 
 use telemetry_model::Provider;
@@ -16,6 +18,33 @@ pub(crate) const HOME: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtur
 
 #[derive(Debug)]
 pub(crate) struct Scripted;
+
+/// A folder that is removed with the value.
+pub(crate) struct Folder(pub(crate) PathBuf);
+
+impl Folder {
+    pub(crate) fn new() -> Self {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let path = env::temp_dir().join(format!("agent-logs-{}-{count}", process::id()));
+        fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    /// Writes a file, and returns its path.
+    pub(crate) fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.0.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, content).unwrap();
+        path
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
 
 /// A turn of a second with these requests: models and input tokens.
 pub(crate) fn turn(key: &str, started: i64, requests: &[(&str, u64)]) -> Turn {

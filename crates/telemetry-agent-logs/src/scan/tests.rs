@@ -7,35 +7,37 @@ use std::{
     io::Write,
     path::Path,
     process,
-    sync::atomic::{AtomicU64, Ordering},
 };
 
 use telemetry_model::Provider;
 
 use super::*;
-use crate::{Usage, harness::testing::Scripted};
+use crate::{
+    Usage,
+    harness::testing::{Folder, Scripted},
+};
 
 const NOW: i64 = 10_000_000;
 
-/// A home folder, which is removed at the end.
-struct Home(Environment);
+/// A home folder.
+struct Home {
+    environment: Environment,
+    folder: Folder,
+}
 
 impl Home {
     fn new() -> Self {
-        static COUNT: AtomicU64 = AtomicU64::new(0);
-        let name =
-            format!("agent-logs-{}-{}", process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let home = std::env::temp_dir().join(name);
-        fs::create_dir_all(&home).unwrap();
-        Self(Environment { home, ..Environment::default() })
+        let folder = Folder::new();
+        let environment = Environment { home: folder.0.clone(), ..Environment::default() };
+        Self { environment, folder }
     }
 
     fn path(&self, name: &str) -> PathBuf {
-        self.0.home.join(name)
+        self.folder.0.join(name)
     }
 
-    fn write(&self, name: &str, text: &str) {
-        fs::write(self.path(name), text).unwrap();
+    fn write(&self, name: &str, text: impl AsRef<[u8]>) {
+        self.folder.write(name, text);
     }
 
     fn append(&self, name: &str, text: &str) {
@@ -51,18 +53,12 @@ impl Home {
         let price = |_: &Provider, _: &str, _: i64, usage: &Usage| Some(usage.input);
         let options = Options {
             harnesses: &[&Scripted],
-            environment: &self.0,
+            environment: &self.environment,
             price: &price,
             now,
             threads: 2,
         };
         scan(&options, state)
-    }
-}
-
-impl Drop for Home {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0.home);
     }
 }
 
@@ -122,7 +118,7 @@ fn file_that_was_rewritten_cut_or_moved_is_read_again() {
         ),
         (
             "rewritten behind what is compared at the start",
-            |it, head| it.write("a.log", &format!("{head}turn x 900 9\nturn c 300 7\n")),
+            |it, head| it.write("a.log", format!("{head}turn x 900 9\nturn c 300 7\n")),
             &[(100, 5), (300, 7), (900, 9)],
         ),
         ("cut", |it, _| it.write("a.log", "turn a 100 5\n"), &[(100, 5)]),
@@ -136,7 +132,7 @@ fn file_that_was_rewritten_cut_or_moved_is_read_again() {
     let head = format!("turn a 100 5\n{}\n", " ".repeat(5_000));
     for (name, change, expected) in changes {
         let home = Home::new();
-        home.write("a.log", &format!("{head}turn b 200 6\nturn c 300 7\n"));
+        home.write("a.log", format!("{head}turn b 200 6\nturn c 300 7\n"));
         let mut state = State::default();
         home.scan(&mut state);
         change(&home, &head);
@@ -287,6 +283,6 @@ fn state_has_no_text_of_a_log() {
     home.scan(&mut state);
     let json = serde_json::to_string(&state).unwrap();
     assert!(!json.contains("secret"), "{json}");
-    let path = home.0.home.to_string_lossy().into_owned();
+    let path = home.folder.0.to_string_lossy().into_owned();
     assert!(!json.contains(Path::new(&path).file_name().unwrap().to_str().unwrap()));
 }

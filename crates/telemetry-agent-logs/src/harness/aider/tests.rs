@@ -1,14 +1,9 @@
-use std::{
-    env, fs,
-    io::Write,
-    process,
-    sync::atomic::{AtomicU32, Ordering},
-};
+use std::{fs, io::Write};
 
 use proptest::prelude::*;
 
 use super::*;
-use crate::harness::testing::HOME;
+use crate::harness::testing::{Folder, HOME};
 
 fn fixture() -> PathBuf {
     Path::new(HOME).join(".aider/analytics.jsonl")
@@ -20,27 +15,8 @@ fn read(path: &Path, from: &Checkpoint) -> (Found, Checkpoint) {
     (found, checkpoint)
 }
 
-/// A file that is removed at the end.
-struct Log(PathBuf);
-
-impl Log {
-    fn new(text: &[u8]) -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let next = NEXT.fetch_add(1, Ordering::Relaxed);
-        let log = Self(env::temp_dir().join(format!("aider-{}-{next}.jsonl", process::id())));
-        fs::write(&log.0, text).unwrap();
-        log
-    }
-}
-
-impl Drop for Log {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(&self.0);
-    }
-}
-
 fn found(text: &str) -> Found {
-    read(&Log::new(text.as_bytes()).0, &Checkpoint::default()).0
+    read(&Folder::new().write("a.jsonl", text), &Checkpoint::default()).0
 }
 
 fn start(time: u64) -> String {
@@ -151,20 +127,20 @@ fn bad_lines_are_counted_and_two_records_on_a_line_are_read() {
 
 /// Reads a log that grows by parts, and from each checkpoint the whole: nothing may be lost or found twice.
 fn assert_read_in_parts<'a>(text: &'a [u8], parts: impl Iterator<Item = &'a [u8]>) {
-    let log = Log::new(text);
-    let (whole, last) = read(&log.0, &Checkpoint::default());
-    let growing = Log::new(b"");
-    let mut file = fs::OpenOptions::new().append(true).open(&growing.0).unwrap();
+    let folder = Folder::new();
+    let (log, growing) = (folder.write("a.jsonl", text), folder.write("b.jsonl", ""));
+    let (whole, last) = read(&log, &Checkpoint::default());
+    let mut file = fs::OpenOptions::new().append(true).open(&growing).unwrap();
     for part in parts {
         file.write_all(part).unwrap();
-        let (before, checkpoint) = read(&growing.0, &Checkpoint::default());
-        let (after, end_of_log) = read(&log.0, &checkpoint);
+        let (before, checkpoint) = read(&growing, &Checkpoint::default());
+        let (after, end_of_log) = read(&log, &checkpoint);
         let closed = before.turns.len().saturating_sub(1);
         let turns: Vec<_> = before.turns.into_iter().take(closed).chain(after.turns).collect();
         assert_eq!(turns, whole.turns);
         assert_eq!(end_of_log, last);
     }
-    assert_eq!(read(&growing.0, &Checkpoint::default()), (whole, last));
+    assert_eq!(read(&growing, &Checkpoint::default()), (whole, last));
 }
 
 #[test]
@@ -203,6 +179,6 @@ proptest! {
         let mut text = (start(10) + &send(12, "a", 1) + &start(13)).into_bytes();
         let at = at.min(text.len());
         text.splice(at..(at + bytes.len()).min(text.len()), bytes);
-        read(&Log::new(&text).0, &Checkpoint::default());
+        read(&Folder::new().write("a.jsonl", text), &Checkpoint::default());
     }
 }

@@ -4,43 +4,15 @@ mod incremental;
 mod turns;
 mod usage;
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    sync::atomic::{AtomicU64, Ordering},
-};
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
 use super::ClaudeCode;
-use crate::{Checkpoint, Found, Harness, Turn, Usage, harness::testing::HOME};
-
-/// A folder that is removed with the value.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new() -> Self {
-        static COUNT: AtomicU64 = AtomicU64::new(0);
-        let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("claude-code-logs-{}-{count}", std::process::id());
-        let path = std::env::temp_dir().join(name);
-        fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-
-    fn write(&self, name: &str, content: &[u8]) -> PathBuf {
-        let path = self.0.join(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(&path, content).unwrap();
-        path
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        drop(fs::remove_dir_all(&self.0));
-    }
-}
+use crate::{
+    Checkpoint, Found, Harness, Turn, Usage,
+    harness::testing::{Folder, HOME},
+};
 
 fn read(path: &Path, from: &Checkpoint) -> (Found, Checkpoint) {
     let mut found = Found::default();
@@ -62,7 +34,7 @@ fn lines(records: &[Value]) -> Vec<u8> {
 
 /// The turns of a log of a session with the id `s`.
 fn turns(records: &[Value]) -> Vec<Turn> {
-    let found = read_all(&Folder::new().write("s.jsonl", &lines(records)));
+    let found = read_all(&Folder::new().write("s.jsonl", lines(records)));
     assert_eq!(found.bad_lines, 0);
     found.turns
 }

@@ -1,12 +1,10 @@
-use std::{
-    env, process,
-    sync::atomic::{AtomicU32, Ordering},
-};
-
 use telemetry_model::QualityGate::{Lint, Test};
 
 use super::*;
-use crate::{End, Status, Usage, harness::testing::HOME};
+use crate::{
+    End, Status, Usage,
+    harness::testing::{Folder, HOME},
+};
 
 mod lines;
 
@@ -36,30 +34,19 @@ fn usage(turn: &Turn) -> Usage {
 
 /// A file in a folder `app/chats`, all removed at the end.
 struct Log {
-    folder: PathBuf,
+    _folder: Folder,
     path: PathBuf,
 }
 
 impl Log {
     fn new(name: &str, text: &[u8]) -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let next = NEXT.fetch_add(1, Ordering::Relaxed);
-        let folder = env::temp_dir().join(format!("gemini-{}-{next}", process::id()));
-        let chats = folder.join("app").join("chats");
-        fs::create_dir_all(&chats).unwrap();
-        let log = Self { folder, path: chats.join(name) };
-        log.write(text);
-        log
+        let folder = Folder::new();
+        let path = folder.write(&format!("app/chats/{name}"), text);
+        Self { _folder: folder, path }
     }
 
     fn write(&self, text: &[u8]) {
         fs::write(&self.path, text).unwrap();
-    }
-}
-
-impl Drop for Log {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.folder);
     }
 }
 

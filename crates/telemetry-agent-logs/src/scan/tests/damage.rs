@@ -123,7 +123,7 @@ proptest! {
     ) {
         let name = LOGS[log];
         let home = Home::new();
-        home.put(name, &fixture(name));
+        home.write(name, fixture(name));
         let undamaged = home.scan_all(&mut State::default());
         let mut lines: Vec<_> = fixture(name).split_inclusive(|it| *it == b'\n').map(<[u8]>::to_vec).collect();
         for (damage, at) in &damages {
@@ -137,10 +137,10 @@ proptest! {
         let mut cuts: Vec<usize> = cuts.iter().map(|it| it.index(text.len() + 1)).collect();
         cuts.sort_unstable();
         for cut in cuts {
-            home.put(name, &text[..cut]);
+            home.write(name, &text[..cut]);
             home.scan_all(&mut state);
         }
-        home.put(name, &text);
+        home.write(name, &text);
         let whole = home.check(&mut state, name);
         prop_assert!(whole.unreadable.is_empty());
         prop_assert_eq!(&home.scan_all(&mut state).tasks, &whole.tasks);
@@ -163,7 +163,7 @@ proptest! {
         documents.extend(files(".gemini").into_iter().filter(|it| it.ends_with(".json")));
         let home = Home::new();
         for name in &documents {
-            home.put(name, &fixture(name));
+            home.write(name, fixture(name));
         }
         let undamaged = home.scan_all(&mut State::default());
         let name = &documents[at.index(documents.len())];
@@ -173,7 +173,7 @@ proptest! {
                 damage.apply(&mut parts, 0);
             }
         }
-        home.put(name, &parts.concat());
+        home.write(name, parts.concat());
         let scan = home.scan_all(&mut State::default());
         prop_assert!(scan.unreadable.is_empty());
         if !damages.iter().any(|it| matches!(it, Damage::Value(..))) {

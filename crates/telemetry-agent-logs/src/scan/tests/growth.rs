@@ -21,17 +21,11 @@ pub(super) const LOGS: [&str; 8] = [
 ];
 
 impl Home {
-    pub(super) fn put(&self, name: &str, bytes: &[u8]) {
-        let path = self.path(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, bytes).unwrap();
-    }
-
     pub(super) fn scan_all(&self, state: &mut State) -> Scan {
         let price = |_: &Provider, _: &str, _: i64, usage: &Usage| Some(usage.total());
         let options = Options {
             harnesses: HARNESSES,
-            environment: &self.0,
+            environment: &self.environment,
             price: &price,
             now: LATE,
             threads: 1,
@@ -84,7 +78,7 @@ fn scan_after_each_part_of_the_logs_of_each_harness_equals_one_of_all() {
         for name in files(folder) {
             let bytes = fixture(&name);
             for cut in cuts(&bytes) {
-                home.put(&name, &bytes[..cut]);
+                home.write(&name, &bytes[..cut]);
                 home.scan_all(&mut state);
             }
             home.check(&mut state, &name);
@@ -101,28 +95,28 @@ fn session_has_its_turns_while_it_is_compressed_and_when_it_goes_on() {
     let (plain, (home, mut state)) = (LOGS[5], (Home::new(), State::default()));
     let (text, compressed) = (fixture(plain), format!("{plain}.zst"));
     let bytes = compress_to_vec(&text[..], CompressionLevel::Fastest);
-    home.put(plain, &text);
+    home.write(plain, &text);
     let expected = home.scan_all(&mut state).tasks;
     let mut check = |step: &str| {
         let scan = home.scan_all(&mut state);
         assert_eq!((&scan.tasks, scan.unreadable.len()), (&expected, 0), "{step}");
     };
-    home.put(&compressed, &bytes[..bytes.len() / 2]);
+    home.write(&compressed, &bytes[..bytes.len() / 2]);
     check("half compressed");
-    home.put(&compressed, &bytes);
+    home.write(&compressed, &bytes);
     check("compressed");
     fs::remove_file(home.path(plain)).unwrap();
     check("removed");
-    home.put(plain, &text);
+    home.write(plain, &text);
     check("decompressed");
     fs::remove_file(home.path(&compressed)).unwrap();
     check("plain");
-    home.put(&compressed, &bytes);
+    home.write(&compressed, &bytes);
     check("compressed again");
     fs::remove_file(home.path(plain)).unwrap();
     check("removed again");
     for end in (0..bytes.len()).rev().step_by(97) {
-        home.put(&compressed, &bytes[..end]);
+        home.write(&compressed, &bytes[..end]);
         let scan = home.scan_all(&mut State::default());
         assert_eq!((scan.tasks.len(), scan.unreadable.len()), (0, end.min(1)), "{end}");
     }
@@ -169,7 +163,7 @@ fn scan_of_many_turns_goes_on_at_the_last_one() {
             turn.as_array().unwrap().iter().map(|line| format!("{line}\n")).collect();
         let text: String = (0..4_000).map(|at| turn.replace('#', &format!("{at:09}"))).collect();
         let (home, mut state) = (Home::new(), State::default());
-        home.put(name, text.as_bytes());
+        home.write(name, text.as_bytes());
         assert_eq!(home.scan_all(&mut state).tasks.len(), 4_000, "{name}");
         let checkpoint = state.logs.into_values().next().unwrap().checkpoint;
         let rest = text.len() as u64 - checkpoint.offset;

@@ -56,21 +56,22 @@ fn home_folder_with_logs_of_all_harnesses_is_scanned() {
 
 #[test]
 fn logs_of_windows_are_found_below_another_root() {
-    let home = Home::new();
-    let users =
-        Home(Environment { home: home.path("mnt/c/Users/Some User"), ..Environment::default() });
+    let mut home = Home::new();
+    let user = "mnt/c/Users/Some User";
     let prompt = r#"{"type":"user","uuid":"u","cwd":"C:\\Users\\Some User\\shop","message":{"content":"Text."}}"#;
     let reply = r#"{"type":"assistant","message":{"id":"msg_1","usage":{"input_tokens":5}}}"#;
-    let name = ".claude/projects/C--Users-Some-User-shop/s.jsonl";
-    users.put(name, format!("\u{feff}{prompt}\r\n{reply}\r\n").as_bytes());
+    let name = format!("{user}/.claude/projects/C--Users-Some-User-shop/s.jsonl");
+    home.write(&name, format!("\u{feff}{prompt}\r\n{reply}\r\n").as_bytes());
     let meta = r#"{"type":"session_meta","payload":{"id":"t","cwd":"\\\\?\\C:\\work\\demo"}}"#;
     let usage =
         r#"{"type":"token_usage_record","payload":{"turn_id":"1","usage":{"input_tokens":7}}}"#;
-    users.put(".codex/sessions/rollout-t.jsonl", format!("{meta}\r\n{usage}\r\n").as_bytes());
-    let scan = users.scan_all(&mut State::default());
+    let name = format!("{user}/.codex/sessions/rollout-t.jsonl");
+    home.write(&name, format!("{meta}\r\n{usage}\r\n").as_bytes());
+    assert!(home.scan_all(&mut State::default()).tasks.is_empty());
+    home.environment.home = home.path(user);
+    let scan = home.scan_all(&mut State::default());
     let mut found: Vec<_> =
         scan.tasks.iter().map(|it| (it.project.as_deref().unwrap(), it.usage.input)).collect();
     found.sort_unstable();
     assert_eq!((found, scan.bad_lines), (vec![("demo", 7), ("shop", 5)], 0));
-    assert!(home.scan_all(&mut State::default()).tasks.is_empty());
 }

@@ -92,7 +92,7 @@ fn sub_agents_and_compactions_are_parts_of_their_parents_turn() {
     // Older versions have the logs of sub-agents beside the others.
     let old = Folder::new();
     let old =
-        read_all(&old.write("agent-1.jsonl", &lines(&[prompt(0), reply(1, "a", 5, Value::Null)])));
+        read_all(&old.write("agent-1.jsonl", lines(&[prompt(0), reply(1, "a", 5, Value::Null)])));
     assert!(old.turns[0].is_part);
     assert_eq!(old.turns[0].session, "s");
 }
@@ -101,7 +101,7 @@ fn sub_agents_and_compactions_are_parts_of_their_parents_turn() {
 fn compaction_has_unknown_usage_without_a_log_of_it() {
     let boundary = record("system", 1, json!({ "subtype": "compact_boundary" }));
     let folder = Folder::new();
-    let path = folder.write("s.jsonl", &lines(&[prompt(0), boundary]));
+    let path = folder.write("s.jsonl", lines(&[prompt(0), boundary]));
     assert!(read_all(&path).turns[0].notes.has_unknown_usage);
     folder.write("s/subagents/agent-acompact-1.jsonl", b"");
     assert!(!read_all(&path).turns[0].notes.has_unknown_usage);
@@ -126,7 +126,7 @@ fn values_of_unexpected_types_do_not_lose_a_line() {
     let mut prompt = prompt(0);
     prompt["timestamp"] = json!("[trimmed for fixture]");
     let found = read_all(
-        &Folder::new().write("s.jsonl", &lines(&[prompt, odd, reply(2, "b", 6, Value::Null)])),
+        &Folder::new().write("s.jsonl", lines(&[prompt, odd, reply(2, "b", 6, Value::Null)])),
     );
     assert_eq!((found.turns.len(), found.bad_lines), (1, 0));
     assert_eq!(usage(&found.turns).output, 11);

@@ -80,10 +80,10 @@ fn scan_after_each_byte_equals_one_scan() {
 fn file_rewritten_in_place_gives_the_same_turns() {
     let records =
         [prompt(0), reply(1, "a", 5, json!("end_turn")), prompt(2), reply(3, "b", 6, Value::Null)];
-    let whole = read_all(&Folder::new().write("s.jsonl", &lines(&records)));
-    assert_eq!(read_all(&Folder::new().write("s.jsonl", &lines(&records))), whole);
+    let whole = read_all(&Folder::new().write("s.jsonl", lines(&records)));
+    assert_eq!(read_all(&Folder::new().write("s.jsonl", lines(&records))), whole);
     // Records that vanish take no other turn with them, nor its key.
-    let rest = read_all(&Folder::new().write("s.jsonl", &lines(&records[2..])));
+    let rest = read_all(&Folder::new().write("s.jsonl", lines(&records[2..])));
     assert_eq!(rest.turns, whole.turns[1..]);
 }
 

@@ -91,16 +91,14 @@ fn context_is_that_of_the_last_request_not_the_total() {
 fn compressed_session_is_read_unless_the_plain_one_is_there() {
     use ruzstd::encoding::{CompressionLevel, compress_to_vec};
 
-    let folder = std::env::temp_dir().join(format!("agent-logs-codex-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).unwrap();
+    let folder = crate::harness::testing::Folder::new();
     let text: Vec<u8> =
         [PASS, FAIL].iter().flat_map(|it| std::fs::read(fixture(it)).unwrap()).collect();
     let (expected, last) = read_from(&text, &Checkpoint::default());
-    let compressed = folder.join("rollout-a.jsonl.zst");
     let (first, second) = text.split_at(5000);
     let mut frames = compress_to_vec(first, CompressionLevel::Fastest);
     frames.extend(compress_to_vec(second, CompressionLevel::Fastest));
-    std::fs::write(&compressed, frames).unwrap();
+    let compressed = folder.write("rollout-a.jsonl.zst", frames);
 
     let read = |from: &Checkpoint| {
         let mut found = Found::default();
@@ -109,9 +107,8 @@ fn compressed_session_is_read_unless_the_plain_one_is_there() {
     };
     assert_eq!(read(&Checkpoint::default()), (expected.clone(), last.clone()));
     assert_eq!(read(&last).0.turns, expected.turns[1..]);
-    std::fs::write(folder.join("rollout-a.jsonl"), &text).unwrap();
+    folder.write("rollout-a.jsonl", text);
     assert_eq!(read(&Checkpoint::default()), (Found::default(), Checkpoint::default()));
-    std::fs::remove_dir_all(folder).unwrap();
 }
 
 #[test]

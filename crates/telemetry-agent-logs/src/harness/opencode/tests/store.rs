@@ -1,14 +1,14 @@
 //! Writes sessions as the versions of opencode do.
 
 use std::{
-    env, fs,
+    fs,
     path::{Path, PathBuf},
-    process,
-    sync::atomic::{AtomicU64, Ordering},
 };
 
 use rusqlite::{Connection, params};
 use serde_json::{Value, json};
+
+use crate::harness::testing::Folder;
 
 /// Layouts of stored sessions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,19 +106,15 @@ impl Message {
     }
 }
 
-/// A data folder of opencode, which is removed in the end.
+/// A data folder of opencode.
 pub(super) struct Store {
-    root: PathBuf,
+    root: Folder,
     layout: Layout,
 }
 
 impl Store {
     pub(super) fn new(layout: Layout) -> Self {
-        static COUNT: AtomicU64 = AtomicU64::new(0);
-        let name = format!("opencode-{}-{}", process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let root = env::temp_dir().join(name);
-        fs::create_dir_all(&root).unwrap();
-        let store = Self { root, layout };
+        let store = Self { root: Folder::new(), layout };
         if layout != Layout::Files {
             store.connect().execute_batch(FIRST).unwrap();
         }
@@ -137,11 +133,11 @@ impl Store {
     }
 
     pub(super) fn root(&self) -> &Path {
-        &self.root
+        &self.root.0
     }
 
     pub(super) fn connect(&self) -> Connection {
-        let connection = Connection::open(self.root.join("opencode.db")).unwrap();
+        let connection = Connection::open(self.root.0.join("opencode.db")).unwrap();
         connection.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF").unwrap();
         connection
     }
@@ -207,25 +203,19 @@ impl Store {
     }
 
     pub(super) fn write(&self, path: &str, value: &Value) {
-        let path = self.root.join(path);
+        let path = self.root.0.join(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, value.to_string()).unwrap();
     }
 
     pub(super) fn logs(&self) -> Vec<PathBuf> {
         if self.layout != Layout::Files {
-            return vec![self.root.join("opencode.db")];
+            return vec![self.root.0.join("opencode.db")];
         }
-        let files = fs::read_dir(self.root.join("storage/session/project_1")).unwrap();
+        let files = fs::read_dir(self.root.0.join("storage/session/project_1")).unwrap();
         let mut logs: Vec<_> = files.map(|file| file.unwrap().path()).collect();
         logs.sort();
         logs
-    }
-}
-
-impl Drop for Store {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.root);
     }
 }
 
