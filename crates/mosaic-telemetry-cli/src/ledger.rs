@@ -2,8 +2,9 @@
 
 use std::{
     collections::HashSet,
-    fs::{self, File, OpenOptions},
-    io::{Read, Write},
+    fs::{self, OpenOptions},
+    io::{self, Write},
+    mem,
     path::{Path, PathBuf},
 };
 
@@ -17,7 +18,8 @@ use crate::{error::Error, files};
 #[derive(Debug)]
 pub(crate) struct Ledger {
     path: PathBuf,
-    file: File,
+    /// Text to write before the next ids.
+    begin: String,
     /// Unix milliseconds of the first report.
     pub(crate) since: i64,
     /// This report is the first one.
@@ -26,25 +28,21 @@ pub(crate) struct Ledger {
 }
 
 impl Ledger {
-    /// Opens the ledger, or begins one now.
+    /// Reads the ledger. If there is none, [`add`](Self::add) begins one, with `now` as its time.
     pub(crate) fn open(path: PathBuf, now: i64) -> Result<Self, Error> {
-        let file = files::open(&path, OpenOptions::new().read(true).append(true).create(true))?;
-        let mut text = String::new();
-        let failed = |error| Error::file("use", &path, &error);
-        (&file).read_to_string(&mut text).map_err(failed)?;
+        let text = match fs::read_to_string(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+            result => result.map_err(|error| Error::file("use", &path, &error))?,
+        };
         // A process that was killed may have written a part of a line.
         let since = text.split_once('\n').and_then(|(first, _)| first.parse().ok());
-        let begin = if since.is_none() {
-            file.set_len(0).map_err(failed)?;
-            format!("{now}\n")
-        } else if !text.ends_with('\n') {
-            "\n".into()
-        } else {
-            String::new()
+        let begin = match since {
+            None => format!("{now}\n"),
+            Some(_) if text.ends_with('\n') => String::new(),
+            Some(_) => "\n".into(),
         };
-        (&file).write_all(begin.as_bytes()).map_err(failed)?;
         let sent = text.lines().filter_map(|it| it.parse().ok()).collect();
-        Ok(Self { path, file, since: since.unwrap_or(now), is_new: since.is_none(), sent })
+        Ok(Self { path, begin, since: since.unwrap_or(now), is_new: since.is_none(), sent })
     }
 
     /// Number of tasks that were sent, and unix milliseconds of the first report; `None` before that.
@@ -60,12 +58,16 @@ impl Ledger {
 
     /// Records tasks that are in the spool.
     pub(crate) fn add<'a>(&mut self, tasks: impl Iterator<Item = &'a Task>) -> Result<(), Error> {
-        let mut text = String::new();
+        let mut text = mem::take(&mut self.begin);
+        let is_first = self.is_new && !text.is_empty();
         for task in tasks {
             self.sent.insert(task.id);
             text += &format!("{}\n", task.id);
         }
-        let result = self.file.write_all(text.as_bytes());
+        let mut file = files::open(&self.path, OpenOptions::new().append(true).create(true))?;
+        // What is there has no time.
+        let result = if is_first { file.set_len(0) } else { Ok(()) };
+        let result = result.and_then(|()| file.write_all(text.as_bytes()));
         result.map_err(|error| Error::file("write", &self.path, &error))
     }
 }

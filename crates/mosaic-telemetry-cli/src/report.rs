@@ -179,6 +179,7 @@ impl Server<'_> {
     /// Sends what an earlier call has left, and then these tasks. An event is in the spool before its task is in the
     /// ledger: a process that is killed in between sends it again, with the same id.
     fn send(&self, tasks: &[(&Task, Outcome)], ledger: &mut Ledger) -> Result<Sent, Error> {
+        ledger.add([].into_iter())?; // The first report begins it, whether or not there is a task.
         let mut sent = self.flush()?;
         for some in tasks.chunks(AT_ONCE) {
             if sent.spooled > 0 {

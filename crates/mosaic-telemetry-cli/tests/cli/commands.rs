@@ -101,6 +101,7 @@ fn tasks_are_sent_once() {
     let home = Home::reporting_to(collector.url());
     assert_eq!(home.run("report --since 2026-01-01 --dry-run"), "would send: 2\n");
     assert_eq!(collector.totals().accepted, 0);
+    assert!(home.run("status").contains("sent: nothing yet"));
     assert_eq!(home.run("report --since 2026-01-01"), "sent: 2\n");
     assert_eq!(home.run("report --since 2026-01-01"), "sent: 0\nsent before: 2\n");
     assert!(home.run("status").contains("sent: 2 tasks since "));
