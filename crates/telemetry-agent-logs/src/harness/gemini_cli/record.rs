@@ -163,7 +163,10 @@ pub(super) fn exit_status(result: Raw<'_>, is_success: bool) -> Option<i64> {
         None => result,
     };
     let response = parsed::<ResultPart<'_>>(part)?.function_response.response;
-    status_line(&response.output, is_success)
+    // Newer versions mark the text as not trusted.
+    let marked = response.output.strip_prefix("<untrusted_context>\n");
+    let marked = marked.and_then(|it| it.strip_suffix("\n</untrusted_context>"));
+    status_line(marked.unwrap_or(&response.output), is_success)
 }
 
 fn status_line(output: &str, is_success: bool) -> Option<i64> {

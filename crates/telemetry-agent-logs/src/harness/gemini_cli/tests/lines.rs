@@ -148,6 +148,7 @@ fn end_is_that_of_the_last_message() {
 #[test]
 fn exit_status_is_read_from_the_end_of_a_whole_output() {
     let pid = r"\nProcess Group PGID: 1";
+    let marked = |it: &str| format!(r"<untrusted_context>\n{it}\n</untrusted_context>");
     for (status, output, expected) in [
         ("success", format!("Output: ok{pid}"), Some(Status::Passed)),
         ("success", format!(r"Output: a\nb\nExit Code: 101{pid}"), Some(Status::Failed)),
@@ -161,6 +162,10 @@ fn exit_status_is_read_from_the_end_of_a_whole_output() {
             r"Command: x\nStdout: y\nExit Code: 0\nSignal: (none)".into(),
             Some(Status::Passed),
         ),
+        // As of 0.61.
+        ("success", marked(&format!("Output: ok{pid}")), Some(Status::Passed)),
+        ("success", marked(&format!(r"Output: a\nExit Code: 3{pid}")), Some(Status::Failed)),
+        ("success", marked(&format!(r"Output: (empty)\nSignal: 9{pid}")), None),
         // Truncated, killed, not started, stopped, not on its own.
         ("success", "Output: ok".into(), None),
         ("success", format!("... [truncated]{pid}"), None),
