@@ -39,6 +39,10 @@ pub(crate) fn run(names: &[&str]) -> Result<(), String> {
         long("test --release -p telemetry-tests --test spool")
     });
     steps.step("cli", || long("test --release -p mosaic-telemetry-cli --test cli killed::"));
+    // Prints which agents are missing.
+    steps.step("harnesses", || {
+        long("test -p mosaic-telemetry-cli --test cli -- harnesses:: --nocapture")
+    });
     let has = |command: Command| output(command).is_ok();
     let curl = has(command("curl", "--version"));
     steps.step_if(curl, "curl", "proxies", || {

@@ -59,13 +59,19 @@ pub(crate) struct Home {
 }
 
 impl Home {
+    /// With the logs of [`SESSION`].
     pub(crate) fn new() -> Self {
+        let home = Self::empty();
+        home.log("session.jsonl", SESSION);
+        home
+    }
+
+    pub(crate) fn empty() -> Self {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         let name =
             format!("mosaic-cli-{}-{}", process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let path = env::temp_dir().join(name);
-        fs::create_dir_all(path.join(".claude/projects/p")).expect("a folder");
-        fs::write(path.join(".claude/projects/p/session.jsonl"), SESSION).expect("a file");
+        fs::create_dir_all(&path).expect("a folder");
         Self { path, server: None }
     }
 
@@ -77,7 +83,9 @@ impl Home {
 
     /// Appends to a log of Claude Code.
     pub(crate) fn log(&self, name: &str, text: &str) {
-        let path = self.path.join(".claude/projects/p").join(name);
+        let folder = self.path.join(".claude/projects/p");
+        fs::create_dir_all(&folder).expect("a folder");
+        let path = folder.join(name);
         let file = OpenOptions::new().create(true).append(true).open(path);
         file.and_then(|mut file| file.write_all(text.as_bytes())).expect("a file");
     }

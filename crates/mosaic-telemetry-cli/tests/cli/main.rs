@@ -3,6 +3,8 @@
 mod ccusage;
 mod commands;
 mod config;
+#[cfg(target_os = "linux")]
+mod harnesses;
 mod home;
 mod hook;
 mod killed;
