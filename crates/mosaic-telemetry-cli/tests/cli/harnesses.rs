@@ -79,7 +79,7 @@ fn check(harness: &Harness) -> String {
     format!("{name}: ran {version}")
 }
 
-/// Calls a program in a namespace that has a network of its own, with loopback only.
+/// Calls a program in a network namespace with loopback only.
 fn alone(program: &str) -> Command {
     let mut command = Command::new("unshare");
     command.args(["-rn", "sh", "-c", r#"ip link set lo up && exec "$0" "$@""#, program]);

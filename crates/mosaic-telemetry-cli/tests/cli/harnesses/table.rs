@@ -21,12 +21,12 @@ pub(super) struct Harness {
     pub(super) runs: &'static [(&'static [Step], Option<Expected>)],
 }
 
-/// What is found of a task.
+/// The facts that `scan` finds about a task.
 pub(super) struct Expected {
     /// Those that ran, and those that failed.
     pub(super) gates: [&'static str; 2],
     pub(super) outcome: Option<&'static str>,
-    /// Whether the hook has reported it.
+    /// True if the hook reports it.
     pub(super) is_hooked: bool,
 }
 
