@@ -2,7 +2,8 @@
 //!
 //! Each message that aider sends is a turn, from `message_send_starting` to `message_send`. The log has no session and
 //! no project, and its times are whole seconds. It does not tell tokens of a cache from others: all are input. Its costs
-//! bill them twice, so they are left out. Names of models that aider does not know end in `/REDACTED`.
+//! bill them twice, so they are left out. Names of models that aider does not know end in `/REDACTED`, others may begin
+//! with the API that serves them.
 
 use std::{
     borrow::Cow,
@@ -171,7 +172,7 @@ impl Reader {
         let key = format!("{time}:{model}:{}:{}:{total_cost}", usage.input, usage.output);
         let request = Request {
             id: String::new(),
-            model,
+            model: without_vendor(&model).into(),
             at: time.saturating_mul(1000),
             usage,
             cost_microdollars: None,
@@ -214,6 +215,15 @@ impl Reader {
         }
         let before = serde_json::to_string(&self.before).unwrap_or_default();
         Checkpoint { offset: self.offset, before }
+    }
+}
+
+/// The name of a model as its vendor spells it, if the vendor's own API serves it: price lists and the logs of other
+/// agents have no other. The name of a model that aider hides stays, since it only has the vendor.
+fn without_vendor(model: &str) -> &str {
+    match model.split_once('/') {
+        Some(("anthropic" | "gemini" | "mistral" | "openai", name)) if name != "REDACTED" => name,
+        _ => model,
     }
 }
 

@@ -61,9 +61,22 @@ fn recorded_cost_that_bills_cached_tokens_twice_is_left_out() {
 }
 
 #[test]
-fn redacted_model_stays_as_it_is() {
-    let found = found(&(start(10) + &send(12, "openai/REDACTED", 100)));
-    assert_eq!(found.turns[0].requests[0].model, "openai/REDACTED");
+fn model_of_its_vendor_has_the_name_that_the_vendor_gives_it() {
+    for (logged, expected) in [
+        ("gpt-5", "gpt-5"),
+        ("openai/gpt-5.2", "gpt-5.2"),
+        ("anthropic/claude-sonnet-4-5", "claude-sonnet-4-5"),
+        ("gemini/gemini-2.5-pro", "gemini-2.5-pro"),
+        ("mistral/codestral-latest", "codestral-latest"),
+        ("openai/REDACTED", "openai/REDACTED"),
+        ("azure/gpt-5", "azure/gpt-5"),
+        ("openrouter/openai/gpt-5", "openrouter/openai/gpt-5"),
+    ] {
+        let turn = &found(&(start(10) + &send(12, logged, 100))).turns[0];
+        assert_eq!(turn.requests[0].model, expected);
+        // A part of the id of the event, which stays.
+        assert_eq!(turn.key, format!("12:{logged}:100:7:1.25:0"));
+    }
 }
 
 #[test]
