@@ -224,7 +224,11 @@ pub(crate) enum HookCommand {
     Remove(InstallArgs),
     /// Waits a moment and reports.
     #[command(hide = true)]
-    Background,
+    Background {
+        /// Session whose agent has stopped.
+        #[arg(long, allow_hyphen_values = true)]
+        stopped: Option<String>,
+    },
 }
 
 #[derive(Debug, Args)]

@@ -7,18 +7,20 @@ use std::{
     env,
     ffi::OsString,
     fs::{self, OpenOptions, TryLockError},
-    io::Write,
+    io::{self, IsTerminal, Read, Write},
     path::PathBuf,
     process::{Command, Stdio},
     thread,
     time::Duration,
 };
 
+use serde::Deserialize;
+
 use crate::{
     cli::{Agent, Flags, HookArgs, HookCommand},
     error::Error,
     files::{self, Folders},
-    report, when,
+    report, scan, when,
 };
 
 /// Time in which an agent finishes its log, and in which further calls add to one report.
@@ -31,7 +33,9 @@ pub(crate) fn run(arguments: &HookArgs, flags: &Flags, out: &mut dyn Write) -> R
     match &arguments.command {
         Some(HookCommand::Install(arguments)) => install::install(arguments, out),
         Some(HookCommand::Remove(arguments)) => install::remove(arguments, out),
-        Some(HookCommand::Background) => wait_and_report(flags, false),
+        Some(HookCommand::Background { stopped }) => {
+            wait_and_report(stopped.as_deref(), flags, false)
+        }
         None => {
             call(arguments.agent, flags, out);
             Ok(())
@@ -42,12 +46,15 @@ pub(crate) fn run(arguments: &HookArgs, flags: &Flags, out: &mut dyn Write) -> R
 /// An agent waits for its hooks, and may show or obey what they print: this takes no time and fails silently. What is
 /// not reported now is found by the next call.
 fn call(agent: Option<Agent>, flags: &Flags, out: &mut dyn Write) {
+    let mut stopped = None;
     if agent == Some(Agent::GeminiCli) {
         let _ = writeln!(out, "{{}}");
+        stopped =
+            Some(io::stdin()).filter(|it| !it.is_terminal()).and_then(|it| session(it.lock()));
     }
     // The machine ends with the job.
     if env::var_os("CI").is_some_and(|it| it == "true" || it == "1") {
-        let _ = wait_and_report(flags, true);
+        let _ = wait_and_report(stopped.as_deref(), flags, true);
         return;
     }
     let Ok(program) = env::current_exe() else { return };
@@ -59,6 +66,7 @@ fn call(agent: Option<Agent>, flags: &Flags, out: &mut dyn Write) {
         ("--api-key-file", path(&flags.api_key_file)),
         ("--instance-id", flags.instance_id.clone().map(OsString::from)),
         ("--spool-dir", path(&flags.spool_dir)),
+        ("--stopped", stopped.map(OsString::from)),
     ] {
         value.iter().for_each(|value| _ = command.arg(flag).arg(value));
     }
@@ -70,10 +78,27 @@ fn call(agent: Option<Agent>, flags: &Flags, out: &mut dyn Write) {
     let _ = command.spawn();
 }
 
-/// Reports, once for all calls of a moment. `is_last` if the machine may end.
-fn wait_and_report(flags: &Flags, is_last: bool) -> Result<(), Error> {
+/// The session in the input of a hook of Gemini CLI. Each event of it states that the agent has stopped, which the log
+/// does not.
+fn session(input: impl Read) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Input {
+        session_id: String,
+    }
+    // Reads to the end of the object, and not to that of the input.
+    let mut input = serde_json::Deserializer::from_reader(input);
+    Input::deserialize(&mut input).ok().map(|it| it.session_id)
+}
+
+/// Reports, once for all calls of a moment. `stopped` is the session of an agent that has stopped. `is_last` if the
+/// machine may end.
+fn wait_and_report(stopped: Option<&str>, flags: &Flags, is_last: bool) -> Result<(), Error> {
     let folders = Folders::new()?;
     files::create_folder(&folders.state)?;
+    // Not only one of the calls of a moment: each may be of another session.
+    if let Some(session) = stopped {
+        scan::stop(session, &folders)?;
+    }
     let mut options = OpenOptions::new();
     let options = options.write(true).create(true).truncate(false);
     let waiting = files::open(&folders.state.join("waiting"), options)?;
@@ -107,4 +132,30 @@ fn is_flush_due(folders: &Folders) -> bool {
     let ago = last.map(|it| when::now().saturating_sub(when::unix_millis(it)));
     // The time of the file is all of it. One in the future is of another clock.
     !ago.is_ok_and(|ago| (0..BETWEEN_FLUSHES_MS).contains(&ago)) && fs::write(&path, "").is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Unread;
+
+    impl Read for Unread {
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            panic!("read beyond the object");
+        }
+    }
+
+    #[test]
+    fn session_is_read_from_one_object_whatever_else_it_has() {
+        for (input, expected) in [
+            (r#"{"session_id":"s","cwd":"/a","prompt":"\"session_id\":\"x\"","n":[1]}"#, Some("s")),
+            (r#"{"session_id":1}"#, None),
+            (r#"{"cwd":"/a"}"#, None),
+            ("[]", None),
+        ] {
+            assert_eq!(session(input.as_bytes().chain(Unread)).as_deref(), expected, "{input}");
+        }
+        assert_eq!(session(io::empty()), None);
+    }
 }

@@ -67,6 +67,14 @@ pub(crate) fn scan(selection: &Selection, folders: &Folders) -> Result<Scan, Err
     Ok(scan)
 }
 
+/// Remembers that the agent of a session has stopped now.
+pub(crate) fn stop(session: &str, folders: &Folders) -> Result<(), Error> {
+    let _lock = folders.lock()?;
+    let mut state = folders.read_state();
+    state.stop(session, when::now());
+    folders.write_state(&state)
+}
+
 /// The tasks that the arguments name.
 pub(crate) fn selected<'a>(
     selection: &Selection,

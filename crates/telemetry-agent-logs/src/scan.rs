@@ -70,6 +70,7 @@ pub fn scan(options: &Options<'_>, state: &mut State) -> Scan {
     let logs = files::find(options, &mut scan.unreadable);
     scan.logs = logs.len() as u64;
     state.keep(&logs);
+    state.forget_stops(options.now);
     scan.bad_lines = read::read(options, &logs, state, &mut scan.unreadable);
     merge::merge(options, state, &mut scan);
     scan

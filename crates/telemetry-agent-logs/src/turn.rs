@@ -132,7 +132,8 @@ impl AddAssign for Usage {
 /// End of a turn.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum End {
-    /// It has not ended, as far as the log shows. It counts as ended after an hour without records.
+    /// It has not ended, as far as the log shows. It counts as ended after an hour without records, or a
+    /// [stop](crate::scan::State::stop).
     #[default]
     Open,
     /// As `Open`, and the last record is a call of a tool.

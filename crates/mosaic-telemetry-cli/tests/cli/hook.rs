@@ -2,7 +2,9 @@
 
 use std::{fs, time::Duration};
 
+use serde_json::json;
 use telemetry_collector::Collector;
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::home::{Home, text};
 
@@ -31,6 +33,41 @@ fn call_reports_in_the_background_and_in_ci_before_it_returns() {
             let lock = fs::File::open(state.join("lock")).unwrap();
             lock.lock().unwrap();
         }
+    }
+}
+
+/// The log of Gemini CLI does not show that a turn has ended.
+#[test]
+fn turn_of_gemini_cli_is_reported_after_a_call_for_its_session() {
+    for (session, expected) in [("s", 1), ("another", 0)] {
+        let collector = Collector::start().unwrap();
+        let mut home = Home::empty();
+        home.server = Some(collector.url().into());
+        home.run("hook install gemini-cli");
+        fs::write(home.path.join(".local/state/mosaic-telemetry/sent"), "1700000000000\n").unwrap();
+        let chats = home.path.join(".gemini/tmp/shop/chats");
+        fs::create_dir_all(&chats).unwrap();
+        let now = fs::metadata(&chats).unwrap().modified().unwrap();
+        let now = OffsetDateTime::from(now).format(&Rfc3339).unwrap();
+        let call = json!({"id": "c", "name": "run_shell_command", "status": "success",
+            "args": {"command": "npm test"}, "result": [{"functionResponse":
+                {"response": {"output": "Output: x\nExit Code: 1\nProcess Group PGID: 1"}}}]});
+        let lines = [
+            json!({"sessionId": "s", "kind": "main"}),
+            json!({"id": "u", "timestamp": now, "type": "user", "content": [{"text": "x"}]}),
+            json!({"id": "r", "timestamp": now, "type": "gemini", "content": "x",
+                "model": "gemini-2.5-pro", "tokens": {"input": 5, "output": 7, "total": 12},
+                "toolCalls": [call]}),
+        ];
+        let lines = lines.map(|it| format!("{it}\n")).concat();
+        fs::write(chats.join("session-a.jsonl"), lines).unwrap();
+
+        let mut command = home.command("hook gemini-cli");
+        let input = home.path.join("input");
+        fs::write(&input, json!({"session_id": session}).to_string()).unwrap();
+        command.env("CI", "true").stdin(fs::File::open(input).unwrap());
+        assert_eq!(text(command.output().unwrap()), (Some(0), "{}\n".into(), String::new()));
+        assert_eq!(collector.totals().accepted, expected, "{session}");
     }
 }
 

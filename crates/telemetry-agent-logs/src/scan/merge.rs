@@ -42,11 +42,13 @@ pub(super) fn merge(options: &Options<'_>, state: &State, scan: &mut Scan) {
     let mut tasks: Vec<Arc<Task>> = by_id.into_values().collect();
     tasks.sort_by_key(|it| (it.session, it.started));
     let is_silent = |task: &Task| options.now.saturating_sub(task.ended) >= SILENCE_MS;
+    let is_going_on =
+        |task: &Task| task.end.is_open() && !is_silent(task) && !state.has_stopped(task);
     let (mut alone, mut waiting) = (Vec::new(), BTreeSet::new());
     for part in parts {
         match parent(&mut tasks, part) {
             Some(task) => {
-                if part.end.is_open() && !is_silent(part) {
+                if is_going_on(part) {
                     waiting.insert(task.id);
                 }
                 Arc::make_mut(task).add(part);
@@ -58,7 +60,7 @@ pub(super) fn merge(options: &Options<'_>, state: &State, scan: &mut Scan) {
     tasks.sort_by_key(|it| (it.started, it.id));
     for mut task in tasks {
         // A sub-agent can go on in the background.
-        if waiting.contains(&task.id) || (task.end.is_open() && !is_silent(&task)) {
+        if waiting.contains(&task.id) || is_going_on(&task) {
             scan.open.push(task);
         } else {
             if task.end.is_open() {

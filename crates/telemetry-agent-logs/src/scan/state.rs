@@ -11,10 +11,13 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::files::{Log, Stamp};
+use super::{
+    SILENCE_MS,
+    files::{Log, Stamp},
+};
 use telemetry_model::uuid::Uuid;
 
-use crate::{Checkpoint, Task};
+use crate::{Checkpoint, Task, hash::hash};
 
 /// The bytes at the start of a file that tell whether it has been rewritten.
 const HEAD_BYTES: u64 = 4_096;
@@ -29,6 +32,8 @@ pub struct State {
     version: u32,
     /// By the hash of the path.
     pub(super) logs: BTreeMap<u64, LogState>,
+    /// Unix milliseconds at which the agent stopped, by the hash of the session.
+    stopped: BTreeMap<u64, i64>,
 }
 
 /// Turns of a log.
@@ -71,7 +76,7 @@ impl Entry {
 
 impl Default for State {
     fn default() -> Self {
-        Self { version: VERSION, logs: BTreeMap::new() }
+        Self { version: VERSION, logs: BTreeMap::new(), stopped: BTreeMap::new() }
     }
 }
 
@@ -80,6 +85,24 @@ impl State {
     #[must_use]
     pub const fn is_outdated(&self) -> bool {
         self.version != VERSION
+    }
+
+    /// Records that the agent of a session has stopped at a time in unix milliseconds, for logs that have no end of a
+    /// turn: turns of the session without later records count as ended. Forgotten after [`SILENCE_MS`].
+    ///
+    /// `session` is its name in the log, of which a hash is kept.
+    pub fn stop(&mut self, session: &str, at: i64) {
+        self.stopped.insert(hash(session), at);
+    }
+
+    /// Forgets the stops that silence covers.
+    pub(super) fn forget_stops(&mut self, now: i64) {
+        self.stopped.retain(|_, at| now.saturating_sub(*at) < SILENCE_MS);
+    }
+
+    /// True if the agent has stopped since the last record of the task.
+    pub(super) fn has_stopped(&self, task: &Task) -> bool {
+        self.stopped.get(&task.session).is_some_and(|at| task.ended <= *at)
     }
 
     /// Forgets all logs but these.

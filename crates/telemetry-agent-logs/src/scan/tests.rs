@@ -222,6 +222,25 @@ fn turn_is_open_while_a_part_of_it_is() {
 }
 
 #[test]
+fn open_turn_has_ended_when_its_agent_stopped_after_its_last_record() {
+    for (session, at, expected) in
+        [("session", 1_100, [1, 0]), ("session", 1_099, [0, 1]), ("another", 1_100, [0, 1])]
+    {
+        let home = Home::new();
+        home.write("a.log", "turn a 100 5 open\n");
+        let mut state = State::default();
+        state.stop(session, at);
+        let numbers = |scan: &Scan| [scan.tasks.len(), scan.open.len()];
+        assert_eq!(numbers(&home.scan_at(1_200, &mut state)), expected, "{session} {at}");
+        // It is remembered, and the next turn is open.
+        home.append("a.log", "turn b 2000 6 open\n");
+        let scan = home.scan_at(2_100, &mut state);
+        assert_eq!(scan.open.last().unwrap().started, 2_000, "{session} {at}");
+        assert_eq!(scan.tasks.len(), expected[0], "{session} {at}");
+    }
+}
+
+#[test]
 fn open_turn_has_ended_after_an_hour_of_silence() {
     let home = Home::new();
     home.write("a.log", "turn a 100 5 open\n");
