@@ -116,7 +116,7 @@ fn wait_and_report(stopped: Option<&str>, flags: &Flags, is_last: bool) -> Resul
     )]
     thread::sleep(WAIT);
     drop(waiting);
-    let result = report::run_unattended(&folders, flags, is_flush_due(&folders) || is_last);
+    let result = report::run_unattended(&folders, flags, || is_flush_due(&folders) || is_last);
     let path = folders.state.join("error");
     match &result {
         Ok(()) => drop(fs::remove_file(path)),

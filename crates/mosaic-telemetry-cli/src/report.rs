@@ -74,11 +74,12 @@ pub(crate) fn run(arguments: &ReportArgs, flags: &Flags, out: &mut dyn Write) ->
     scan::summary(&arguments.selection, &found, now, plan.without_outcome)
 }
 
-/// Writes the tasks that have ended since the first report to the spool, and with `is_flushed` sends them.
+/// Writes the tasks that have ended since the first report to the spool, and sends them if `is_flush_due`, which is asked
+/// only if there is something to send.
 pub(crate) fn run_unattended(
     folders: &Folders,
     flags: &Flags,
-    is_flushed: bool,
+    is_flush_due: impl FnOnce() -> bool,
 ) -> Result<(), Error> {
     let config = Settings::read(folders, flags)?.config()?;
     if !config.is_enabled() || config.is_dry_run() {
@@ -90,12 +91,13 @@ pub(crate) fn run_unattended(
     let mut ledger = Ledger::open(folders.state.join("sent"), now)?;
     let found = scan::scan(&arguments.selection, folders)?;
     let plan = plan(&arguments, &found.tasks, &ledger, now);
-    if is_flushed {
+    let waiting = spool::usage(&config)?.records;
+    if (!plan.send.is_empty() || waiting > 0) && is_flush_due() {
         let to = Server { config: &config, folders, timeout: UNATTENDED_TIMEOUT };
         return to.send(&plan.send, &mut ledger).map(drop);
     }
     // The others wait for a call that sends: a spool is bounded, and evicts the oldest.
-    if spool::usage(&config)?.records >= AT_ONCE as u64 {
+    if waiting >= AT_ONCE as u64 {
         return Ok(());
     }
     let some = plan.send.get(..AT_ONCE).unwrap_or(&plan.send);

@@ -10,7 +10,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Command, Stdio},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use mosaicstack_telemetry::model::TaskCompletionEvent;
@@ -110,16 +110,18 @@ impl Harness {
         let home = Home::empty();
         configure(&home, collector.url());
         self.prepare(&home, &server);
-        let mut shown = format!("{}, {script:?}: {}", self.name, self.run(&home, &server, &[]));
+        let shown = format!("{}, {script:?}: {}", self.name, self.run(&home, &server));
         let sent = server.sent();
         let Some(&Expected { gates: [run, failed], outcome, is_hooked }) = expected else {
             assert_eq!(home.run("scan --json"), "[]\n", "{shown}");
             return;
         };
-        if !self.closing.is_empty() {
-            assert_eq!(home.run("scan --json"), "[]\n", "{shown}");
-            forget_attempt(&home, &shown);
-            shown += &self.run(&home, &server, self.closing);
+        if is_hooked {
+            let arrived = collector.wait_for(AMPLE, |it| it.accepted > 0);
+            assert!(arrived, "{}\n{shown}", home.run("status --offline"));
+            // The background process frees the lock at its end.
+            let lock = fs::File::open(home.path.join(".local/state/mosaic-telemetry/lock"));
+            lock.and_then(|it| it.lock()).expect("a lock");
         }
         let tasks: Value = serde_json::from_str(&home.run("scan --json")).expect("JSON");
         let [task] = tasks.as_array().expect("a list").as_slice() else {
@@ -137,13 +139,7 @@ impl Harness {
             assert_eq!(home.run(report), "sent: 0\n", "{shown}");
             report = "report --since 1d --assume-outcome success";
         }
-        if is_hooked {
-            let arrived = collector.wait_for(AMPLE, |it| it.accepted > 0);
-            assert!(arrived, "{}\n{shown}", home.run("status --offline"));
-            // The background process frees the lock at its end.
-            let lock = fs::File::open(home.path.join(".local/state/mosaic-telemetry/lock"));
-            lock.and_then(|it| it.lock()).expect("a lock");
-        } else {
+        if !is_hooked {
             assert_eq!(home.run(report), "sent: 1\n", "{shown}");
         }
         assert_eq!(home.run(report), "sent: 0\nsent before: 1\n", "{shown}");
@@ -166,9 +162,9 @@ impl Harness {
     }
 
     /// Returns the exit status and the output.
-    fn run(&self, home: &Home, server: &Server, arguments: &[&str]) -> String {
+    fn run(&self, home: &Home, server: &Server) -> String {
         let mut command = Command::new(self.program().expect("it is installed"));
-        command.args(arguments).args(self.arguments).current_dir(home.path.join("shop"));
+        command.args(self.arguments).current_dir(home.path.join("shop"));
         command.env_clear().env("PATH", path()).env("HOME", &home.path).stdin(Stdio::null());
         for (name, value) in self.variables {
             command.env(name, value.replace("{server}", &server.url));
@@ -179,17 +175,6 @@ impl Harness {
 }
 
 const PACKAGE: &str = r#"{"name": "shop", "scripts": {"test": "true", "lint": "exit 3"}}"#;
-
-/// Waits until the hook has reported, though nothing has ended, so that the next call reaches for the server too.
-#[expect(clippy::disallowed_methods, reason = "a hook that is not called must not hang the test")]
-fn forget_attempt(home: &Home, shown: &str) {
-    let state = home.path.join(".local/state/mosaic-telemetry");
-    let started = Instant::now();
-    while fs::remove_file(state.join("flushed")).is_err() {
-        assert!(started.elapsed() < AMPLE, "the hook was not called: {shown}");
-        thread::yield_now();
-    }
-}
 
 /// In its file: agents do not pass all variables on.
 fn configure(home: &Home, url: &str) {

@@ -13,8 +13,6 @@ pub(super) struct Harness {
     pub(super) settings: (&'static str, &'static str),
     pub(super) variables: &'static [(&'static str, &'static str)],
     pub(super) arguments: &'static [&'static str],
-    /// Arguments in front of the others for a second run, if only the next prompt of a session ends a turn in the log.
-    pub(super) closing: &'static [&'static str],
     pub(super) project: Option<&'static str>,
     pub(super) model: &'static str,
     /// `None` if no task is found.
@@ -73,7 +71,6 @@ enabled = false
     ),
     variables: &[("SCRIPTED_KEY", "x")],
     arguments: &["exec", "--skip-git-repo-check", "--sandbox", "danger-full-access", "Go."],
-    closing: &[],
     project: Some("shop"),
     model: "gpt-5-codex",
     // It does not call `notify` after an error.
@@ -103,7 +100,6 @@ pub(super) const OPENCODE: Harness = Harness {
     ),
     variables: &[],
     arguments: &["run", "Go."],
-    closing: &[],
     project: Some("shop"),
     model: "gpt-5-codex",
     runs: &[
@@ -128,8 +124,6 @@ pub(super) const GEMINI_CLI: Harness = Harness {
     ),
     variables: &[("GEMINI_API_KEY", "x"), ("GOOGLE_GEMINI_BASE_URL", "{server}")],
     arguments: &["--model", "gemini-2.5-pro", "--yolo", "--prompt", "Go."],
-    // Its log does not tell the end of a turn from a call of a tool to come.
-    closing: &["--resume", "latest"],
     project: Some("shop"),
     model: "gemini-2.5-pro",
     // Errors are not in its log, without a terminal.
@@ -162,7 +156,6 @@ pub(super) const AIDER: Harness = Harness {
         "--message",
         "Go.",
     ],
-    closing: &[],
     project: None,
     model: "gpt-4o",
     // Its log has neither commands nor errors, and it calls no hook if it is given a message.
@@ -184,7 +177,6 @@ pub(super) const CLAUDE_CODE: Harness = Harness {
         ("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1"),
     ],
     arguments: &["--print", "--model", "claude-sonnet-4-5", "--allowedTools", "Bash", "--", "Go."],
-    closing: &[],
     project: Some("shop"),
     model: "claude-sonnet-4-5",
     runs: &[(PASSES, PASSED.hooked()), (FAILS, FAILED.hooked()), (REFUSED, WITH_ERROR.hooked())],
