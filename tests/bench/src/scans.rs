@@ -36,7 +36,7 @@ const CCUSAGE: &str = "ccusage";
 const HOOK: &str = "hook";
 const HELLO: &str = "hello world";
 
-/// What a process used.
+/// Resources that a process used.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Used {
     wall: Duration,
@@ -157,7 +157,7 @@ fn output(program: &Program) -> Result<Vec<u8>> {
     Ok(output.stdout)
 }
 
-/// Runs a program in a child process of its own, so that the peak of its memory is known.
+/// Runs a program in a separate child process, so that the peak of its memory is known.
 fn run(program: &Program) -> Result<Used> {
     child::finish(child::start(&["scan-child", &serde_json::to_string(program)?])?)
 }
@@ -181,7 +181,7 @@ fn cpu(usage: &Usage) -> Duration {
     Duration::from_micros(micros.unsigned_abs())
 }
 
-/// The hook as a process, with a large log beside it. Telemetry is off, so that what it starts ends soon.
+/// The hook as a process, with a large log in the folder of the agent. Telemetry is off, so that what it starts ends soon.
 fn hooks(figures: &mut Figures) -> Result<()> {
     let case = "a hook, with a log of 500 MB";
     let folder = Folder::new("hook")?;

@@ -152,7 +152,7 @@ impl State {
 #[derive(Debug, Default)]
 pub(super) struct Start {
     pub(super) checkpoint: Checkpoint,
-    /// What was known of the log is forgotten.
+    /// The turns known of the log are forgotten.
     pub(super) is_rewritten: bool,
 }
 
