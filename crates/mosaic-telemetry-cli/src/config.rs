@@ -78,7 +78,10 @@ fn change(path: &Path, edit: impl FnOnce(&mut DocumentMut)) -> Result<(), Error>
     let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let old = settings::read_text(path)?;
     let known = settings::issues(&old, path)?;
-    let mut document: DocumentMut = old.parse().unwrap_or_default();
+    let failed = |error: toml_edit::TomlError| {
+        Error::Message(format!("{}: {}", path.display(), error.message()))
+    };
+    let mut document: DocumentMut = old.parse().map_err(failed)?;
     edit(&mut document);
     let new = document.to_string();
     let mut issues = settings::issues(&new, path)?;

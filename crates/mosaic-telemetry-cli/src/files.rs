@@ -30,6 +30,11 @@ impl Folders {
         Ok(Self { config: base.config_dir().join(NAME), state: state.join(NAME) })
     }
 
+    /// The file of the [`Ledger`](crate::ledger::Ledger).
+    pub(crate) fn ledger(&self) -> PathBuf {
+        self.state.join("sent")
+    }
+
     /// The file with the configuration.
     pub(crate) fn file(&self) -> PathBuf {
         self.config.join("config.toml")

@@ -47,7 +47,7 @@ pub(crate) fn run(arguments: &ReportArgs, flags: &Flags, out: &mut dyn Write) ->
     let draw = |text| progress.iter().for_each(|_| progress::draw(text));
     let _lock = folders.lock()?;
     let now = when::now();
-    let mut ledger = Ledger::open(folders.state.join("sent"), now)?;
+    let mut ledger = Ledger::open(folders.ledger(), now)?;
     draw("reading the logs");
     let found = scan::scan(&arguments.selection, &folders);
     draw("");
@@ -88,7 +88,7 @@ pub(crate) fn run_unattended(
     let _lock = folders.lock()?;
     let now = when::now();
     let arguments = ReportArgs::default();
-    let mut ledger = Ledger::open(folders.state.join("sent"), now)?;
+    let mut ledger = Ledger::open(folders.ledger(), now)?;
     let found = scan::scan(&arguments.selection, folders)?;
     let plan = plan(&arguments, &found.tasks, &ledger, now);
     let waiting = spool::usage(&config)?.records;

@@ -44,7 +44,7 @@ pub(crate) fn run(arguments: &StatusArgs, flags: &Flags, out: &mut dyn Write) ->
         Ok(_) => writeln!(out, "telemetry is off")?,
         Err(error) => writeln!(out, "not configured: {error}")?,
     }
-    match Ledger::look(&folders.state.join("sent")) {
+    match Ledger::look(&folders.ledger()) {
         Some((sent, since)) => {
             writeln!(out, "sent: {} tasks since {} UTC", count(sent as u64), when::minute(since))?;
         }

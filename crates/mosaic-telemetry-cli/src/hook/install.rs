@@ -23,7 +23,7 @@ pub(crate) fn install(arguments: &InstallArgs, out: &mut dyn Write) -> Result<()
         // What ends from now on is reported.
         let folders = Folders::new()?;
         let _lock = folders.lock()?;
-        Ledger::open(folders.state.join("sent"), when::now())?.add([].into_iter())?;
+        Ledger::open(folders.ledger(), when::now())?.add([].into_iter())?;
     }
     let home = files::environment(None).home;
     if arguments.agent == Agent::Aider && !arguments.print {
