@@ -6,6 +6,8 @@
 
 mod answers;
 
+#[cfg(feature = "spool")]
+use std::ops::Range;
 use std::{
     mem,
     time::{Duration, SystemTime},
@@ -114,7 +116,7 @@ impl Body {
         body.finish()
     }
 
-    /// Adds the JSON of an event.
+    /// Adds the JSON of events, separated by commas; at least one.
     #[cfg(feature = "spool")]
     pub(crate) fn push(&mut self, json: &[u8]) {
         self.separate();
@@ -133,7 +135,7 @@ impl Body {
     }
 }
 
-/// Events as JSON.
+/// Events as JSON, separated by commas.
 #[cfg(feature = "spool")]
 #[derive(Debug, Default)]
 pub(crate) struct Json {
@@ -160,6 +162,7 @@ impl Json {
     pub(crate) fn with(mut self, events: &[Box<TaskCompletionEvent>]) -> Self {
         self.bytes.reserve(EVENT_BYTES * events.len());
         for event in events {
+            self.separate();
             event.write_json(&mut self.bytes);
             self.ends.push(self.bytes.len());
         }
@@ -167,8 +170,15 @@ impl Json {
     }
 
     pub(crate) fn push(&mut self, json: &[u8]) {
+        self.separate();
         self.bytes.extend_from_slice(json);
         self.ends.push(self.bytes.len());
+    }
+
+    fn separate(&mut self) {
+        if !self.ends.is_empty() {
+            self.bytes.push(b',');
+        }
     }
 
     pub(crate) const fn len(&self) -> usize {
@@ -181,9 +191,15 @@ impl Json {
 
     /// One event; empty behind the last one.
     pub(crate) fn get(&self, at: usize) -> &[u8] {
-        let start = at.checked_sub(1).and_then(|before| self.ends.get(before)).copied();
-        let end = self.ends.get(at).copied().unwrap_or_default();
-        self.bytes.get(start.unwrap_or_default()..end).unwrap_or_default()
+        self.range(at..at + 1)
+    }
+
+    /// Consecutive events; empty if they are not all there.
+    pub(crate) fn range(&self, at: Range<usize>) -> &[u8] {
+        let end_of = |last: usize| self.ends.get(last).copied();
+        let start = at.start.checked_sub(1).and_then(end_of).map_or(0, |end| end + 1);
+        let end = at.end.checked_sub(1).and_then(end_of).unwrap_or_default();
+        self.bytes.get(start..end).unwrap_or_default()
     }
 }
 

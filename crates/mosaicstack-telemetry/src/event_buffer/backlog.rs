@@ -185,7 +185,7 @@ impl Backlog {
         let mut body = Body::with_capacity(len);
         let parts = self.ledger.lock().parts(first, len);
         for (json, elements) in parts {
-            elements.for_each(|at| body.push(json.get(at)));
+            body.push(json.range(elements));
         }
         body.finish()
     }
@@ -271,7 +271,9 @@ impl Ledger {
             skip -= from;
             left -= part;
             let start = run.json_from + from;
-            parts.push((Arc::clone(&run.json), start..start + part));
+            if part > 0 {
+                parts.push((Arc::clone(&run.json), start..start + part));
+            }
             if left == 0 {
                 break;
             }

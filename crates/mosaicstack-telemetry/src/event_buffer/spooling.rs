@@ -135,6 +135,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
+    use crate::protocol::Body;
 
     fn buffer(capacity: usize) -> (EventBuffer, Arc<AtomicU32>) {
         let config = TelemetryConfig::builder()
@@ -195,6 +196,27 @@ mod tests {
             let batch = buffer.take_batch(2).unwrap();
             buffer.commit(batch, 2, (&buffer.counters.rejected, 0));
             assert_eq!(counter.load(Ordering::Relaxed), wakes, "{is_waiting} {stored_to}");
+        }
+    }
+
+    #[test]
+    fn request_has_the_events_of_its_part_whatever_batches_they_were_passed_on_in() {
+        let (buffer, _) = buffer(9);
+        let mut events = Vec::new();
+        for ids in [0..1, 1..4, 4..6] {
+            track(&buffer, ids);
+            let batch = buffer.take_tracked(9).unwrap();
+            events.extend(batch.iter().cloned());
+            let json = Arc::new(Json::of(&batch));
+            buffer.pass_on(batch, json);
+        }
+        // The first event of the second batch is the oldest one left.
+        let batch = buffer.take_batch(2).unwrap();
+        buffer.commit(batch, 2, (&buffer.counters.rejected, 0));
+        for (first, end) in [(2, 3), (2, 4), (3, 4), (2, 6), (3, 5), (4, 6), (5, 6)] {
+            let body = buffer.encoded(first, (end - first) as usize).unwrap();
+            let expected = Body::of(&events[first as usize..end as usize]);
+            assert_eq!(body, expected, "{first} {end}");
         }
     }
 }
