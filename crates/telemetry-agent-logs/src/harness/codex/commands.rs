@@ -38,6 +38,15 @@ pub(super) enum Outcome {
     Unknown,
 }
 
+/// A call of a tool. The arguments are parsed once they are needed: current versions log the command again.
+#[derive(Debug)]
+pub(super) struct Call {
+    /// The tool and the JSON of the arguments, if it runs commands or applies patches.
+    tool: Option<(&'static str, Box<str>)>,
+    /// The files that its patch changes are counted already.
+    pub(super) is_counted: bool,
+}
+
 /// The arguments of a call of a tool.
 #[derive(Debug, Default)]
 pub(super) struct Arguments {
@@ -49,9 +58,22 @@ pub(super) struct Arguments {
     pub(super) patch: Option<String>,
 }
 
+impl Call {
+    pub(super) fn new(tool: &str, arguments: Raw<'_>) -> Self {
+        let tool = TOOLS.into_iter().find(|it| *it == tool);
+        let tool = tool.zip(arguments.map(|json| json.get().into()));
+        Self { tool, is_counted: false }
+    }
+
+    pub(super) fn arguments(&self) -> Arguments {
+        let arguments = self.tool.as_ref().map(|(tool, json)| Arguments::parse(tool, json));
+        arguments.unwrap_or_default()
+    }
+}
+
 impl Arguments {
     /// Reads the arguments of a call, which are an object or its text.
-    pub(super) fn parse(tool: &str, raw: Raw<'_>) -> Self {
+    fn parse(tool: &str, json: &str) -> Self {
         #[derive(Deserialize, Default)]
         #[serde(default)]
         struct Fields<'a> {
@@ -62,12 +84,7 @@ impl Arguments {
             session_id: Raw<'a>,
         }
 
-        if !TOOLS.contains(&tool) {
-            return Self::default();
-        }
-        let text: Option<Cow<'_, str>> = raw
-            .and_then(|raw| parsed::<Cow<'_, str>>(Some(raw)).or_else(|| Some(raw.get().into())));
-        let Some(text) = text else { return Self::default() };
+        let text: Cow<'_, str> = serde_json::from_str(json).unwrap_or_else(|_| json.into());
         let Ok(fields) = serde_json::from_str::<Fields<'_>>(&text) else {
             let patch = (tool == "apply_patch").then(|| text.into_owned());
             return Self { patch, ..Self::default() };

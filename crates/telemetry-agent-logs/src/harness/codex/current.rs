@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use telemetry_model::TaskType;
 
 use super::{
-    commands::{Arguments, Outcome},
+    commands::{Call, Outcome},
     state::{State, made_at},
 };
 use crate::{
@@ -50,7 +50,7 @@ pub(super) struct Current {
     /// Ids of responses that compacted the context.
     pub(super) compacting: Vec<String>,
     /// Calls of tools without output, by id.
-    pub(super) calls: HashMap<String, Arguments>,
+    pub(super) calls: HashMap<String, Call>,
     /// Commands of running processes.
     processes: HashMap<String, String>,
     /// Number of turns of the file that started earlier.
@@ -137,19 +137,20 @@ impl Current {
         self.turn.gates.record(command, status);
     }
 
-    /// Handles the output of a tool.
-    pub(super) fn returned(&mut self, call: &str, outcome: &Outcome) {
-        let Some(arguments) = self.calls.remove(call) else { return };
+    /// Handles the output of a tool. Its outcome is read only if it is not known from another record.
+    pub(super) fn returned(&mut self, call: &str, outcome: impl FnOnce() -> Outcome) {
+        let Some(call) = self.calls.remove(call) else { return };
+        let (arguments, outcome) = (call.arguments(), outcome());
         let process = arguments.process.as_deref();
         let command = process.and_then(|it| self.processes.get(it).cloned()).or(arguments.command);
         let has_worked = matches!(outcome, Outcome::Exited(0) | Outcome::Patched);
-        if let Some(patch) = arguments.patch.filter(|_| has_worked) {
+        if let Some(patch) = arguments.patch.filter(|_| has_worked && !call.is_counted) {
             count_patch(&mut self.turn.edits, &patch);
         }
         match (command, outcome) {
-            (Some(command), Outcome::Exited(status)) => self.ran(&command, *status),
+            (Some(command), Outcome::Exited(status)) => self.ran(&command, status),
             (Some(command), Outcome::Running(process)) => {
-                self.processes.insert(process.clone(), command);
+                self.processes.insert(process, command);
             }
             _ => {}
         }
@@ -157,8 +158,8 @@ impl Current {
 
     /// Counts the files that a patch has changed, instead of those that its call names.
     pub(super) fn changed(&mut self, call: &str, paths: &[String]) {
-        if let Some(arguments) = self.calls.get_mut(call) {
-            arguments.patch = None;
+        if let Some(call) = self.calls.get_mut(call) {
+            call.is_counted = true;
         }
         paths.iter().for_each(|path| count_edit(&mut self.turn.edits, path));
     }

@@ -2,16 +2,21 @@
 
 use std::io;
 
+use serde_json::value::RawValue;
 use telemetry_model::TaskType;
 
 use super::{
-    commands::{self, Arguments},
+    commands::{self, Call},
     current::Current,
-    record::{Payload, Record},
-    skip::{Skipped, skipped, without_output},
+    record::{Completed, CompletedItem, Item, Payload, Record, TokenCount, Typed},
+    skip::{Head, Skipped},
     state::State,
 };
-use crate::{Checkpoint, End, Found, lines::Lines};
+use crate::{
+    Checkpoint, End, Found,
+    harness::lenient::{Number, Raw},
+    lines::Lines,
+};
 
 /// Start of a record, to go on behind one that was not written to its end.
 const START: &str = r#"{"timestamp":"#;
@@ -74,14 +79,19 @@ impl Reader<'_> {
 
     /// Reads all records of a line, which should be one.
     fn read_line(&mut self, line: &[u8]) {
-        if let Some(Skipped { timestamp, output }) = skipped(line) {
-            self.state.tick(timestamp);
-            if let (Some(current), Some((call, text))) = (&mut self.current, output) {
-                current.returned(call, &commands::outcome_of_head(text));
+        if let Some(head) = Head::of(line) {
+            if let Some(Skipped { output }) = head.skipped() {
+                self.state.tick(head.timestamp);
+                if let (Some(current), Some((call, text))) = (&mut self.current, output) {
+                    current.returned(call, || commands::outcome_of_head(text));
+                }
+                return;
             }
-            return;
+            let (at, kind) = (head.timestamp, (head.kind, head.item));
+            if head.payload().is_some_and(|payload| self.read_payload(at, kind, &payload).is_ok()) {
+                return;
+            }
         }
-        let line = &*without_output(line);
         // Much faster than the lossy conversion, and nearly always enough.
         let line = str::from_utf8(line)
             .map_or_else(|_| String::from_utf8_lossy(line), std::borrow::Cow::Borrowed);
@@ -90,7 +100,7 @@ impl Reader<'_> {
         while !rest.is_empty() {
             let mut records = serde_json::Deserializer::from_str(rest).into_iter::<Record<'_>>();
             while let Some(Ok(record)) = records.next() {
-                self.read_record(&record);
+                is_bad |= self.read_record(&record).is_err();
             }
             let end = records.byte_offset();
             rest = rest.get(end..).unwrap_or_default().trim_start();
@@ -101,43 +111,89 @@ impl Reader<'_> {
         self.found.bad_lines += u64::from(is_bad);
     }
 
-    fn read_record(&mut self, record: &Record<'_>) {
-        self.state.tick(record.timestamp.as_str());
-        let Some(payload) = &record.payload.0 else { return };
-        let kind = record.kind.as_str();
-        if kind == "session_meta" {
-            self.state.start_session(payload);
-            return;
+    fn read_record(&mut self, record: &Record<'_>) -> serde_json::Result<()> {
+        let payload = record.payload.map_or("", RawValue::get);
+        if !payload.starts_with('{') {
+            self.state.tick(record.timestamp.as_str());
+            return Ok(());
         }
+        let typed: Typed<'_> = serde_json::from_str(payload)?;
+        let kind = (record.kind.as_str(), typed.kind.as_str());
+        self.read_payload(record.timestamp.as_str(), kind, payload.as_bytes())
+    }
+
+    /// Reads the object that is the payload of a record of this kind and type. Does nothing if it cannot be parsed.
+    fn read_payload(
+        &mut self,
+        timestamp: &str,
+        kind: (&str, &str),
+        payload: &[u8],
+    ) -> serde_json::Result<()> {
+        match kind {
+            ("token_usage_record", _) => {
+                let record = serde_json::from_slice(payload)?;
+                self.tick(timestamp);
+                self.record_usage(&record);
+            }
+            ("event_msg", "token_count") => {
+                let count: TokenCount = serde_json::from_slice(payload)?;
+                self.tick(timestamp);
+                if let Some(info) = &count.info.0 {
+                    self.count_usage(info);
+                }
+            }
+            ("event_msg", "item_completed") => {
+                let completed: Completed<'_> = serde_json::from_slice(payload)?;
+                self.tick(timestamp);
+                if let Some(item) = &completed.item.0 {
+                    self.complete_item(item, completed.turn_id.as_str());
+                }
+            }
+            ("response_item", item) => {
+                let fields = serde_json::from_slice(payload)?;
+                self.tick(timestamp);
+                self.read_item(item, &fields);
+            }
+            (kind, item) => {
+                let fields: Payload<'_> = serde_json::from_slice(payload)?;
+                if kind == "session_meta" {
+                    self.state.tick(timestamp);
+                    self.state.start_session(&fields);
+                    return Ok(());
+                }
+                self.tick(timestamp);
+                match kind {
+                    "turn_context" => self.configure(&fields),
+                    "compacted" => self.compacted(&fields),
+                    "event_msg" => self.read_event(item, &fields),
+                    _ => {}
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes note of a record. If that of the session did not come first, its id is in the name of the log.
+    fn tick(&mut self, timestamp: &str) {
+        self.state.tick(timestamp);
         if self.state.thread.is_empty() {
             self.name.clone_into(&mut self.state.thread);
         }
-        match kind {
-            "turn_context" => self.configure(payload),
-            "token_usage_record" => self.record_usage(payload),
-            "compacted" => self.compacted(payload),
-            "response_item" => self.read_item(payload),
-            "event_msg" => self.read_event(payload),
-            _ => {}
-        }
     }
 
-    fn read_event(&mut self, event: &Payload<'_>) {
-        match event.kind.as_str() {
+    fn read_event(&mut self, kind: &str, event: &Payload<'_>) {
+        match kind {
             "task_started" | "turn_started" => self.start(event),
             "task_complete" | "turn_complete" => self.end(event, End::Stopped),
             "turn_aborted" => self.end(event, End::Interrupted),
-            "token_count" => self.count_usage(event),
             "user_message" if matches!(event.message_kind.as_str(), "" | "plain") => self.prompt(),
             "entered_review_mode" => self.review(),
-            "item_completed" => {
-                if let Some(item) = &event.item.0 {
-                    self.complete_item(item, event.turn_id.as_str());
-                }
+            "exec_command_end" => {
+                let command = (event.command, event.exit_code);
+                self.ran(command, event.call_id.as_str(), event.turn_id.as_str());
             }
-            "exec_command_end" => self.ran(event, event.call_id.as_str(), event.turn_id.as_str()),
             "patch_apply_end" if event.success.is_none_or(|it| it.get() != "false") => {
-                self.changed(event, event.call_id.as_str());
+                self.changed(event.changes, event.call_id.as_str());
             }
             "thread_settings_applied" => {
                 if let Some(settings) = &event.thread_settings.0 {
@@ -156,12 +212,11 @@ impl Reader<'_> {
         }
     }
 
-    /// Handles an item of current versions, which takes the place of several events.
-    fn complete_item(&mut self, item: &Payload<'_>, turn: &str) {
+    fn complete_item(&mut self, item: &CompletedItem<'_>, turn: &str) {
         match item.kind.as_str() {
-            "CommandExecution" => self.ran(item, item.id.as_str(), turn),
+            "CommandExecution" => self.ran((item.command, item.exit_code), item.id.as_str(), turn),
             "FileChange" if !matches!(item.status.as_str(), "failed" | "declined") => {
-                self.changed(item, item.id.as_str());
+                self.changed(item.changes, item.id.as_str());
             }
             "UserMessage" => self.prompt(),
             "EnteredReviewMode" => self.review(),
@@ -171,20 +226,19 @@ impl Reader<'_> {
     }
 
     /// Handles an item of the conversation: calls of tools and their outputs.
-    fn read_item(&mut self, item: &Payload<'_>) {
+    fn read_item(&mut self, kind: &str, item: &Item<'_>) {
         let Some(current) = &mut self.current else { return };
         let call = item.call_id.filled().unwrap_or_else(|| item.id.as_str());
-        match item.kind.as_str() {
+        match kind {
             "function_call" | "custom_tool_call" if !current.is_ended => {
-                let arguments = Arguments::parse(item.name.as_str(), item.arguments.or(item.input));
-                current.calls.insert(call.to_owned(), arguments);
+                let tool = Call::new(item.name.as_str(), item.arguments.or(item.input));
+                current.calls.insert(call.to_owned(), tool);
             }
             "local_shell_call" if !current.is_ended => {
-                let arguments = Arguments::parse("local_shell", item.action);
-                current.calls.insert(call.to_owned(), arguments);
+                current.calls.insert(call.to_owned(), Call::new("local_shell", item.action));
             }
             "function_call_output" | "custom_tool_call_output" => {
-                current.returned(call, &commands::outcome(item.output));
+                current.returned(call, || commands::outcome(item.output));
             }
             _ => {}
         }
@@ -280,20 +334,18 @@ impl Reader<'_> {
         });
     }
 
-    fn ran(&mut self, command: &Payload<'_>, call: &str, turn: &str) {
+    fn ran(&mut self, (command, status): (Raw<'_>, Number), call: &str, turn: &str) {
         let Some(current) = &mut self.current else { return };
         if !current.is_of(turn) {
             return;
         }
         current.calls.remove(call);
-        if let (Some(text), Some(status)) =
-            (commands::command(command.command), command.exit_code.whole())
-        {
+        if let (Some(text), Some(status)) = (commands::command(command), status.whole()) {
             current.ran(&text, status);
         }
     }
 
-    fn changed(&mut self, change: &Payload<'_>, call: &str) {
-        self.with_current(|current| current.changed(call, &commands::paths(change.changes)));
+    fn changed(&mut self, changes: Raw<'_>, call: &str) {
+        self.with_current(|current| current.changed(call, &commands::paths(changes)));
     }
 }

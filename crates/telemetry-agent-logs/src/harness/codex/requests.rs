@@ -2,7 +2,7 @@
 
 use super::{
     reader::Reader,
-    record::Payload,
+    record::UsageRecord,
     state::State,
     usage::{Count, Figures, Info, count},
 };
@@ -10,7 +10,7 @@ use crate::Request;
 
 impl Reader<'_> {
     /// Handles the usage of a response, which names its session.
-    pub(super) fn record_usage(&mut self, record: &Payload<'_>) {
+    pub(super) fn record_usage(&mut self, record: &UsageRecord<'_>) {
         let thread = record.thread_id.filled();
         if thread.is_some_and(|thread| thread != self.state.thread) {
             return;
@@ -31,7 +31,7 @@ impl Reader<'_> {
         }
         let turn = record.turn_id.filled().unwrap_or(&self.state.thread);
         let id = record.response_id.filled().map(|response| format!("{turn}/{response}"));
-        match Figures::parse(record.usage) {
+        match Figures::of(&record.usage) {
             Some(figures) if figures.is_empty() => {}
             Some(figures) => {
                 let model = record.model.filled().unwrap_or(&self.state.model);
@@ -44,17 +44,16 @@ impl Reader<'_> {
     }
 
     /// Handles a running total.
-    pub(super) fn count_usage(&mut self, event: &Payload<'_>) {
-        let Some(info) = Info::parse(event.info) else { return };
+    pub(super) fn count_usage(&mut self, info: &Info) {
         let mut total = self.state.total;
         let is_first = total.is_none();
-        let count = count(&info, &mut total);
+        let count = count(info, &mut total);
         let is_copy = match &self.current {
             Some(current) => current.is_copy(&self.state),
             None => self.state.is_fork,
         };
         // The first total of a fork starts with that of the other session.
-        let is_baseline = self.state.is_fork && is_first && info.last.is_none();
+        let is_baseline = self.state.is_fork && is_first && info.last().is_none();
         if is_copy || is_baseline || self.current.is_none() && count == Count::Nothing {
             self.state.total = total;
             return;
@@ -63,7 +62,7 @@ impl Reader<'_> {
             self.open();
         }
         self.state.total = total;
-        self.state.window = info.window.or(self.state.window);
+        self.state.window = info.model_context_window.positive().or(self.state.window);
         let Some(current) = &mut self.current else { return };
         current.turn.context_window = self.state.window;
         current.has_gap |= matches!(count, Count::RequestAndGap(_) | Count::Unknown);

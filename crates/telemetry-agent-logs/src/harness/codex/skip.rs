@@ -1,75 +1,102 @@
 //! Lines, and parts of them, that need not be parsed.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::LazyLock};
+
+use memchr::memmem::Finder;
 
 /// The longest head of a line that is looked at, in bytes.
 const MAX_HEAD: usize = 512;
 
 /// Kinds of records, and of their payloads, that say nothing about a turn. They are most of the bytes of a log.
-const OTHER_KINDS: [&[u8]; 2] = [b"world_state", b"retained_context"];
-const OTHER_ITEMS: [&[u8]; 6] = [
-    b"message",
-    b"reasoning",
-    b"web_search_call",
-    b"ghost_snapshot",
-    b"agent_message",
-    b"compaction",
+const OTHER_KINDS: [&str; 2] = ["world_state", "retained_context"];
+const OTHER_ITEMS: [&str; 6] =
+    ["message", "reasoning", "web_search_call", "ghost_snapshot", "agent_message", "compaction"];
+const OTHER_EVENTS: [&str; 6] = [
+    "agent_message",
+    "agent_reasoning",
+    "agent_reasoning_raw_content",
+    "mcp_tool_call_end",
+    "web_search_end",
+    "image_generation_end",
 ];
-const OTHER_EVENTS: [&[u8]; 6] = [
-    b"agent_message",
-    b"agent_reasoning",
-    b"agent_reasoning_raw_content",
-    b"mcp_tool_call_end",
-    b"web_search_end",
-    b"image_generation_end",
-];
-const OUTPUTS: [&[u8]; 2] = [b"function_call_output", b"custom_tool_call_output"];
+const OUTPUTS: [&str; 2] = ["function_call_output", "custom_tool_call_output"];
+
+/// The first keys of a line, in the order in which Codex writes them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Head<'a> {
+    pub(super) timestamp: &'a str,
+    pub(super) kind: &'a str,
+    /// The type of the payload; empty for kinds of records without types.
+    pub(super) item: &'a str,
+    /// The line from the payload on. It ends with that of the record.
+    rest: &'a [u8],
+    /// The same behind the type.
+    fields: &'a [u8],
+}
 
 /// Facts from the head of a line that is not parsed.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Skipped<'a> {
-    pub(super) timestamp: &'a str,
     /// The id of a call, and the start of the text that its tool returned, escaped as in JSON.
     pub(super) output: Option<(&'a str, &'a [u8])>,
 }
 
-/// Looks at the head of a line. `None` if it has to be parsed: it holds more than one record, or one that is needed, or
-/// it is not written as Codex does.
-pub(super) fn skipped(line: &[u8]) -> Option<Skipped<'_>> {
-    let (timestamp, rest) = string(line.strip_prefix(br#"{"timestamp":"#)?)?;
-    let rest = match rest.strip_prefix(br#","ordinal":"#) {
-        Some(rest) => rest.get(rest.iter().position(|byte| !byte.is_ascii_digit())?..)?,
-        None => rest,
-    };
-    let (kind, rest) = string(rest.strip_prefix(br#","type":"#)?)?;
-    let payload = || string(rest.strip_prefix(br#","payload":{"type":"#)?);
-    let mut output = None;
-    let is_skipped = match kind.as_bytes() {
-        b"event_msg" => OTHER_EVENTS.contains(&payload()?.0.as_bytes()),
-        b"response_item" => {
-            let (item, rest) = payload()?;
-            output = OUTPUTS.contains(&item.as_bytes()).then(|| returned(rest)).flatten();
-            output.is_some() || OTHER_ITEMS.contains(&item.as_bytes())
-        }
-        kind => OTHER_KINDS.contains(&kind),
-    };
-    // An unescaped `"timestamp"` is the key of another record on the line, or of something unknown.
-    let is_one = || line.ends_with(b"}") && memchr::memmem::find(rest, br#""timestamp""#).is_none();
-    (is_skipped && is_one()).then_some(Skipped { timestamp, output })
+impl<'a> Head<'a> {
+    /// `None` if the line is not written as Codex does.
+    pub(super) fn of(line: &'a [u8]) -> Option<Self> {
+        let (timestamp, rest) = string(line.strip_prefix(br#"{"timestamp":"#)?)?;
+        let rest = match rest.strip_prefix(br#","ordinal":"#) {
+            Some(rest) => rest.get(rest.iter().position(|byte| !byte.is_ascii_digit())?..)?,
+            None => rest,
+        };
+        let (kind, rest) = string(rest.strip_prefix(br#","type":"#)?)?;
+        let rest = rest.strip_prefix(br#","payload":"#)?;
+        let (item, fields) = match kind {
+            "event_msg" | "response_item" => string(rest.strip_prefix(br#"{"type":"#)?)?,
+            _ => ("", rest),
+        };
+        Some(Self { timestamp, kind, item, rest, fields })
+    }
+
+    /// `None` if the line has to be parsed: it holds more than one record, or one that is needed.
+    pub(super) fn skipped(&self) -> Option<Skipped<'a>> {
+        static TIMESTAMP: LazyLock<Finder<'_>> = LazyLock::new(|| Finder::new(br#""timestamp""#));
+
+        let item = self.item;
+        let is_output = self.kind == "response_item" && OUTPUTS.contains(&item);
+        let output = is_output.then(|| returned(self.fields)).flatten();
+        let is_skipped = match self.kind {
+            "event_msg" => OTHER_EVENTS.contains(&item),
+            "response_item" => output.is_some() || OTHER_ITEMS.contains(&item),
+            kind => OTHER_KINDS.contains(&kind),
+        };
+        // An unescaped `"timestamp"` is the key of another record on the line, or of something unknown.
+        let is_one = || self.rest.ends_with(b"}") && TIMESTAMP.find(self.rest).is_none();
+        (is_skipped && is_one()).then_some(Skipped { output })
+    }
+
+    /// The payload, with an empty text in place of the output of a command, which is most of its bytes. It is no JSON
+    /// if the line is more than one record.
+    pub(super) fn payload(&self) -> Option<Cow<'a, [u8]>> {
+        let payload = self.rest.strip_suffix(b"}").filter(|it| it.starts_with(b"{"))?;
+        let has_output = matches!(self.item, "item_completed" | "exec_command_end");
+        Some(if has_output { without_output(payload) } else { payload.into() })
+    }
 }
 
-/// The line with an empty text in place of the output of a command, which is most of its bytes.
-pub(super) fn without_output(line: &[u8]) -> Cow<'_, [u8]> {
-    const START: &[u8] = br#","aggregated_output":""#;
+fn without_output(payload: &[u8]) -> Cow<'_, [u8]> {
     const END: &[u8] = br#"","exit_code":"#;
+    static START: LazyLock<Finder<'_>> =
+        LazyLock::new(|| Finder::new(br#","aggregated_output":""#));
+    static NEXT: LazyLock<Finder<'_>> = LazyLock::new(|| Finder::new(br#"",""#));
 
-    let Some(from) = memchr::memmem::find(line, START).map(|at| at + START.len()) else {
-        return line.into();
+    let Some(from) = START.find(payload).map(|at| at + START.needle().len()) else {
+        return payload.into();
     };
     // The first `","` has the end of the text: the quotes within are escaped.
-    match memchr::memmem::find(&line[from..], br#"",""#).map(|at| line.split_at(from + at)) {
-        Some((_, rest)) if rest.starts_with(END) => [&line[..from], rest].concat().into(),
-        _ => line.into(),
+    match NEXT.find(&payload[from..]).map(|at| payload.split_at(from + at)) {
+        Some((_, rest)) if rest.starts_with(END) => [&payload[..from], rest].concat().into(),
+        _ => payload.into(),
     }
 }
 
@@ -97,6 +124,10 @@ fn string(json: &[u8]) -> Option<(&str, &[u8])> {
 mod tests {
     use super::*;
 
+    fn skipped(line: &str) -> Option<Skipped<'_>> {
+        Head::of(line.as_bytes())?.skipped()
+    }
+
     #[test]
     fn only_what_is_known_from_the_head_is_skipped() {
         let line = |rest: &str| format!(r#"{{"timestamp":"2026-01-01T00:00:00Z",{rest}"#);
@@ -111,9 +142,10 @@ mod tests {
             ),
         ] {
             let line = line(rest);
-            let expected = Skipped { timestamp: "2026-01-01T00:00:00Z", output };
-            assert_eq!(skipped(line.as_bytes()), Some(expected), "{line}");
-            assert_eq!(skipped((line.clone() + &line).as_bytes()), None);
+            let head = Head::of(line.as_bytes()).unwrap();
+            assert_eq!(head.timestamp, "2026-01-01T00:00:00Z");
+            assert_eq!(head.skipped(), Some(Skipped { output }), "{line}");
+            assert_eq!(skipped(&(line.clone() + &line)), None);
         }
         for rest in [
             r#""type":"session_meta","payload":{}}"#,
@@ -125,9 +157,9 @@ mod tests {
             r#""payload":{"type":"message"},"type":"response_item"}"#,
             r#""type":"response_item","payload":{"type":"message""#,
         ] {
-            assert_eq!(skipped(line(rest).as_bytes()), None, "{rest}");
+            assert_eq!(skipped(&line(rest)), None, "{rest}");
         }
-        assert_eq!(skipped(b""), None);
+        assert_eq!(skipped(""), None);
     }
 
     #[test]

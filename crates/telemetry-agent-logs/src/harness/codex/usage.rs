@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Usage,
-    harness::lenient::{Number, Raw, parsed},
+    harness::lenient::{Number, Object},
 };
 
 /// Tokens as in a log: cached tokens are part of the input, and those of reasoning are part of the output.
@@ -18,31 +18,32 @@ pub(super) struct Figures {
     pub(super) total: u64,
 }
 
-impl Figures {
-    /// Reads an object; `None` if it states neither input nor output.
-    pub(super) fn parse(raw: Raw<'_>) -> Option<Self> {
-        #[derive(Deserialize, Default)]
-        #[serde(default)]
-        struct Fields {
-            input_tokens: Number,
-            cached_input_tokens: Number,
-            cache_write_input_tokens: Number,
-            output_tokens: Number,
-            reasoning_output_tokens: Number,
-            total_tokens: Number,
-        }
+/// Figures as they are written.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Tokens {
+    input_tokens: Number,
+    cached_input_tokens: Number,
+    cache_write_input_tokens: Number,
+    output_tokens: Number,
+    reasoning_output_tokens: Number,
+    total_tokens: Number,
+}
 
-        let fields: Fields = parsed(raw)?;
-        if fields.input_tokens.whole().is_none() && fields.output_tokens.whole().is_none() {
+impl Figures {
+    /// `None` if there is neither input nor output.
+    pub(super) fn of(tokens: &Object<Tokens>) -> Option<Self> {
+        let tokens = tokens.0.as_ref()?;
+        if tokens.input_tokens.whole().is_none() && tokens.output_tokens.whole().is_none() {
             return None;
         }
         Some(Self {
-            input: fields.input_tokens.count(),
-            cache_read: fields.cached_input_tokens.count(),
-            cache_write: fields.cache_write_input_tokens.count(),
-            output: fields.output_tokens.count(),
-            reasoning: fields.reasoning_output_tokens.count(),
-            total: fields.total_tokens.count(),
+            input: tokens.input_tokens.count(),
+            cache_read: tokens.cached_input_tokens.count(),
+            cache_write: tokens.cache_write_input_tokens.count(),
+            output: tokens.output_tokens.count(),
+            reasoning: tokens.reasoning_output_tokens.count(),
+            total: tokens.total_tokens.count(),
         })
     }
 
@@ -80,31 +81,18 @@ impl Figures {
 }
 
 /// The `info` of a `token_count`.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
 pub(super) struct Info {
-    pub(super) total: Option<Figures>,
-    pub(super) last: Option<Figures>,
-    pub(super) window: Option<u64>,
+    total_token_usage: Object<Tokens>,
+    last_token_usage: Object<Tokens>,
+    pub(super) model_context_window: Number,
 }
 
 impl Info {
-    /// `None` if there is no object.
-    pub(super) fn parse(raw: Raw<'_>) -> Option<Self> {
-        #[derive(Deserialize, Default)]
-        #[serde(default)]
-        struct Fields<'a> {
-            #[serde(borrow)]
-            total_token_usage: Raw<'a>,
-            last_token_usage: Raw<'a>,
-            model_context_window: Number,
-        }
-
-        let fields: Fields<'_> = parsed(raw)?;
-        Some(Self {
-            total: Figures::parse(fields.total_token_usage),
-            last: Figures::parse(fields.last_token_usage),
-            window: fields.model_context_window.positive(),
-        })
+    /// The tokens of the last request.
+    pub(super) fn last(&self) -> Option<Figures> {
+        Figures::of(&self.last_token_usage)
     }
 }
 
@@ -123,13 +111,13 @@ pub(super) enum Count {
 
 /// Compares a `token_count` with the last total, which is replaced.
 pub(super) fn count(info: &Info, last_total: &mut Option<Figures>) -> Count {
-    let Some(total) = info.total else { return Count::Unknown };
+    let Some(total) = Figures::of(&info.total_token_usage) else { return Count::Unknown };
     let earlier = last_total.replace(total);
     if total.is_empty() || earlier == Some(total) {
         return Count::Nothing;
     }
     let added = total.since(&earlier.unwrap_or_default());
-    match info.last.filter(|last| !last.is_empty()) {
+    match info.last().filter(|last| !last.is_empty()) {
         // The last request is stated by itself: a total can start with what another session used.
         Some(last) if earlier.is_some_and(|total| !total.is_empty()) => match added {
             Some(added) if added.input > last.input || added.output > last.output => {
