@@ -8,7 +8,7 @@ use telemetry_model::{
     RepoSizeCategory, TaskType, Tokens, model_vendor, uuid::Uuid,
 };
 
-use crate::{End, Notes, Request, Status, Turn, Usage, hash::hash, language};
+use crate::{End, Notes, Status, Turn, Usage, hash::hash, language};
 
 /// A turn of an agent that has ended, with what its sub-agents did.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -72,15 +72,15 @@ pub type PriceOf<'a> = dyn Fn(&Provider, &str, i64, &Usage) -> Option<u64> + Syn
 const NAMESPACE: Uuid = Uuid::from_u128(0x6f3a_8c1d_52b7_4e09_9d64_b1e8_27c5_f0a3);
 
 impl Task {
-    pub(crate) fn of(turn: Turn, log: &dyn crate::Harness, price: &PriceOf<'_>) -> Self {
-        let (harness, default) = (log.harness(), &log.provider());
+    /// The task of a turn whose requests have their [costs](set_costs).
+    pub(crate) fn of(turn: Turn, log: &dyn crate::Harness) -> Self {
         let (mut usage, mut cost, mut unpriced) = (Usage::default(), 0_u64, BTreeSet::new());
         // A part whose turn is in no log has helpers only.
         let has_main_loop = turn.requests.iter().any(|it| it.is_main_loop);
         let mut models: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
         for request in &turn.requests {
             usage += request.usage;
-            let priced = cost_of(request, default, price);
+            let priced = request.cost_microdollars;
             cost = cost.saturating_add(priced.unwrap_or_default());
             if priced.is_none() {
                 unpriced.insert(request.model.clone());
@@ -103,15 +103,15 @@ impl Task {
         };
         let lasted = u64::try_from(turn.ended.saturating_sub(turn.started)).unwrap_or_default();
         Self {
-            id: Self::id_of(&harness, &turn.key),
-            harness,
+            id: Self::id_of(&log.harness(), &turn.key),
+            harness: log.harness(),
             session: hash(&turn.session),
             project: turn.project,
             repo_size: turn.repo_size,
             started: turn.started,
             ended: turn.ended,
             duration_ms: turn.duration_ms.unwrap_or(lasted),
-            provider: provider_of(&model, default),
+            provider: provider_of(&model, log),
             model,
             usage,
             requests: turn.requests.len() as u64,
@@ -213,18 +213,25 @@ impl Task {
     }
 }
 
-fn cost_of(request: &Request, default: &Provider, price: &PriceOf<'_>) -> Option<u64> {
-    if request.usage.total() == 0 {
-        return Some(0);
+/// Adds the costs that the log does not state, unless the model has no price.
+pub(crate) fn set_costs(turn: &mut Turn, log: &dyn crate::Harness, price: &PriceOf<'_>) {
+    let mut provider: Option<(&str, Provider)> = None;
+    for request in &mut turn.requests {
+        if request.usage.total() == 0 {
+            request.cost_microdollars = Some(0);
+        }
+        if request.cost_microdollars.is_some() {
+            continue;
+        }
+        let known = provider.take().filter(|(model, _)| *model == request.model);
+        let (_, of_model) = provider
+            .insert(known.unwrap_or_else(|| (&request.model, provider_of(&request.model, log))));
+        request.cost_microdollars = price(of_model, &request.model, request.at, &request.usage);
     }
-    request.cost_microdollars.or_else(|| {
-        let provider = provider_of(&request.model, default);
-        price(&provider, &request.model, request.at, &request.usage)
-    })
 }
 
-fn provider_of(model: &str, default: &Provider) -> Provider {
-    model_vendor(model).unwrap_or_else(|| default.clone())
+fn provider_of(model: &str, log: &dyn crate::Harness) -> Provider {
+    model_vendor(model).unwrap_or_else(|| log.provider())
 }
 
 #[cfg(test)]

@@ -62,7 +62,7 @@ pub struct Request {
     pub at: i64,
     /// Tokens.
     pub usage: Usage,
-    /// Cost in microdollars that the log states.
+    /// Cost in microdollars: that of the log if it states one, later the one by the list of prices.
     pub cost_microdollars: Option<u64>,
     /// False for requests of sub-agents, compactions and other helpers.
     pub is_main_loop: bool,

@@ -58,6 +58,9 @@ pub fn cost_with_hour_writes(
         (UsageKey::CACHE_WRITE_1H_TOKENS, cache_write_1h as f64),
         (UsageKey::OUTPUT_TOKENS, usage.total_output() as f64),
         (UsageKey::OUTPUT_REASONING_TOKENS, usage.reasoning as f64),
+        // Many models have a price for these. The calculation with a price takes longer if its number is not given.
+        (UsageKey::STORAGE_SEARCHES, 0.0),
+        (UsageKey::WEB_SEARCHES, 0.0),
     ]);
     let request =
         PriceRequest::new(model, &usage).with_provider_id(provider.as_str()).with_timestamp(at);

@@ -15,7 +15,7 @@ use super::{
     files::Log,
     state::{self, Entry, State},
 };
-use crate::{Checkpoint, Found, PriceOf, Task, Turn, hash::hash};
+use crate::{Checkpoint, Found, Task, Turn, hash::hash, task::set_costs};
 
 /// The number of logs that are read before what was found in them is merged. Bounds the memory.
 const AT_ONCE: usize = 64;
@@ -36,11 +36,11 @@ pub(super) fn read(
     let mut ids: HashSet<u64> = known.copied().collect();
     let mut bad_lines = 0;
     for some in changed.chunks(AT_ONCE) {
-        for ((log, _), reading) in some.iter().zip(read_some(some, options.threads)) {
+        for ((log, _), reading) in some.iter().zip(read_some(options, some)) {
             match reading {
                 Ok((found, checkpoint)) => {
                     bad_lines += found.bad_lines;
-                    add(options.price, log, found, checkpoint, state, &mut ids);
+                    add(log, found, checkpoint, state, &mut ids);
                 }
                 Err(error) => {
                     // What was found in it before stays, also because copies of it do not have it.
@@ -89,19 +89,22 @@ fn changed<'a, 'b>(
 }
 
 /// Reads logs with several threads. The results are in the order of the logs.
-fn read_some(logs: &[(&Log<'_>, Checkpoint)], threads: usize) -> Vec<Reading> {
+fn read_some(options: &Options<'_>, logs: &[(&Log<'_>, Checkpoint)]) -> Vec<Reading> {
     let (next, (sender, receiver)) = (AtomicUsize::new(0), mpsc::channel());
     let read_next = |sender: mpsc::Sender<(usize, Reading)>| {
         loop {
             let index = next.fetch_add(1, Ordering::Relaxed);
             let Some((log, from)) = logs.get(index) else { break };
             let mut found = Found::default();
-            let reading = log.harness.read(&log.path, from, &mut found).map(|to| (found, to));
-            let _ = sender.send((index, reading));
+            let reading = log.harness.read(&log.path, from, &mut found);
+            for turn in &mut found.turns {
+                set_costs(turn, log.harness, options.price);
+            }
+            let _ = sender.send((index, reading.map(|to| (found, to))));
         }
     };
     thread::scope(|scope| {
-        for _ in 1..threads.min(logs.len()) {
+        for _ in 1..options.threads.min(logs.len()) {
             let sender = sender.clone();
             scope.spawn(|| read_next(sender));
         }
@@ -114,7 +117,6 @@ fn read_some(logs: &[(&Log<'_>, Checkpoint)], threads: usize) -> Vec<Reading> {
 
 /// Adds what was found in a log. `ids` are those of all other turns.
 fn add(
-    price: &PriceOf<'_>,
     log: &Log<'_>,
     found: Found,
     checkpoint: Checkpoint,
@@ -137,7 +139,7 @@ fn add(
             // Its requests count again.
             before.swap_remove(index).ids.iter().for_each(|id| _ = ids.remove(id));
         }
-        match entry(turn, log, price, ids, &mut known.has_copies) {
+        match entry(turn, log, ids, &mut known.has_copies) {
             None if is_last => known.last_without_usage += 1,
             None => known.without_usage += 1,
             Some(entry) if is_last => known.last.push(entry),
@@ -154,7 +156,6 @@ fn add(
 fn entry(
     mut turn: Turn,
     log: &Log<'_>,
-    price: &PriceOf<'_>,
     ids: &mut HashSet<u64>,
     has_copies: &mut bool,
 ) -> Option<Entry> {
@@ -175,6 +176,6 @@ fn entry(
         return None;
     }
     let is_part = turn.is_part;
-    let task = Task::of(turn, log.harness, price).into();
+    let task = Task::of(turn, log.harness).into();
     Some(Entry { task, is_part, ids: own })
 }

@@ -1,14 +1,15 @@
 use super::*;
 use crate::harness::testing::{Scripted, turn};
 
-fn task(turn: Turn) -> Task {
+fn task(mut turn: Turn) -> Task {
     // Each input token of "cheap" costs 1 microdollar, each of "dear" 10; others have no price.
     let price = |_: &Provider, model: &str, _: i64, usage: &Usage| match model {
         "cheap" => Some(usage.input),
         "dear" => Some(usage.input * 10),
         _ => None,
     };
-    Task::of(turn, &Scripted, &price)
+    set_costs(&mut turn, &Scripted, &price);
+    Task::of(turn, &Scripted)
 }
 
 #[test]
