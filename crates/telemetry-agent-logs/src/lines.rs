@@ -17,7 +17,7 @@ const MAX_LINE: usize = 64 << 20;
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
 /// The size of a buffer that lines fit in, as a rule.
-const BUFFER: usize = 256 << 10;
+const BUFFER: usize = 64 << 10;
 
 /// Reads whole lines. A last line without a line break is not read: it may not be complete.
 #[derive(Debug)]
@@ -73,8 +73,15 @@ impl Lines<File> {
 impl<R: Read> Lines<R> {
     /// Reads from an input that starts at this offset of its file.
     pub(crate) fn new(input: R, offset: u64) -> Self {
-        let buffer = vec![0; BUFFER];
-        Self { input, buffer, rest: 0..0, searched: 0, offset, is_too_long: false, too_long: 0 }
+        Self {
+            input,
+            buffer: Vec::new(),
+            rest: 0..0,
+            searched: 0,
+            offset,
+            is_too_long: false,
+            too_long: 0,
+        }
     }
 
     /// The next line that is not empty, and its offset; without line break, byte order mark and NULs around it.
@@ -117,7 +124,7 @@ impl<R: Read> Lines<R> {
         self.rest = 0..self.rest.len();
         self.searched = self.rest.end;
         if self.rest.end == self.buffer.len() {
-            self.buffer.resize(2 * self.buffer.len(), 0);
+            self.buffer.resize((2 * self.buffer.len()).max(BUFFER), 0);
         }
         loop {
             match self.input.read(&mut self.buffer[self.rest.end..]) {

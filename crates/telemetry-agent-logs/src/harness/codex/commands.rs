@@ -110,8 +110,8 @@ fn number(raw: &RawValue) -> String {
 
 /// The command of a shell: a text, or arguments of which those that need it are quoted.
 pub(super) fn command(raw: Raw<'_>) -> Option<String> {
-    if let Some(text) = parsed::<Cow<'_, str>>(raw) {
-        return Some(text.into_owned());
+    if !raw?.get().starts_with('[') {
+        return parsed(raw);
     }
     let arguments: Vec<Cow<'_, str>> = parsed(raw)?;
     if let [shell, .., flag, script] = &*arguments

@@ -88,7 +88,9 @@ impl Reader<'_> {
                 return;
             }
             let (at, kind) = (head.timestamp, (head.kind, head.item));
-            if head.payload().is_some_and(|payload| self.read_payload(at, kind, &payload).is_ok()) {
+            let payload = head.payload();
+            let payload = payload.as_deref().and_then(|payload| str::from_utf8(payload).ok());
+            if payload.is_some_and(|payload| self.read_payload(at, kind, payload).is_ok()) {
                 return;
             }
         }
@@ -119,7 +121,7 @@ impl Reader<'_> {
         }
         let typed: Typed<'_> = serde_json::from_str(payload)?;
         let kind = (record.kind.as_str(), typed.kind.as_str());
-        self.read_payload(record.timestamp.as_str(), kind, payload.as_bytes())
+        self.read_payload(record.timestamp.as_str(), kind, payload)
     }
 
     /// Reads the object that is the payload of a record of this kind and type. Does nothing if it cannot be parsed.
@@ -127,35 +129,35 @@ impl Reader<'_> {
         &mut self,
         timestamp: &str,
         kind: (&str, &str),
-        payload: &[u8],
+        payload: &str,
     ) -> serde_json::Result<()> {
         match kind {
             ("token_usage_record", _) => {
-                let record = serde_json::from_slice(payload)?;
+                let record = serde_json::from_str(payload)?;
                 self.tick(timestamp);
                 self.record_usage(&record);
             }
             ("event_msg", "token_count") => {
-                let count: TokenCount = serde_json::from_slice(payload)?;
+                let count: TokenCount = serde_json::from_str(payload)?;
                 self.tick(timestamp);
                 if let Some(info) = &count.info.0 {
                     self.count_usage(info);
                 }
             }
             ("event_msg", "item_completed") => {
-                let completed: Completed<'_> = serde_json::from_slice(payload)?;
+                let completed: Completed<'_> = serde_json::from_str(payload)?;
                 self.tick(timestamp);
                 if let Some(item) = &completed.item.0 {
                     self.complete_item(item, completed.turn_id.as_str());
                 }
             }
             ("response_item", item) => {
-                let fields = serde_json::from_slice(payload)?;
+                let fields = serde_json::from_str(payload)?;
                 self.tick(timestamp);
                 self.read_item(item, &fields);
             }
             (kind, item) => {
-                let fields: Payload<'_> = serde_json::from_slice(payload)?;
+                let fields: Payload<'_> = serde_json::from_str(payload)?;
                 if kind == "session_meta" {
                     self.state.tick(timestamp);
                     self.state.start_session(&fields);
