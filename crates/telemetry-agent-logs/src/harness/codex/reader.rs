@@ -28,7 +28,7 @@ const OTHER_ERRORS: [&str; 2] = ["thread_rollback_failed", "active_turn_not_stee
 pub(super) fn identify(start: impl io::Read, name: &str) -> io::Result<State> {
     let mut found = Found::default();
     let state = State::default();
-    let mut reader = Reader { state, current: None, offset: 0, name, found: &mut found };
+    let mut reader = Reader::new(state, 0, name, &mut found);
     let mut lines = Lines::new(start, 0);
     while reader.state.thread.is_empty()
         && let Some((_, line)) = lines.next()?
@@ -49,7 +49,7 @@ pub(super) fn read(
     let mut state: State = serde_json::from_str(&from.before).unwrap_or_default();
     state.thread = session.thread;
     state.parent = session.parent;
-    let mut reader = Reader { state, current: None, offset: from.offset, name, found };
+    let mut reader = Reader::new(state, from.offset, name, found);
     let mut lines = Lines::new(input, from.offset);
     while let Some((offset, line)) = lines.next()? {
         reader.offset = offset;
@@ -64,12 +64,19 @@ pub(super) struct Reader<'a> {
     pub(super) current: Option<Current>,
     /// Offset of the line.
     offset: u64,
+    /// The last `token_count`, if it was put off; else empty.
+    pub(super) unread_total: Vec<u8>,
     name: &'a str,
     found: &'a mut Found,
 }
 
-impl Reader<'_> {
-    fn finish(self, from: &Checkpoint) -> io::Result<Checkpoint> {
+impl<'a> Reader<'a> {
+    const fn new(state: State, offset: u64, name: &'a str, found: &'a mut Found) -> Self {
+        Self { state, current: None, offset, unread_total: Vec::new(), name, found }
+    }
+
+    fn finish(mut self, from: &Checkpoint) -> io::Result<Checkpoint> {
+        self.catch_up();
         let Some(current) = self.current else { return Ok(from.clone()) };
         let before = serde_json::to_string(&current.before)?;
         let checkpoint = Checkpoint { offset: current.offset, before };
@@ -85,6 +92,12 @@ impl Reader<'_> {
                 if let (Some(current), Some((call, text))) = (&mut self.current, output) {
                     current.returned(call, || commands::outcome_of_head(text));
                 }
+                return;
+            }
+            if let Some(total) = head.total()
+                && self.puts_off(total)
+            {
+                self.tick(head.timestamp);
                 return;
             }
             let (at, kind) = (head.timestamp, (head.kind, head.item));
@@ -254,6 +267,7 @@ impl Reader<'_> {
 
     /// Starts a turn with this line.
     pub(super) fn open(&mut self) -> &mut Current {
+        self.catch_up();
         let before = self.state.clone();
         if let Some(current) = self.current.take() {
             self.found.turns.extend(current.close(&self.state, false));

@@ -1,12 +1,15 @@
 //! Finds the requests of a turn.
 
+use std::mem;
+
 use super::{
+    current::Current,
     reader::Reader,
-    record::UsageRecord,
+    record::{TokenCount, UsageRecord},
     state::State,
     usage::{Count, Figures, Info, count},
 };
-use crate::Request;
+use crate::{Request, harness::lenient::Object};
 
 impl Reader<'_> {
     /// Handles the usage of a response, which names its session.
@@ -30,7 +33,7 @@ impl Reader<'_> {
             current.id = record.turn_id.filled().map(str::to_owned);
         }
         let turn = record.turn_id.filled().unwrap_or(&self.state.thread);
-        let id = record.response_id.filled().map(|response| format!("{turn}/{response}"));
+        let id = record.response_id.filled().map(|response| [turn, "/", response].concat());
         match Figures::of(&record.usage) {
             Some(figures) if figures.is_empty() => {}
             Some(figures) => {
@@ -43,8 +46,32 @@ impl Reader<'_> {
         }
     }
 
+    /// Keeps the `token_count` with a total to read it later. False if it has to be read now.
+    ///
+    /// A turn that has the usage of its responses is not counted by totals: only the last one is needed, by the next
+    /// turn.
+    pub(super) fn puts_off(&mut self, count: &[u8]) -> bool {
+        let is_counted = |it: &Current| it.recorded.is_empty() || it.has_failed;
+        if self.state.is_fork || self.current.as_ref().is_none_or(is_counted) {
+            return false;
+        }
+        self.unread_total.clear();
+        self.unread_total.extend_from_slice(count);
+        true
+    }
+
+    /// Reads the total that was put off.
+    pub(super) fn catch_up(&mut self) {
+        let unread = mem::take(&mut self.unread_total);
+        if let Ok(TokenCount { info: Object(Some(info)) }) = serde_json::from_slice(&unread) {
+            count(&info, &mut self.state.total);
+            self.set_window(&info);
+        }
+    }
+
     /// Handles a running total.
     pub(super) fn count_usage(&mut self, info: &Info) {
+        self.catch_up();
         let mut total = self.state.total;
         let is_first = total.is_none();
         let count = count(info, &mut total);
@@ -62,14 +89,20 @@ impl Reader<'_> {
             self.open();
         }
         self.state.total = total;
-        self.state.window = info.model_context_window.positive().or(self.state.window);
+        self.set_window(info);
         let Some(current) = &mut self.current else { return };
-        current.turn.context_window = self.state.window;
         current.has_gap |= matches!(count, Count::RequestAndGap(_) | Count::Unknown);
         if let Count::Request(figures) | Count::RequestAndGap(figures) = count {
             let id = self.state.id_of_total();
             current.counted.push(request(id, &self.state.model, &self.state, &figures));
             current.has_failed = false;
+        }
+    }
+
+    fn set_window(&mut self, info: &Info) {
+        self.state.window = info.model_context_window.positive().or(self.state.window);
+        if let Some(current) = &mut self.current {
+            current.turn.context_window = self.state.window;
         }
     }
 }
@@ -82,7 +115,7 @@ fn request(id: String, model: &str, state: &State, figures: &Figures) -> Request
     };
     Request {
         id,
-        model: format!("{model}{speed}"),
+        model: [model, speed].concat(),
         at: state.now(),
         usage: figures.usage(),
         cost_microdollars: None,

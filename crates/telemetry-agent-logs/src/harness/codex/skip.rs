@@ -60,8 +60,6 @@ impl<'a> Head<'a> {
 
     /// `None` if the line has to be parsed: it holds more than one record, or one that is needed.
     pub(super) fn skipped(&self) -> Option<Skipped<'a>> {
-        static TIMESTAMP: LazyLock<Finder<'_>> = LazyLock::new(|| Finder::new(br#""timestamp""#));
-
         let item = self.item;
         let is_output = self.kind == "response_item" && OUTPUTS.contains(&item);
         let output = is_output.then(|| returned(self.fields)).flatten();
@@ -70,9 +68,30 @@ impl<'a> Head<'a> {
             "response_item" => output.is_some() || OTHER_ITEMS.contains(&item),
             kind => OTHER_KINDS.contains(&kind),
         };
-        // An unescaped `"timestamp"` is the key of another record on the line, or of something unknown.
-        let is_one = || self.rest.ends_with(b"}") && TIMESTAMP.find(self.rest).is_none();
-        (is_skipped && is_one()).then_some(Skipped { output })
+        (is_skipped && self.is_alone()).then_some(Skipped { output })
+    }
+
+    /// The payload of a `token_count` that states a total and the context window.
+    pub(super) fn total(&self) -> Option<&'a [u8]> {
+        const START: &[u8] = br#","info":{"total_token_usage":{"input_tokens":"#;
+        static WINDOW: LazyLock<Finder<'_>> =
+            LazyLock::new(|| Finder::new(br#","model_context_window":"#));
+
+        let is_number = |json: Option<&[u8]>| json?.first()?.is_ascii_digit().then_some(());
+        if (self.kind, self.item) != ("event_msg", "token_count") {
+            return None;
+        }
+        is_number(self.fields.strip_prefix(START))?;
+        let at = WINDOW.find(self.fields)?;
+        is_number(self.fields.get(at + WINDOW.needle().len()..))?;
+        self.rest.strip_suffix(b"}").filter(|_| self.is_alone())
+    }
+
+    /// True if the line has no other record. An unescaped `"timestamp"` is the key of one, or of something unknown.
+    fn is_alone(&self) -> bool {
+        static TIMESTAMP: LazyLock<Finder<'_>> = LazyLock::new(|| Finder::new(br#""timestamp""#));
+
+        self.rest.ends_with(b"}") && TIMESTAMP.find(self.rest).is_none()
     }
 
     /// The payload, with an empty text in place of the output of a command, which is most of its bytes. It is no JSON

@@ -43,6 +43,34 @@ fn usage_of_a_compaction_is_counted_or_noted() {
 }
 
 #[test]
+fn turn_without_records_of_usage_goes_on_from_the_totals_of_one_with_them() {
+    let recorded = meta("s", "")
+        + &start(1, "t")
+        + &record(2, "s", "t", "one", [100, 40, 10, 4])
+        + &count(2, [100, 40, 10, 4], [100, 40, 10, 4])
+        + &record(3, "s", "t", "two", [200, 50, 20, 5])
+        + &count(3, [300, 90, 30, 9], [200, 50, 20, 5]);
+    for (end, expected) in [
+        (complete(4, "t"), End::Stopped),
+        (event(4, "error", ""), End::Failed),
+        // The request was repeated.
+        (event(4, "error", "") + &count(5, [300, 90, 31, 9], [0, 0, 1, 0]), End::Unmarked),
+    ] {
+        let turns = read(&(recorded.clone() + &end + &start(6, "u")));
+        assert_eq!((turns[0].end, turns[0].context_window), (expected, Some(1000)), "{end}");
+        assert_eq!(total(&turns[..1]), usage(210, 90, 21, 9));
+    }
+    let later = start(6, "u")
+        + &event(
+            7,
+            "token_count",
+            r#","info":{"total_token_usage":{"input_tokens":450,"output_tokens":37,"cached_input_tokens":90,"reasoning_output_tokens":9}}"#,
+        );
+    let turns = read(&(recorded + &complete(4, "t") + &later));
+    assert_eq!(total(&turns[1..]), usage(150, 0, 7, 0));
+}
+
+#[test]
 fn compaction_that_is_logged_twice_is_counted_once() {
     assert_eq!(read_fixture(V146).turns[0].compactions, 1);
     let log = meta("s", "")
