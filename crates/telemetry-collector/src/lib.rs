@@ -19,6 +19,7 @@ mod response_template;
 mod routes;
 mod server;
 mod shared;
+mod storage;
 mod store;
 #[cfg(feature = "tls")]
 mod tls;
