@@ -1,10 +1,11 @@
 //! Predictions from the events held.
 //!
-//! A [`Sample`] is gathered under the lock of the store and evaluated without it.
+//! A [`Sample`] is gathered under the lock of the store and evaluated without it. A database reads the
+//! [`Summary`] that results.
 
 use telemetry_model::{
     Confidence, CorrectionFactors, FallbackLevel, Outcome, PredictionData, PredictionMetadata,
-    PredictionQuery, PredictionResponse, QualityPrediction, TaskCompletionEvent,
+    PredictionQuery, PredictionResponse, QualityPrediction, TaskCompletionEvent, TokenDistribution,
 };
 
 use crate::percentiles::{distribution, named};
@@ -13,7 +14,7 @@ use crate::percentiles::{distribution, named};
 /// and model, in this order.
 const LEVELS: usize = 4;
 
-/// The events that match a query best, reduced to the input of one prediction.
+/// The events that match a query best.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Sample {
     level: usize,
@@ -21,20 +22,40 @@ pub(crate) struct Sample {
     output_tokens: Vec<u64>,
     cost: Vec<u64>,
     duration: Vec<u64>,
-    input: Estimates,
-    output: Estimates,
+    counts: Counts,
+}
+
+/// The figures of one prediction, all exact.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Summary {
+    /// The number of dimensions that were ignored to find events.
+    pub(crate) level: usize,
+    /// The number of events; without any, the rest is 0.
+    pub(crate) tasks: u64,
+    pub(crate) input_tokens: TokenDistribution,
+    pub(crate) output_tokens: TokenDistribution,
+    pub(crate) cost: TokenDistribution,
+    pub(crate) duration: TokenDistribution,
+    pub(crate) counts: Counts,
+}
+
+/// The figures that can be added up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    pub(crate) input: Estimates,
+    pub(crate) output: Estimates,
     /// Tasks that ran a quality gate.
-    gated: u64,
-    gated_passed: u64,
-    passed: u64,
-    succeeded: u64,
+    pub(crate) gated: u64,
+    pub(crate) gated_passed: u64,
+    pub(crate) passed: u64,
+    pub(crate) succeeded: u64,
 }
 
 /// Sums over the tasks with an estimate. A count may be `i64::MAX`, so 64 bits are too few.
-#[derive(Clone, Copy, Debug, Default)]
-struct Estimates {
-    estimated: u128,
-    actual: u128,
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Estimates {
+    pub(crate) estimated: u128,
+    pub(crate) actual: u128,
 }
 
 impl Sample {
@@ -62,20 +83,40 @@ impl Sample {
         self.output_tokens.push(event.actual_output_tokens);
         self.cost.push(event.actual_cost_usd_micros);
         self.duration.push(event.task_duration_ms);
-        self.input.add(event.estimated_input_tokens, event.actual_input_tokens);
-        self.output.add(event.estimated_output_tokens, event.actual_output_tokens);
+        let counts = &mut self.counts;
+        counts.input.add(event.estimated_input_tokens, event.actual_input_tokens);
+        counts.output.add(event.estimated_output_tokens, event.actual_output_tokens);
         let passed = u64::from(event.quality_gate_passed);
-        self.passed += passed;
+        counts.passed += passed;
         if !event.quality_gates_run.is_empty() {
-            self.gated += 1;
-            self.gated_passed += passed;
+            counts.gated += 1;
+            counts.gated_passed += passed;
         }
-        self.succeeded += u64::from(event.outcome == Outcome::Success);
+        counts.succeeded += u64::from(event.outcome == Outcome::Success);
     }
 
+    /// Sorts the values, which is the slow part.
+    pub(crate) fn summary(self) -> Summary {
+        let tasks = self.duration.len() as u64;
+        if tasks == 0 {
+            return Summary::default();
+        }
+        Summary {
+            level: self.level,
+            tasks,
+            input_tokens: distribution(self.input_tokens),
+            output_tokens: distribution(self.output_tokens),
+            cost: distribution(self.cost),
+            duration: distribution(self.duration),
+            counts: self.counts,
+        }
+    }
+}
+
+impl Summary {
     /// The prediction, and the size and confidence of its sample.
-    pub(crate) fn response(self, query: &PredictionQuery) -> PredictionResponse {
-        let size = self.duration.len() as u64;
+    pub(crate) fn response(&self, query: &PredictionQuery) -> PredictionResponse {
+        let size = self.tasks;
         let confidence = match (size, self.level) {
             (0, _) => Confidence::None,
             (100.., 0) => Confidence::High,
@@ -92,21 +133,17 @@ impl Sample {
         PredictionResponse::new(Some(self.prediction()), metadata)
     }
 
-    fn prediction(self) -> PredictionData {
-        let quality = QualityPrediction::new(
-            match self.gated {
-                0 => share(self.passed, self.duration.len() as u64),
-                gated => share(self.gated_passed, gated),
-            },
-            share(self.succeeded, self.duration.len() as u64),
-        );
+    fn prediction(&self) -> PredictionData {
+        let Counts { input, output, gated, gated_passed, passed, succeeded } = self.counts;
+        let gate_pass_rate =
+            if gated == 0 { share(passed, self.tasks) } else { share(gated_passed, gated) };
         let mut data = PredictionData::default();
-        data.input_tokens = distribution(self.input_tokens);
-        data.output_tokens = distribution(self.output_tokens);
-        data.cost_usd_micros = named(distribution(self.cost));
-        data.duration_ms = named(distribution(self.duration));
-        data.correction_factors = CorrectionFactors::new(self.input.factor(), self.output.factor());
-        data.quality = quality;
+        data.input_tokens = self.input_tokens;
+        data.output_tokens = self.output_tokens;
+        data.cost_usd_micros = named(self.cost);
+        data.duration_ms = named(self.duration);
+        data.correction_factors = CorrectionFactors::new(input.factor(), output.factor());
+        data.quality = QualityPrediction::new(gate_pass_rate, share(succeeded, self.tasks));
         data
     }
 }
@@ -127,16 +164,22 @@ impl Estimates {
 
 /// The level at which the event matches. `None` if even the task type differs.
 fn level(event: &TaskCompletionEvent, query: &PredictionQuery) -> Option<usize> {
-    if event.task_type != query.task_type {
-        None
-    } else if event.model != query.model {
-        Some(3)
-    } else if event.provider != query.provider {
-        Some(2)
-    } else if event.complexity != query.complexity {
-        Some(1)
-    } else {
-        Some(0)
+    (event.task_type == query.task_type).then(|| {
+        level_of([
+            event.model == query.model,
+            event.provider == query.provider,
+            event.complexity == query.complexity,
+        ])
+    })
+}
+
+/// The level at which events of the task type match: whether model, provider and complexity do.
+pub(crate) const fn level_of(matches: [bool; 3]) -> usize {
+    match matches {
+        [true, true, true] => 0,
+        [true, true, false] => 1,
+        [true, false, _] => 2,
+        [false, ..] => 3,
     }
 }
 
@@ -181,7 +224,7 @@ mod tests {
     }
 
     fn respond(events: &[TaskCompletionEvent]) -> PredictionResponse {
-        Sample::gather(events.iter(), &query()).response(&query())
+        Sample::gather(events.iter(), &query()).summary().response(&query())
     }
 
     #[test]

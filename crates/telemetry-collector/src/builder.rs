@@ -6,6 +6,8 @@ use std::{
     sync::{Arc, mpsc},
     thread,
 };
+#[cfg(feature = "sqlite")]
+use std::{path::PathBuf, time::Duration};
 
 use parking_lot::Mutex;
 use telemetry_model::TaskCompletionEvent;
@@ -20,6 +22,15 @@ use crate::{
 };
 #[cfg(feature = "tls")]
 use crate::{Certificate, FailedHandshake, tls::Tls};
+#[cfg(feature = "sqlite")]
+use crate::{
+    StorageError,
+    storage::{
+        Database,
+        sqlite::{Retention, Sqlite},
+        writer::Stored,
+    },
+};
 
 /// The default of [`CollectorBuilder::max_events`].
 const DEFAULT_MAX_EVENTS: usize = 100_000;
@@ -38,6 +49,10 @@ pub struct CollectorBuilder {
     remembered_ids: Option<usize>,
     rules: Vec<FaultRule>,
     callbacks: Callbacks,
+    #[cfg(feature = "sqlite")]
+    store: Option<PathBuf>,
+    #[cfg(feature = "sqlite")]
+    retention: Retention,
     #[cfg(feature = "tls")]
     certificate: Option<Certificate>,
 }
@@ -52,6 +67,10 @@ impl CollectorBuilder {
             remembered_ids: None,
             rules: Vec::new(),
             callbacks: Callbacks::default(),
+            #[cfg(feature = "sqlite")]
+            store: None,
+            #[cfg(feature = "sqlite")]
+            retention: Retention::default(),
             #[cfg(feature = "tls")]
             certificate: None,
         }
@@ -90,6 +109,52 @@ impl CollectorBuilder {
     /// of duplicates are exact, however few events are held.
     pub fn remember_ids(mut self, max: usize) -> Self {
         self.remembered_ids = Some(max);
+        self
+    }
+
+    /// Stores events in a SQLite database at `path`, which is created if there is no file. By default they
+    /// are held in memory.
+    ///
+    /// An event is stored before its receipt is sent, and survives a loss of power. A repeated event is
+    /// recognized after a restart as well. [`max_events`](Self::max_events) and
+    /// [`remember_ids`](Self::remember_ids) have no effect: a store keeps its events, unless
+    /// [`keep`](Self::keep) or [`max_size`](Self::max_size) bounds them.
+    ///
+    /// The file belongs to one collector at a time. Beside it are its log (`-wal` and `-shm`) and a file
+    /// that locks it (`-lock`).
+    #[cfg(feature = "sqlite")]
+    pub fn store(mut self, path: impl Into<PathBuf>) -> Self {
+        self.store = Some(path.into());
+        self
+    }
+
+    /// Removes events from the store when this time has passed since their receipt. By default they are kept.
+    ///
+    /// The id of a removed event is forgotten.
+    #[cfg(feature = "sqlite")]
+    pub fn keep(mut self, age: Duration) -> Self {
+        self.retention.keep = Some(age);
+        self
+    }
+
+    /// Limits the bytes of the store and its log, at least 16 MiB; the oldest events are removed. By default
+    /// there is no limit.
+    ///
+    /// The id of a removed event is forgotten.
+    #[cfg(feature = "sqlite")]
+    pub fn max_size(mut self, bytes: u64) -> Self {
+        self.retention.max_size = Some(bytes.max(Retention::MIN_SIZE));
+        self
+    }
+
+    /// Calls back when the store cannot remove or merge events, on a thread of its own, and again when the
+    /// reason changes. Events that cannot be stored are refused instead; see [`on_refusal`](Self::on_refusal).
+    #[cfg(feature = "sqlite")]
+    pub fn on_storage_error(
+        mut self,
+        callback: impl Fn(&StorageError) + Send + Sync + 'static,
+    ) -> Self {
+        self.callbacks.storage_error = Some(Box::new(callback));
         self
     }
 
@@ -168,6 +233,10 @@ impl CollectorBuilder {
     ///
     /// If the port is in use ([`io::ErrorKind::AddrInUse`]) or not permitted, or if the socket, the
     /// thread or the certificate cannot be created.
+    ///
+    /// With a store, also if another process has it open, if its folder does not exist, if it cannot be
+    /// written, is damaged, is of a newer version, or is something else than a store. The inner error is
+    /// then a `StorageError`.
     pub fn start(self) -> io::Result<Collector> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, self.port))?;
         listener.set_nonblocking(true)?;
@@ -175,6 +244,15 @@ impl CollectorBuilder {
         let max_evicted_ids = self.remembered_ids.unwrap_or(self.max_events);
         let mut store = Store::new(self.max_events, max_evicted_ids);
         self.rules.into_iter().for_each(|rule| store.rules.add(rule));
+        #[cfg(feature = "sqlite")]
+        let stored = match &self.store {
+            Some(path) => {
+                let database = Sqlite::open(path, self.retention).map_err(io::Error::other)?;
+                store.record_counts(database.counts());
+                Some(Stored::new(Arc::new(database)))
+            }
+            None => None,
+        };
         #[cfg(feature = "tls")]
         let tls = self.certificate.map(Tls::new).transpose()?;
         #[cfg(feature = "tls")]
@@ -188,7 +266,13 @@ impl CollectorBuilder {
             store,
             #[cfg(feature = "tls")]
             tls,
+            #[cfg(feature = "sqlite")]
+            stored,
         ));
+        #[cfg(feature = "sqlite")]
+        if let Some(stored) = &shared.stored {
+            stored.start(Arc::downgrade(&shared))?;
+        }
 
         let (running, stopped) = oneshot::channel();
         let (started, starting) = mpsc::sync_channel(1);

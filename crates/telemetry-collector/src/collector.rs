@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use crate::{
     CollectorBuilder, FaultRule, RecordedRequest, ResponseTemplate, Totals, shared::Shared,
-    store::Store,
+    storage::StorageError, store::Store,
 };
 
 /// The longest that a stop waits for the collector's thread, which only a callback can block.
@@ -90,15 +90,22 @@ impl Collector {
     }
 
     /// The current counters.
+    ///
+    /// With a [store](CollectorBuilder::store), `held` are the events in it, those of earlier runs included.
     #[must_use]
     pub fn totals(&self) -> Totals {
         self.shared.read(Store::totals)
     }
 
-    /// The events held, oldest first.
+    /// The events held, oldest first; with a store all of its events, those of earlier runs included.
+    ///
+    /// # Panics
+    ///
+    /// If the store cannot be read. The same holds for [`has_accepted`](Self::has_accepted) and
+    /// [`predict`](Self::predict). In memory, none of them panics.
     #[must_use]
     pub fn events(&self) -> Vec<TaskCompletionEvent> {
-        self.shared.read(|store| store.events().cloned().collect())
+        readable(self.shared.storage().events())
     }
 
     /// The last requests, oldest first: at most 1,000, and at most 16 MiB of paths, headers and
@@ -108,10 +115,14 @@ impl Collector {
         self.shared.read(|store| store.log.to_vec())
     }
 
-    /// Predicts from the events held, as the endpoint does.
+    /// Predicts from the events held, as the endpoint does. Blocks while it reads a store.
+    ///
+    /// # Panics
+    ///
+    /// If the store cannot be read.
     #[must_use]
     pub fn predict(&self, query: &PredictionQuery) -> PredictionResponse {
-        self.shared.predict(query)
+        readable(self.shared.predict(query))
     }
 
     /// Queues templates for the next requests, one each, in order and whatever their path. They
@@ -141,10 +152,14 @@ impl Collector {
     }
 
     /// Returns true if an event with this id was accepted. The ids of evicted events are subject to
-    /// [`CollectorBuilder::remember_ids`].
+    /// [`CollectorBuilder::remember_ids`]; a store knows the ids of its events, and forgets an id with the event.
+    ///
+    /// # Panics
+    ///
+    /// If the store cannot be read.
     #[must_use]
     pub fn has_accepted(&self, event_id: Uuid) -> bool {
-        self.shared.read(|store| store.has_accepted(&event_id))
+        readable(self.shared.storage().contains(&event_id))
     }
 
     /// Blocks until `reached` holds of the totals, at most for `timeout`. Returns whether it holds.
@@ -168,8 +183,17 @@ impl Collector {
         if thread::current().id() != self.thread {
             // Never a message: the result is the disconnection, or a time-out.
             let _ = self.ended.get_mut().recv_timeout(STOP_TIMEOUT);
+            #[cfg(feature = "sqlite")]
+            if let Some(stored) = &self.shared.stored {
+                stored.stop();
+            }
         }
     }
+}
+
+/// The methods that read have no error to return, since reading from memory cannot fail.
+fn readable<T>(result: Result<T, StorageError>) -> T {
+    result.unwrap_or_else(|error| panic!("{error}"))
 }
 
 impl Drop for Collector {

@@ -93,7 +93,7 @@ enum Prepared {
 impl Connection {
     /// Records and processes a request, and runs its callbacks. An error closes the connection.
     async fn respond(&self, request: Request<Incoming>) -> Result<Prepared, Closed> {
-        let shared = &*self.shared;
+        let shared = &self.shared;
         let (head, body) = request.into_parts();
         let awaits_continue = head.headers.contains_key(header::EXPECT);
         let body = read(body, awaits_continue).await.map_err(|_| Closed)?;
@@ -128,7 +128,7 @@ impl Connection {
             authorization,
             body: body.as_deref(),
         };
-        let response = process(shared, &request, &template);
+        let response = process(shared, &request, &template).await;
         if !response.status.is_success() && template.has_response() {
             shared.update(|store| store.record_refusal());
             if let Some(callback) = &shared.callbacks.refusal {
@@ -146,9 +146,13 @@ impl Connection {
 }
 
 /// The response before the changes of the template.
-fn process(shared: &Shared, request: &ApiRequest<'_>, template: &ResponseTemplate) -> ApiResponse {
+async fn process(
+    shared: &Arc<Shared>,
+    request: &ApiRequest<'_>,
+    template: &ResponseTemplate,
+) -> ApiResponse {
     match template.behavior {
-        Behavior::Normal | Behavior::CloseAfterProcessing => routes::respond(shared, request),
+        Behavior::Normal | Behavior::CloseAfterProcessing => routes::respond(shared, request).await,
         Behavior::Status(status) => ApiResponse::error(status, "scripted"),
         // Never sent.
         Behavior::Close | Behavior::Hang => ApiResponse::error(StatusCode::OK, ""),

@@ -34,6 +34,7 @@ pub use reports::{BatchReport, InjectedFault, PredictionsReport, Refusal, Totals
 pub use requests::{Authorization, RecordedRequest};
 pub use response_template::ResponseTemplate;
 pub use routes::{EVENTS_PATH, PREDICTIONS_PATH};
+pub use storage::StorageError;
 #[cfg(feature = "tls")]
 pub use tls::Certificate;
 pub use wire::Position;

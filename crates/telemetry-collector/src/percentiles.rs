@@ -5,7 +5,26 @@ use telemetry_model::{Percentiles, TokenDistribution};
 /// The percentiles of the values, in any order. All are 0.0 if there are no values.
 pub(crate) fn distribution(mut values: Vec<u64>) -> TokenDistribution {
     values.sort_unstable();
-    TokenDistribution::from_fn(|share| percentile(&values, share))
+    ranked(values.len() as u64, |rank| values[rank as usize])
+}
+
+/// The percentiles of `count` values. `value` returns the value at a rank, from 0 in ascending order.
+pub(crate) fn ranked(count: u64, value: impl Fn(u64) -> u64) -> TokenDistribution {
+    TokenDistribution::from_fn(|share| percentile(count, share, &value))
+}
+
+/// The ranks whose values [`ranked`] needs, in ascending order.
+#[cfg(feature = "sqlite")]
+pub(crate) fn ranks(count: u64) -> Vec<u64> {
+    let ranks = std::cell::RefCell::new(Vec::new());
+    ranked(count, |rank| {
+        ranks.borrow_mut().push(rank);
+        rank
+    });
+    let mut ranks = ranks.into_inner();
+    ranks.sort_unstable();
+    ranks.dedup();
+    ranks
 }
 
 /// Converts to percentiles keyed by their names on the wire.
@@ -17,12 +36,12 @@ pub(crate) fn named(distribution: TokenDistribution) -> Percentiles {
 
 /// The percentile at `share`, which is in `0.0..=1.0`, as computed by numpy's default method and by
 /// Excel's `PERCENTILE.INC`.
-fn percentile(sorted: &[u64], share: f64) -> f64 {
-    let Some(last) = sorted.len().checked_sub(1) else { return 0.0 };
+fn percentile(count: u64, share: f64, value: impl Fn(u64) -> u64) -> f64 {
+    let Some(last) = count.checked_sub(1) else { return 0.0 };
     let rank = share * last as f64;
-    let below = (rank.floor() as usize).min(last);
-    let low = sorted[below];
-    let high = sorted[(below + 1).min(last)];
+    let below = (rank.floor() as u64).min(last);
+    let low = value(below);
+    let high = value((below + 1).min(last));
     // Clamped because rounding could exceed the neighbours.
     ((high - low) as f64).mul_add(rank.fract(), low as f64).clamp(low as f64, high as f64)
 }
@@ -40,10 +59,15 @@ mod tests {
         let found = distribution(vec![50, 15, 40, 20, 35]);
         let found = [found.p10, found.p25, found.median, found.p75, found.p90];
         assert_eq!(found, [17.0, 20.0, 35.0, 40.0, 46.0].map(Some));
-        // An even number of values: the mean of the two in the middle.
-        assert_eq!(percentile(&[1, 2, 3, 10], 0.5), 2.5);
-        assert_eq!(percentile(&[7], 0.9), 7.0);
-        assert_eq!(percentile(&[], 0.5), 0.0);
+        for (values, share, expected) in [
+            // An even number of values: the mean of the two in the middle.
+            (vec![1, 2, 3, 10], 0.5, 2.5),
+            (vec![7], 0.9, 7.0),
+            (vec![], 0.5, 0.0),
+        ] {
+            let found = percentile(values.len() as u64, share, |rank| values[rank as usize]);
+            assert_eq!(found, expected);
+        }
     }
 
     proptest! {

@@ -1,13 +1,24 @@
-//! The endpoints: from a request that was read to its response, without I/O.
+//! The endpoints: from a request that was read to its response.
+
+use std::{panic, sync::Arc};
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Response, StatusCode, header, response};
 use serde_json::{Value, json};
 use telemetry_model::{
-    EventBatch, MAX_BATCH_BYTES, PredictionRequest, PredictionResults, ValidationErrors,
+    EventBatch, MAX_BATCH_BYTES, PredictionRequest, PredictionResults, TaskCompletionEvent,
+    ValidationErrors,
 };
+use tokio::task::{self, JoinError};
 
-use crate::{Authorization, PredictionsReport, shared::Shared, store::Store};
+use crate::{
+    Authorization, BatchReport, PredictionsReport,
+    shared::Shared,
+    storage::StorageError,
+    store::{Parsed, Store},
+};
+#[cfg(feature = "sqlite")]
+use crate::{storage::views::Rejection, store::CheckedBatch};
 
 /// The path that accepts events.
 pub const EVENTS_PATH: &str = "/v1/events/batch";
@@ -24,6 +35,10 @@ pub(crate) struct ApiRequest<'r> {
     /// `None` if it was too large to be read.
     pub(crate) body: Option<&'r [u8]>,
 }
+
+/// The pause that a client is asked for if events cannot be stored, in seconds. A disk that is full has room
+/// again when somebody makes it, or retention does.
+const RETRY_AFTER: &str = "5";
 
 /// A response with a JSON body.
 #[derive(Debug)]
@@ -64,12 +79,10 @@ impl ApiResponse {
 }
 
 /// Processes a request. Updates the store and runs the callbacks for batches and predictions.
-pub(crate) fn respond(shared: &Shared, request: &ApiRequest<'_>) -> ApiResponse {
-    type Endpoint = fn(&Shared, &ApiRequest<'_>) -> Result<ApiResponse, ApiResponse>;
-    let (endpoint, method, allow): (Endpoint, _, _) = match request.path {
-        EVENTS_PATH => (events, Method::POST, "POST"),
-        PREDICTIONS_PATH => (predictions, Method::POST, "POST"),
-        "/" | "/health" => (health, Method::GET, "GET"),
+pub(crate) async fn respond(shared: &Arc<Shared>, request: &ApiRequest<'_>) -> ApiResponse {
+    let (allow, method) = match request.path {
+        EVENTS_PATH | PREDICTIONS_PATH => ("POST", Method::POST),
+        "/" | "/health" => ("GET", Method::GET),
         _ => {
             let error = "no such path; there are POST /v1/events/batch, \
                          POST /v1/predictions/batch and GET /health";
@@ -81,15 +94,23 @@ pub(crate) fn respond(shared: &Shared, request: &ApiRequest<'_>) -> ApiResponse 
         return ApiResponse::error(StatusCode::METHOD_NOT_ALLOWED, error)
             .with_header(header::ALLOW, allow);
     }
-    endpoint(shared, request).unwrap_or_else(|refusal| refusal)
+    let response = match request.path {
+        EVENTS_PATH => events(shared, request).await,
+        PREDICTIONS_PATH => predictions(shared, request).await,
+        _ => Ok(health(shared)),
+    };
+    response.unwrap_or_else(|refusal| refusal)
 }
 
-fn health(shared: &Shared, _: &ApiRequest<'_>) -> Result<ApiResponse, ApiResponse> {
-    Ok(ApiResponse::ok(json!({ "status": "ok", "totals": shared.read(Store::totals) })))
+fn health(shared: &Shared) -> ApiResponse {
+    ApiResponse::ok(json!({ "status": "ok", "totals": shared.read(Store::totals) }))
 }
 
 /// Checks the key, validates the batch and accepts its events.
-fn events(shared: &Shared, request: &ApiRequest<'_>) -> Result<ApiResponse, ApiResponse> {
+async fn events(
+    shared: &Arc<Shared>,
+    request: &ApiRequest<'_>,
+) -> Result<ApiResponse, ApiResponse> {
     if shared.api_key.is_some() {
         match request.authorization {
             Authorization::Valid => {}
@@ -107,12 +128,19 @@ fn events(shared: &Shared, request: &ApiRequest<'_>) -> Result<ApiResponse, ApiR
     }
     let batch = EventBatch::from_json(body(request)?)
         .map_err(|errors| unprocessable("expected a batch of events", &errors))?;
-    let is_shown = shared.callbacks.event.is_some();
-    let (report, accepted) = shared.update(|store| {
-        let report = store.record_batch(batch, shared.instance_id);
-        let accepted = if is_shown { store.newest(report.accepted) } else { Vec::new() };
-        (report, accepted)
-    });
+    let accept = accept(Arc::clone(shared), batch);
+    let response = if shared.has_database() {
+        // A client that goes away meanwhile ends this request, and its batch is stored and counted nonetheless.
+        task::spawn(accept).await.unwrap_or_else(resume)
+    } else {
+        accept.await
+    };
+    response.map_err(|error| unavailable(&error))
+}
+
+/// Stores and counts a batch, and runs the callbacks.
+async fn accept(shared: Arc<Shared>, batch: Vec<Parsed>) -> Result<ApiResponse, StorageError> {
+    let (report, accepted) = record(&shared, batch).await?;
     let response = ApiResponse::ok(json!(report.receipt));
     if let Some(callback) = &shared.callbacks.event {
         accepted.iter().for_each(callback);
@@ -123,16 +151,70 @@ fn events(shared: &Shared, request: &ApiRequest<'_>) -> Result<ApiResponse, ApiR
     Ok(response)
 }
 
+/// Stores and counts a batch. Returns the new events as well, if a callback shows them.
+async fn record(
+    shared: &Shared,
+    batch: Vec<Parsed>,
+) -> Result<(BatchReport, Vec<TaskCompletionEvent>), StorageError> {
+    let is_shown = shared.callbacks.event.is_some();
+    #[cfg(feature = "sqlite")]
+    if let Some(stored) = &shared.stored {
+        let CheckedBatch { events, results } = CheckedBatch::new(batch, shared.instance_id);
+        let rejections = Rejection::of(&results);
+        let (mut events, are_new) = stored.insert(events, rejections).await?;
+        let counts = stored.database.counts();
+        let accepted = are_new.iter().filter(|is_new| **is_new).count() as u64;
+        let report = shared.update(|store| {
+            store.record_counts(counts);
+            store.record_stored(results, accepted)
+        });
+        let mut are_new = are_new.into_iter();
+        events.retain(|_| is_shown && are_new.next() == Some(true));
+        return Ok((report, events));
+    }
+    Ok(shared.update(|store| {
+        let report = store.record_batch(batch, shared.instance_id);
+        let accepted = if is_shown { store.newest(report.accepted) } else { Vec::new() };
+        (report, accepted)
+    }))
+}
+
 /// Predicts for each query, in their order. Needs no key.
-fn predictions(shared: &Shared, request: &ApiRequest<'_>) -> Result<ApiResponse, ApiResponse> {
+async fn predictions(
+    shared: &Arc<Shared>,
+    request: &ApiRequest<'_>,
+) -> Result<ApiResponse, ApiResponse> {
     let request = PredictionRequest::from_json(body(request)?)
         .map_err(|errors| unprocessable("expected a predictions request", &errors))?;
-    let results: Vec<_> = request.queries.iter().map(|query| shared.predict(query)).collect();
+    let predict = {
+        let shared = Arc::clone(shared);
+        move || request.queries.iter().map(|query| shared.predict(query)).collect()
+    };
+    let results: Result<Vec<_>, _> = if shared.has_database() {
+        task::spawn_blocking(predict).await.unwrap_or_else(resume)
+    } else {
+        predict()
+    };
+    let results = results.map_err(|error| unavailable(&error))?;
     if let Some(callback) = &shared.callbacks.predictions {
         let predicted = results.iter().filter(|result| result.prediction.is_some()).count();
         callback(&PredictionsReport { queries: results.len() as u64, predicted: predicted as u64 });
     }
     Ok(ApiResponse::ok(json!(PredictionResults::new(results))))
+}
+
+/// Continues the panic of a task.
+fn resume<T>(error: JoinError) -> T {
+    match error.try_into_panic() {
+        Ok(panic) => panic::resume_unwind(panic),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// A 503: nothing was stored.
+fn unavailable(error: &StorageError) -> ApiResponse {
+    ApiResponse::error(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
+        .with_header(header::RETRY_AFTER, RETRY_AFTER)
 }
 
 /// The body, or the refusal of one that was too large.

@@ -1,14 +1,22 @@
 //! State shared by the [`Collector`](crate::Collector) and its connections.
 
+#[cfg(feature = "sqlite")]
+use std::sync::Weak;
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 use telemetry_model::{PredictionQuery, PredictionResponse, TaskCompletionEvent};
 use uuid::Uuid;
 
+#[cfg(feature = "sqlite")]
+use crate::storage::{
+    StoredCounts,
+    writer::{Stored, WriterEvents},
+};
 use crate::{
     BatchReport, InjectedFault, PredictionsReport, RecordedRequest, Refusal, Totals,
-    aggregate::Sample, store::Store,
+    storage::{Storage, StorageError},
+    store::Store,
 };
 #[cfg(feature = "tls")]
 use crate::{FailedHandshake, tls::Tls};
@@ -24,6 +32,8 @@ pub(crate) struct Callbacks {
     pub(crate) refusal: Callback<Refusal>,
     pub(crate) request: Callback<RecordedRequest>,
     pub(crate) fault: Callback<InjectedFault>,
+    #[cfg(feature = "sqlite")]
+    pub(crate) storage_error: Callback<StorageError>,
     #[cfg(feature = "tls")]
     pub(crate) failed_handshake: Callback<FailedHandshake>,
 }
@@ -38,6 +48,9 @@ pub(crate) struct Shared {
     pub(crate) callbacks: Callbacks,
     #[cfg(feature = "tls")]
     pub(crate) tls: Option<Tls>,
+    /// The database that holds the events instead of `store`.
+    #[cfg(feature = "sqlite")]
+    pub(crate) stored: Option<Stored>,
     started: Instant,
     store: Mutex<Store>,
     changed: Condvar,
@@ -50,6 +63,7 @@ impl Shared {
         callbacks: Callbacks,
         store: Store,
         #[cfg(feature = "tls")] tls: Option<Tls>,
+        #[cfg(feature = "sqlite")] stored: Option<Stored>,
     ) -> Self {
         Self {
             api_key,
@@ -57,6 +71,8 @@ impl Shared {
             callbacks,
             #[cfg(feature = "tls")]
             tls,
+            #[cfg(feature = "sqlite")]
+            stored,
             started: now(),
             store: Mutex::new(store),
             changed: Condvar::new(),
@@ -79,11 +95,29 @@ impl Shared {
         result
     }
 
-    /// Predicts from the events held.
-    pub(crate) fn predict(&self, query: &PredictionQuery) -> PredictionResponse {
-        // Sorting, the slow part, happens without the lock.
-        let sample = self.read(|store| Sample::gather(store.events(), query));
-        sample.response(query)
+    /// The events: in memory, or in a database, which blocks.
+    pub(crate) fn storage(&self) -> &dyn Storage {
+        #[cfg(feature = "sqlite")]
+        if let Some(stored) = &self.stored {
+            return &*stored.database;
+        }
+        &self.store
+    }
+
+    /// True if the events are in a database.
+    pub(crate) const fn has_database(&self) -> bool {
+        #[cfg(feature = "sqlite")]
+        return self.stored.is_some();
+        #[cfg(not(feature = "sqlite"))]
+        false
+    }
+
+    /// Predicts from the events held. Blocks if they are in a database.
+    pub(crate) fn predict(
+        &self,
+        query: &PredictionQuery,
+    ) -> Result<PredictionResponse, StorageError> {
+        Ok(self.storage().summary(query)?.response(query))
     }
 
     /// Blocks until `reached` holds of the totals, or for `timeout`. Returns whether it holds.
@@ -111,6 +145,23 @@ impl Shared {
             totals = store.totals();
         }
         true
+    }
+}
+
+#[cfg(feature = "sqlite")]
+impl WriterEvents for Weak<Shared> {
+    fn counted(&self, counts: StoredCounts) {
+        if let Some(shared) = self.upgrade() {
+            shared.update(|store| store.record_counts(counts));
+        }
+    }
+
+    fn failed(&self, error: &StorageError) {
+        if let Some(shared) = self.upgrade()
+            && let Some(callback) = &shared.callbacks.storage_error
+        {
+            callback(error);
+        }
     }
 }
 

@@ -1,5 +1,75 @@
 //! Storage of events, and the summaries that the page reads from it.
 
-#[cfg(feature = "page")]
-#[expect(dead_code, reason = "the page follows")]
+#[cfg(feature = "sqlite")]
+pub(crate) mod sqlite;
+#[cfg(any(feature = "page", feature = "sqlite"))]
+#[cfg_attr(not(test), expect(dead_code, reason = "the page follows"))]
 pub(crate) mod views;
+#[cfg(feature = "sqlite")]
+pub(crate) mod writer;
+
+use std::fmt;
+
+use telemetry_model::{PredictionQuery, TaskCompletionEvent};
+use uuid::Uuid;
+
+#[cfg(feature = "sqlite")]
+use self::views::{Rejection, UnixMillis, Views};
+use crate::aggregate::Summary;
+
+/// Reads stored events.
+///
+/// A database blocks: its methods are called on threads that serve no connection.
+pub(crate) trait Storage: Send + Sync {
+    /// All events, in the order in which they were stored.
+    fn events(&self) -> Result<Vec<TaskCompletionEvent>, StorageError>;
+
+    /// True if an event with this id is stored.
+    fn contains(&self, event_id: &Uuid) -> Result<bool, StorageError>;
+
+    /// The figures of the events that match a query best.
+    fn summary(&self, query: &PredictionQuery) -> Result<Summary, StorageError>;
+}
+
+/// Stores events beyond the life of the process.
+#[cfg(feature = "sqlite")]
+pub(crate) trait Database: Storage + Views<Error = StorageError> {
+    /// Stores the new ones among the events and their effect on every summary, and the rejections: all or
+    /// nothing, and durably. Returns for each event whether it was new.
+    fn insert(
+        &self,
+        events: &[TaskCompletionEvent],
+        rejections: &[Rejection],
+        received: UnixMillis,
+    ) -> Result<Vec<bool>, StorageError>;
+
+    /// Performs one short step of what can wait: merges summaries, removes events that retention does not
+    /// keep. Returns true if there is more to do.
+    fn maintain(&self, now: UnixMillis) -> Result<bool, StorageError>;
+
+    /// The events stored now, and those that retention has removed since the start.
+    fn counts(&self) -> StoredCounts;
+}
+
+/// See [`Database::counts`].
+#[cfg(feature = "sqlite")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct StoredCounts {
+    pub(crate) held: u64,
+    pub(crate) removed: u64,
+}
+
+/// A store cannot be opened, read or written.
+///
+/// It is the inner error of [`CollectorBuilder::start`](crate::CollectorBuilder::start) if the store cannot
+/// be opened. Displays the store, the reason and, if there is one, the remedy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StorageError(pub(crate) String);
+
+impl fmt::Display for StorageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for StorageError {}

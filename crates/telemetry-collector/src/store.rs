@@ -2,17 +2,22 @@
 
 use std::collections::{HashSet, VecDeque};
 
-use telemetry_model::{BatchReceipt, EventResult, TaskCompletionEvent};
+use parking_lot::Mutex;
+use telemetry_model::{BatchReceipt, EventResult, PredictionQuery, TaskCompletionEvent};
 use uuid::Uuid;
 
+#[cfg(feature = "sqlite")]
+use crate::storage::StoredCounts;
 use crate::{
     BatchReport, RecordedRequest, ResponseTemplate, Totals,
+    aggregate::{Sample, Summary},
     fault::{ConnectionFault, FaultRules},
     requests::RequestLog,
+    storage::{Storage, StorageError},
 };
 
 /// An event of a batch, or the errors of its validation.
-type Parsed = Result<TaskCompletionEvent, telemetry_model::ValidationErrors>;
+pub(crate) type Parsed = Result<TaskCompletionEvent, telemetry_model::ValidationErrors>;
 
 /// The state of a collector.
 ///
@@ -96,20 +101,53 @@ impl Store {
         batch: Vec<Parsed>,
         instance: Option<Uuid>,
     ) -> BatchReport {
-        let before = self.totals;
-        let events = batch.into_iter().enumerate();
-        let results =
-            events.map(|(index, event)| self.record_event(index, event, instance)).collect();
+        let checked = CheckedBatch::new(batch, instance);
+        let accepted = self.totals.accepted;
+        for event in checked.events {
+            if self.accepted_ids.insert(event.event_id) {
+                self.totals.accepted += 1;
+                self.hold(event);
+            }
+        }
+        self.report(checked.results, self.totals.accepted - accepted)
+    }
+
+    /// Counts a batch that a database has stored.
+    #[cfg(feature = "sqlite")]
+    pub(crate) fn record_stored(
+        &mut self,
+        results: Vec<EventResult>,
+        accepted: u64,
+    ) -> BatchReport {
+        self.totals.accepted += accepted;
+        self.report(results, accepted)
+    }
+
+    /// Takes over the number of events that a database holds.
+    #[cfg(feature = "sqlite")]
+    pub(crate) const fn record_counts(&mut self, counts: StoredCounts) {
+        self.totals.held = counts.held;
+        self.totals.evicted = counts.removed;
+    }
+
+    /// Counts a batch whose new events were counted and stored.
+    fn report(&mut self, results: Vec<EventResult>, accepted: u64) -> BatchReport {
+        let events = results.len() as u64;
+        let receipt = BatchReceipt::new(results);
+        let rejected = receipt.rejected.unwrap_or_default();
+        let duplicates = events - rejected - accepted;
         self.totals.batches += 1;
-        let totals = self.totals;
+        self.totals.received += events;
+        self.totals.rejected += rejected;
+        self.totals.duplicates += duplicates;
         BatchReport {
-            number: totals.batches,
-            events: totals.received - before.received,
-            accepted: totals.accepted - before.accepted,
-            duplicates: totals.duplicates - before.duplicates,
-            rejected: totals.rejected - before.rejected,
-            receipt: BatchReceipt::new(results),
-            totals,
+            number: self.totals.batches,
+            events,
+            accepted,
+            duplicates,
+            rejected,
+            receipt,
+            totals: self.totals,
         }
     }
 
@@ -118,34 +156,6 @@ impl Store {
         let held = self.events.len();
         let count = usize::try_from(count).unwrap_or(held);
         self.events.iter().skip(held.saturating_sub(count)).cloned().collect()
-    }
-
-    /// Counts one event of a batch and holds it if it is accepted. `index` is its place in the batch.
-    fn record_event(&mut self, index: usize, event: Parsed, instance: Option<Uuid>) -> EventResult {
-        self.totals.received += 1;
-        let event = match event {
-            Ok(event) => event,
-            Err(errors) => {
-                self.totals.rejected += 1;
-                return EventResult::rejected(errors.event_id(), errors.to_string());
-            }
-        };
-        let (id, found) = (event.event_id, event.instance_id);
-        if let Some(expected) = instance.filter(|expected| *expected != found) {
-            self.totals.rejected += 1;
-            let error = format!(
-                "/events/{index}/instance_id: expected {expected}, the instance of this key, \
-                 found {found}"
-            );
-            return EventResult::rejected(Some(id), error);
-        }
-        if self.accepted_ids.insert(id) {
-            self.totals.accepted += 1;
-            self.hold(event);
-        } else {
-            self.totals.duplicates += 1;
-        }
-        EventResult::accepted(id)
     }
 
     /// Holds an event; evicts the oldest event and the oldest id above the limits.
@@ -163,6 +173,59 @@ impl Store {
             self.accepted_ids.remove(&id);
         }
         self.totals.held = self.events.len() as u64;
+    }
+}
+
+impl Storage for Mutex<Store> {
+    fn events(&self) -> Result<Vec<TaskCompletionEvent>, StorageError> {
+        Ok(self.lock().events().cloned().collect())
+    }
+
+    fn contains(&self, event_id: &Uuid) -> Result<bool, StorageError> {
+        Ok(self.lock().has_accepted(event_id))
+    }
+
+    fn summary(&self, query: &PredictionQuery) -> Result<Summary, StorageError> {
+        let sample = Sample::gather(self.lock().events(), query);
+        // Without the lock.
+        Ok(sample.summary())
+    }
+}
+
+/// A batch after the checks of its events.
+#[derive(Debug, Default)]
+pub(crate) struct CheckedBatch {
+    /// The valid events, in order; some may be duplicates.
+    pub(crate) events: Vec<TaskCompletionEvent>,
+    /// A result for each event of the batch, in order.
+    pub(crate) results: Vec<EventResult>,
+}
+
+impl CheckedBatch {
+    /// Rejects the events that are invalid, or of another instance than `instance`.
+    pub(crate) fn new(batch: Vec<Parsed>, instance: Option<Uuid>) -> Self {
+        let mut checked = Self::default();
+        for (index, event) in batch.into_iter().enumerate() {
+            checked.results.push(match event {
+                Err(errors) => EventResult::rejected(errors.event_id(), errors.to_string()),
+                Ok(event) => match instance.filter(|expected| *expected != event.instance_id) {
+                    Some(expected) => {
+                        let error = format!(
+                            "/events/{index}/instance_id: expected {expected}, the instance of this \
+                             key, found {}",
+                            event.instance_id
+                        );
+                        EventResult::rejected(Some(event.event_id), error)
+                    }
+                    None => {
+                        let id = event.event_id;
+                        checked.events.push(event);
+                        EventResult::accepted(id)
+                    }
+                },
+            });
+        }
+        checked
     }
 }
 

@@ -1,0 +1,203 @@
+//! The views of the page.
+
+use rusqlite::{Connection, Row, ToSql, params_from_iter};
+use serde::de::DeserializeOwned;
+use telemetry_model::{Complexity, PredictionQuery, Provider, QualityGate, TaskType};
+use uuid::Uuid;
+
+use super::{
+    Error, Sqlite, event,
+    figures::{self, Figures},
+};
+use crate::storage::{
+    StorageError,
+    views::{Dimension, Filter, GateSums, Group, Rejection, StoredEvent, Sums, Views},
+};
+
+impl Views for Sqlite {
+    type Error = StorageError;
+
+    fn sums(&self, filter: &Filter, by: Dimension) -> Result<Vec<(String, Sums)>, StorageError> {
+        let sums = figures::list(|name| format!("sum(hours.{name})"));
+        let (column, of_hours) = (column(by), Condition::new(filter, "hours.hour"));
+        self.read(|connection| {
+            let sql = format!(
+                "SELECT CAST({column} AS TEXT), {sums} FROM hours JOIN series ON series.id = series \
+                 WHERE {of_hours} GROUP BY 1"
+            );
+            of_hours.query(connection, &sql, |row| Ok((row.get(0)?, Figures::read(row, 1)?.sums)))
+        })
+    }
+
+    fn gates(&self, filter: &Filter) -> Result<Vec<GateSums>, StorageError> {
+        let of_gates = Condition::new(filter, "gates.hour");
+        self.read(|connection| {
+            let sql = format!(
+                "SELECT gate, sum(gates.run), sum(gates.failed) FROM gates JOIN series ON series.id = series \
+                 WHERE {of_gates} GROUP BY gate"
+            );
+            of_gates.query(connection, &sql, |row| {
+                let gate = exact::<QualityGate>(row.get(0)?);
+                Ok(GateSums { gate, run: row.get(1)?, failed: row.get(2)? })
+            })
+        })
+    }
+
+    fn groups(&self, filter: &Filter, limit: u32) -> Result<Vec<Group>, StorageError> {
+        let of_hours = Condition::new(filter, "hours.hour");
+        self.read(|connection| {
+            let sql = format!(
+                "SELECT task_type, model, provider, complexity, sum(hours.tasks) \
+                 FROM hours JOIN series ON series.id = series WHERE {of_hours} GROUP BY 1, 2, 3, 4"
+            );
+            let mut groups = of_hours.query(connection, &sql, |row| {
+                let query = PredictionQuery::new(
+                    exact::<TaskType>(row.get(0)?),
+                    row.get::<_, String>(1)?,
+                    exact::<Provider>(row.get(2)?),
+                    exact::<Complexity>(row.get(3)?),
+                );
+                Ok(Group { query, tasks: row.get(4)? })
+            })?;
+            groups.sort_by(|a, b| b.tasks.cmp(&a.tasks).then_with(|| a.query.cmp(&b.query)));
+            groups.truncate(limit as usize);
+            Ok(groups)
+        })
+    }
+
+    fn latest(&self, filter: &Filter, limit: u32) -> Result<Vec<StoredEvent>, StorageError> {
+        let mut of_events = Condition::new(filter, "hour");
+        // Without a filter, the last rows of the table. With one, the index has what is needed to find the rows,
+        // and only those are read.
+        let source = if *filter == Filter::default() {
+            "SELECT seq FROM events".to_owned()
+        } else {
+            format!("SELECT seq FROM events JOIN series ON series.id = series WHERE {of_events}")
+        };
+        of_events.values.push(Box::new(limit));
+        let last = of_events.values.len();
+        self.read(|connection| {
+            let sql = format!(
+                "SELECT received, json FROM events WHERE seq IN \
+                 ({source} ORDER BY seq DESC LIMIT ?{last}) ORDER BY seq DESC"
+            );
+            of_events.query(connection, &sql, |row| {
+                Ok(StoredEvent { received: row.get(0)?, event: event(row.get_ref(1)?)? })
+            })
+        })
+    }
+
+    fn rejections(&self, limit: u32) -> Result<Vec<Rejection>, StorageError> {
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT received, event_id, instance_id, reason FROM rejections \
+                 ORDER BY seq DESC LIMIT ?1",
+            )?;
+            let rows = statement.query_map([limit], |row| {
+                let id = |column| {
+                    Ok::<_, rusqlite::Error>(
+                        row.get::<_, Option<[u8; 16]>>(column)?.map(Uuid::from_bytes),
+                    )
+                };
+                Ok(Rejection {
+                    received: row.get(0)?,
+                    event_id: id(1)?,
+                    instance_id: id(2)?,
+                    reason: row.get(3)?,
+                })
+            })?;
+            Ok(rows.collect::<rusqlite::Result<_>>()?)
+        })
+    }
+
+    fn values(&self, by: Dimension) -> Result<Vec<String>, StorageError> {
+        let table = match by {
+            Dimension::Hour | Dimension::Day => "hours",
+            _ => "series",
+        };
+        let column = column(by);
+        self.read(|connection| {
+            let sql = format!(
+                "SELECT DISTINCT CAST({column} AS TEXT) FROM {table} WHERE tasks > 0 ORDER BY 1"
+            );
+            let mut statement = connection.prepare_cached(&sql)?;
+            let values = statement.query_map([], |row| row.get(0))?;
+            Ok(values.collect::<rusqlite::Result<_>>()?)
+        })
+    }
+}
+
+/// Reads a word as it is on the wire. `From` would also recognize other spellings.
+fn exact<T: DeserializeOwned + Default>(word: String) -> T {
+    // Infallible: the word was one on the wire.
+    serde_json::from_value(word.into()).unwrap_or_default()
+}
+
+const fn column(by: Dimension) -> &'static str {
+    match by {
+        Dimension::Hour => "hours.hour",
+        // Rounded down, also before 1970.
+        Dimension::Day => "((hours.hour - ((hours.hour % 24) + 24) % 24) / 24)",
+        Dimension::Harness => "harness",
+        Dimension::Model => "model",
+        Dimension::Provider => "provider",
+        Dimension::TaskType => "task_type",
+        Dimension::Complexity => "complexity",
+    }
+}
+
+/// The condition of a filter, with its values.
+struct Condition {
+    sql: String,
+    values: Vec<Box<dyn ToSql>>,
+}
+
+impl Condition {
+    /// `hour` is the column of the hour.
+    fn new(filter: &Filter, hour: &str) -> Self {
+        let Filter { harness, model, provider, task_type, complexity, from, to } = filter;
+        let mut condition = Self { sql: "true".into(), values: Vec::new() };
+        let texts = [
+            ("harness =", harness),
+            ("model =", model),
+            ("provider =", provider),
+            ("task_type =", task_type),
+            ("complexity =", complexity),
+        ];
+        for (start, text) in texts {
+            condition.and(start, text.clone());
+        }
+        condition.and(&format!("{hour} >="), *from);
+        condition.and(&format!("{hour} <"), *to);
+        condition
+    }
+
+    fn and(&mut self, start: &str, value: Option<impl ToSql + 'static>) {
+        if let Some(value) = value {
+            self.values.push(Box::new(value));
+            self.sql += &format!(" AND {start} ?{}", self.values.len());
+        }
+    }
+
+    /// Runs a query with the values of the condition.
+    fn query<T>(
+        &self,
+        connection: &Connection,
+        sql: &str,
+        read: impl Fn(&Row<'_>) -> Result<T, Error>,
+    ) -> Result<Vec<T>, Error> {
+        let mut statement = connection.prepare_cached(sql)?;
+        let mut rows = statement.query(params_from_iter(&self.values))?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            found.push(read(row)?);
+        }
+        Ok(found)
+    }
+}
+
+impl std::fmt::Display for Condition {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.sql)
+    }
+}
