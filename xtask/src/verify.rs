@@ -39,6 +39,9 @@ pub(crate) fn run(names: &[&str]) -> Result<(), String> {
         long("test --release -p telemetry-tests --test spool")
     });
     steps.step("cli", || long("test --release -p mosaic-telemetry-cli --test cli killed::"));
+    steps.step("collector", || {
+        long("test --release -p telemetry-collector --features sqlite --test it killed::")
+    });
     // Prints which agents are missing.
     steps.step("harnesses", || {
         long("test -p mosaic-telemetry-cli --test cli -- harnesses:: --nocapture")

@@ -47,6 +47,10 @@ pub(crate) trait Database: Storage + Views<Error = StorageError> {
     /// keep. Returns true if there is more to do.
     fn maintain(&self, now: UnixMillis) -> Result<bool, StorageError>;
 
+    /// Leaves room for `more` pages, as a disk does that is almost full.
+    #[cfg(test)]
+    fn limit_pages(&self, more: u64);
+
     /// The events stored now, and those that retention has removed since the start.
     fn counts(&self) -> StoredCounts;
 }

@@ -200,6 +200,11 @@ impl Database for Sqlite {
         }
     }
 
+    #[cfg(test)]
+    fn limit_pages(&self, more: u64) {
+        tests::full::limit_pages(self, more);
+    }
+
     fn counts(&self) -> StoredCounts {
         StoredCounts {
             held: self.held.load(Ordering::Relaxed),

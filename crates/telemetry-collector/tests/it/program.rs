@@ -9,15 +9,15 @@ use std::{
 use crate::client::{Client, EVENTS, INSTANCE, batch, event};
 
 /// A running program; killed if a test fails.
-struct Program {
-    child: Child,
+pub(crate) struct Program {
+    pub(crate) child: Child,
     /// The output with the greeting.
-    out: BufReader<Box<dyn Read>>,
-    addr: SocketAddr,
+    pub(crate) out: BufReader<Box<dyn Read + Send>>,
+    pub(crate) addr: SocketAddr,
     greeting: String,
 }
 
-fn command() -> Command {
+pub(crate) fn command() -> Command {
     Command::new(env!("CARGO_BIN_EXE_telemetry-collector"))
 }
 
@@ -34,7 +34,7 @@ fn errors(args: &[&str], code: i32) -> String {
 }
 
 impl Program {
-    fn start(args: &[&str]) -> Self {
+    pub(crate) fn start(args: &[&str]) -> Self {
         Self::start_with(args, |command| command.stdout(Stdio::piped()))
     }
 
@@ -43,7 +43,7 @@ impl Program {
         let mut command = command();
         configure(command.args(["--port", "0"]).args(args));
         let mut child = command.spawn().expect("the program can be run");
-        let out: Box<dyn Read> = match child.stderr.take() {
+        let out: Box<dyn Read + Send> = match child.stderr.take() {
             Some(stderr) => Box::new(stderr),
             None => Box::new(child.stdout.take().expect("it is piped")),
         };
@@ -183,6 +183,29 @@ fn port_in_use_is_an_error_with_alternatives() {
     let port = listener.local_addr().unwrap().port().to_string();
     let error = errors(&["--port", &port], 1);
     assert!(error.contains(&port) && error.contains("--port 0"), "{error}");
+}
+
+#[cfg(feature = "sqlite")]
+#[test]
+fn store_is_named_at_the_start_and_kept_for_the_next_run() {
+    let folder = crate::store::Folder::new();
+    let file = folder.file();
+    let path = file.to_str().expect("the path is text");
+    let options = ["--store", path, "--keep", "90d", "--max-size", "1GB"];
+    for held in 0..3 {
+        let mut program = Program::start(&options);
+        assert_eq!(program.line(), format!("store: {path}, {held} events"));
+        let error = errors(&["--port=0", "--store", path], 1);
+        assert!(error.contains(path) && error.contains("another process has it open"), "{error}");
+        let response = Client::to(program.addr).request(EVENTS, &batch([event(held)]));
+        assert_eq!(response.status, 200);
+        let (status, rest) = program.end("-TERM");
+        let held = format!("1 accepted ({} held, 0 evicted)", held + 1);
+        assert!(status.success() && rest.contains(&held), "{rest}");
+    }
+    std::fs::write(&file, "no database").unwrap();
+    let error = errors(&["--port=0", "--store", path], 1);
+    assert!(error.starts_with("error: store ") && error.contains("is not a store"), "{error}");
 }
 
 #[test]

@@ -1,12 +1,16 @@
 //! The command line.
 
 use std::ffi::OsString;
-#[cfg(feature = "tls")]
+#[cfg(any(feature = "sqlite", feature = "tls"))]
 use std::path::PathBuf;
+#[cfg(feature = "sqlite")]
+use std::time::Duration;
 
 use clap::{CommandFactory, Parser, error::ErrorKind};
 use uuid::Uuid;
 
+#[cfg(feature = "sqlite")]
+use crate::units;
 use crate::{
     fault_spec::{self, FaultSpec},
     show::Show,
@@ -18,8 +22,8 @@ const MIN_KEY_PART: usize = 32;
 
 /// The Mosaic Stack Telemetry API v1 on 127.0.0.1, for development and tests.
 ///
-/// Holds events in memory and prints a line for each batch. Ctrl-C or SIGTERM
-/// stops it.
+/// Prints a line for each batch. Events are held in memory, unless there is a
+/// store. Ctrl-C or SIGTERM stops it.
 #[derive(Parser)]
 #[command(version, verbatim_doc_comment, after_long_help = fault_spec::HELP)]
 pub(crate) struct Args {
@@ -34,6 +38,21 @@ pub(crate) struct Args {
     /// Reject events of other instances
     #[arg(long, value_name = "UUID")]
     pub(crate) instance_id: Option<Uuid>,
+
+    /// Store events in this SQLite database, which may be new
+    #[cfg(feature = "sqlite")]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) store: Option<PathBuf>,
+
+    /// Remove events this long after their receipt, such as 90d
+    #[cfg(feature = "sqlite")]
+    #[arg(long, value_name = "TIME", requires = "store", value_parser = units::duration)]
+    pub(crate) keep: Option<Duration>,
+
+    /// Remove the oldest events above this size, such as 2GB
+    #[cfg(feature = "sqlite")]
+    #[arg(long, value_name = "SIZE", requires = "store", value_parser = units::size)]
+    pub(crate) max_size: Option<u64>,
 
     /// Print each accepted event to stdout, and all else to stderr
     #[arg(long, value_name = "FORMAT", num_args = 0..=1, require_equals = true,
@@ -138,6 +157,16 @@ mod tests {
         assert_eq!(parse(&[]).unwrap().port, 8000, "the port of the guide");
         for (option, show) in [("--show", Show::Json), ("--show=table", Show::Table)] {
             assert_eq!(parse(&[option]).unwrap().show, Some(show));
+        }
+        #[cfg(feature = "sqlite")]
+        {
+            let args = parse(&["--store", "a.db", "--keep", "90d", "--max-size=2GB"]).unwrap();
+            assert_eq!(args.store, Some("a.db".into()));
+            let retention = (args.keep.map(|it| it.as_secs()), args.max_size);
+            assert_eq!(retention, (Some(7_776_000), Some(2_000_000_000)));
+            for line in [["--keep", "90d"], ["--max-size", "2GB"]] {
+                assert!(parse(&line).is_err_and(|error| error.contains("--store")));
+            }
         }
         #[cfg(feature = "tls")]
         {

@@ -3,6 +3,8 @@
 mod args;
 mod fault_spec;
 mod show;
+#[cfg(feature = "sqlite")]
+mod units;
 
 use std::{
     fmt::Display,
@@ -58,6 +60,11 @@ fn serve(args: &Args) -> Result<(), String> {
     if let Some(id) = args.instance_id {
         builder = builder.instance_id(id);
     }
+    #[cfg(feature = "sqlite")]
+    {
+        builder = store(builder, args)
+            .on_storage_error(|error| print_error(format!("error: maintenance: {error}")));
+    }
     #[cfg(feature = "tls")]
     if let Some(kind) = args.tls {
         builder = builder.on_failed_handshake(move |it| output.print(it)).tls(kind.into());
@@ -84,6 +91,11 @@ fn serve(args: &Args) -> Result<(), String> {
                 .map_err(|error| format!("failed to write --ca {file:?}: {error}"))?;
         }
         output.print(&greeting(&collector, args));
+        #[cfg(feature = "sqlite")]
+        if let Some(file) = &args.store {
+            let held = collector.totals().held;
+            output.print(&format_args!("store: {}, {held} events", file.display()));
+        }
         for (number, json) in (1..).zip(&args.fault_json) {
             output.print(&format_args!("fault {number}: {json}"));
         }
@@ -109,12 +121,29 @@ fn start_recorder(args: &Args, output: Output) -> Result<Option<Collector>, Stri
     builder.start().map(Some).map_err(|error| format!("failed to start the recorder: {error}"))
 }
 
+/// Applies the options of the store.
+#[cfg(feature = "sqlite")]
+fn store(mut builder: CollectorBuilder, args: &Args) -> CollectorBuilder {
+    if let Some(file) = &args.store {
+        builder = builder.store(file);
+    }
+    if let Some(time) = args.keep {
+        builder = builder.keep(time);
+    }
+    if let Some(bytes) = args.max_size {
+        builder = builder.max_size(bytes);
+    }
+    builder
+}
+
 fn start_error(port: u16, error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::AddrInUse => format!(
             "port {port} of 127.0.0.1 is in use: choose another with --port N, or a free one with \
              --port 0"
         ),
+        // A message of the collector, not of the system.
+        _ if error.get_ref().is_some() => error.to_string(),
         _ => format!("failed to listen on port {port} of 127.0.0.1: {error}"),
     }
 }

@@ -1,8 +1,9 @@
 //! A database beside memory, damaged files, full disks, and retention.
 
 mod equality;
-mod full;
+pub(super) mod full;
 mod opening;
+mod removal;
 
 use std::{
     env, fs,
