@@ -16,6 +16,7 @@ use uuid::Uuid;
 
 use crate::{
     BatchReport, Collector, FaultRule, InjectedFault, PredictionsReport, RecordedRequest, Refusal,
+    access::Access,
     server,
     shared::{Callbacks, Shared},
     store::Store,
@@ -259,9 +260,9 @@ impl CollectorBuilder {
         let scheme = if tls.is_some() { "https" } else { "http" };
         #[cfg(not(feature = "tls"))]
         let scheme = "http";
+        let access = Access::Single { api_key: self.api_key, instance: self.instance_id };
         let shared = Arc::new(Shared::new(
-            self.api_key,
-            self.instance_id,
+            access,
             self.callbacks,
             store,
             #[cfg(feature = "tls")]

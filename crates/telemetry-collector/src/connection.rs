@@ -28,7 +28,7 @@ use tokio::{
 };
 
 use crate::{
-    Authorization, InjectedFault, RecordedRequest, Refusal, ResponseTemplate,
+    InjectedFault, RecordedRequest, Refusal, ResponseTemplate,
     raw_response::RawResponse,
     response_template::Behavior,
     routes::{self, ApiRequest, ApiResponse},
@@ -97,14 +97,14 @@ impl Connection {
         let (head, body) = request.into_parts();
         let awaits_continue = head.headers.contains_key(header::EXPECT);
         let body = read(body, awaits_continue).await.map_err(|_| Closed)?;
-        let authorization = Authorization::of(&head.headers, shared.api_key.as_deref());
+        let caller = shared.access.caller(&head.headers);
         // Unique, because only this thread records requests.
         let number = shared.read(Store::totals).requests + 1;
         let recorded = RecordedRequest::new(
             (number, shared.elapsed()),
             self.number,
             &head,
-            authorization,
+            caller.authorization,
             body.clone().unwrap_or_default(),
         );
         let path = recorded.path.clone();
@@ -125,7 +125,7 @@ impl Connection {
         let request = ApiRequest {
             method: &head.method,
             path: head.uri.path(),
-            authorization,
+            caller: &caller,
             body: body.as_deref(),
         };
         let response = process(shared, &request, &template).await;

@@ -6,10 +6,12 @@
 )]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod access;
 mod aggregate;
 mod builder;
 mod collector;
 mod connection;
+mod credential;
 mod fault;
 mod percentiles;
 mod raw_response;

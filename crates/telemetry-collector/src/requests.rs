@@ -112,27 +112,6 @@ pub enum Authorization {
     Invalid,
 }
 
-impl Authorization {
-    pub(crate) fn of(headers: &HeaderMap, key: Option<&str>) -> Self {
-        let mut values = headers.get_all(header::AUTHORIZATION).iter();
-        match (values.next(), values.next(), key) {
-            (None, ..) => Self::Absent,
-            (Some(_), _, None) => Self::Valid,
-            (Some(value), None, Some(key)) if is_bearer(value.as_bytes(), key.as_bytes()) => {
-                Self::Valid
-            }
-            (Some(_), _, Some(_)) => Self::Invalid,
-        }
-    }
-}
-
-// Not in constant time: the keys of a development server on loopback are no secrets.
-fn is_bearer(value: &[u8], key: &[u8]) -> bool {
-    const SCHEME: &[u8] = b"Bearer ";
-    let parts = value.split_at_checked(SCHEME.len());
-    parts.is_some_and(|(scheme, found)| scheme.eq_ignore_ascii_case(SCHEME) && found == key)
-}
-
 /// The last requests.
 #[derive(Debug, Default)]
 pub(crate) struct RequestLog {
@@ -206,30 +185,5 @@ mod tests {
         one.authorization = Authorization::Invalid;
         assert_eq!(one.to_string(), absent.replace("absent", "present"));
         assert_eq!(request(&"/".repeat(99), "").to_string().chars().count(), 80);
-    }
-
-    #[test]
-    fn authorization_is_valid_for_one_header_with_the_whole_key() {
-        use Authorization::{Absent, Invalid, Valid};
-        let of = |values: &[&str], key| {
-            let values = values.iter().map(|value| HeaderValue::from_str(value).unwrap());
-            Authorization::of(&values.map(|value| (header::AUTHORIZATION, value)).collect(), key)
-        };
-        for (values, key, expected) in [
-            (&[][..], None, Absent),
-            (&[], Some("k1"), Absent),
-            (&["anything"], None, Valid),
-            (&["Bearer k1"], Some("k1"), Valid),
-            (&["bearer k1"], Some("k1"), Valid),
-            (&["Bearer k2"], Some("k1"), Invalid),
-            (&["Bearer k"], Some("k1"), Invalid),
-            (&["Bearer k11"], Some("k1"), Invalid),
-            (&["Bearer"], Some("k1"), Invalid),
-            (&["Basic k1"], Some("k1"), Invalid),
-            (&["k1"], Some("k1"), Invalid),
-            (&["Bearer k1", "Bearer k1"], Some("k1"), Invalid),
-        ] {
-            assert_eq!(of(values, key), expected, "{values:?}");
-        }
     }
 }

@@ -10,9 +10,11 @@ use telemetry_model::{
     ValidationErrors,
 };
 use tokio::task::{self, JoinError};
+use uuid::Uuid;
 
 use crate::{
-    Authorization, BatchReport, PredictionsReport,
+    BatchReport, PredictionsReport,
+    access::{Caller, Denial},
     shared::Shared,
     storage::StorageError,
     store::{Parsed, Store},
@@ -31,7 +33,7 @@ pub const PREDICTIONS_PATH: &str = "/v1/predictions/batch";
 pub(crate) struct ApiRequest<'r> {
     pub(crate) method: &'r Method,
     pub(crate) path: &'r str,
-    pub(crate) authorization: Authorization,
+    pub(crate) caller: &'r Caller,
     /// `None` if it was too large to be read.
     pub(crate) body: Option<&'r [u8]>,
 }
@@ -111,24 +113,10 @@ async fn events(
     shared: &Arc<Shared>,
     request: &ApiRequest<'_>,
 ) -> Result<ApiResponse, ApiResponse> {
-    if shared.api_key.is_some() {
-        match request.authorization {
-            Authorization::Valid => {}
-            Authorization::Absent => {
-                let error = "expected the header `authorization: Bearer <api key>`, found none";
-                return Err(ApiResponse::error(StatusCode::UNAUTHORIZED, error)
-                    .with_header(header::WWW_AUTHENTICATE, "Bearer"));
-            }
-            Authorization::Invalid => {
-                let error = "expected the configured API key in the header `authorization`, found \
-                             another";
-                return Err(ApiResponse::error(StatusCode::FORBIDDEN, error));
-            }
-        }
-    }
+    let instances = request.caller.instances.clone().map_err(|denial| denied(&denial))?;
     let batch = EventBatch::from_json(body(request)?)
         .map_err(|errors| unprocessable("expected a batch of events", &errors))?;
-    let accept = accept(Arc::clone(shared), batch);
+    let accept = accept(Arc::clone(shared), batch, instances);
     let response = if shared.has_database() {
         // A client that goes away meanwhile ends this request, and its batch is stored and counted nonetheless.
         task::spawn(accept).await.unwrap_or_else(resume)
@@ -139,8 +127,12 @@ async fn events(
 }
 
 /// Stores and counts a batch, and runs the callbacks.
-async fn accept(shared: Arc<Shared>, batch: Vec<Parsed>) -> Result<ApiResponse, StorageError> {
-    let (report, accepted) = record(&shared, batch).await?;
+async fn accept(
+    shared: Arc<Shared>,
+    batch: Vec<Parsed>,
+    instances: Vec<Uuid>,
+) -> Result<ApiResponse, StorageError> {
+    let (report, accepted) = record(&shared, batch, &instances).await?;
     let response = ApiResponse::ok(json!(report.receipt));
     if let Some(callback) = &shared.callbacks.event {
         accepted.iter().for_each(callback);
@@ -155,11 +147,12 @@ async fn accept(shared: Arc<Shared>, batch: Vec<Parsed>) -> Result<ApiResponse, 
 async fn record(
     shared: &Shared,
     batch: Vec<Parsed>,
+    instances: &[Uuid],
 ) -> Result<(BatchReport, Vec<TaskCompletionEvent>), StorageError> {
     let is_shown = shared.callbacks.event.is_some();
     #[cfg(feature = "sqlite")]
     if let Some(stored) = &shared.stored {
-        let CheckedBatch { events, results } = CheckedBatch::new(batch, shared.instance_id);
+        let CheckedBatch { events, results } = CheckedBatch::new(batch, instances);
         let rejections = Rejection::of(&results);
         let (mut events, are_new) = stored.insert(events, rejections).await?;
         let counts = stored.database.counts();
@@ -173,10 +166,26 @@ async fn record(
         return Ok((report, events));
     }
     Ok(shared.update(|store| {
-        let report = store.record_batch(batch, shared.instance_id);
+        let report = store.record_batch(batch, instances);
         let accepted = if is_shown { store.newest(report.accepted) } else { Vec::new() };
         (report, accepted)
     }))
+}
+
+/// The refusal of a request that may not report events.
+fn denied(denial: &Denial) -> ApiResponse {
+    match denial {
+        Denial::Absent => {
+            let error = "expected the header `authorization: Bearer <api key>`, found none";
+            ApiResponse::error(StatusCode::UNAUTHORIZED, error)
+                .with_header(header::WWW_AUTHENTICATE, "Bearer")
+        }
+        Denial::Invalid => {
+            let error = "expected a valid API key in the header `authorization: Bearer <api key>`, \
+                         found another value";
+            ApiResponse::error(StatusCode::FORBIDDEN, error)
+        }
+    }
 }
 
 /// Predicts for each query, in their order. Needs no key.

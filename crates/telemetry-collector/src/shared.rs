@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 use telemetry_model::{PredictionQuery, PredictionResponse, TaskCompletionEvent};
-use uuid::Uuid;
 
 #[cfg(feature = "sqlite")]
 use crate::storage::{
@@ -15,6 +14,7 @@ use crate::storage::{
 };
 use crate::{
     BatchReport, InjectedFault, PredictionsReport, RecordedRequest, Refusal, Totals,
+    access::Access,
     storage::{Storage, StorageError},
     store::Store,
 };
@@ -43,8 +43,7 @@ pub(crate) struct Callbacks {
 /// The lock is never held while a callback or a closure of the caller runs: both may call the
 /// collector.
 pub(crate) struct Shared {
-    pub(crate) api_key: Option<String>,
-    pub(crate) instance_id: Option<Uuid>,
+    pub(crate) access: Access,
     pub(crate) callbacks: Callbacks,
     #[cfg(feature = "tls")]
     pub(crate) tls: Option<Tls>,
@@ -58,16 +57,14 @@ pub(crate) struct Shared {
 
 impl Shared {
     pub(crate) fn new(
-        api_key: Option<String>,
-        instance_id: Option<Uuid>,
+        access: Access,
         callbacks: Callbacks,
         store: Store,
         #[cfg(feature = "tls")] tls: Option<Tls>,
         #[cfg(feature = "sqlite")] stored: Option<Stored>,
     ) -> Self {
         Self {
-            api_key,
-            instance_id,
+            access,
             callbacks,
             #[cfg(feature = "tls")]
             tls,

@@ -95,13 +95,9 @@ impl Store {
         self.totals.refused += 1;
     }
 
-    /// Accepts the events that are valid, new, and of `instance` if there is one.
-    pub(crate) fn record_batch(
-        &mut self,
-        batch: Vec<Parsed>,
-        instance: Option<Uuid>,
-    ) -> BatchReport {
-        let checked = CheckedBatch::new(batch, instance);
+    /// Accepts the events that are valid, new, and of one of `instances` unless there are none.
+    pub(crate) fn record_batch(&mut self, batch: Vec<Parsed>, instances: &[Uuid]) -> BatchReport {
+        let checked = CheckedBatch::new(batch, instances);
         let accepted = self.totals.accepted;
         for event in checked.events {
             if self.accepted_ids.insert(event.event_id) {
@@ -202,27 +198,27 @@ pub(crate) struct CheckedBatch {
 }
 
 impl CheckedBatch {
-    /// Rejects the events that are invalid, or of another instance than `instance`.
-    pub(crate) fn new(batch: Vec<Parsed>, instance: Option<Uuid>) -> Self {
+    /// Rejects the events that are invalid, or of none of `instances` unless there are none.
+    pub(crate) fn new(batch: Vec<Parsed>, instances: &[Uuid]) -> Self {
         let mut checked = Self::default();
         for (index, event) in batch.into_iter().enumerate() {
             checked.results.push(match event {
                 Err(errors) => EventResult::rejected(errors.event_id(), errors.to_string()),
-                Ok(event) => match instance.filter(|expected| *expected != event.instance_id) {
-                    Some(expected) => {
-                        let error = format!(
-                            "/events/{index}/instance_id: expected {expected}, the instance of this \
-                             key, found {}",
-                            event.instance_id
-                        );
-                        EventResult::rejected(Some(event.event_id), error)
-                    }
-                    None => {
-                        let id = event.event_id;
-                        checked.events.push(event);
-                        EventResult::accepted(id)
-                    }
-                },
+                Ok(event) if instances.is_empty() || instances.contains(&event.instance_id) => {
+                    let id = event.event_id;
+                    checked.events.push(event);
+                    EventResult::accepted(id)
+                }
+                Ok(event) => {
+                    let expected = match instances {
+                        [instance] => format!("{instance}, the instance of this key"),
+                        _ => "an instance of this key".to_owned(),
+                    };
+                    let found = event.instance_id;
+                    let error =
+                        format!("/events/{index}/instance_id: expected {expected}, found {found}");
+                    EventResult::rejected(Some(event.event_id), error)
+                }
             });
         }
         checked
@@ -247,10 +243,10 @@ mod tests {
     #[test]
     fn repeated_event_is_accepted_once() {
         let mut store = Store::new(10, 10);
-        let report = store.record_batch(vec![event(1), event(2), event(1)], None);
+        let report = store.record_batch(vec![event(1), event(2), event(1)], &[]);
         assert_eq!((report.accepted, report.duplicates, report.rejected), (2, 1, 0));
         assert_eq!((report.receipt.accepted, report.receipt.rejected), (Some(3), Some(0)));
-        let report = store.record_batch(vec![event(2), event(3)], None);
+        let report = store.record_batch(vec![event(2), event(3)], &[]);
         assert_eq!((report.number, report.accepted, report.duplicates), (2, 1, 1));
         assert_eq!(ids(&store), [1, 2, 3]);
     }
@@ -258,26 +254,29 @@ mod tests {
     #[test]
     fn oldest_event_is_evicted_first_and_its_id_remembered() {
         let mut store = Store::new(2, 2);
-        store.record_batch((1..=4).map(event).collect(), None);
+        store.record_batch((1..=4).map(event).collect(), &[]);
         assert_eq!(ids(&store), [3, 4]);
         assert_eq!((store.totals.held, store.totals.evicted), (2, 2));
-        assert_eq!(store.record_batch(vec![event(1), event(2)], None).duplicates, 2);
+        assert_eq!(store.record_batch(vec![event(1), event(2)], &[]).duplicates, 2);
         // Ids are bounded as well: that of 1 is dropped when 3 is evicted.
-        store.record_batch(vec![event(5)], None);
+        store.record_batch(vec![event(5)], &[]);
         let known: Vec<_> =
             (1..=5).filter(|id| store.has_accepted(&Uuid::from_u128(*id))).collect();
         assert_eq!(known, [2, 3, 4, 5]);
-        assert_eq!(store.record_batch(vec![event(1)], None).accepted, 1);
+        assert_eq!(store.record_batch(vec![event(1)], &[]).accepted, 1);
     }
 
     #[test]
     fn event_of_another_instance_is_rejected_and_its_id_stays_unused() {
         let mut store = Store::new(2, 2);
-        let (right, wrong) = (Some(Uuid::from_u128(9)), Some(Uuid::from_u128(8)));
-        let report = store.record_batch(vec![event(2)], wrong);
+        let [right, wrong, other] = [9, 8, 7].map(Uuid::from_u128);
+        let report = store.record_batch(vec![event(2)], &[wrong]);
         let error = report.receipt.results[0].error.as_deref().unwrap();
         assert!(error.starts_with("/events/0/instance_id: expected 00000000-"), "{error}");
-        assert_eq!(store.record_batch(vec![event(2)], right).accepted, 1);
+        let report = store.record_batch(vec![event(1), event(2)], &[wrong, other]);
+        let error = report.receipt.results[1].error.as_deref().unwrap();
+        assert!(error.starts_with("/events/1/instance_id: expected an instance of "), "{error}");
+        assert_eq!(store.record_batch(vec![event(2)], &[wrong, right]).accepted, 1);
     }
 
     proptest! {
@@ -291,7 +290,7 @@ mod tests {
             for batch in batches {
                 // 0 stands for an invalid event.
                 let parsed = |id| if id == 0 { TaskCompletionEvent::from_json(b"{}") } else { event(id) };
-                store.record_batch(batch.into_iter().map(parsed).collect(), None);
+                store.record_batch(batch.into_iter().map(parsed).collect(), &[]);
                 let totals = store.totals;
                 let sum = totals.accepted + totals.duplicates + totals.rejected;
                 prop_assert_eq!(totals.received, sum);

@@ -266,7 +266,7 @@ proptest! {
                 })
                 .collect();
             prop_assert_eq!(&database.insert(&batch, &[], received).unwrap(), &expected);
-            memory.lock().record_batch(batch.iter().cloned().map(Ok).collect(), None);
+            memory.lock().record_batch(batch.iter().cloned().map(Ok).collect(), &[]);
             let new = batch.into_iter().zip(expected).filter(|(_, is_new)| *is_new);
             held.extend(new.map(|(event, _)| StoredEvent { received, event }));
             if is_merged {

@@ -48,7 +48,7 @@ fn assert_holds(database: &Sqlite, numbers: std::ops::Range<u64>) {
     assert_eq!(database.events().unwrap(), events);
     assert_eq!(database.counts().held, events.len() as u64);
     let memory = Mutex::new(Store::new(usize::MAX, 0));
-    memory.lock().record_batch(events.iter().cloned().map(Ok).collect(), None);
+    memory.lock().record_batch(events.iter().cloned().map(Ok).collect(), &[]);
     for task_type in ["planning", "testing"] {
         for (model, complexity) in [("model 0", "medium"), ("model 1", "none"), ("none", "none")] {
             let query = PredictionQuery::new(task_type, model, "unknown", complexity);

@@ -1,0 +1,89 @@
+//! Permissions of a request, from its `authorization` header.
+
+use http::HeaderMap;
+use subtle::ConstantTimeEq;
+use uuid::Uuid;
+
+use crate::{Authorization, credential::Credential};
+
+/// The configured keys and instances.
+pub(crate) enum Access {
+    /// This key, or none; this instance, or any.
+    Single { api_key: Option<String>, instance: Option<Uuid> },
+}
+
+/// The permissions of a request.
+#[derive(Debug)]
+pub(crate) struct Caller {
+    pub(crate) authorization: Authorization,
+    /// The instances that it may report events of; empty for any.
+    pub(crate) instances: Result<Vec<Uuid>, Denial>,
+}
+
+/// The reason why a request may not report events.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Denial {
+    /// There is no `authorization` header.
+    Absent,
+    /// The header has no valid key. Whether scheme, key or number of headers is wrong stays unsaid.
+    Invalid,
+}
+
+impl Access {
+    /// The permissions of a request with these headers.
+    pub(crate) fn caller(&self, headers: &HeaderMap) -> Caller {
+        let Self::Single { api_key, instance } = self;
+        let authorization = match (api_key, Credential::of(headers)) {
+            (_, Credential::Absent) => Authorization::Absent,
+            (None, _) => Authorization::Valid,
+            // Only the length of the key shows in the time that this takes.
+            (Some(key), Credential::Bearer(found)) if key.as_bytes().ct_eq(found).into() => {
+                Authorization::Valid
+            }
+            (Some(_), _) => Authorization::Invalid,
+        };
+        let instances = match authorization {
+            Authorization::Absent if api_key.is_some() => Err(Denial::Absent),
+            Authorization::Invalid => Err(Denial::Invalid),
+            Authorization::Absent | Authorization::Valid => Ok(instance.iter().copied().collect()),
+        };
+        Caller { authorization, instances }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderValue, header};
+
+    use super::*;
+
+    #[test]
+    fn authorization_is_valid_for_one_header_with_the_whole_key() {
+        use Authorization::{Absent, Invalid, Valid};
+        let of = |values: &[&str], key: Option<&str>| {
+            let access = Access::Single { api_key: key.map(Into::into), instance: None };
+            let values = values.iter().map(|value| HeaderValue::from_str(value).unwrap());
+            let caller = access.caller(&values.map(|it| (header::AUTHORIZATION, it)).collect());
+            let may_write = key.is_none() || caller.authorization == Valid;
+            assert_eq!(caller.instances.is_ok(), may_write);
+            caller.authorization
+        };
+        for (values, key, expected) in [
+            (&[][..], None, Absent),
+            (&[], Some("k1"), Absent),
+            (&["anything"], None, Valid),
+            (&["a", "b"], None, Valid),
+            (&["Bearer k1"], Some("k1"), Valid),
+            (&["bearer k1"], Some("k1"), Valid),
+            (&["Bearer k2"], Some("k1"), Invalid),
+            (&["Bearer k"], Some("k1"), Invalid),
+            (&["Bearer k11"], Some("k1"), Invalid),
+            (&["Bearer"], Some("k1"), Invalid),
+            (&["Basic k1"], Some("k1"), Invalid),
+            (&["k1"], Some("k1"), Invalid),
+            (&["Bearer k1", "Bearer k1"], Some("k1"), Invalid),
+        ] {
+            assert_eq!(of(values, key), expected, "{values:?}");
+        }
+    }
+}
