@@ -1,15 +1,28 @@
 //! Permissions of a request, from its `authorization` header.
 
+use std::time::Duration;
+
 use http::HeaderMap;
 use subtle::ConstantTimeEq;
+use telemetry_model::MAX_BATCH_BYTES;
 use uuid::Uuid;
 
 use crate::{Authorization, credential::Credential};
+#[cfg(feature = "keys")]
+use crate::{key_access::KeyAccess, limits::ConnectionLimits};
 
 /// The configured keys and instances.
 pub(crate) enum Access {
-    /// This key, or none; this instance, or any.
-    Single { api_key: Option<String>, instance: Option<Uuid> },
+    Single(SingleKey),
+    /// The keys of a file.
+    #[cfg(feature = "keys")]
+    Keys(Box<KeyAccess>),
+}
+
+/// A key, or none, and an instance, or any. There are no limits.
+pub(crate) struct SingleKey {
+    pub(crate) api_key: Option<String>,
+    pub(crate) instance: Option<Uuid>,
 }
 
 /// The permissions of a request.
@@ -18,6 +31,10 @@ pub(crate) struct Caller {
     pub(crate) authorization: Authorization,
     /// The instances that it may report events of; empty for any.
     pub(crate) instances: Result<Vec<Uuid>, Denial>,
+    /// The largest body in bytes.
+    pub(crate) max_body: usize,
+    /// The time until its limit allows another request, if it exceeds the limit.
+    pub(crate) wait: Option<Duration>,
 }
 
 /// The reason why a request may not report events.
@@ -27,12 +44,29 @@ pub(crate) enum Denial {
     Absent,
     /// The header has no valid key. Whether scheme, key or number of headers is wrong stays unsaid.
     Invalid,
+    /// The key of this name is not valid yet.
+    #[cfg(feature = "keys")]
+    NotYetValid(String),
+    /// The key of this name is no longer valid.
+    #[cfg(feature = "keys")]
+    Expired(String),
 }
 
+#[cfg(feature = "keys")]
 impl Access {
+    /// The limits of connections; `None` if there are none.
+    pub(crate) fn connection_limits(&self) -> Option<ConnectionLimits> {
+        match self {
+            Self::Single(_) => None,
+            Self::Keys(keys) => Some(ConnectionLimits::new(keys.is_behind_proxy)),
+        }
+    }
+}
+
+impl SingleKey {
     /// The permissions of a request with these headers.
     pub(crate) fn caller(&self, headers: &HeaderMap) -> Caller {
-        let Self::Single { api_key, instance } = self;
+        let Self { api_key, instance } = self;
         let authorization = match (api_key, Credential::of(headers)) {
             (_, Credential::Absent) => Authorization::Absent,
             (None, _) => Authorization::Valid,
@@ -47,7 +81,7 @@ impl Access {
             Authorization::Invalid => Err(Denial::Invalid),
             Authorization::Absent | Authorization::Valid => Ok(instance.iter().copied().collect()),
         };
-        Caller { authorization, instances }
+        Caller { authorization, instances, max_body: MAX_BATCH_BYTES, wait: None }
     }
 }
 
@@ -61,7 +95,7 @@ mod tests {
     fn authorization_is_valid_for_one_header_with_the_whole_key() {
         use Authorization::{Absent, Invalid, Valid};
         let of = |values: &[&str], key: Option<&str>| {
-            let access = Access::Single { api_key: key.map(Into::into), instance: None };
+            let access = SingleKey { api_key: key.map(Into::into), instance: None };
             let values = values.iter().map(|value| HeaderValue::from_str(value).unwrap());
             let caller = access.caller(&values.map(|it| (header::AUTHORIZATION, it)).collect());
             let may_write = key.is_none() || caller.authorization == Valid;

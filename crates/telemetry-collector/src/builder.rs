@@ -1,28 +1,35 @@
 //! Configuration of a collector.
 
+#[cfg(any(feature = "sqlite", feature = "tls"))]
+use std::path::PathBuf;
+#[cfg(feature = "sqlite")]
+use std::time::Duration;
 use std::{
     fmt, io,
-    net::{Ipv4Addr, TcpListener},
+    net::TcpListener,
     sync::{Arc, mpsc},
     thread,
 };
-#[cfg(feature = "sqlite")]
-use std::{path::PathBuf, time::Duration};
 
 use parking_lot::Mutex;
 use telemetry_model::TaskCompletionEvent;
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
+#[cfg(feature = "keys")]
+use crate::network::Network;
 use crate::{
     BatchReport, Collector, FaultRule, InjectedFault, PredictionsReport, RecordedRequest, Refusal,
-    access::Access,
+    access::{Access, SingleKey},
     server,
     shared::{Callbacks, Shared},
     store::Store,
 };
 #[cfg(feature = "tls")]
-use crate::{Certificate, FailedHandshake, tls::Tls};
+use crate::{
+    Certificate, FailedHandshake,
+    tls::{CertificateFiles, Identity, Tls},
+};
 #[cfg(feature = "sqlite")]
 use crate::{
     StorageError,
@@ -54,8 +61,10 @@ pub struct CollectorBuilder {
     store: Option<PathBuf>,
     #[cfg(feature = "sqlite")]
     retention: Retention,
+    #[cfg(feature = "keys")]
+    pub(crate) network: Network,
     #[cfg(feature = "tls")]
-    certificate: Option<Certificate>,
+    identity: Option<Identity>,
 }
 
 impl CollectorBuilder {
@@ -72,12 +81,14 @@ impl CollectorBuilder {
             store: None,
             #[cfg(feature = "sqlite")]
             retention: Retention::default(),
+            #[cfg(feature = "keys")]
+            network: Network::new(),
             #[cfg(feature = "tls")]
-            certificate: None,
+            identity: None,
         }
     }
 
-    /// Sets the port on 127.0.0.1. The default, 0, chooses a free one.
+    /// Sets the port. The default, 0, chooses a free one.
     pub fn port(mut self, port: u16) -> Self {
         self.port = port;
         self
@@ -168,7 +179,19 @@ impl CollectorBuilder {
     /// Serves HTTPS only, with a certificate of this kind. The default is plain HTTP.
     #[cfg(feature = "tls")]
     pub fn tls(mut self, certificate: Certificate) -> Self {
-        self.certificate = Some(certificate);
+        self.identity = Some(Identity::Generated(certificate));
+        self
+    }
+
+    /// Serves HTTPS only, with the certificates of this file in PEM, the server's first, and its private key.
+    #[cfg(feature = "tls")]
+    pub fn certificate_files(
+        mut self,
+        certificates: impl Into<PathBuf>,
+        key: impl Into<PathBuf>,
+    ) -> Self {
+        let (certificates, key) = (certificates.into(), key.into());
+        self.identity = Some(Identity::Files(CertificateFiles { certificates, key }));
         self
     }
 
@@ -233,13 +256,22 @@ impl CollectorBuilder {
     /// # Errors
     ///
     /// If the port is in use ([`io::ErrorKind::AddrInUse`]) or not permitted, or if the socket, the
-    /// thread or the certificate cannot be created.
+    /// thread or the certificate cannot be created. If settings exclude each other
+    /// ([`io::ErrorKind::InvalidInput`]), or a file of keys or certificates cannot be read or is invalid
+    /// ([`io::ErrorKind::InvalidData`]); the message then names the file, and no part of its content.
     ///
     /// With a store, also if another process has it open, if its folder does not exist, if it cannot be
     /// written, is damaged, is of a newer version, or is something else than a store. The inner error is
     /// then a `StorageError`.
     pub fn start(self) -> io::Result<Collector> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, self.port))?;
+        let access = self.access()?;
+        #[cfg(feature = "keys")]
+        let address = self.network.listen;
+        #[cfg(not(feature = "keys"))]
+        let address = std::net::Ipv4Addr::LOCALHOST;
+        #[cfg(feature = "tls")]
+        let tls = self.identity.map(Tls::new).transpose()?;
+        let listener = TcpListener::bind((address, self.port))?;
         listener.set_nonblocking(true)?;
         let addr = listener.local_addr()?;
         let max_evicted_ids = self.remembered_ids.unwrap_or(self.max_events);
@@ -255,12 +287,9 @@ impl CollectorBuilder {
             None => None,
         };
         #[cfg(feature = "tls")]
-        let tls = self.certificate.map(Tls::new).transpose()?;
-        #[cfg(feature = "tls")]
         let scheme = if tls.is_some() { "https" } else { "http" };
         #[cfg(not(feature = "tls"))]
         let scheme = "http";
-        let access = Access::Single { api_key: self.api_key, instance: self.instance_id };
         let shared = Arc::new(Shared::new(
             access,
             self.callbacks,
@@ -295,6 +324,21 @@ impl CollectorBuilder {
             running: Some(running),
             ended: Mutex::new(ended),
         })
+    }
+
+    fn access(&self) -> io::Result<Access> {
+        #[cfg(feature = "keys")]
+        {
+            let has_single_key = self.api_key.is_some() || self.instance_id.is_some();
+            #[cfg(feature = "tls")]
+            let has_certificate_files = matches!(self.identity, Some(Identity::Files(_)));
+            #[cfg(not(feature = "tls"))]
+            let has_certificate_files = false;
+            if let Some(access) = self.network.access(has_single_key, has_certificate_files)? {
+                return Ok(access);
+            }
+        }
+        Ok(Access::Single(SingleKey { api_key: self.api_key.clone(), instance: self.instance_id }))
     }
 }
 

@@ -21,7 +21,7 @@ use crate::{
 /// The longest that a stop waits for the collector's thread, which only a callback can block.
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A running collector: API v1 on 127.0.0.1, served by its own thread.
+/// A running collector: API v1, served by its own thread.
 ///
 /// Every method may be called from any thread, including one that runs a tokio runtime. Dropping
 /// the collector stops it as [`stop`](Self::stop) does.
@@ -73,20 +73,21 @@ impl Collector {
         self.addr
     }
 
-    /// The certificate of the CA that issued the server's certificate, in PEM. `None` without TLS.
+    /// The certificate of the CA that issued the server's certificate, in PEM. `None` without TLS and
+    /// with certificates from files.
     ///
-    /// Each collector with TLS generates its CA at the start and discards the CA's private key.
+    /// Each other collector generates its CA at the start and discards the CA's private key.
     #[cfg(feature = "tls")]
     #[must_use]
     pub fn ca_pem(&self) -> Option<&str> {
-        Some(&self.shared.tls.as_ref()?.ca_pem)
+        Some(&self.shared.tls.as_ref()?.ca.as_ref()?.pem)
     }
 
     /// The certificate of [`ca_pem`](Self::ca_pem) in DER.
     #[cfg(feature = "tls")]
     #[must_use]
     pub fn ca_der(&self) -> Option<&[u8]> {
-        Some(&self.shared.tls.as_ref()?.ca_der)
+        Some(&self.shared.tls.as_ref()?.ca.as_ref()?.der)
     }
 
     /// The current counters.
@@ -160,6 +161,16 @@ impl Collector {
     #[must_use]
     pub fn has_accepted(&self, event_id: Uuid) -> bool {
         readable(self.shared.storage().contains(&event_id))
+    }
+
+    /// Reads the files of keys and certificates again, for the requests and connections from now on.
+    ///
+    /// # Errors
+    ///
+    /// A file cannot be read or is invalid; what was read from it before stays in use. Without files there is no
+    /// error. The messages are as those of [`CollectorBuilder::start`].
+    pub fn reload(&self) -> io::Result<()> {
+        self.shared.reload()
     }
 
     /// Blocks until `reached` holds of the totals, at most for `timeout`. Returns whether it holds.

@@ -7,9 +7,11 @@ use std::{
     error::Error,
     fmt,
     future::{self, Future},
+    net::IpAddr,
     pin::Pin,
     sync::Arc,
     task::Poll,
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -20,7 +22,7 @@ use hyper::{
     server::conn::http1,
     service::service_fn,
 };
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use telemetry_model::MAX_BATCH_BYTES;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -43,9 +45,18 @@ const MAX_HEAD_BYTES: usize = 64 * 1024;
 /// The most bytes that are read and discarded of a body that is too large.
 const MAX_DISCARDED_BYTES: usize = 10 * MAX_BATCH_BYTES;
 
+/// The longest time for the body of a request, if connections are limited.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The longest wait for the head of a request, from the end of the previous one, if connections are limited: an idle
+/// connection ends as well. Longer than the 60 s for which nginx keeps one.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
+
 #[derive(Clone)]
 pub(crate) struct Connection {
     pub(crate) number: u64,
+    /// The address of the other end.
+    pub(crate) peer: IpAddr,
     pub(crate) shared: Arc<Shared>,
 }
 
@@ -54,6 +65,7 @@ pub(crate) async fn serve_http<S>(stream: S, connection: Connection)
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
+    let has_limits = connection.shared.has_limits();
     let (take_over, mut taken_over) = mpsc::channel(1);
     let service = service_fn(move |request| {
         let (connection, take_over) = (connection.clone(), take_over.clone());
@@ -69,6 +81,9 @@ where
         }
     });
     let mut http = http1::Builder::new();
+    if has_limits {
+        http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
+    }
     let mut served =
         http.max_buf_size(MAX_HEAD_BYTES).serve_connection(TokioIo::new(stream), service);
     let raw_response: Option<RawResponse> = future::poll_fn(|context| {
@@ -96,8 +111,9 @@ impl Connection {
         let shared = &self.shared;
         let (head, body) = request.into_parts();
         let awaits_continue = head.headers.contains_key(header::EXPECT);
-        let body = read(body, awaits_continue).await.map_err(|_| Closed)?;
-        let caller = shared.access.caller(&head.headers);
+        // Before the body, whose size is limited by the permissions.
+        let caller = shared.caller(&head.headers, self.peer);
+        let body = self.read(body, caller.max_body, awaits_continue).await?;
         // Unique, because only this thread records requests.
         let number = shared.read(Store::totals).requests + 1;
         let recorded = RecordedRequest::new(
@@ -125,6 +141,7 @@ impl Connection {
         let request = ApiRequest {
             method: &head.method,
             path: head.uri.path(),
+            headers: &head.headers,
             caller: &caller,
             body: body.as_deref(),
         };
@@ -142,6 +159,28 @@ impl Connection {
             }
         }
         prepare(template, response, &head.method, &path).await
+    }
+
+    /// Reads the body. `None` if it is larger than `max_bytes`.
+    async fn read(
+        &self,
+        body: Incoming,
+        max_bytes: usize,
+        awaits_continue: bool,
+    ) -> Result<Option<Bytes>, Closed> {
+        match self.shared.within(BODY_TIMEOUT, read(body, max_bytes)).await {
+            Some(Ok(Ok(bytes))) => Ok(Some(bytes)),
+            Some(Ok(Err(rest))) => {
+                // A client that is still sending would see a reset connection instead of the 413. One that
+                // awaits `100 Continue` is not sending.
+                if !awaits_continue {
+                    let shared = Arc::clone(&self.shared);
+                    tokio::spawn(async move { shared.within(BODY_TIMEOUT, discard(rest)).await });
+                }
+                Ok(None)
+            }
+            Some(Err(_)) | None => Err(Closed),
+        }
     }
 }
 
@@ -188,29 +227,24 @@ async fn prepare(
     })
 }
 
-/// Reads the body. `None` if it is larger than [`MAX_BATCH_BYTES`].
-async fn read(mut body: Incoming, awaits_continue: bool) -> hyper::Result<Option<Bytes>> {
+/// Reads a body, or returns the rest of one that is larger than `max_bytes`.
+async fn read(mut body: Incoming, max_bytes: usize) -> hyper::Result<Result<Bytes, Incoming>> {
     let mut bytes = Vec::new();
-    let mut fits = body.size_hint().lower() <= MAX_BATCH_BYTES as u64;
+    let mut fits = body.size_hint().lower() <= max_bytes as u64;
     while fits && let Some(frame) = body.frame().await {
         // The other kind of frame, trailers, has no meaning in this API.
         if let Ok(data) = frame?.into_data() {
-            fits = bytes.len() + data.len() <= MAX_BATCH_BYTES;
+            fits = bytes.len() + data.len() <= max_bytes;
             if fits {
                 bytes.extend_from_slice(&data);
             }
         }
     }
-    if fits {
-        bytes.shrink_to_fit();
-        return Ok(Some(bytes.into()));
+    if !fits {
+        return Ok(Err(body));
     }
-    // A client that is still sending would see a reset connection instead of the 413. One that
-    // awaits `100 Continue` is not sending.
-    if !awaits_continue {
-        tokio::spawn(discard(body));
-    }
-    Ok(None)
+    bytes.shrink_to_fit();
+    Ok(Ok(bytes.into()))
 }
 
 /// Reads and discards a body, up to [`MAX_DISCARDED_BYTES`].

@@ -27,4 +27,19 @@ impl<'h> Credential<'h> {
             _ => Self::Other(value),
         }
     }
+
+    /// The password of HTTP Basic (RFC 7617), after the first colon. `None` for other credentials.
+    #[cfg(feature = "keys")]
+    pub(crate) fn password(&self) -> Option<Vec<u8>> {
+        use base64::{Engine, prelude::BASE64_STANDARD};
+
+        let Self::Other(value) = self else { return None };
+        let (scheme, encoded) = value.split_at_checked(b"Basic ".len())?;
+        if !scheme.eq_ignore_ascii_case(b"Basic ") {
+            return None;
+        }
+        let decoded = BASE64_STANDARD.decode(encoded).ok()?;
+        let colon = decoded.iter().position(|byte| *byte == b':')?;
+        Some(decoded[colon + 1..].into())
+    }
 }

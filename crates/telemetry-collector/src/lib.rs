@@ -13,6 +13,16 @@ mod collector;
 mod connection;
 mod credential;
 mod fault;
+#[cfg(feature = "keys")]
+mod key_access;
+#[cfg(feature = "keys")]
+mod keys;
+#[cfg(feature = "keys")]
+mod limiter;
+#[cfg(feature = "keys")]
+mod limits;
+#[cfg(feature = "keys")]
+mod network;
 mod percentiles;
 mod raw_response;
 mod reports;
@@ -30,6 +40,8 @@ mod wire;
 pub use builder::CollectorBuilder;
 pub use collector::Collector;
 pub use fault::FaultRule;
+#[cfg(feature = "keys")]
+pub use keys::NewKey;
 #[cfg(feature = "tls")]
 pub use reports::FailedHandshake;
 pub use reports::{BatchReport, InjectedFault, PredictionsReport, Refusal, Totals};

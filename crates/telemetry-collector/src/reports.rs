@@ -38,8 +38,10 @@ pub struct Totals {
     pub held: u64,
     /// Accepted events that were removed to make room.
     pub evicted: u64,
-    /// TCP connections.
+    /// TCP connections that were accepted.
     pub connections: u64,
+    /// TCP connections that were closed at once because there were too many.
+    pub refused_connections: u64,
     /// Connections that ended in their TLS handshake.
     pub failed_handshakes: u64,
     /// Requests and connections that a script or a fault rule changed.

@@ -1,13 +1,12 @@
 //! The endpoints: from a request that was read to its response.
 
-use std::{panic, sync::Arc};
+use std::{panic, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Method, Response, StatusCode, header, response};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header, response};
 use serde_json::{Value, json};
 use telemetry_model::{
-    EventBatch, MAX_BATCH_BYTES, PredictionRequest, PredictionResults, TaskCompletionEvent,
-    ValidationErrors,
+    EventBatch, PredictionRequest, PredictionResults, TaskCompletionEvent, ValidationErrors,
 };
 use tokio::task::{self, JoinError};
 use uuid::Uuid;
@@ -33,6 +32,7 @@ pub const PREDICTIONS_PATH: &str = "/v1/predictions/batch";
 pub(crate) struct ApiRequest<'r> {
     pub(crate) method: &'r Method,
     pub(crate) path: &'r str,
+    pub(crate) headers: &'r HeaderMap,
     pub(crate) caller: &'r Caller,
     /// `None` if it was too large to be read.
     pub(crate) body: Option<&'r [u8]>,
@@ -59,8 +59,8 @@ impl ApiResponse {
         Self { status, header: None, body: json!({ "error": error.into() }) }
     }
 
-    fn with_header(mut self, name: HeaderName, value: &'static str) -> Self {
-        self.header = Some((name, HeaderValue::from_static(value)));
+    fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.header = Some((name, value));
         self
     }
 
@@ -82,6 +82,9 @@ impl ApiResponse {
 
 /// Processes a request. Updates the store and runs the callbacks for batches and predictions.
 pub(crate) async fn respond(shared: &Arc<Shared>, request: &ApiRequest<'_>) -> ApiResponse {
+    if let Some(wait) = request.caller.wait {
+        return too_many_requests(wait);
+    }
     let (allow, method) = match request.path {
         EVENTS_PATH | PREDICTIONS_PATH => ("POST", Method::POST),
         "/" | "/health" => ("GET", Method::GET),
@@ -94,17 +97,21 @@ pub(crate) async fn respond(shared: &Arc<Shared>, request: &ApiRequest<'_>) -> A
     if *request.method != method {
         let error = format!("expected the method {allow}");
         return ApiResponse::error(StatusCode::METHOD_NOT_ALLOWED, error)
-            .with_header(header::ALLOW, allow);
+            .with_header(header::ALLOW, HeaderValue::from_static(allow));
     }
     let response = match request.path {
         EVENTS_PATH => events(shared, request).await,
         PREDICTIONS_PATH => predictions(shared, request).await,
-        _ => Ok(health(shared)),
+        _ => Ok(health(shared, request)),
     };
     response.unwrap_or_else(|refusal| refusal)
 }
 
-fn health(shared: &Shared) -> ApiResponse {
+/// The totals only for those who may read.
+fn health(shared: &Shared, request: &ApiRequest<'_>) -> ApiResponse {
+    if !shared.may_read(request.headers) {
+        return ApiResponse::ok(json!({ "status": "ok" }));
+    }
     ApiResponse::ok(json!({ "status": "ok", "totals": shared.read(Store::totals) }))
 }
 
@@ -178,14 +185,42 @@ fn denied(denial: &Denial) -> ApiResponse {
         Denial::Absent => {
             let error = "expected the header `authorization: Bearer <api key>`, found none";
             ApiResponse::error(StatusCode::UNAUTHORIZED, error)
-                .with_header(header::WWW_AUTHENTICATE, "Bearer")
+                .with_header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
         }
         Denial::Invalid => {
             let error = "expected a valid API key in the header `authorization: Bearer <api key>`, \
                          found another value";
             ApiResponse::error(StatusCode::FORBIDDEN, error)
         }
+        #[cfg(feature = "keys")]
+        Denial::NotYetValid(name) => {
+            let error = format!("the API key {name} is not valid yet");
+            ApiResponse::error(StatusCode::FORBIDDEN, error)
+        }
+        #[cfg(feature = "keys")]
+        Denial::Expired(name) => {
+            let error = format!("the API key {name} has expired");
+            ApiResponse::error(StatusCode::FORBIDDEN, error)
+        }
     }
+}
+
+/// A 429 that asks for a pause, in whole seconds.
+fn too_many_requests(wait: Duration) -> ApiResponse {
+    let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+    let error = format!("expected fewer requests; the next one is accepted in {seconds} s");
+    ApiResponse::error(StatusCode::TOO_MANY_REQUESTS, error)
+        .with_header(header::RETRY_AFTER, seconds.into())
+}
+
+/// A 401 for a browser, which then asks its user for a name and a password.
+#[cfg(feature = "keys")]
+#[cfg_attr(not(test), expect(dead_code, reason = "answers requests for the page"))]
+pub(crate) fn unauthorized() -> ApiResponse {
+    let error = "expected an API key as the password, with any user name";
+    let challenge = HeaderValue::from_static(r#"Basic realm="telemetry-collector""#);
+    ApiResponse::error(StatusCode::UNAUTHORIZED, error)
+        .with_header(header::WWW_AUTHENTICATE, challenge)
 }
 
 /// Predicts for each query, in their order. Needs no key.
@@ -223,13 +258,14 @@ fn resume<T>(error: JoinError) -> T {
 /// A 503: nothing was stored.
 fn unavailable(error: &StorageError) -> ApiResponse {
     ApiResponse::error(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
-        .with_header(header::RETRY_AFTER, RETRY_AFTER)
+        .with_header(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER))
 }
 
 /// The body, or the refusal of one that was too large.
 fn body<'r>(request: &ApiRequest<'r>) -> Result<&'r [u8], ApiResponse> {
     request.body.ok_or_else(|| {
-        let error = format!("expected a body of at most {MAX_BATCH_BYTES} bytes");
+        let max = request.caller.max_body;
+        let error = format!("expected a body of at most {max} bytes");
         ApiResponse::error(StatusCode::PAYLOAD_TOO_LARGE, error)
     })
 }
@@ -239,4 +275,24 @@ fn unprocessable(error: &str, details: &ValidationErrors) -> ApiResponse {
     let mut response = ApiResponse::error(StatusCode::UNPROCESSABLE_ENTITY, error);
     response.body["details"] = details.iter().map(|detail| json!(detail)).collect();
     response
+}
+
+#[cfg(all(test, feature = "keys"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refusals_name_the_challenge_and_the_pause() {
+        let sign_in = unauthorized().into_parts().0;
+        let challenge = sign_in.headers[header::WWW_AUTHENTICATE].to_str().unwrap();
+        assert_eq!(
+            (sign_in.status.as_u16(), challenge),
+            (401, "Basic realm=\"telemetry-collector\"")
+        );
+        for (millis, seconds) in [(1, "1"), (1_000, "1"), (1_001, "2"), (59_500, "60")] {
+            let response = too_many_requests(Duration::from_millis(millis)).into_parts().0;
+            assert_eq!(response.status.as_u16(), 429);
+            assert_eq!(response.headers[header::RETRY_AFTER], seconds);
+        }
+    }
 }

@@ -7,9 +7,12 @@ use std::{
 };
 
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     sync::oneshot,
 };
+#[cfg(feature = "keys")]
+use tokio_io_timeout::TimeoutStream;
 
 #[cfg(feature = "tls")]
 use crate::FailedHandshake;
@@ -22,6 +25,14 @@ use crate::{
 
 /// The interval between attempts to accept while the process has no free file descriptor.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// The longest TLS handshake, if connections are limited.
+#[cfg(feature = "tls")]
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The longest pause of a client that reads a response, if connections are limited.
+#[cfg(feature = "keys")]
+const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Serves until `stopped` resolves, then closes every connection. Sends the result of the start to
 /// `started`.
@@ -53,10 +64,23 @@ pub(crate) fn run(
 async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => {
+            Ok((stream, peer)) => {
+                #[cfg(feature = "keys")]
+                let slot = match shared.limits.as_ref().map(|limits| limits.admit(peer.ip())) {
+                    Some(None) => {
+                        shared.update(|store| store.record_refused_connection());
+                        continue;
+                    }
+                    slot => slot.flatten(),
+                };
                 let (number, fault) = shared.update(|store| store.record_connection());
-                let connection = Connection { number, shared: Arc::clone(&shared) };
-                tokio::spawn(serve(stream, connection, fault));
+                let connection =
+                    Connection { number, peer: peer.ip(), shared: Arc::clone(&shared) };
+                tokio::spawn(async move {
+                    serve(stream, connection, fault).await;
+                    #[cfg(feature = "keys")]
+                    drop(slot);
+                });
             }
             // The client has gone, or there is no file descriptor, which can last.
             Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
@@ -79,9 +103,25 @@ async fn serve(stream: TcpStream, connection: Connection, fault: Option<Connecti
     // With Nagle's algorithm, a small response would wait for an acknowledgement. An error only
     // costs that time.
     let _ = stream.set_nodelay(true);
+    #[cfg(feature = "keys")]
+    if connection.shared.has_limits() {
+        let mut stream = TimeoutStream::new(stream);
+        // Reads have other limits, since a connection may wait for its response.
+        stream.set_write_timeout(Some(WRITE_TIMEOUT));
+        return serve_stream(Box::pin(stream), connection).await;
+    }
+    serve_stream(stream, connection).await;
+}
+
+/// Serves a connection, its TLS handshake first.
+async fn serve_stream<S>(stream: S, connection: Connection)
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
     #[cfg(feature = "tls")]
     if let Some(tls) = &connection.shared.tls {
-        return match tls.accept(stream).await {
+        let accepted = connection.shared.within(HANDSHAKE_TIMEOUT, tls.accept(stream)).await;
+        return match accepted.unwrap_or_else(|| Err(io::ErrorKind::TimedOut.into())) {
             Ok(stream) => serve_http(stream, connection).await,
             Err(error) => {
                 connection.shared.update(|store| store.record_failed_handshake());

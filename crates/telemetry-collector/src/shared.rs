@@ -1,12 +1,24 @@
 //! State shared by the [`Collector`](crate::Collector) and its connections.
 
+#[cfg(feature = "keys")]
+use std::sync::Arc;
 #[cfg(feature = "sqlite")]
 use std::sync::Weak;
-use std::time::{Duration, Instant};
+use std::{
+    io,
+    net::IpAddr,
+    time::{Duration, Instant},
+};
 
+use http::HeaderMap;
 use parking_lot::{Condvar, Mutex};
+#[cfg(feature = "keys")]
+use telemetry_model::time::OffsetDateTime;
 use telemetry_model::{PredictionQuery, PredictionResponse, TaskCompletionEvent};
+use tokio::time::timeout;
 
+#[cfg(feature = "keys")]
+use crate::limits::ConnectionLimits;
 #[cfg(feature = "sqlite")]
 use crate::storage::{
     StoredCounts,
@@ -14,7 +26,7 @@ use crate::storage::{
 };
 use crate::{
     BatchReport, InjectedFault, PredictionsReport, RecordedRequest, Refusal, Totals,
-    access::Access,
+    access::{Access, Caller},
     storage::{Storage, StorageError},
     store::Store,
 };
@@ -45,6 +57,9 @@ pub(crate) struct Callbacks {
 pub(crate) struct Shared {
     pub(crate) access: Access,
     pub(crate) callbacks: Callbacks,
+    /// `None` for unlimited connections.
+    #[cfg(feature = "keys")]
+    pub(crate) limits: Option<Arc<ConnectionLimits>>,
     #[cfg(feature = "tls")]
     pub(crate) tls: Option<Tls>,
     /// The database that holds the events instead of `store`.
@@ -64,6 +79,8 @@ impl Shared {
         #[cfg(feature = "sqlite")] stored: Option<Stored>,
     ) -> Self {
         Self {
+            #[cfg(feature = "keys")]
+            limits: access.connection_limits().map(Arc::new),
             access,
             callbacks,
             #[cfg(feature = "tls")]
@@ -74,6 +91,65 @@ impl Shared {
             store: Mutex::new(store),
             changed: Condvar::new(),
         }
+    }
+
+    /// Counts a request towards its limit. Returns its permissions.
+    #[cfg_attr(
+        not(feature = "keys"),
+        expect(unused_variables, reason = "only keys of a file need it")
+    )]
+    pub(crate) fn caller(&self, headers: &HeaderMap, peer: IpAddr) -> Caller {
+        match &self.access {
+            Access::Single(key) => key.caller(headers),
+            #[cfg(feature = "keys")]
+            Access::Keys(keys) => keys.caller(headers, peer, self.elapsed(), wall_clock()),
+        }
+    }
+
+    /// True if a request with these headers may see the page and the totals: any without a file of keys, else one
+    /// with a valid key as a bearer token or, with any user name, as the password of HTTP Basic.
+    #[cfg_attr(
+        not(feature = "keys"),
+        expect(unused_variables, reason = "only keys of a file need it")
+    )]
+    pub(crate) fn may_read(&self, headers: &HeaderMap) -> bool {
+        match &self.access {
+            Access::Single(_) => true,
+            #[cfg(feature = "keys")]
+            Access::Keys(keys) => keys.may_read(headers, wall_clock()),
+        }
+    }
+
+    /// See [`Collector::reload`](crate::Collector::reload).
+    pub(crate) fn reload(&self) -> io::Result<()> {
+        let keys: io::Result<()> = match &self.access {
+            Access::Single(_) => Ok(()),
+            #[cfg(feature = "keys")]
+            Access::Keys(keys) => keys.reload(),
+        };
+        #[cfg(feature = "tls")]
+        let certificates = self.tls.as_ref().map_or(Ok(()), Tls::reload);
+        #[cfg(not(feature = "tls"))]
+        let certificates: io::Result<()> = Ok(());
+        match (keys, certificates) {
+            (Err(keys), Err(certificates)) => {
+                Err(io::Error::new(keys.kind(), format!("{keys}\n{certificates}")))
+            }
+            (keys, certificates) => keys.and(certificates),
+        }
+    }
+
+    /// Awaits a future, for at most this time if connections are limited. `None` when the time is over.
+    pub(crate) async fn within<F: Future>(&self, limit: Duration, future: F) -> Option<F::Output> {
+        if self.has_limits() { timeout(limit, future).await.ok() } else { Some(future.await) }
+    }
+
+    /// True if connections are limited in number and in time.
+    pub(crate) const fn has_limits(&self) -> bool {
+        #[cfg(feature = "keys")]
+        return self.limits.is_some();
+        #[cfg(not(feature = "keys"))]
+        false
     }
 
     /// The time since the start.
@@ -168,4 +244,10 @@ impl WriterEvents for Weak<Shared> {
 )]
 fn now() -> Instant {
     Instant::now()
+}
+
+#[cfg(feature = "keys")]
+#[expect(clippy::disallowed_methods, reason = "keys are valid from one date to another")]
+fn wall_clock() -> OffsetDateTime {
+    OffsetDateTime::now_utc()
 }

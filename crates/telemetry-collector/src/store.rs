@@ -73,6 +73,11 @@ impl Store {
         (self.totals.connections, fault)
     }
 
+    #[cfg(feature = "keys")]
+    pub(crate) const fn record_refused_connection(&mut self) {
+        self.totals.refused_connections += 1;
+    }
+
     #[cfg(feature = "tls")]
     pub(crate) const fn record_failed_handshake(&mut self) {
         self.totals.failed_handshakes += 1;

@@ -1,17 +1,23 @@
-//! TLS with certificates that are generated at the start.
+//! TLS with certificates from files, or generated at the start.
 
 use std::{
-    io,
+    fs, io,
     net::{Ipv4Addr, Ipv6Addr},
+    path::{Path, PathBuf},
     sync::Arc,
 };
 
+use parking_lot::Mutex;
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
     KeyPair, KeyUsagePurpose, date_time_ymd,
 };
-use rustls::{ServerConfig, crypto::ring, pki_types::PrivatePkcs8KeyDer};
-use tokio::net::TcpStream;
+use rustls::{
+    ServerConfig,
+    crypto::ring,
+    pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, pem::PemObject},
+};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use uuid::Uuid;
 
@@ -30,35 +36,111 @@ pub enum Certificate {
     WrongHost,
 }
 
-/// The CA's certificate, and the acceptor of TLS connections.
+/// The source of the server's certificate and its private key.
+#[derive(Debug)]
+pub(crate) enum Identity {
+    Generated(Certificate),
+    Files(CertificateFiles),
+}
+
+/// A chain of certificates, the server's first, and its private key, both in PEM.
+#[derive(Debug)]
+pub(crate) struct CertificateFiles {
+    pub(crate) certificates: PathBuf,
+    pub(crate) key: PathBuf,
+}
+
+/// The acceptor of TLS connections.
 pub(crate) struct Tls {
-    pub(crate) ca_pem: String,
-    pub(crate) ca_der: Vec<u8>,
-    acceptor: TlsAcceptor,
+    /// `None` with files.
+    pub(crate) ca: Option<Ca>,
+    files: Option<CertificateFiles>,
+    acceptor: Mutex<TlsAcceptor>,
+}
+
+/// The certificate of the CA that was generated.
+pub(crate) struct Ca {
+    pub(crate) pem: String,
+    pub(crate) der: Vec<u8>,
 }
 
 impl Tls {
-    /// Generates a CA and a server certificate of this kind.
-    pub(crate) fn new(certificate: Certificate) -> io::Result<Self> {
-        let ca = generate_ca().map_err(io::Error::other)?;
-        let (presented, key) = issue(certificate, &ca).map_err(io::Error::other)?;
-        let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .map_err(io::Error::other)?
-            .with_no_client_auth()
-            .with_single_cert(
-                vec![presented.der().clone()],
-                PrivatePkcs8KeyDer::from(key.serialize_der()).into(),
-            )
-            .map_err(io::Error::other)?;
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(Self { ca_pem: ca.pem(), ca_der: ca.der().to_vec(), acceptor: Arc::new(config).into() })
+    /// Reads the files, or generates a CA and a server certificate.
+    pub(crate) fn new(identity: Identity) -> io::Result<Self> {
+        let (ca, files, config) = match identity {
+            Identity::Files(files) => {
+                let config = files.config()?;
+                (None, Some(files), config)
+            }
+            Identity::Generated(certificate) => {
+                let ca = generate_ca().map_err(io::Error::other)?;
+                let (presented, key) = issue(certificate, &ca).map_err(io::Error::other)?;
+                let key = PrivatePkcs8KeyDer::from(key.serialize_der());
+                let config = config(vec![presented.der().clone()], key.into());
+                let ca = Ca { pem: ca.pem(), der: ca.der().to_vec() };
+                (Some(ca), None, config.map_err(io::Error::other)?)
+            }
+        };
+        Ok(Self { ca, files, acceptor: Mutex::new(Arc::new(config).into()) })
+    }
+
+    /// Reads the files again, for the connections from now on.
+    ///
+    /// # Errors
+    ///
+    /// A file cannot be read or is invalid; the previous certificate stays in use.
+    pub(crate) fn reload(&self) -> io::Result<()> {
+        if let Some(files) = &self.files {
+            *self.acceptor.lock() = Arc::new(files.config()?).into();
+        }
+        Ok(())
     }
 
     /// Performs the handshake.
-    pub(crate) async fn accept(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
-        self.acceptor.accept(stream).await
+    pub(crate) async fn accept<S>(&self, stream: S) -> io::Result<TlsStream<S>>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let acceptor = self.acceptor.lock().clone();
+        acceptor.accept(stream).await
     }
+}
+
+impl CertificateFiles {
+    /// Reads the files. No message contains a part of one.
+    fn config(&self) -> io::Result<ServerConfig> {
+        let Self { certificates, key } = self;
+        let invalid = |file: &Path, message: &str| {
+            io::Error::new(io::ErrorKind::InvalidData, format!("{}: {message}", file.display()))
+        };
+        let chain: Result<Vec<_>, _> =
+            CertificateDer::pem_slice_iter(&read(certificates)?).collect();
+        let chain = chain.ok().filter(|chain| !chain.is_empty());
+        let chain = chain.ok_or_else(|| invalid(certificates, "expected certificates in PEM"))?;
+        let private = PrivateKeyDer::from_pem_slice(&read(key)?)
+            .map_err(|_| invalid(key, "expected a private key in PEM that is not encrypted"))?;
+        config(chain, private).map_err(|error| {
+            let certificates = certificates.display();
+            invalid(key, &format!("the key cannot be used with {certificates}: {error}"))
+        })
+    }
+}
+
+fn read(file: &Path) -> io::Result<Vec<u8>> {
+    fs::read(file)
+        .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", file.display())))
+}
+
+fn config(
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+) -> Result<ServerConfig, rustls::Error> {
+    let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_single_cert(chain, key)?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(config)
 }
 
 /// Generates a CA with a unique name.

@@ -24,7 +24,7 @@ fn events_are_held_in_order_and_counted_by_the_health_endpoint() {
     let response = Client::new(&collector).request("GET /", b"");
     let totals = json!({
         "requests": 3, "batches": 2, "received": 6, "accepted": 5, "duplicates": 1,
-        "rejected": 0, "refused": 0, "held": 3, "evicted": 2, "connections": 3,
+        "rejected": 0, "refused": 0, "held": 3, "evicted": 2, "connections": 3, "refused_connections": 0,
         "failed_handshakes": 0, "faulted": 0,
     });
     assert_eq!(response.json(), json!({ "status": "ok", "totals": totals }));
