@@ -3,9 +3,13 @@
 mod client;
 mod events;
 mod faults;
+#[cfg(feature = "keys")]
+mod keys;
 #[cfg(all(feature = "cli", feature = "sqlite", unix))]
 mod killed;
 mod lifecycle;
+#[cfg(all(feature = "cli", feature = "keys", unix))]
+mod network;
 mod predictions;
 #[cfg(all(feature = "cli", unix))]
 mod program;
@@ -13,5 +17,7 @@ mod requests;
 mod responses;
 #[cfg(feature = "sqlite")]
 mod store;
+#[cfg(any(feature = "keys", feature = "tls"))]
+mod temporary;
 #[cfg(feature = "tls")]
 mod tls;

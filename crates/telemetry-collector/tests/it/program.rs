@@ -14,19 +14,19 @@ pub(crate) struct Program {
     /// The output with the greeting.
     pub(crate) out: BufReader<Box<dyn Read + Send>>,
     pub(crate) addr: SocketAddr,
-    greeting: String,
+    pub(crate) greeting: String,
 }
 
 pub(crate) fn command() -> Command {
     Command::new(env!("CARGO_BIN_EXE_telemetry-collector"))
 }
 
-fn run(args: &[&str]) -> Output {
+pub(crate) fn run(args: &[&str]) -> Output {
     command().args(args).stdin(Stdio::null()).output().expect("the program can be run")
 }
 
 /// Runs the program, which is to exit with this code. Returns its errors.
-fn errors(args: &[&str], code: i32) -> String {
+pub(crate) fn errors(args: &[&str], code: i32) -> String {
     let output = run(args);
     let errors = String::from_utf8(output.stderr).expect("errors are text");
     assert_eq!((output.status.code(), output.stdout.len()), (Some(code), 0), "{errors}");
@@ -39,7 +39,10 @@ impl Program {
     }
 
     /// Reads the greeting from stderr if that is piped, else from stdout.
-    fn start_with(args: &[&str], configure: impl Fn(&mut Command) -> &mut Command) -> Self {
+    pub(crate) fn start_with(
+        args: &[&str],
+        configure: impl Fn(&mut Command) -> &mut Command,
+    ) -> Self {
         let mut command = command();
         configure(command.args(["--port", "0"]).args(args));
         let mut child = command.spawn().expect("the program can be run");
@@ -59,17 +62,21 @@ impl Program {
         Self { child, out, addr, greeting }
     }
 
-    fn line(&mut self) -> String {
+    pub(crate) fn line(&mut self) -> String {
         let mut line = String::new();
         self.out.read_line(&mut line).expect("it prints text");
         line.trim_end().to_owned()
     }
 
-    /// Sends a signal. Returns the status and the rest of the output.
-    fn end(mut self, signal: &str) -> (ExitStatus, String) {
+    pub(crate) fn signal(&self, signal: &str) {
         let pid = self.child.id().to_string();
         let sent = Command::new("kill").args([signal, &pid]).status().expect("there is a kill");
         assert!(sent.success());
+    }
+
+    /// Sends a signal. Returns the status and the rest of the output.
+    pub(crate) fn end(mut self, signal: &str) -> (ExitStatus, String) {
+        self.signal(signal);
         let mut rest = String::new();
         self.out.read_to_string(&mut rest).expect("it prints text");
         (self.child.wait().expect("it ends"), rest)

@@ -1,10 +1,15 @@
 //! The command line.
 
-use std::ffi::OsString;
-#[cfg(any(feature = "sqlite", feature = "tls"))]
+#[cfg(feature = "keys")]
+use std::num::NonZeroU32;
+#[cfg(any(feature = "keys", feature = "sqlite", feature = "tls"))]
 use std::path::PathBuf;
 #[cfg(feature = "sqlite")]
 use std::time::Duration;
+use std::{
+    ffi::OsString,
+    net::{IpAddr, Ipv4Addr},
+};
 
 use clap::{CommandFactory, Parser, error::ErrorKind};
 use uuid::Uuid;
@@ -20,7 +25,7 @@ use crate::{
 /// A UUID has at most 12.
 const MIN_KEY_PART: usize = 32;
 
-/// The Mosaic Stack Telemetry API v1 on 127.0.0.1, for development and tests.
+/// The Mosaic Stack Telemetry API v1, for development and tests.
 ///
 /// Prints a line for each batch. Events are held in memory, unless there is a
 /// store. Ctrl-C or SIGTERM stops it.
@@ -54,6 +59,34 @@ pub(crate) struct Args {
     #[arg(long, value_name = "SIZE", requires = "store", value_parser = units::size)]
     pub(crate) max_size: Option<u64>,
 
+    /// Accept the API keys of this file in TOML, and limit requests
+    #[cfg(feature = "keys")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["api_key", "instance_id"])]
+    pub(crate) keys: Option<PathBuf>,
+
+    /// Print a new API key to stderr, and its entry for --keys to stdout
+    #[cfg(feature = "keys")]
+    #[arg(long, value_name = "NAME", exclusive = true)]
+    pub(crate) new_key: Option<String>,
+
+    /// Limit the requests a minute of each key [default: 600]
+    #[cfg(feature = "keys")]
+    #[arg(long, value_name = "N", requires = "keys")]
+    pub(crate) rate: Option<NonZeroU32>,
+
+    /// Address to listen on; beyond loopback only with --keys, and with
+    /// --cert or --behind-proxy
+    #[cfg(feature = "keys")]
+    #[arg(long, value_name = "IP", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST),
+          verbatim_doc_comment)]
+    listen: IpAddr,
+
+    /// Expect connections from a proxy that serves TLS, which adds the
+    /// address of its client to x-forwarded-for
+    #[cfg(feature = "keys")]
+    #[arg(long, requires = "keys", verbatim_doc_comment)]
+    pub(crate) behind_proxy: bool,
+
     /// Print each accepted event to stdout, and all else to stderr
     #[arg(long, value_name = "FORMAT", num_args = 0..=1, require_equals = true,
           default_missing_value = "json")]
@@ -76,6 +109,16 @@ pub(crate) struct Args {
     #[cfg(feature = "tls")]
     #[arg(long, value_name = "FILE", requires = "tls")]
     pub(crate) ca: Option<PathBuf>,
+
+    /// Serve HTTPS with the certificates of this file in PEM
+    #[cfg(feature = "tls")]
+    #[arg(long, value_name = "FILE", requires = "cert_key", conflicts_with = "tls")]
+    pub(crate) cert: Option<PathBuf>,
+
+    /// The private key of --cert in PEM
+    #[cfg(feature = "tls")]
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    pub(crate) cert_key: Option<PathBuf>,
 }
 
 /// The values of `--tls`.
@@ -105,6 +148,8 @@ impl Args {
         if args.api_key.as_deref().is_some_and(|key| !is_key(key)) {
             errors.push("--api-key: expected 64 hexadecimal characters".to_owned());
         }
+        #[cfg(feature = "keys")]
+        errors.extend(args.exposed());
         for (number, json) in (1..).zip(&args.fault_json) {
             match json.parse::<FaultSpec>() {
                 Ok(fault) => args.faults.push(fault),
@@ -117,6 +162,45 @@ impl Args {
             return Ok(args);
         }
         Err(Self::command().error(ErrorKind::ValueValidation, errors.join("\n       ")))
+    }
+
+    /// The address to listen on.
+    pub(crate) const fn address(&self) -> IpAddr {
+        #[cfg(feature = "keys")]
+        return self.listen;
+        #[cfg(not(feature = "keys"))]
+        IpAddr::V4(Ipv4Addr::LOCALHOST)
+    }
+
+    /// True with `--keys`.
+    pub(crate) const fn has_keys(&self) -> bool {
+        #[cfg(feature = "keys")]
+        return self.keys.is_some();
+        #[cfg(not(feature = "keys"))]
+        false
+    }
+
+    /// True with `--cert`.
+    pub(crate) const fn has_certificate(&self) -> bool {
+        #[cfg(feature = "tls")]
+        return self.cert.is_some();
+        #[cfg(not(feature = "tls"))]
+        false
+    }
+}
+
+#[cfg(feature = "keys")]
+impl Args {
+    /// The error of an address beyond loopback without keys, or with neither TLS nor a proxy.
+    fn exposed(&self) -> Option<String> {
+        let is_protected = self.has_keys() && (self.has_certificate() || self.behind_proxy);
+        (!self.listen.is_loopback() && !is_protected).then(|| {
+            format!(
+                "--listen {}: an address beyond loopback requires --keys FILE, and\n       \
+                 either --cert FILE with --cert-key FILE (feature tls) or --behind-proxy",
+                self.listen
+            )
+        })
     }
 }
 
@@ -173,6 +257,41 @@ mod tests {
             let args = parse(&["--tls", "wrong-host", "--ca", "ca.pem"]).unwrap();
             assert_eq!((args.tls, args.ca), (Some(Tls::WrongHost), Some("ca.pem".into())));
             assert!(parse(&["--ca", "ca.pem"]).is_err_and(|error| error.contains("--tls")));
+        }
+    }
+
+    #[cfg(feature = "keys")]
+    #[test]
+    fn address_beyond_loopback_needs_keys_and_tls_or_a_proxy() {
+        for (line, expected) in [
+            (&["--listen", "::1"][..], true),
+            (&["--listen", "127.0.0.2", "--keys=k"], true),
+            (&["--listen", "0.0.0.0"], false),
+            (&["--listen", "0.0.0.0", "--keys=k"], false),
+            (&["--listen", "0.0.0.0", "--keys=k", "--behind-proxy"], true),
+            #[cfg(feature = "tls")]
+            (&["--listen", "::", "--keys=k", "--cert=c", "--cert-key=k"], true),
+            #[cfg(feature = "tls")]
+            (&["--listen", "::", "--cert=c", "--cert-key=k"], false),
+            #[cfg(feature = "tls")]
+            (&["--listen", "::", "--keys=k", "--tls=valid"], false),
+            #[cfg(feature = "tls")]
+            (&["--cert=c"], false),
+            #[cfg(feature = "tls")]
+            (&["--cert=c", "--cert-key=k", "--tls=valid"], false),
+            (&["--behind-proxy"], false),
+            (&["--rate=9"], false),
+            (&["--rate=0", "--keys=k"], false),
+            (&["--keys=k", "--instance-id", ID], false),
+            (&["--keys=k", "--api-key=0"], false),
+            (&["--new-key=a", "--keys=k"], false),
+        ] {
+            let parsed = parse(line);
+            assert_eq!(parsed.is_ok(), expected, "{line:?}");
+            let error = parsed.err().unwrap_or_default();
+            let options = ["--keys FILE", "--cert FILE", "--behind-proxy"];
+            let names_all = options.iter().all(|option| error.contains(option));
+            assert_eq!(names_all, !expected && line[0] == "--listen", "{line:?}: {error}");
         }
     }
 

@@ -3,6 +3,7 @@
 mod args;
 mod fault_spec;
 mod show;
+mod signals;
 #[cfg(feature = "sqlite")]
 mod units;
 
@@ -14,6 +15,7 @@ use std::{
 
 use args::Args;
 use show::Show;
+use signals::{Signal, Signals};
 use telemetry_collector::{Collector, CollectorBuilder};
 
 fn main() -> ExitCode {
@@ -28,6 +30,10 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    #[cfg(feature = "keys")]
+    if let Some(name) = &args.new_key {
+        return new_key(name);
+    }
     match serve(&args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -41,6 +47,8 @@ fn main() -> ExitCode {
 fn serve(args: &Args) -> Result<(), String> {
     let output = Output { shows_events: args.show.is_some() };
     let builder = Collector::builder().port(args.port);
+    #[cfg(any(feature = "keys", feature = "tls"))]
+    let builder = configure(builder, args);
     let mut builder = builder
         .on_batch(move |batch| output.print(batch))
         .on_predictions(move |predictions| output.print(predictions))
@@ -75,7 +83,8 @@ fn serve(args: &Args) -> Result<(), String> {
         tokio::runtime::Builder::new_current_thread().enable_io().build().map_err(signals)?;
     runtime.block_on(async {
         // Before the first line, since its reader may send a signal at once.
-        let stop_signal = stop_signal().map_err(signals)?;
+        let mut signals =
+            Signals::catch(args.has_keys() || args.has_certificate()).map_err(signals)?;
         let recorder = start_recorder(args, output)?;
         let url = recorder.as_ref().map_or("", Collector::url);
         let rules = args.faults.iter().map(|fault| fault.to_rule(url));
@@ -84,7 +93,7 @@ fn serve(args: &Args) -> Result<(), String> {
             print(show::HEADING);
         }
         let collector = rules.fold(builder, CollectorBuilder::fault).start();
-        let collector = collector.map_err(|error| start_error(args.port, &error))?;
+        let collector = collector.map_err(|error| start_error(args, &error))?;
         #[cfg(feature = "tls")]
         if let (Some(file), Some(pem)) = (&args.ca, collector.ca_pem()) {
             std::fs::write(file, pem)
@@ -102,7 +111,14 @@ fn serve(args: &Args) -> Result<(), String> {
         if let Some(recorder) = &recorder {
             output.print(&format_args!("recorder: {}", recorder.url()));
         }
-        stop_signal.await;
+        while signals.next().await != Signal::Stop {
+            match collector.reload() {
+                Ok(()) => output.print("the files of keys and certificates were read again"),
+                Err(error) => print_error(format!(
+                    "error: a file was not read again; what was read before stays in use:\n{error}"
+                )),
+            }
+        }
         output.print(&collector.stop());
         if let Some(recorder) = recorder {
             output.print(&format_args!("recorder: {} requests", recorder.stop().requests));
@@ -136,15 +152,55 @@ fn store(mut builder: CollectorBuilder, args: &Args) -> CollectorBuilder {
     builder
 }
 
-fn start_error(port: u16, error: &io::Error) -> String {
+/// Applies the options of keys, addresses and certificates.
+#[cfg(any(feature = "keys", feature = "tls"))]
+fn configure(mut builder: CollectorBuilder, args: &Args) -> CollectorBuilder {
+    #[cfg(feature = "keys")]
+    {
+        builder = builder.listen(args.address());
+        if let Some(file) = &args.keys {
+            builder = builder.keys(file);
+        }
+        if let Some(rate) = args.rate {
+            builder = builder.rate(rate);
+        }
+        if args.behind_proxy {
+            builder = builder.behind_proxy();
+        }
+    }
+    #[cfg(feature = "tls")]
+    if let (Some(certificates), Some(key)) = (&args.cert, &args.cert_key) {
+        builder = builder.certificate_files(certificates, key);
+    }
+    builder
+}
+
+/// Prints a new key to stderr, and its entry to stdout, so that it can be appended to a file.
+#[cfg(feature = "keys")]
+fn new_key(name: &str) -> ExitCode {
+    match telemetry_collector::NewKey::generate(name) {
+        Ok(new) => {
+            print_error(format!("the API key {name}, shown this once:\n\n  {}\n", new.key()));
+            print(new.entry());
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            print_error(format!("error: --new-key: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start_error(args: &Args, error: &io::Error) -> String {
+    let (port, address) = (args.port, args.address());
     match error.kind() {
         io::ErrorKind::AddrInUse => format!(
-            "port {port} of 127.0.0.1 is in use: choose another with --port N, or a free one with \
+            "port {port} of {address} is in use: choose another with --port N, or a free one with \
              --port 0"
         ),
         // A message of the collector, not of the system.
         _ if error.get_ref().is_some() => error.to_string(),
-        _ => format!("failed to listen on port {port} of 127.0.0.1: {error}"),
+        _ => format!("failed to listen on port {port} of {address}: {error}"),
     }
 }
 
@@ -162,8 +218,10 @@ impl From<args::Tls> for telemetry_collector::Certificate {
 
 fn greeting(collector: &Collector, args: &Args) -> String {
     let url = collector.url();
-    let key = match args.api_key {
+    let client_url = client_url(collector, args);
+    let key = match &args.api_key {
         Some(_) => "<the value of --api-key>".into(),
+        None if args.has_keys() => "<a key of --keys>".into(),
         None => "0123456789abcdef".repeat(4),
     };
     let id = match args.instance_id {
@@ -171,6 +229,7 @@ fn greeting(collector: &Collector, args: &Args) -> String {
         None => "12345678-1234-1234-1234-123456789abc".into(),
     };
     let accepted = match (&args.api_key, args.instance_id) {
+        _ if args.has_keys() => "Only the keys of --keys are accepted, each for its instances.",
         (None, None) => "Any API key of 64 hexadecimal characters and any instance are accepted.",
         (None, Some(_)) => "Any API key of 64 hexadecimal characters is accepted.",
         (Some(_), None) => "Any instance is accepted.",
@@ -178,30 +237,28 @@ fn greeting(collector: &Collector, args: &Args) -> String {
     };
     format!(
         "listening on {url} (stop with Ctrl-C); for a client:\n\n  \
-         export MOSAIC_TELEMETRY_SERVER_URL={url}\n  \
+         export MOSAIC_TELEMETRY_SERVER_URL={client_url}\n  \
          export MOSAIC_TELEMETRY_API_KEY={key}\n  \
          export MOSAIC_TELEMETRY_INSTANCE_ID={id}\n\n\
          {accepted}\n"
     )
 }
 
-/// A future that resolves on Ctrl-C or SIGTERM. Signals are caught from the call on.
-#[cfg(unix)]
-fn stop_signal() -> io::Result<impl Future<Output = ()>> {
-    use tokio::signal::unix::{SignalKind, signal};
-
-    let mut signals = [signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?];
-    Ok(std::future::poll_fn(move |context| {
-        // Polls both, so that both wake this task.
-        let ready = signals.each_mut().map(|signal| signal.poll_recv(context).is_ready());
-        if ready.contains(&true) { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
-    }))
-}
-
-/// A future that resolves on Ctrl-C.
-#[cfg(not(unix))]
-fn stop_signal() -> io::Result<impl Future<Output = ()>> {
-    Ok(async { tokio::signal::ctrl_c().await.unwrap_or_default() })
+/// The URL for a client, as far as the program knows it.
+#[cfg_attr(
+    not(any(feature = "keys", feature = "tls")),
+    expect(unused_variables, reason = "the options depend on features")
+)]
+fn client_url(collector: &Collector, args: &Args) -> String {
+    #[cfg(feature = "keys")]
+    if args.behind_proxy {
+        return "<the URL of the proxy>".into();
+    }
+    #[cfg(feature = "tls")]
+    if args.has_certificate() {
+        return format!("https://<a name in the certificate>:{}", collector.addr().port());
+    }
+    collector.url().into()
 }
 
 /// Destination of all output except events: stdout, or stderr if stdout is for the events.
