@@ -1,5 +1,7 @@
 //! The thread of a collector, and the connections that it accepts.
 
+#[cfg(feature = "keys")]
+use std::pin::Pin;
 use std::{
     io,
     sync::{Arc, mpsc},
@@ -105,12 +107,18 @@ async fn serve(stream: TcpStream, connection: Connection, fault: Option<Connecti
     let _ = stream.set_nodelay(true);
     #[cfg(feature = "keys")]
     if connection.shared.has_limits() {
-        let mut stream = TimeoutStream::new(stream);
-        // Reads have other limits, since a connection may wait for its response.
-        stream.set_write_timeout(Some(WRITE_TIMEOUT));
-        return serve_stream(Box::pin(stream), connection).await;
+        return serve_stream(with_write_timeout(stream), connection).await;
     }
     serve_stream(stream, connection).await;
+}
+
+/// Fails when its peer does not read for [`WRITE_TIMEOUT`]. Reads have other limits, since a connection may wait for
+/// its response.
+#[cfg(feature = "keys")]
+fn with_write_timeout<S: AsyncRead + AsyncWrite>(stream: S) -> Pin<Box<TimeoutStream<S>>> {
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(WRITE_TIMEOUT));
+    Box::pin(stream)
 }
 
 /// Serves a connection, its TLS handshake first.
@@ -133,4 +141,121 @@ where
         };
     }
     serve_http(stream, connection).await;
+}
+
+#[cfg(all(test, feature = "keys"))]
+mod tests {
+    use std::num::NonZeroU32;
+
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt, DuplexStream},
+        time::Instant,
+    };
+
+    use super::*;
+    use crate::{
+        access::{Access, SingleKey},
+        key_access::KeyAccess,
+        keys::KeyFile,
+        shared::Callbacks,
+        store::Store,
+    };
+
+    fn shared(access: Access) -> Shared {
+        Shared::new(
+            access,
+            Callbacks::default(),
+            Store::new(1, 1),
+            #[cfg(feature = "tls")]
+            None,
+        )
+    }
+
+    fn limited() -> Shared {
+        let access = KeyAccess::new(KeyFile::of(""), NonZeroU32::MAX, false);
+        shared(Access::Keys(Box::new(access)))
+    }
+
+    fn unlimited() -> Shared {
+        shared(Access::Single(SingleKey { api_key: None, instance: None }))
+    }
+
+    /// Runs `client` on the other end of a connection, whose clock is paused: it advances when both sides wait.
+    fn exchange<F: Future>(shared: Shared, client: impl FnOnce(DuplexStream) -> F) -> F::Output {
+        let shared = Arc::new(shared);
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        runtime.enable_time().start_paused(true).build().expect("a runtime").block_on(async {
+            let (stream, server) = tokio::io::duplex(1_000);
+            let connection = Connection { number: 1, peer: [127, 0, 0, 1].into(), shared };
+            tokio::spawn(serve_stream(with_write_timeout(server), connection));
+            client(stream).await
+        })
+    }
+
+    /// The seconds until the server closes the connection of a client that sends `first`, and one of `rest` each
+    /// second; at most an hour.
+    fn seconds_to_close(shared: Shared, first: &'static [u8], rest: &'static [u8]) -> u64 {
+        exchange(shared, async |stream: DuplexStream| {
+            let start = Instant::now();
+            let (mut reader, mut writer) = tokio::io::split(stream);
+            tokio::spawn(async move {
+                writer.write_all(first).await.expect("the server reads");
+                for byte in rest.iter().cycle() {
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                    if writer.write_all(&[*byte]).await.is_err() {
+                        return;
+                    }
+                }
+                // Keeps the connection open.
+                std::future::pending::<()>().await;
+            });
+            let mut read = Vec::new();
+            let end = reader.read_to_end(&mut read);
+            let _ = tokio::time::timeout(Duration::from_secs(3600), end).await;
+            start.elapsed().as_secs()
+        })
+    }
+
+    #[test]
+    fn idle_and_slow_clients_are_disconnected_if_connections_are_limited() {
+        let upload = b"POST /v1/predictions/batch HTTP/1.1\r\ncontent-length: 9000\r\n\r\n";
+        let oversized = b"POST /v1/predictions/batch HTTP/1.1\r\ncontent-length: 900000\r\n\r\n";
+        for (first, rest, seconds) in [
+            (&b""[..], &b""[..], 75),
+            (b"GET /health HTTP/1.1\r\n", b"", 75),
+            (b"GET /health HTTP/1.1\r\n", b"a: b\r\n", 75),
+            (b"GET /health HTTP/1.1\r\n\r\n", b"", 75),
+            (upload, b"", 30),
+            (upload, b" ", 30),
+            (oversized, b"", 30),
+            (oversized, b" ", 30),
+        ] {
+            let case = String::from_utf8_lossy(first);
+            assert_eq!(seconds_to_close(limited(), first, rest), seconds, "{case:?}");
+            assert_eq!(seconds_to_close(unlimited(), first, rest), 3600, "{case:?}");
+        }
+    }
+
+    #[test]
+    fn client_that_does_not_read_is_disconnected() {
+        let seconds = exchange(limited(), async |mut stream: DuplexStream| {
+            let start = Instant::now();
+            let requests = b"GET /health HTTP/1.1\r\n\r\n".repeat(10_000);
+            assert!(stream.write_all(&requests).await.is_err());
+            start.elapsed().as_secs()
+        });
+        assert_eq!(seconds, 30);
+    }
+
+    #[cfg(feature = "tls")]
+    #[test]
+    fn client_that_does_not_finish_its_handshake_is_disconnected() {
+        use crate::tls::{Identity, Tls};
+
+        for (mut shared, seconds) in [(limited(), 10), (unlimited(), 3600)] {
+            let tls = Tls::new(Identity::Generated(crate::Certificate::Valid));
+            shared.tls = Some(tls.unwrap());
+            assert_eq!(seconds_to_close(shared, b"\x16\x03\x01", b""), seconds);
+        }
+    }
 }

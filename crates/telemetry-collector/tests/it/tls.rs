@@ -7,6 +7,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::{
     ClientConfig, ClientConnection, RootCertStore, StreamOwned,
     crypto::ring,
@@ -14,7 +15,10 @@ use rustls::{
 };
 use telemetry_collector::{Certificate, Collector, FaultRule, Position, ResponseTemplate};
 
-use crate::client::{Client, EVENTS, TIMEOUT, batch, event, ids};
+use crate::{
+    client::{Client, EVENTS, TIMEOUT, batch, event, ids},
+    temporary::TemporaryFile,
+};
 
 fn collector(certificate: Certificate) -> Collector {
     Collector::builder().tls(certificate).start().expect("a free port")
@@ -131,4 +135,97 @@ fn faults_are_injected_under_tls() {
 
     assert!(trusting(&collector, "localhost").write(b"GET").is_err());
     assert_eq!(ids(&collector), [1]);
+}
+
+/// A CA, and a certificate for this name with its key, in PEM.
+fn issue(name: &str) -> (CertificateDer<'static>, String, String) {
+    let mut params = CertificateParams::default();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let ca =
+        CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key")).expect("a CA");
+    let key = KeyPair::generate().expect("a key");
+    let params = CertificateParams::new([name.to_owned()]).expect("a name");
+    let certificate = params.signed_by(&key, &ca).expect("a certificate");
+    (ca.der().clone(), certificate.pem(), key.serialize_pem())
+}
+
+#[test]
+fn certificate_of_files_is_presented_and_replaced_by_a_reload() {
+    let (first_ca, first, first_key) = issue("telemetry.example");
+    let (second_ca, second, second_key) = issue("telemetry.example");
+    let [certificate, key] = [&first, &first_key].map(|text| TemporaryFile::new(text));
+    let collector =
+        Collector::builder().certificate_files(certificate.path(), key.path()).start().unwrap();
+    assert!(collector.url().starts_with("https://127.0.0.1:"));
+    assert_eq!((collector.ca_pem(), collector.ca_der()), (None, None));
+    let connect =
+        |ca: &CertificateDer<'_>| client(collector.addr(), ca.clone(), "telemetry.example");
+    let mut kept = connect(&first_ca);
+    assert_eq!(kept.request(EVENTS, &batch([event(1)])).status, 200);
+
+    certificate.write(&second);
+    let error = collector.reload().unwrap_err().to_string();
+    assert!(error.contains(key.text()) && error.contains(certificate.text()), "{error}");
+    assert_eq!(connect(&first_ca).request("GET /", b"").status, 200, "of the previous files");
+
+    key.write(&second_key);
+    collector.reload().unwrap();
+    assert_eq!(connect(&second_ca).request(EVENTS, &batch([event(2)])).status, 200);
+    assert!(matches!(refusal(connect(&first_ca)), rustls::Error::InvalidCertificate(_)));
+    assert_eq!(kept.request(EVENTS, &batch([event(3)])).status, 200, "the connection is kept");
+    assert_eq!(ids(&collector), [1, 2, 3]);
+}
+
+#[test]
+fn unusable_certificate_file_is_an_error_that_names_it_without_its_content() {
+    let (_, certificate, key) = issue("telemetry.example");
+    let (_, _, other_key) = issue("telemetry.example");
+    let damaged = key.replacen("MI", "%%", 1);
+    let encrypted = key.replace("PRIVATE", "ENCRYPTED PRIVATE");
+    let no_key = key.replacen("MI", "MJ", 1);
+    let no_certificate = certificate.replacen("MI", "MJ", 1);
+    for (certificate, key, reason) in [
+        (&*key, &*key, "certificates: expected certificates in PEM"),
+        ("", &key, "certificates: expected certificates in PEM"),
+        (&no_certificate, &key, "key: the key cannot be used with certificates: "),
+        (&certificate, &certificate, "key: expected a private key in PEM"),
+        (&certificate, "", "key: expected a private key in PEM"),
+        (&certificate, &damaged, "key: expected a private key in PEM"),
+        (&certificate, &encrypted, "key: expected a private key in PEM"),
+        (&certificate, &no_key, "key: the key cannot be used with certificates: "),
+        (&certificate, &other_key, "key: the key cannot be used with certificates: "),
+    ] {
+        let files = [certificate, key].map(TemporaryFile::new);
+        let builder = Collector::builder().certificate_files(files[0].path(), files[1].path());
+        let error = builder.start().map(drop).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+        let error = error.to_string().replace(files[0].text(), "certificates");
+        let error = error.replace(files[1].text(), "key");
+        assert!(error.starts_with(reason), "{reason}: {error}");
+        let lines = key.lines().chain(certificate.lines()).filter(|line| line.len() > 60);
+        assert!(lines.into_iter().all(|line| !error.contains(line)), "{error}");
+    }
+    let file = TemporaryFile::new(&certificate);
+    for (certificate, key) in [(file.text(), "/nowhere/x.pem"), ("/nowhere/x.pem", file.text())] {
+        let error = Collector::builder().certificate_files(certificate, key).start().map(drop);
+        let error = error.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+        assert!(error.to_string().starts_with("/nowhere/x.pem: "), "{error}");
+    }
+}
+
+#[cfg(feature = "keys")]
+#[test]
+fn collector_with_keys_and_a_certificate_listens_on_all_addresses() {
+    let (ca, certificate, key) = issue("telemetry.example");
+    let files = [certificate, key, String::new()].map(|text| TemporaryFile::new(&text));
+    let collector = Collector::builder()
+        .listen(std::net::Ipv4Addr::UNSPECIFIED.into())
+        .keys(files[2].path())
+        .certificate_files(files[0].path(), files[1].path())
+        .start()
+        .unwrap();
+    let addr = (std::net::Ipv4Addr::LOCALHOST, collector.addr().port()).into();
+    let response = client(addr, ca, "telemetry.example").request(EVENTS, &batch([event(1)]));
+    assert_eq!(response.status, 401);
 }
