@@ -12,6 +12,7 @@ mod handles;
 mod hostile;
 mod iterations;
 mod layer;
+mod limits;
 mod lookups;
 mod model;
 mod nonblocking;

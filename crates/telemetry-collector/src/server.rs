@@ -168,6 +168,8 @@ mod tests {
             Store::new(1, 1),
             #[cfg(feature = "tls")]
             None,
+            #[cfg(feature = "sqlite")]
+            None,
         )
     }
 
