@@ -12,6 +12,8 @@ const OPTIONS: &str =
 /// A section fails or does not exist.
 pub(crate) fn run(sections: &[&str]) -> Result<(), String> {
     exec(cargo(format!("build {OPTIONS} --bins")))?;
-    exec(cargo("build --release --locked -p mosaic-telemetry-cli --target-dir target/bench"))?;
+    for program in ["mosaic-telemetry-cli", "telemetry-collector --features sqlite"] {
+        exec(cargo(format!("build --release --locked -p {program} --target-dir target/bench")))?;
+    }
     exec(cargo(format!("run --quiet {OPTIONS} --bin bench -- {}", sections.join(" "))))
 }

@@ -3,6 +3,7 @@
 mod calls;
 mod child;
 mod clients;
+mod collector;
 mod delivery;
 mod embedding;
 mod encoding;
@@ -34,7 +35,7 @@ pub type Result<T, E = Failure> = std::result::Result<T, E>;
 type Section = fn() -> Result<Figures>;
 
 /// The sections, with the contender that the others are compared with.
-const SECTIONS: [(&str, &str, Section); 8] = [
+const SECTIONS: [(&str, &str, Section); 9] = [
     ("hand-over", "mosaicstack-telemetry", hand_over::measure),
     ("queue", "telemetry-queue", queue::measure),
     ("delivery", "mosaicstack-telemetry, ureq", delivery::measure),
@@ -42,6 +43,7 @@ const SECTIONS: [(&str, &str, Section); 8] = [
     ("start-stop", "mosaicstack-telemetry, ureq", start_stop::measure),
     ("spool", "hello world", spool::measure),
     ("scans", "mosaic-telemetry", scans::measure),
+    ("collector", collector::COLLECTOR, collector::measure),
     ("embedding", "mosaicstack-telemetry, default and ring", embedding::measure),
 ];
 
@@ -64,6 +66,7 @@ pub fn run() -> Result<()> {
             child::answer(&start_stop::idle_child(exporter, port.parse()?, interval.parse()?)?)
         }
         ["scan-child", program] => child::answer(&scans::child(program)?),
+        ["collector-child", file] => collector::serve_plain(file),
         ["step-child", contender, case] => hand_over::step_child(contender, case),
         ["start-stop-child", port] => child::answer(&start_stop::child(port.parse()?)?),
         _ => sections(&arguments),

@@ -33,6 +33,9 @@ const EVENTS: &str = "100,000 events";
 const CLIENT: &str = "a client";
 const PROGRAM: &str = "a program";
 
+const PREDICTION: &str = "a prediction, by level";
+const MILLION: &str = "1000000 events";
+
 const CLAUDE: &str = "Claude Code, 1 GB";
 const CODEX: &str = "Codex, 1 GB";
 const SCAN: &str = "mosaic-telemetry";
@@ -52,7 +55,7 @@ const MINIMUM: &[&str] = &["baseline: the schema's minimum"];
 /// The ticks of an interval of 1 s, which jitter shortens by up to a tenth.
 const TICKS: f64 = 60.0 / 0.9;
 
-const TARGETS: [Target; 40] = [
+const TARGETS: [Target; 44] = [
     of("hand-over", ROOMY, SDK, "p50 of means, ns", 1.0 / 3.0, PEERS),
     of("hand-over", ROOMY, SDK, "p50, ns", 1.0 / 3.0, PEERS),
     of("hand-over", ROOMY, SDK, "allocations", 1.0, &[]),
@@ -79,6 +82,10 @@ const TARGETS: [Target; 40] = [
     of("scans", CODEX, SCAN, "peak memory, MiB", 100.0, &[]),
     of("scans", "Codex, 10 GB", SCAN, "peak memory, MiB", 100.0, &[]),
     of("scans", "a hook, with a log of 500 MB", "hook", "p50 above hello world, ms", 10.0, &[]),
+    of("collector", PREDICTION, MILLION, "0: max, ms", 50.0, &[]),
+    of("collector", PREDICTION, MILLION, "1: max, ms", 50.0, &[]),
+    of("collector", PREDICTION, MILLION, "2: max, ms", 50.0, &[]),
+    of("collector", PREDICTION, MILLION, "3: max, ms", 50.0, &[]),
     of("start-stop", CLIENT, UREQ, "start, us", 200.0, &[]),
     of("start-stop", CLIENT, HYPER, "start, us", 200.0, &[]),
     of("start-stop", CLIENT, UREQ, "stop, idle, us", 1_000.0, &[]),

@@ -183,3 +183,31 @@ fn migrations_that_are_missing_are_applied_in_order_and_completely() {
     migrate(&mut connection, &migrations).unwrap();
     assert_eq!(found(&connection), (3, Some("2,3".into())));
 }
+
+#[cfg(unix)]
+#[test]
+fn file_or_folder_that_cannot_be_written_is_an_error() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let folder = Folder::new();
+    filled(&folder);
+    let mode = |path: &Path, mode| {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    };
+    mode(&folder.file(), 0o444);
+    if fs::OpenOptions::new().write(true).open(folder.file()).is_ok() {
+        println!("skipped: this user can write every file");
+        return;
+    }
+    let file = error(&folder.file());
+    mode(&folder.file(), 0o644);
+    mode(&folder, 0o555);
+    let new = error(&folder.join("new.db"));
+    let existing = error(&folder.file());
+    mode(&folder, 0o755);
+    assert!(file.contains("the file cannot be written: change its permissions"), "{file}");
+    for error in [new, existing] {
+        assert!(error.contains("cannot be written"), "{error}");
+    }
+    assert_eq!(folder.open().counts().held, 500);
+}
