@@ -34,7 +34,9 @@ fn full_store_takes_nothing_of_a_batch_and_recovers() {
     let database = folder.open();
     database.insert(&events(0..100), &[], 0).unwrap();
     database.limit_pages(20);
-    let batch = events(100..1_000);
+    let mut batch = events(100..1_000);
+    // A series that is rolled back as well.
+    batch.iter_mut().for_each(|event| event.model = "new".into());
     for _ in 0..2 {
         let error = database.insert(&batch, &[], 0).unwrap_err().to_string();
         assert!(error.contains("events.db: there is no room for more events"), "{error}");
@@ -42,16 +44,19 @@ fn full_store_takes_nothing_of_a_batch_and_recovers() {
         assert_eq!(database.events().unwrap(), events(0..100));
         assert_eq!(database.values(Dimension::Model).unwrap().len(), 1);
     }
-    let query =
-        PredictionQuery::new(TaskType::Unknown, "unknown", Provider::Unknown, Complexity::Medium);
-    assert_eq!(database.summary(&query).unwrap().tasks, 100);
+    let tasks = |database: &Sqlite, model: &str| {
+        let (provider, complexity) = (Provider::Unknown, Complexity::Medium);
+        let query = PredictionQuery::new(TaskType::Unknown, model, provider, complexity);
+        database.summary(&query).unwrap().tasks
+    };
+    assert_eq!(tasks(&database, "unknown"), 100);
 
     database.limit_pages(10_000);
     assert_eq!(database.insert(&batch, &[], 0).unwrap(), [true; 900]);
     drop(database);
     let database = folder.open();
-    assert_eq!(database.events().unwrap(), events(0..1_000));
-    assert_eq!(database.summary(&query).unwrap().tasks, 1_000);
+    assert_eq!(database.events().unwrap(), [events(0..100), batch].concat());
+    assert_eq!([tasks(&database, "unknown"), tasks(&database, "new")], [100, 900]);
 }
 
 /// The response to a batch.
