@@ -132,7 +132,7 @@ impl CollectorBuilder {
     /// [`remember_ids`](Self::remember_ids) have no effect: a store keeps its events, unless
     /// [`keep`](Self::keep) or [`max_size`](Self::max_size) bounds them.
     ///
-    /// The file belongs to one collector at a time. Beside it are its log (`-wal` and `-shm`) and a file
+    /// One collector at a time can open the file. The same folder holds its log (`-wal` and `-shm`) and a file
     /// that locks it (`-lock`).
     #[cfg(feature = "sqlite")]
     pub fn store(mut self, path: impl Into<PathBuf>) -> Self {
@@ -159,8 +159,8 @@ impl CollectorBuilder {
         self
     }
 
-    /// Calls back when the store cannot remove or merge events, on a thread of its own, and again when the
-    /// reason changes. Events that cannot be stored are refused instead; see [`on_refusal`](Self::on_refusal).
+    /// Calls back when the store cannot remove or merge events, and again when the reason changes. Runs on the
+    /// thread that writes to the store. Events that cannot be stored are refused instead; see [`on_refusal`](Self::on_refusal).
     #[cfg(feature = "sqlite")]
     pub fn on_storage_error(
         mut self,

@@ -92,7 +92,7 @@ impl Collector {
 
     /// The current counters.
     ///
-    /// With a [store](CollectorBuilder::store), `held` are the events in it, those of earlier runs included.
+    /// With a store, `held` are the events in it, those of earlier runs included.
     #[must_use]
     pub fn totals(&self) -> Totals {
         self.shared.read(Store::totals)

@@ -15,7 +15,8 @@ const MAX_COLUMNS: usize = 80;
 /// Counters since the start.
 ///
 /// At any time `received` = `accepted` + `duplicates` + `rejected`, and `accepted` = `held` +
-/// `evicted`.
+/// `evicted`. With a store, `held` has the events of earlier runs as well, and
+/// can be ahead of `accepted` by batches whose receipts are being sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Totals {
@@ -34,9 +35,9 @@ pub struct Totals {
     pub rejected: u64,
     /// Responses whose status is not a 2xx, injected ones included.
     pub refused: u64,
-    /// Events held now.
+    /// Events held now; with a store all events in it.
     pub held: u64,
-    /// Accepted events that were removed to make room.
+    /// Events that were removed to make room, or because of their age.
     pub evicted: u64,
     /// TCP connections that were accepted.
     pub connections: u64,

@@ -38,8 +38,8 @@ pub(crate) struct ApiRequest<'r> {
     pub(crate) body: Option<&'r [u8]>,
 }
 
-/// The pause that a client is asked for if events cannot be stored, in seconds. A disk that is full has room
-/// again when somebody makes it, or retention does.
+/// The `Retry-After` of a 503, in seconds: events cannot be stored, such as on a full disk. Retention or an
+/// operator makes room.
 const RETRY_AFTER: &str = "5";
 
 /// A response with a JSON body.

@@ -91,7 +91,7 @@ impl Sqlite {
         })
     }
 
-    /// Runs `read` on a connection of its own, of which there are [`MAX_READERS`].
+    /// Runs `read` on one of at most [`MAX_READERS`] connections; waits for one if all are in use.
     fn read<T>(
         &self,
         read: impl FnOnce(&mut Connection) -> Result<T, Error>,

@@ -149,7 +149,7 @@ fn store(database: &dyn Database, jobs: Vec<Job>) {
             for (done, count) in answers {
                 let inserted =
                     (events.by_ref().take(count).collect(), are_new.by_ref().take(count).collect());
-                // The connection may have gone: then nobody learns that the events are stored.
+                // The connection may have ended. Then the client sends the batch again.
                 let _ = done.send(Ok(inserted));
             }
         }

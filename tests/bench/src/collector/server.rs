@@ -1,4 +1,4 @@
-//! Servers that store events, in processes of their own.
+//! Servers that store events, in separate processes.
 
 use std::{
     env, fs,

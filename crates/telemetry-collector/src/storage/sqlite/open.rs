@@ -17,7 +17,7 @@ const APPLICATION_ID: i32 = 0x6d74_656c;
 /// The statements that lead from each version to the next. A store has the version of the last one.
 const MIGRATIONS: [&str; 1] = [include_str!("migrations/1.sql")];
 
-/// How long a statement waits for another program that uses the file, such as a backup.
+/// Time-out of a statement while another program uses the file, such as a backup.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The bytes of the log from which on it is copied to the file, without a limit of the size.
