@@ -30,7 +30,7 @@ const MAX_ANONYMOUS_BYTES: usize = 128 * 1024;
 /// The keys, and the limits of requests.
 pub(crate) struct KeyAccess {
     keys: KeyFile,
-    /// The requests a minute of a key without a limit of its own.
+    /// The requests a minute of a key whose entry has no `rate`.
     per_minute: NonZeroU32,
     addresses: Mutex<AddressLimiter>,
     pub(crate) is_behind_proxy: bool,

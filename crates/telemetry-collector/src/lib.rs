@@ -1,8 +1,8 @@
-#![cfg_attr(feature = "tls", doc = include_str!("../README.md"))]
-// The README links to items that depend on the feature.
+#![cfg_attr(all(feature = "keys", feature = "tls"), doc = include_str!("../README.md"))]
+// The README links to items that depend on the features.
 #![cfg_attr(
-    not(feature = "tls"),
-    doc = "The Mosaic Stack Telemetry API v1 on loopback, for development and tests."
+    not(all(feature = "keys", feature = "tls")),
+    doc = "The Mosaic Stack Telemetry API v1, for development, tests and small teams."
 )]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

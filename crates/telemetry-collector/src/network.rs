@@ -81,7 +81,7 @@ impl CollectorBuilder {
         self
     }
 
-    /// Limits the requests a minute of each key that has no `rate` of its own. The default is 600.
+    /// Limits the requests a minute of each key whose entry has no `rate`. The default is 600.
     ///
     /// After a pause, the requests of 10 seconds may come at once. Others are answered with 429 and `retry-after`.
     pub fn rate(mut self, per_minute: NonZeroU32) -> Self {

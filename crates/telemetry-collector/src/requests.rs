@@ -31,7 +31,8 @@ pub struct RecordedRequest {
     pub headers: HeaderMap,
     /// The result of the check of `authorization`.
     pub authorization: Authorization,
-    /// The body; empty if it exceeded [`MAX_BATCH_BYTES`](telemetry_model::MAX_BATCH_BYTES).
+    /// The body; empty if it exceeded [`MAX_BATCH_BYTES`](telemetry_model::MAX_BATCH_BYTES), or the limit of a
+    /// request without a valid key.
     pub body: Bytes,
 }
 
@@ -106,7 +107,8 @@ impl fmt::Display for RecordedRequest {
 pub enum Authorization {
     /// There is no header.
     Absent,
-    /// One header with `Bearer` and the configured key; without a configured key, any header.
+    /// One header with `Bearer` and a configured key, or with `Basic` and a key of a file; without a configured key,
+    /// any header.
     Valid,
     /// Anything else.
     Invalid,

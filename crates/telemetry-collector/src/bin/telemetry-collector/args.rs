@@ -25,7 +25,7 @@ use crate::{
 /// A UUID has at most 12.
 const MIN_KEY_PART: usize = 32;
 
-/// The Mosaic Stack Telemetry API v1, for development and tests.
+/// The Mosaic Stack Telemetry API v1, for development, tests and small teams.
 ///
 /// Prints a line for each batch. Events are held in memory, unless there is a
 /// store. Ctrl-C or SIGTERM stops it.
