@@ -15,8 +15,8 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Method, Request, Response, StatusCode, header};
-use http_body_util::{BodyExt, Full};
+use http::{Method, Request, Response, StatusCode, header, request};
+use http_body_util::{BodyExt, Either, Full};
 use hyper::{
     body::{Body, Incoming},
     server::conn::http1,
@@ -29,9 +29,12 @@ use tokio::{
     sync::mpsc,
 };
 
+#[cfg(feature = "page")]
+use crate::page;
 use crate::{
     InjectedFault, RecordedRequest, Refusal, ResponseTemplate,
     raw_response::RawResponse,
+    reply::{Reply, ReplyStream},
     response_template::Behavior,
     routes::{self, ApiRequest, ApiResponse},
     shared::Shared,
@@ -101,7 +104,7 @@ where
 
 /// A response, by its sender.
 enum Prepared {
-    Response(Response<Full<Bytes>>),
+    Response(Response<Either<Full<Bytes>, ReplyStream>>),
     Raw(RawResponse),
 }
 
@@ -125,7 +128,8 @@ impl Connection {
         );
         let path = recorded.path.clone();
         let callback = shared.callbacks.request.as_ref().map(|it| (it, recorded.clone()));
-        let template = shared.update(|store| store.record_request(recorded));
+        let is_for_page = is_for_page(&head);
+        let template = shared.update(|store| store.record_request(recorded, !is_for_page));
         if let Some((callback, recorded)) = callback {
             callback(&recorded);
         }
@@ -145,20 +149,26 @@ impl Connection {
             caller: &caller,
             body: body.as_deref(),
         };
-        let response = process(shared, &request, &template).await;
-        if !response.status.is_success() && template.has_response() {
+        let reply: Reply = match template.behavior {
+            #[cfg(feature = "page")]
+            Behavior::Normal | Behavior::CloseAfterProcessing if is_for_page => {
+                page::respond(&self.shared, &head).await
+            }
+            _ => process(shared, &request, &template).await.into(),
+        };
+        if !reply.parts.status.is_success() && template.has_response() {
             shared.update(|store| store.record_refusal());
             if let Some(callback) = &shared.callbacks.refusal {
                 callback(&Refusal {
                     method: head.method.clone(),
                     path: path.clone(),
-                    status: response.status,
-                    reason: response.reason().into(),
+                    status: reply.parts.status,
+                    reason: reply.reason.clone(),
                     is_injected: matches!(template.behavior, Behavior::Status(_)),
                 });
             }
         }
-        prepare(template, response, &head.method, &path).await
+        prepare(template, reply, &head.method, &path).await
     }
 
     /// Reads the body. `None` if it is larger than `max_bytes`.
@@ -184,6 +194,22 @@ impl Connection {
     }
 }
 
+/// True for a request of the page, which is left out of the log: a page that is open would replace the requests of
+/// clients there.
+#[cfg_attr(
+    not(feature = "page"),
+    expect(clippy::missing_const_for_fn, reason = "not with the feature")
+)]
+fn is_for_page(head: &request::Parts) -> bool {
+    #[cfg(feature = "page")]
+    return page::is_for(head);
+    #[cfg(not(feature = "page"))]
+    {
+        let _ = head;
+        false
+    }
+}
+
 /// The response before the changes of the template.
 async fn process(
     shared: &Arc<Shared>,
@@ -201,7 +227,7 @@ async fn process(
 /// Waits for the delay of the template and applies its changes. `path` is that of the request.
 async fn prepare(
     template: ResponseTemplate,
-    response: ApiResponse,
+    reply: Reply,
     method: &Method,
     path: &str,
 ) -> Result<Prepared, Closed> {
@@ -213,7 +239,7 @@ async fn prepare(
         Behavior::Hang => match future::pending::<Infallible>().await {},
         Behavior::Normal | Behavior::Status(_) => {}
     }
-    let (mut parts, body) = response.into_parts();
+    let Reply { mut parts, body, stream, reason: _ } = reply;
     parts.headers.extend(template.location(path).map(|url| (header::LOCATION, url)));
     for (name, value) in &template.headers {
         parts.headers.insert(name, value.clone());
@@ -221,7 +247,8 @@ async fn prepare(
     let is_raw = template.needs_raw_response();
     Ok(match template.body.unwrap_or(BodySource::Bytes(body)) {
         BodySource::Bytes(body) if !is_raw => {
-            Prepared::Response(Response::from_parts(parts, Full::new(body)))
+            let body = stream.map_or_else(|| Either::Left(Full::new(body)), Either::Right);
+            Prepared::Response(Response::from_parts(parts, body))
         }
         body => Prepared::Raw(RawResponse::new(method, &parts, body, template.wire)),
     })

@@ -23,8 +23,11 @@ mod limiter;
 mod limits;
 #[cfg(feature = "keys")]
 mod network;
+#[cfg(feature = "page")]
+mod page;
 mod percentiles;
 mod raw_response;
+mod reply;
 mod reports;
 mod requests;
 mod response_template;

@@ -11,6 +11,8 @@ use telemetry_model::{
 use tokio::task::{self, JoinError};
 use uuid::Uuid;
 
+#[cfg(feature = "page")]
+use crate::shared::unix_millis;
 use crate::{
     BatchReport, PredictionsReport,
     access::{Caller, Denial},
@@ -59,7 +61,7 @@ impl ApiResponse {
         Self { status, header: None, body: json!({ "error": error.into() }) }
     }
 
-    fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+    pub(crate) fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.header = Some((name, value));
         self
     }
@@ -140,6 +142,10 @@ async fn accept(
     instances: Vec<Uuid>,
 ) -> Result<ApiResponse, StorageError> {
     let (report, accepted) = record(&shared, batch, &instances).await?;
+    #[cfg(feature = "page")]
+    if report.accepted + report.rejected > 0 {
+        shared.live.announce();
+    }
     let response = ApiResponse::ok(json!(report.receipt));
     if let Some(callback) = &shared.callbacks.event {
         accepted.iter().for_each(callback);
@@ -174,6 +180,8 @@ async fn record(
     }
     Ok(shared.update(|store| {
         let report = store.record_batch(batch, instances);
+        #[cfg(feature = "page")]
+        store.history.record(unix_millis(), &report);
         let accepted = if is_shown { store.newest(report.accepted) } else { Vec::new() };
         (report, accepted)
     }))
@@ -214,8 +222,7 @@ fn too_many_requests(wait: Duration) -> ApiResponse {
 }
 
 /// A 401 for a browser, which then asks its user for a name and a password.
-#[cfg(feature = "keys")]
-#[cfg_attr(not(test), expect(dead_code, reason = "answers requests for the page"))]
+#[cfg(feature = "page")]
 pub(crate) fn unauthorized() -> ApiResponse {
     let error = "expected an API key as the password, with any user name";
     let challenge = HeaderValue::from_static(r#"Basic realm="telemetry-collector""#);

@@ -19,6 +19,8 @@ use tokio::time::timeout;
 
 #[cfg(feature = "keys")]
 use crate::limits::ConnectionLimits;
+#[cfg(feature = "page")]
+use crate::storage::views::Views;
 #[cfg(feature = "sqlite")]
 use crate::storage::{
     StoredCounts,
@@ -32,6 +34,8 @@ use crate::{
 };
 #[cfg(feature = "tls")]
 use crate::{FailedHandshake, tls::Tls};
+#[cfg(feature = "page")]
+use crate::{page::Live, store::views::MemoryViews};
 
 type Callback<T> = Option<Box<dyn Fn(&T) + Send + Sync>>;
 
@@ -65,6 +69,9 @@ pub(crate) struct Shared {
     /// The database that holds the events instead of `store`.
     #[cfg(feature = "sqlite")]
     pub(crate) stored: Option<Stored>,
+    /// Announces changes to the pages that are open.
+    #[cfg(feature = "page")]
+    pub(crate) live: Live,
     started: Instant,
     store: Mutex<Store>,
     changed: Condvar,
@@ -87,6 +94,8 @@ impl Shared {
             tls,
             #[cfg(feature = "sqlite")]
             stored,
+            #[cfg(feature = "page")]
+            live: Live::new(unix_millis()),
             started: now(),
             store: Mutex::new(store),
             changed: Condvar::new(),
@@ -118,6 +127,12 @@ impl Shared {
             #[cfg(feature = "keys")]
             Access::Keys(keys) => keys.may_read(headers, wall_clock()),
         }
+    }
+
+    /// True if the page is shown under any host name, because a key protects it.
+    #[cfg(feature = "page")]
+    pub(crate) const fn trusts_any_host(&self) -> bool {
+        !matches!(self.access, Access::Single(_))
     }
 
     /// See [`Collector::reload`](crate::Collector::reload).
@@ -193,6 +208,32 @@ impl Shared {
         Ok(self.storage().summary(query)?.response(query))
     }
 
+    /// The views of the events in memory, for one page.
+    #[cfg(feature = "page")]
+    pub(crate) const fn memory_views(&self) -> MemoryViews<'_> {
+        MemoryViews::new(&self.store)
+    }
+
+    /// The views of the events: `memory`, or those of a database, which block.
+    #[cfg(feature = "page")]
+    pub(crate) fn views<'v>(&'v self, memory: &'v MemoryViews<'_>) -> &'v dyn Views {
+        #[cfg(feature = "sqlite")]
+        if let Some(stored) = &self.stored {
+            return &*stored.database;
+        }
+        memory
+    }
+
+    /// The scheme of the collector's URL.
+    #[cfg(feature = "page")]
+    pub(crate) const fn scheme(&self) -> &'static str {
+        #[cfg(feature = "tls")]
+        if self.tls.is_some() {
+            return "https";
+        }
+        "http"
+    }
+
     /// Blocks until `reached` holds of the totals, or for `timeout`. Returns whether it holds.
     pub(crate) fn wait_for(
         &self,
@@ -250,4 +291,12 @@ fn now() -> Instant {
 #[expect(clippy::disallowed_methods, reason = "keys are valid from one date to another")]
 fn wall_clock() -> OffsetDateTime {
     OffsetDateTime::now_utc()
+}
+
+/// Milliseconds since the Unix epoch.
+#[cfg(feature = "page")]
+#[expect(clippy::disallowed_methods, reason = "a page shows when its events were received")]
+pub(crate) fn unix_millis() -> i64 {
+    let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since_epoch.map_or(0, |it| i64::try_from(it.as_millis()).unwrap_or(i64::MAX))
 }

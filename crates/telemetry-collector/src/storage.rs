@@ -3,7 +3,7 @@
 #[cfg(feature = "sqlite")]
 pub(crate) mod sqlite;
 #[cfg(any(feature = "page", feature = "sqlite"))]
-#[cfg_attr(not(test), expect(dead_code, reason = "the page follows"))]
+#[cfg_attr(not(feature = "page"), expect(dead_code, reason = "for the page"))]
 pub(crate) mod views;
 #[cfg(feature = "sqlite")]
 pub(crate) mod writer;
@@ -33,7 +33,7 @@ pub(crate) trait Storage: Send + Sync {
 
 /// Stores events beyond the life of the process.
 #[cfg(feature = "sqlite")]
-pub(crate) trait Database: Storage + Views<Error = StorageError> {
+pub(crate) trait Database: Storage + Views {
     /// Stores the new ones among the events and their effect on every summary, and the rejections: all or
     /// nothing, and durably. Returns for each event whether it was new.
     fn insert(

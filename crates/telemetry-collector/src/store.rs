@@ -1,5 +1,8 @@
 //! Accepted events, the ids of evicted ones, counters, the request log, the script and the rules.
 
+#[cfg(feature = "page")]
+pub(crate) mod views;
+
 use std::collections::{HashSet, VecDeque};
 
 use parking_lot::Mutex;
@@ -30,6 +33,8 @@ pub(crate) struct Store {
     evicted_ids: VecDeque<Uuid>,
     max_evicted_ids: usize,
     totals: Totals,
+    #[cfg(feature = "page")]
+    pub(crate) history: views::History,
     pub(crate) log: RequestLog,
     pub(crate) script: VecDeque<ResponseTemplate>,
     pub(crate) rules: FaultRules,
@@ -45,6 +50,8 @@ impl Store {
             evicted_ids: VecDeque::new(),
             max_evicted_ids,
             totals: Totals::default(),
+            #[cfg(feature = "page")]
+            history: views::History::default(),
             log: RequestLog::default(),
             script: VecDeque::new(),
             rules: FaultRules::default(),
@@ -83,8 +90,12 @@ impl Store {
         self.totals.failed_handshakes += 1;
     }
 
-    /// Counts and logs a request. Returns the template of its response.
-    pub(crate) fn record_request(&mut self, request: RecordedRequest) -> ResponseTemplate {
+    /// Counts a request, and logs it if `is_logged`. Returns the template of its response.
+    pub(crate) fn record_request(
+        &mut self,
+        request: RecordedRequest,
+        is_logged: bool,
+    ) -> ResponseTemplate {
         self.totals.requests += 1;
         // Asked even if the script comes first, because rules count all their candidates.
         let path = request.path.split('?').next().unwrap_or_default();
@@ -92,7 +103,9 @@ impl Store {
         let scripted = self.script.pop_front();
         let template = scripted.or(injected).unwrap_or_else(ResponseTemplate::normal);
         self.totals.faulted += u64::from(!template.is_unchanged());
-        self.log.push(request);
+        if is_logged {
+            self.log.push(request);
+        }
         template
     }
 

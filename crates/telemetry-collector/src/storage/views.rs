@@ -1,5 +1,6 @@
 //! Summaries of the stored events, as the page reads them.
 
+use super::StorageError;
 use telemetry_model::{Outcome, PredictionQuery, QualityGate, TaskCompletionEvent};
 use uuid::Uuid;
 
@@ -106,25 +107,23 @@ pub(crate) struct Rejection {
 
 /// Reads summaries. Blocking; called on threads that serve no connection.
 pub(crate) trait Views {
-    type Error: std::fmt::Display;
-
     /// The sums of each value of a dimension that a matching event has, in any order.
-    fn sums(&self, filter: &Filter, by: Dimension) -> Result<Vec<(String, Sums)>, Self::Error>;
+    fn sums(&self, filter: &Filter, by: Dimension) -> Result<Vec<(String, Sums)>, StorageError>;
 
     /// The gates that matching events ran or failed, in any order.
-    fn gates(&self, filter: &Filter) -> Result<Vec<GateSums>, Self::Error>;
+    fn gates(&self, filter: &Filter) -> Result<Vec<GateSums>, StorageError>;
 
     /// The groups with most tasks among the matching events, most first, then in the order of the query.
-    fn groups(&self, filter: &Filter, limit: u32) -> Result<Vec<Group>, Self::Error>;
+    fn groups(&self, filter: &Filter, limit: u32) -> Result<Vec<Group>, StorageError>;
 
     /// The matching events that were stored last, newest first.
-    fn latest(&self, filter: &Filter, limit: u32) -> Result<Vec<StoredEvent>, Self::Error>;
+    fn latest(&self, filter: &Filter, limit: u32) -> Result<Vec<StoredEvent>, StorageError>;
 
     /// The last rejections, newest first.
-    fn rejections(&self, limit: u32) -> Result<Vec<Rejection>, Self::Error>;
+    fn rejections(&self, limit: u32) -> Result<Vec<Rejection>, StorageError>;
 
     /// The values of a dimension among all events, sorted.
-    fn values(&self, by: Dimension) -> Result<Vec<String>, Self::Error>;
+    fn values(&self, by: Dimension) -> Result<Vec<String>, StorageError>;
 }
 
 /// The hour of the event's timestamp, counted from the Unix epoch.

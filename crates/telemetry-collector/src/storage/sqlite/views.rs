@@ -15,8 +15,6 @@ use crate::storage::{
 };
 
 impl Views for Sqlite {
-    type Error = StorageError;
-
     fn sums(&self, filter: &Filter, by: Dimension) -> Result<Vec<(String, Sums)>, StorageError> {
         let sums = figures::list(|name| format!("sum(hours.{name})"));
         let (column, of_hours) = (column(by), Condition::new(filter, "hours.hour"));
