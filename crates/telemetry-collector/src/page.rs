@@ -9,6 +9,8 @@ mod document;
 mod export;
 mod live;
 mod overview;
+#[cfg(test)]
+mod palette;
 mod report;
 mod selection;
 mod table;

@@ -63,7 +63,7 @@ fn group(by: Dimension, rows: &[(String, Sums)], selection: &Selection) -> Marku
                 tr {
                     (row_name(by, value, selection))
                     td.wide {
-                        span.bar { (charts::meter(&outcomes(sums, most))) (units::count(sums.tasks.into())) }
+                        span.bar { (charts::meter(&outcomes(sums, most))) span.end { (units::count(sums.tasks.into())) } }
                     }
                     td.n title={ (sums.succeeded) " of " (sums.tasks) } { (units::share(sums.succeeded, sums.tasks)) }
                     td.n title={ (sums.gates_passed) " of " (sums.gated) " that ran a gate" } { (units::share(sums.gates_passed, sums.gated)) }
@@ -114,7 +114,7 @@ pub(super) fn estimates(report: &Report, selection: &Selection) -> Markup {
                 table {
                     caption #estimates-caption {
                         "Sums over the tasks with an estimate. A bar to the right of its middle is more than estimated, \
-                         on a scale from a quarter to four times. "
+                         on a scale from half to double. "
                         (exports("estimates", selection))
                     }
                     thead {
@@ -160,7 +160,7 @@ fn estimate_cells(sums: &Sums) -> Markup {
                 Some((factor, text)) => {
                     td.n title=(exact(estimated)) { (short(estimated)) }
                     td.n title=(exact(actual)) { (short(actual)) }
-                    td.factor { span.bar { (charts::deviation(factor)) (text) } }
+                    td.factor { span.bar { (charts::deviation(factor)) span.end { (text) } } }
                 }
                 None => {
                     td.n { (units::NONE) } td.n { (units::NONE) } td.factor.none { "no estimate" }

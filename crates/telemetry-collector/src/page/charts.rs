@@ -68,9 +68,9 @@ pub(super) fn meter(parts: &[(&'static str, f64)]) -> Markup {
     }
 }
 
-/// A bar from 1 to the factor, on a logarithmic scale from a quarter to four times.
+/// A bar from 1 to the factor, on a logarithmic scale from a half to the double.
 pub(super) fn deviation(factor: f64) -> Markup {
-    let end = (factor.max(f64::MIN_POSITIVE).log(4.0).clamp(-1.0, 1.0) + 1.0) * WIDTH / 2.0;
+    let end = (factor.max(f64::MIN_POSITIVE).log2().clamp(-1.0, 1.0) + 1.0) * WIDTH / 2.0;
     let (x, width) =
         if end < WIDTH / 2.0 { (end, WIDTH / 2.0 - end) } else { (WIDTH / 2.0, end - WIDTH / 2.0) };
     let class = if factor > 1.0 { "over" } else { "under" };
@@ -102,15 +102,16 @@ pub(super) fn box_plot(label: &str, [p10, p25, median, p75, p90]: [f64; 5], max:
     }
 }
 
-/// The next of 1, 2, 2.5, 4, 5, 8 and their multiples of powers of ten that is not below `value`; 1 for 0.
+/// The next round number that is not below `value`; 1 for 0.
 pub(super) fn ceiling(value: f64) -> f64 {
     if value <= 0.0 {
         return 1.0;
     }
     let power = 10f64.powf(value.log10().floor());
     // Rounding may put the value just above a step.
-    let step =
-        [1.0, 2.0, 2.5, 4.0, 5.0, 8.0].iter().find(|step| value <= *step * power * (1.0 + 1e-9));
+    let step = [1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0]
+        .iter()
+        .find(|step| value <= *step * power * (1.0 + 1e-9));
     step.unwrap_or(&10.0) * power
 }
 
@@ -128,8 +129,8 @@ mod tests {
         for (value, expected) in [
             (0.0, 1.0),
             (1.0, 1.0),
-            (1.1, 2.0),
-            (0.03, 0.04),
+            (1.1, 1.2),
+            (0.03, 0.03),
             (7.0, 8.0),
             (9.0, 10.0),
             (2_345.0, 2_500.0),
@@ -181,11 +182,11 @@ mod tests {
     fn deviation_points_to_both_sides() {
         let bar = |factor| deviation(factor).into_string();
         assert!(
-            bar(2.0).contains(r#"<rect class="over" x="500" y="0" width="250""#),
+            bar(2f64.sqrt()).contains(r#"<rect class="over" x="500" y="0" width="250""#),
             "{}",
             bar(2.0)
         );
-        assert!(bar(0.5).contains(r#"<rect class="under" x="250" y="0" width="250""#));
+        assert!(bar(0.5f64.sqrt()).contains(r#"<rect class="under" x="250" y="0" width="250""#));
         assert!(bar(0.0).contains(r#"<rect class="under" x="0" y="0" width="500""#));
     }
 }

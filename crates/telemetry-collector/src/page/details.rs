@@ -59,7 +59,14 @@ pub(super) fn predictions(report: &Report, selection: &Selection) -> Markup {
         .collect();
     let max = |metric: usize| {
         let values = rows.iter().filter_map(|(_, _, all)| Some(all.as_ref()?[metric][4]));
-        charts::ceiling(values.fold(0.0, f64::max))
+        let max = values.fold(0.0, f64::max);
+        // Times are round in minutes or hours.
+        let unit = match METRICS[metric] {
+            "Time" if max >= 3.6e6 => 3.6e6,
+            "Time" if max >= 6e4 => 6e4,
+            _ => 1.0,
+        };
+        charts::ceiling(max / unit) * unit
     };
     let maxima = [0, 1, 2, 3].map(max);
     html! {
@@ -75,6 +82,7 @@ pub(super) fn predictions(report: &Report, selection: &Selection) -> Markup {
                     thead { tr {
                         th scope="col" { "Group" }
                         th.n scope="col" { "Samples" }
+                        th scope="col" { "Confidence" }
                         @for (metric, name) in METRICS.into_iter().enumerate() {
                             th.plot scope="col" { (name) span.scale { "0 – " (figure(metric, maxima[metric])) } }
                         }
@@ -83,12 +91,8 @@ pub(super) fn predictions(report: &Report, selection: &Selection) -> Markup {
                         @for (group, response, percentiles) in &rows {
                             tr {
                                 (group_name(group))
-                                td.n {
-                                    (units::count(response.metadata.sample_size.into()))
-                                    span.confidence title=(response.metadata.fallback_note.as_deref().unwrap_or_default()) {
-                                        (response.metadata.confidence) " confidence"
-                                    }
-                                }
+                                td.n { (units::count(response.metadata.sample_size.into())) }
+                                td title=[response.metadata.fallback_note.as_deref()] { (response.metadata.confidence) }
                                 @match percentiles {
                                     Some(all) => @for (metric, values) in all.iter().enumerate() {
                                         td.plot { (plot(metric, *values, maxima[metric])) }
@@ -97,7 +101,7 @@ pub(super) fn predictions(report: &Report, selection: &Selection) -> Markup {
                                 }
                             }
                         }
-                        @if rows.is_empty() { tr { td.none colspan="6" { "No group matches." } } }
+                        @if rows.is_empty() { tr { td.none colspan="7" { "No group matches." } } }
                     }
                 }
             }

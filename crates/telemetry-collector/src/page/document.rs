@@ -209,13 +209,13 @@ fn first_event(frame: &Frame) -> Markup {
         section.panel.message #first {
             h2 { "No events yet" }
             p { "This page shows tasks as soon as they are reported, without a reload. A client of the SDK needs three variables:" }
-            pre tabindex="0" { code {
+            pre { code {
                 "export MOSAIC_TELEMETRY_SERVER_URL=" (url) "\n"
                 "export MOSAIC_TELEMETRY_API_KEY=" ("0123456789abcdef".repeat(4)) "\n"
                 "export MOSAIC_TELEMETRY_INSTANCE_ID=12345678-1234-1234-1234-123456789abc"
             } }
             p { "Or send a first event from a shell:" }
-            pre tabindex="0" { code {
+            pre { code {
                 "curl " (url) (crate::EVENTS_PATH) " -H \"authorization: Bearer $MOSAIC_TELEMETRY_API_KEY\" \\\n"
                 "  -H 'content-type: application/json' -d '" (example) "'"
             } }

@@ -16,6 +16,9 @@ use crate::storage::views::Sums;
 const OUTCOMES: [(&str, &str); 4] =
     [("ok", "success"), ("partial", "partial"), ("fail", "failure"), ("late", "timeout")];
 
+/// The height of the edge of a bar, in percent of the chart.
+const EDGE: f64 = 3.0;
+
 pub(super) fn section(report: &Report, selection: &Selection) -> Markup {
     let Report { all, timeline, .. } = report;
     html! {
@@ -64,7 +67,8 @@ fn success(all: &Sums, timeline: &Timeline) -> Markup {
             sums.succeeded,
             sums.tasks
         );
-        (title, vec![("ok", share)])
+        // A solid edge on a pale bar.
+        (title, vec![("pale", share - EDGE), ("ok", share.min(EDGE))])
     });
     let figure = html! {
         span title={ (units::exact(all.succeeded.into())) " of " (units::exact(all.tasks.into())) " tasks" } {
@@ -144,7 +148,7 @@ fn strip(all: &Sums) -> Markup {
         ),
         ("Retries", units::count(all.retries), units::exact(all.retries)),
         (
-            "Cost to estimate",
+            "Actual ÷ estimated cost",
             estimate.unwrap_or_else(|| units::NONE.into()),
             format!(
                 "{} for an estimate of {}",

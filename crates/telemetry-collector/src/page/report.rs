@@ -226,8 +226,7 @@ mod tests {
 
     fn timeline(hours: &[i64], from: Option<i64>, to: Option<i64>) -> Timeline {
         let filter = Filter { from, to, ..Filter::default() };
-        let timeline = Timeline::gather(&Hours(hours.to_vec()), &filter).unwrap();
-        timeline
+        Timeline::gather(&Hours(hours.to_vec()), &filter).unwrap()
     }
 
     #[test]

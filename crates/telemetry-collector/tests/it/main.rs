@@ -10,6 +10,8 @@ mod killed;
 mod lifecycle;
 #[cfg(all(feature = "cli", feature = "keys", unix))]
 mod network;
+#[cfg(feature = "page")]
+mod page;
 mod predictions;
 #[cfg(all(feature = "cli", unix))]
 mod program;
