@@ -51,6 +51,10 @@ pub(crate) fn run(names: &[&str]) -> Result<(), String> {
     steps.step_if(curl, "curl", "proxies", || {
         long("test -p telemetry-transport --all-features --lib tests::selection")
     });
+    let driver = has(command("chromedriver", "--version"));
+    steps.step_if(driver, "chromium and chromedriver", "page", || {
+        long("test -p telemetry-collector --features page --test browser")
+    });
     steps.step("features", features);
     steps.step("lockfile", lockfile::check);
     steps.step("rig-agent", downstream::check_rig_agent);

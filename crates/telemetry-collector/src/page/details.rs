@@ -208,7 +208,9 @@ fn field(name: &str, value: &Value) -> Markup {
             Value::List(items) => (items.join(", ")),
             Value::Text(text) => (text),
             Value::Flag(flag) => (flag),
-            Value::Number(number) if name.ends_with("_usd_micros") => span title={ (units::exact(*number)) } { (units::exact_money(*number)) },
+            Value::Number(number) if name.ends_with("_usd_micros") => {
+                (units::exact(*number)) " (" (units::exact_money(*number)) ")"
+            }
             Value::Number(number) => (units::exact(*number)),
             Value::Decimal(number) => (number),
         }

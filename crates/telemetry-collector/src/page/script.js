@@ -60,9 +60,10 @@
     try {
       const response = await fetch(location.href, { headers: { accept: "text/html" } });
       if (!response.ok) throw new Error(response.statusText);
-      const next = new DOMParser().parseFromString(await response.text(), "text/html");
+      // Without its head: the policy of this document does not permit the style of another.
+      const [text] = (await response.text()).match(/<main[^]*<\/main>/);
       if (isPaused) return;
-      morph(main, next.querySelector("main"));
+      update(new DOMParser().parseFromString(text, "text/html").querySelector("main"));
       show("live", "Live");
     } catch {
       show("error", "Reconnecting");
@@ -70,6 +71,19 @@
       isFetching = false;
     }
     if (announced !== main.dataset.version) later(refresh);
+  }
+
+  // Changes the page, and scrolls so that the reader keeps the element in focus, or else the one near the top, in
+  // view. Not every browser does that by itself.
+  function update(next) {
+    const focused = main.contains(document.activeElement) ? document.activeElement : null;
+    const isVisible = focused && focused.getBoundingClientRect().bottom > 0 && focused.getBoundingClientRect().top < innerHeight;
+    const anchor = isVisible ? focused : document.elementFromPoint(innerWidth / 2, innerHeight / 4);
+    const top = anchor && anchor.getBoundingClientRect().top;
+    morph(main, next);
+    if (scrollY > 0 && anchor && anchor.isConnected) {
+      scrollBy({ top: anchor.getBoundingClientRect().top - top, behavior: "instant" });
+    }
   }
 
   // Makes `old` equal to `next` and keeps its elements where it can, with their focus, scroll position and state.
