@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! cargo run --example tour              # starts a collector in this process
+//! cargo run --example tour -- --keep    # leaves the collector up, with its page
 //! cargo run --example tour -- FILE      # other runs, in the format of data/README.md
 //! cargo run --example tour --features spool -- --kill    # kills the process in the middle
 //! ```
@@ -19,7 +20,7 @@ mod runs;
 #[path = "tour/screen.rs"]
 mod screen;
 
-use std::{env, error::Error, fs, process::ExitCode, time::Duration};
+use std::{env, error::Error, fs, io, process::ExitCode, time::Duration};
 
 use mosaicstack_telemetry::{
     Complexity, PredictionQuery, TaskType, TelemetryClient, TelemetryConfig,
@@ -30,6 +31,11 @@ use telemetry_collector::Collector;
 use self::{runs::Run, screen::line};
 
 const RUNS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/data/swe-bench-pro-runs.jsonl");
+
+const SERVER_URL: &str = "MOSAIC_TELEMETRY_SERVER_URL";
+
+/// The option that leaves the collector up.
+const KEEP: &str = "--keep";
 
 /// Maximum time for the delivery of all events.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -62,6 +68,10 @@ fn tour() -> Result<bool, Box<dyn Error>> {
         kill::REPORT => return kill::report(&runs),
         #[cfg(feature = "spool")]
         kill::DELIVER => return kill::deliver(),
+        KEEP if env::var_os(SERVER_URL).is_some() => {
+            return Err(format!("{KEEP} needs the tour's own collector: unset {SERVER_URL}").into());
+        }
+        KEEP => {}
         option if option.starts_with("--") => {
             return Err(format!("unknown option {option}, or the feature `spool` is off").into());
         }
@@ -87,13 +97,20 @@ fn tour() -> Result<bool, Box<dyn Error>> {
     });
     let stats = client.stop();
 
-    let count = collector.map_or_else(|| request_count(&server), |it| Some(it.totals().held));
+    let held = |it: &Collector| Some(it.totals().held);
+    let count = collector.as_ref().map_or_else(|| request_count(&server), held);
     screen::counters(&stats, count);
     if !answers.is_empty() {
         screen::predictions(queries.iter().zip(answers.iter().map(|answer| &**answer)));
     }
     if stats.pending > 0 {
         line(format!("\n{} events are pending: not accepted by {server}", stats.pending));
+    }
+    if let Some(collector) = collector.filter(|_| argument == KEEP) {
+        line(format!("\npage of the collector: {}/", collector.url()));
+        line("Ctrl-C stops it");
+        // Until the end of the input.
+        io::copy(&mut io::stdin(), &mut io::sink())?;
     }
     Ok(stats.delivered == stats.tracked)
 }
@@ -104,7 +121,7 @@ fn configuration(events: usize) -> Result<(TelemetryConfig, Option<Collector>), 
     let builder = TelemetryConfig::builder()
         .max_queue_size(events.max(1_000))
         .shutdown_timeout(Duration::from_secs(1));
-    if env::var_os("MOSAIC_TELEMETRY_SERVER_URL").is_some() {
+    if env::var_os(SERVER_URL).is_some() {
         return Ok((builder.with_env().build()?, None));
     }
     let collector = Collector::start()?;

@@ -1,6 +1,12 @@
 //! The tour.
 
-use std::{env, fs, process::Output};
+use std::{
+    env, fs,
+    io::{BufRead, BufReader},
+    process::{Output, Stdio},
+};
+
+use mosaicstack_telemetry::transport::{Request, Transport, UreqTransport};
 
 use crate::{example, example_to, stderr};
 
@@ -38,6 +44,29 @@ fn tour_reports_800_runs_and_prints_predictions() {
     // Computed from the data by another program, with linear interpolation.
     let expected = "medium 2.39M 7.06M 5.7k 14k 1.75 3.81 37 % 400 high";
     assert_eq!(row.join(" "), expected);
+}
+
+#[test]
+fn tour_keeps_the_collector_and_its_page_until_the_input_ends() {
+    let mut tour = example("tour");
+    tour.arg("--keep").stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut tour = tour.spawn().unwrap();
+    let mut lines = BufReader::new(tour.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let line = lines.find(|line| line.starts_with("page of the collector: ")).unwrap();
+    let url = line.split_once(": ").unwrap().1;
+    let mut request = Request::default();
+    *request.uri_mut() = url.parse().unwrap();
+    request.headers_mut().insert("accept", "text/html".parse().unwrap());
+    let page = UreqTransport::new().send(request).unwrap();
+    let html = String::from_utf8_lossy(page.body());
+    assert!(html.contains("800 tasks"), "{html}");
+    assert_eq!(tour.try_wait().unwrap(), None);
+    drop(tour.stdin.take());
+    assert!(tour.wait().unwrap().success());
+
+    let elsewhere = example_to("tour", "http://127.0.0.1:1").arg("--keep").output().unwrap();
+    assert_eq!(elsewhere.status.code(), Some(2));
+    assert!(stderr(&elsewhere).contains("unset MOSAIC_TELEMETRY_SERVER_URL"), "{elsewhere:?}");
 }
 
 #[cfg(feature = "spool")]
