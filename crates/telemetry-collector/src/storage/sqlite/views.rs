@@ -16,14 +16,16 @@ use crate::storage::{
 
 impl Views for Sqlite {
     fn sums(&self, filter: &Filter, by: Dimension) -> Result<Vec<(String, Sums)>, StorageError> {
-        let sums = figures::list(|name| format!("sum(hours.{name})"));
-        let (column, of_hours) = (column(by), Condition::new(filter, "hours.hour"));
+        let of_time = matches!(by, Dimension::Hour | Dimension::Day);
+        let (table, source) = source(filter, of_time);
+        let sums = figures::list(|name| format!("sum({table}.{name})"));
+        let (column, matching) = (column(by), Condition::new(filter, "hours.hour"));
         self.read(|connection| {
             let sql = format!(
-                "SELECT CAST({column} AS TEXT), {sums} FROM hours JOIN series ON series.id = series \
-                 WHERE {of_hours} GROUP BY 1"
+                "SELECT CAST({column} AS TEXT), {sums} FROM {source} \
+                 WHERE {table}.tasks > 0 AND {matching} GROUP BY 1"
             );
-            of_hours.query(connection, &sql, |row| Ok((row.get(0)?, Figures::read(row, 1)?.sums)))
+            matching.query(connection, &sql, |row| Ok((row.get(0)?, Figures::read(row, 1)?.sums)))
         })
     }
 
@@ -42,13 +44,14 @@ impl Views for Sqlite {
     }
 
     fn groups(&self, filter: &Filter, limit: u32) -> Result<Vec<Group>, StorageError> {
-        let of_hours = Condition::new(filter, "hours.hour");
+        let (table, source) = source(filter, false);
+        let matching = Condition::new(filter, "hours.hour");
         self.read(|connection| {
             let sql = format!(
-                "SELECT task_type, model, provider, complexity, sum(hours.tasks) \
-                 FROM hours JOIN series ON series.id = series WHERE {of_hours} GROUP BY 1, 2, 3, 4"
+                "SELECT task_type, model, provider, complexity, sum({table}.tasks) FROM {source} \
+                 WHERE {table}.tasks > 0 AND {matching} GROUP BY 1, 2, 3, 4"
             );
-            let mut groups = of_hours.query(connection, &sql, |row| {
+            let mut groups = matching.query(connection, &sql, |row| {
                 let query = PredictionQuery::new(
                     exact::<TaskType>(row.get(0)?),
                     row.get::<_, String>(1)?,
@@ -65,12 +68,15 @@ impl Views for Sqlite {
 
     fn latest(&self, filter: &Filter, limit: u32) -> Result<Vec<StoredEvent>, StorageError> {
         let mut of_events = Condition::new(filter, "hour");
-        // Without a filter, the last rows of the table. With one, the index has what is needed to find the rows,
-        // and only those are read.
+        // Without a filter, the last rows of the table. With one, the index, so that only the rows found are read:
+        // by itself, SQLite would read the table backwards until it has found enough.
         let source = if *filter == Filter::default() {
             "SELECT seq FROM events".to_owned()
         } else {
-            format!("SELECT seq FROM events JOIN series ON series.id = series WHERE {of_events}")
+            format!(
+                "SELECT seq FROM series CROSS JOIN events INDEXED BY events_by_series \
+                 ON series = series.id WHERE {of_events}"
+            )
         };
         of_events.values.push(Box::new(limit));
         let last = of_events.values.len();
@@ -122,6 +128,15 @@ impl Views for Sqlite {
             let values = statement.query_map([], |row| row.get(0))?;
             Ok(values.collect::<rusqlite::Result<_>>()?)
         })
+    }
+}
+
+/// The table whose sums are added up, and what to select from: the sums over all hours, if they suffice.
+fn source(filter: &Filter, of_time: bool) -> (&'static str, &'static str) {
+    if of_time || filter.from.is_some() || filter.to.is_some() {
+        ("hours", "hours JOIN series ON series.id = series")
+    } else {
+        ("series", "series")
     }
 }
 
