@@ -33,11 +33,7 @@ use crate::{
 #[cfg(feature = "sqlite")]
 use crate::{
     StorageError,
-    storage::{
-        Database,
-        sqlite::{Retention, Sqlite},
-        writer::Stored,
-    },
+    storage::{Database, Retention, sqlite::Sqlite, writer::Stored},
 };
 
 /// The default of [`CollectorBuilder::max_events`].

@@ -1,6 +1,14 @@
 //! Storage of events, and the summaries that the page reads from it.
 
 #[cfg(feature = "sqlite")]
+mod changes;
+#[cfg(feature = "sqlite")]
+mod figures;
+#[cfg(feature = "sqlite")]
+mod samples;
+#[cfg(feature = "sqlite")]
+mod sql;
+#[cfg(feature = "sqlite")]
 pub(crate) mod sqlite;
 #[cfg(any(feature = "page", feature = "sqlite"))]
 #[cfg_attr(not(feature = "page"), expect(dead_code, reason = "for the page"))]
@@ -9,6 +17,8 @@ pub(crate) mod views;
 pub(crate) mod writer;
 
 use std::fmt;
+#[cfg(feature = "sqlite")]
+use std::time::Duration;
 
 use telemetry_model::{PredictionQuery, TaskCompletionEvent};
 use uuid::Uuid;
@@ -61,6 +71,22 @@ pub(crate) trait Database: Storage + Views {
 pub(crate) struct StoredCounts {
     pub(crate) held: u64,
     pub(crate) removed: u64,
+}
+
+/// The events that a store keeps.
+#[cfg(feature = "sqlite")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Retention {
+    /// From this time after their receipt on they are removed.
+    pub(crate) keep: Option<Duration>,
+    /// The most bytes of the file and its log, at least [`Self::MIN_SIZE`].
+    pub(crate) max_size: Option<u64>,
+}
+
+#[cfg(feature = "sqlite")]
+impl Retention {
+    /// The least value of `max_size`: 16 MiB.
+    pub(crate) const MIN_SIZE: u64 = 16 * 1024 * 1024;
 }
 
 /// A store cannot be opened, read or written.

@@ -3,7 +3,6 @@
 //! One connection writes, others read, so that a reader never delays a receipt. All summaries are maintained
 //! in the transaction that stores the events.
 
-mod figures;
 mod insert;
 mod open;
 mod retention;
@@ -24,13 +23,13 @@ use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 use telemetry_model::{PredictionQuery, TaskCompletionEvent};
 use uuid::Uuid;
 
-pub(crate) use self::retention::Retention;
 use self::{
     insert::SeriesIds,
     open::{Lock, Options},
 };
 use super::{
-    Database, Storage, StorageError, StoredCounts,
+    Database, Retention, Storage, StorageError, StoredCounts,
+    samples::Damaged,
     views::{Rejection, UnixMillis},
 };
 use crate::aggregate::Summary;
@@ -238,6 +237,12 @@ enum Error {
 impl From<rusqlite::Error> for Error {
     fn from(error: rusqlite::Error) -> Self {
         Self::Sqlite(error)
+    }
+}
+
+impl From<Damaged> for Error {
+    fn from(Damaged(detail): Damaged) -> Self {
+        Self::Damaged(detail)
     }
 }
 

@@ -7,11 +7,12 @@ use rusqlite::{
 };
 use telemetry_model::TaskCompletionEvent;
 
-use super::{
-    Error,
+use super::Error;
+use crate::storage::{
+    changes::{Changes, words},
     figures::{self, Figures},
+    views::{MAX_REJECTIONS, Rejection, UnixMillis, hour},
 };
-use crate::storage::views::{MAX_REJECTIONS, Rejection, UnixMillis, hour};
 
 /// The series whose ids are remembered. A client can send any number.
 const MAX_SERIES: usize = 4_096;
@@ -23,13 +24,7 @@ pub(super) struct SeriesIds(HashMap<[Box<str>; 5], i64>);
 impl SeriesIds {
     /// The id of the event's series, which is added if it is new.
     fn of(&mut self, connection: &Connection, event: &TaskCompletionEvent) -> Result<i64, Error> {
-        let names = [
-            event.task_type.as_str(),
-            &event.model,
-            event.provider.as_str(),
-            event.complexity.as_str(),
-            event.harness.as_str(),
-        ];
+        let names = words(event);
         let key = names.map(Box::from);
         if let Some(id) = self.0.get(&key) {
             return Ok(*id);
@@ -92,39 +87,7 @@ pub(super) fn insert(
     Ok(are_new)
 }
 
-/// The effect of events on the summaries.
-#[derive(Debug, Default)]
-pub(super) struct Changes {
-    hours: HashMap<(i64, i64), Figures>,
-    /// By hour, series and gate: tasks that ran it, tasks that failed it.
-    gates: HashMap<(i64, i64), HashMap<Box<str>, [i64; 2]>>,
-    samples: Vec<(i64, [u64; 4])>,
-}
-
 impl Changes {
-    pub(super) fn add(&mut self, series: i64, event: &TaskCompletionEvent) {
-        let key = (hour(event), series);
-        self.hours.entry(key).or_default().add_event(event);
-        let lists = [&event.quality_gates_run, &event.quality_gates_failed];
-        if lists.iter().any(|gates| !gates.is_empty()) {
-            let of_hour = self.gates.entry(key).or_default();
-            for (column, gates) in lists.into_iter().enumerate() {
-                for (index, gate) in gates.iter().enumerate() {
-                    if !gates[..index].contains(gate) {
-                        of_hour.entry(gate.as_str().into()).or_default()[column] += 1;
-                    }
-                }
-            }
-        }
-        let values = [
-            event.actual_input_tokens,
-            event.actual_output_tokens,
-            event.actual_cost_usd_micros,
-            event.task_duration_ms,
-        ];
-        self.samples.push((series, values));
-    }
-
     /// Adds the effect to the tables, or removes it if `sign` is -1.
     pub(super) fn write(&self, transaction: &Transaction<'_>, sign: i64) -> Result<(), Error> {
         let columns = figures::list(str::to_owned);

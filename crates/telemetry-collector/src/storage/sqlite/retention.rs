@@ -1,36 +1,15 @@
 //! Removal of the oldest events, and the other steps of maintenance.
 
-use std::time::Duration;
-
 use rusqlite::TransactionBehavior;
 
-use super::{
-    Error, Writer, event,
-    insert::Changes,
-    open::Options,
-    samples::{self, MAX_PENDING},
-};
-use crate::storage::views::UnixMillis;
+use super::{Error, Writer, event, open::Options, samples};
+use crate::storage::{Retention, changes::Changes, samples::MAX_PENDING, views::UnixMillis};
 
 /// The events that one step removes. At least those of a group, so that one step after each makes room.
 pub(super) const STEP: u32 = 1_000;
 
 /// The pages that one step returns to the file system.
 const VACUUM_PAGES: u64 = 1_000;
-
-/// The events that a store keeps.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Retention {
-    /// From this time after their receipt on they are removed.
-    pub(crate) keep: Option<Duration>,
-    /// The most bytes of the file and its log, at least [`Self::MIN_SIZE`].
-    pub(crate) max_size: Option<u64>,
-}
-
-impl Retention {
-    /// The least value of `max_size`: 16 MiB.
-    pub(crate) const MIN_SIZE: u64 = 16 * 1024 * 1024;
-}
 
 /// The result of one step.
 #[derive(Debug, Default)]

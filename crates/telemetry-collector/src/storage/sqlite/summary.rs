@@ -7,12 +7,14 @@ use telemetry_model::{PredictionQuery, TokenDistribution};
 
 use super::{
     Error,
-    figures::{self, Figures},
-    samples::{self, BucketReader, METRICS, bucket},
+    samples::{self, BucketReader},
 };
 use crate::{
-    aggregate::{Counts, Estimates, Summary, level_of},
-    percentiles::{ranked, ranks},
+    aggregate::{Summary, level_of},
+    storage::{
+        figures::{self, Figures},
+        samples::{METRICS, bucket, distribution_of, sum_up},
+    },
 };
 
 /// The figures of the events that match a query best.
@@ -23,30 +25,8 @@ pub(super) fn summary(
     // A snapshot, so that all parts agree.
     let snapshot = connection.transaction()?;
     let Some(best) = Best::find(&snapshot, query)? else { return Ok(Summary::default()) };
-    let [input_tokens, output_tokens, cost, duration] = best.distributions(&snapshot)?;
-    let (passed, sums) = (best.figures.passed, best.figures.sums);
-    Ok(Summary {
-        level: best.level,
-        tasks: sums.tasks,
-        input_tokens,
-        output_tokens,
-        cost,
-        duration,
-        counts: Counts {
-            input: Estimates {
-                estimated: sums.estimated_input,
-                actual: sums.actual_of_estimated_input,
-            },
-            output: Estimates {
-                estimated: sums.estimated_output,
-                actual: sums.actual_of_estimated_output,
-            },
-            gated: sums.gated,
-            gated_passed: sums.gates_passed,
-            passed,
-            succeeded: sums.succeeded,
-        },
-    })
+    let distributions = best.distributions(&snapshot)?;
+    Ok(best.figures.summary(best.level, distributions))
 }
 
 /// The series at the lowest level at which there are events.
@@ -72,7 +52,7 @@ impl Best {
         let mut best: Option<Self> = None;
         while let Some(row) = rows.next()? {
             let level = level_of([row.get(1)?, row.get(2)?, row.get(3)?]);
-            let figures = Figures::read(row, 4)?;
+            let figures = Figures::read(|index| row.get(4 + index))?;
             match &mut best {
                 Some(best) if level > best.level => {}
                 Some(best) if level == best.level => {
@@ -106,49 +86,19 @@ impl Best {
             for (value, change) in pending.values(metric) {
                 *counts.entry(bucket(value)).or_default() += change;
             }
-            let mut read = |bucket_| {
+            let read = |bucket_| -> Result<_, Error> {
                 let mut values = Vec::new();
                 for series in &self.series {
                     reader.read(*series, metric, bucket_, &mut values)?;
                 }
                 values.extend(pending.values(metric).filter(|(it, _)| bucket(*it) == bucket_));
-                samples::sum_up(&mut values);
+                sum_up(&mut values);
                 Ok(values)
             };
-            let ranks = ranks(self.figures.sums.tasks);
-            let found = values_at(&ranks, counts, &mut read)?;
-            *distribution = ranked(self.figures.sums.tasks, |rank| {
-                ranks.binary_search(&rank).map_or(0, |index| found[index])
-            });
+            *distribution = distribution_of(self.figures.sums.tasks, counts, read)?;
         }
         Ok(distributions)
     }
-}
-
-/// The values at ascending ranks, from the number of values in each bucket, and the buckets as they are needed.
-fn values_at(
-    ranks: &[u64],
-    counts: &BTreeMap<u32, i64>,
-    mut read: impl FnMut(u32) -> Result<Vec<(u64, i64)>, Error>,
-) -> Result<Vec<u64>, Error> {
-    const MISSING: Error = Error::Damaged("there are fewer values than tasks");
-    let mut ranks = ranks.iter().copied().peekable();
-    let mut found = Vec::new();
-    let mut before = 0;
-    for (bucket, count) in counts {
-        let count = u64::try_from(*count).map_err(|_| MISSING)?;
-        if ranks.peek().is_some_and(|rank| *rank < before + count) {
-            let mut passed = before;
-            for (value, count) in read(*bucket)? {
-                passed += u64::try_from(count).map_err(|_| MISSING)?;
-                while ranks.next_if(|rank| *rank < passed).is_some() {
-                    found.push(value);
-                }
-            }
-        }
-        before += count;
-    }
-    if ranks.peek().is_some() { Err(MISSING) } else { Ok(found) }
 }
 
 /// The changes of some series that are not merged yet.

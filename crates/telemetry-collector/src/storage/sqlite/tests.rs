@@ -16,7 +16,7 @@ use std::{
 use telemetry_model::{EventBuilder, TaskCompletionEvent, time::OffsetDateTime};
 use uuid::Uuid;
 
-use super::{Retention, Sqlite};
+use super::{super::Retention, Sqlite};
 
 /// A folder for one test, removed at its end.
 struct Folder(PathBuf);

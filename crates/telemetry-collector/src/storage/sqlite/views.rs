@@ -1,16 +1,14 @@
 //! The views of the page.
 
 use rusqlite::{Connection, Row, ToSql, params_from_iter};
-use serde::de::DeserializeOwned;
 use telemetry_model::{Complexity, PredictionQuery, Provider, QualityGate, TaskType};
 use uuid::Uuid;
 
-use super::{
-    Error, Sqlite, event,
-    figures::{self, Figures},
-};
+use super::{Error, Sqlite, event};
 use crate::storage::{
     StorageError,
+    figures::{self, Figures},
+    sql::{column, exact},
     views::{Dimension, Filter, GateSums, Group, Rejection, StoredEvent, Sums, Views},
 };
 
@@ -25,7 +23,9 @@ impl Views for Sqlite {
                 "SELECT CAST({column} AS TEXT), {sums} FROM {source} \
                  WHERE {table}.tasks > 0 AND {matching} GROUP BY 1"
             );
-            matching.query(connection, &sql, |row| Ok((row.get(0)?, Figures::read(row, 1)?.sums)))
+            matching.query(connection, &sql, |row| {
+                Ok((row.get(0)?, Figures::read(|index| row.get(1 + index))?.sums))
+            })
         })
     }
 
@@ -137,25 +137,6 @@ fn source(filter: &Filter, of_time: bool) -> (&'static str, &'static str) {
         ("hours", "hours JOIN series ON series.id = series")
     } else {
         ("series", "series")
-    }
-}
-
-/// Reads a word as it is on the wire. `From` would also recognize other spellings.
-fn exact<T: DeserializeOwned + Default>(word: String) -> T {
-    // Infallible: the word was one on the wire.
-    serde_json::from_value(word.into()).unwrap_or_default()
-}
-
-const fn column(by: Dimension) -> &'static str {
-    match by {
-        Dimension::Hour => "hours.hour",
-        // Rounded down, also before 1970.
-        Dimension::Day => "((hours.hour - ((hours.hour % 24) + 24) % 24) / 24)",
-        Dimension::Harness => "harness",
-        Dimension::Model => "model",
-        Dimension::Provider => "provider",
-        Dimension::TaskType => "task_type",
-        Dimension::Complexity => "complexity",
     }
 }
 

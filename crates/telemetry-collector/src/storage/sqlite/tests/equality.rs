@@ -15,7 +15,7 @@ use super::{Folder, event};
 use crate::{
     storage::{
         Database, Storage,
-        sqlite::samples::MAX_PENDING,
+        samples::MAX_PENDING,
         views::{
             Dimension, Filter, GateSums, Group, MAX_REJECTIONS, Rejection, StoredEvent, Sums,
             Views, hour,

@@ -12,7 +12,7 @@ use super::{Folder, Retention, Sqlite};
 use crate::{
     storage::{
         Database, Storage,
-        sqlite::samples::MAX_PENDING,
+        samples::MAX_PENDING,
         views::{Dimension, Filter, UnixMillis, Views},
     },
     store::Store,

@@ -2,20 +2,20 @@
 
 use std::sync::LazyLock;
 
-use rusqlite::Row;
-use telemetry_model::TaskCompletionEvent;
+use telemetry_model::{TaskCompletionEvent, TokenDistribution};
 
-use crate::storage::views::Sums;
+use super::{samples::METRICS, views::Sums};
+use crate::aggregate::{Counts, Estimates, Summary};
 
 /// Number of columns.
-pub(super) const COLUMNS: usize = 30;
+pub(crate) const COLUMNS: usize = 30;
 
 /// Sums over a group of tasks, as the tables `series` and `hours` hold them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Figures {
-    pub(super) sums: Sums,
+pub(crate) struct Figures {
+    pub(crate) sums: Sums,
     /// Tasks that passed, with quality gates or without.
-    pub(super) passed: u64,
+    pub(crate) passed: u64,
 }
 
 /// The columns that are counts, in the order of [`Figures::columns`].
@@ -45,23 +45,23 @@ static NAMES: LazyLock<Vec<String>> = LazyLock::new(|| {
 });
 
 /// A list of all columns, each as `form` writes its name.
-pub(super) fn list(form: impl Fn(&str) -> String) -> String {
+pub(crate) fn list(form: impl Fn(&str) -> String) -> String {
     NAMES.iter().map(|name| form(name)).collect::<Vec<_>>().join(", ")
 }
 
 impl Figures {
-    pub(super) fn add_event(&mut self, event: &TaskCompletionEvent) {
+    pub(crate) fn add_event(&mut self, event: &TaskCompletionEvent) {
         self.sums.add_event(event);
         self.passed += u64::from(event.quality_gate_passed);
     }
 
-    pub(super) fn add(&mut self, other: &Self) {
+    pub(crate) fn add(&mut self, other: &Self) {
         self.sums.add(&other.sums);
         self.passed += other.passed;
     }
 
     /// The values of the columns. Sums of the columns of two are the columns of a sum.
-    pub(super) fn columns(&self) -> [i64; COLUMNS] {
+    pub(crate) fn columns(&self) -> [i64; COLUMNS] {
         let it = &self.sums;
         let counts = [
             it.tasks,
@@ -96,12 +96,42 @@ impl Figures {
         columns
     }
 
-    /// Reads the columns of a row, of which the first has the number `first`.
-    pub(super) fn read(row: &Row<'_>, first: usize) -> rusqlite::Result<Self> {
-        let count = |index: usize| row.get::<_, u64>(first + index);
+    /// The figures of a prediction, with the distributions of its metrics.
+    pub(crate) fn summary(
+        self,
+        level: usize,
+        [input_tokens, output_tokens, cost, duration]: [TokenDistribution; METRICS],
+    ) -> Summary {
+        let Self { sums, passed } = self;
+        Summary {
+            level,
+            tasks: sums.tasks,
+            input_tokens,
+            output_tokens,
+            cost,
+            duration,
+            counts: Counts {
+                input: Estimates {
+                    estimated: sums.estimated_input,
+                    actual: sums.actual_of_estimated_input,
+                },
+                output: Estimates {
+                    estimated: sums.estimated_output,
+                    actual: sums.actual_of_estimated_output,
+                },
+                gated: sums.gated,
+                gated_passed: sums.gates_passed,
+                passed,
+                succeeded: sums.succeeded,
+            },
+        }
+    }
+
+    /// Reads the columns, each by its number.
+    pub(crate) fn read<E>(count: impl Fn(usize) -> Result<u64, E>) -> Result<Self, E> {
         let sum = |index: usize| {
             let low = COUNTS.len() + 2 * index;
-            Ok::<_, rusqlite::Error>(u128::from(count(low)?) + (u128::from(count(low + 1)?) << 32))
+            Ok(u128::from(count(low)?) + (u128::from(count(low + 1)?) << 32))
         };
         Ok(Self {
             passed: count(7)?,

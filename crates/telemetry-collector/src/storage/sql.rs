@@ -1,0 +1,25 @@
+//! Parts of statements and of their rows that are the same in every database.
+
+use serde::de::DeserializeOwned;
+
+use super::views::Dimension;
+
+/// Reads a word as it is on the wire. `From` would also recognize other spellings.
+pub(crate) fn exact<T: DeserializeOwned + Default>(word: String) -> T {
+    // Infallible: the word was one on the wire.
+    serde_json::from_value(word.into()).unwrap_or_default()
+}
+
+/// The column of a dimension in the join of `hours` and `series`.
+pub(crate) const fn column(by: Dimension) -> &'static str {
+    match by {
+        Dimension::Hour => "hours.hour",
+        // Rounded down, also before 1970.
+        Dimension::Day => "((hours.hour - ((hours.hour % 24) + 24) % 24) / 24)",
+        Dimension::Harness => "harness",
+        Dimension::Model => "model",
+        Dimension::Provider => "provider",
+        Dimension::TaskType => "task_type",
+        Dimension::Complexity => "complexity",
+    }
+}
