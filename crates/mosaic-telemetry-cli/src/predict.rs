@@ -69,8 +69,9 @@ fn query(arguments: &PredictArgs, model: &str) -> PredictionQuery {
 /// Own tasks of the same model, and of the same kind as far as their logs tell it.
 fn own<'a>(query: &PredictionQuery, tasks: &'a [Arc<Task>]) -> Vec<&'a Task> {
     let is_of_kind = |task: &&Task| {
-        let is_type = task.task_type == query.task_type || task.task_type == TaskType::Unknown;
-        task.model == query.model && is_type
+        let is_type =
+            task.labels.task_type == query.task_type || task.labels.task_type == TaskType::Unknown;
+        task.labels.model == query.model && is_type
     };
     tasks.iter().map(AsRef::as_ref).filter(is_of_kind).collect()
 }

@@ -35,16 +35,16 @@ impl<'a> Row<'a> {
         };
         Self {
             started: when::instant(task.started),
-            harness: task.harness.as_str(),
-            project: task.project.as_deref(),
-            model: &task.model,
+            harness: task.labels.harness.as_str(),
+            project: task.labels.project.as_deref(),
+            model: &task.labels.model,
             input_tokens: task.usage.total_input(),
             output_tokens: task.usage.total_output(),
             requests: task.requests,
             cost_usd: task.cost().map(|it| it as f64 / 1e6),
             duration_ms: task.duration_ms,
-            gates_run: list(&task.gates_run),
-            gates_failed: list(&task.gates_failed),
+            gates_run: list(&task.labels.gates_run),
+            gates_failed: list(&task.labels.gates_failed),
             outcome,
         }
     }
@@ -62,7 +62,8 @@ pub(crate) fn json(tasks: &Outcomes<'_>, out: &mut dyn Write) -> Result<(), Erro
 pub(crate) fn csv(tasks: &Outcomes<'_>, out: &mut dyn Write) -> Result<(), Error> {
     let mut writer = csv::Writer::from_writer(out);
     for (task, outcome) in tasks {
-        let (project, model) = (task.project.as_deref().map(plain), plain(&task.model));
+        let (project, model) =
+            (task.labels.project.as_deref().map(plain), plain(&task.labels.model));
         let mut row = Row::of(task, outcome.clone());
         (row.project, row.model) = (project.as_deref(), &model);
         writer.serialize(row)?;
@@ -93,9 +94,9 @@ pub(crate) fn table(tasks: &Outcomes<'_>, out: &mut dyn Write) -> Result<(), Err
         unpriced += u64::from(task.cost().is_none());
         table.add_row([
             when::minute(task.started),
-            task.harness.to_string(),
-            plain(task.project.as_deref().unwrap_or_default()),
-            plain(&task.model),
+            task.labels.harness.to_string(),
+            plain(task.labels.project.as_deref().unwrap_or_default()),
+            plain(&task.labels.model),
             count(task.usage.total_input()),
             count(task.usage.total_output()),
             task.cost().map_or_else(|| "?".into(), dollars),
@@ -119,8 +120,8 @@ pub(crate) fn table(tasks: &Outcomes<'_>, out: &mut dyn Write) -> Result<(), Err
 
 /// Each gate that ran, with a minus if it failed.
 fn gates(task: &Task) -> String {
-    let mark = |gate| if task.gates_failed.contains(gate) { "-" } else { "+" };
-    let gates = task.gates_run.iter().map(|gate| format!("{}{}", mark(gate), gate.as_str()));
+    let mark = |gate| if task.labels.gates_failed.contains(gate) { "-" } else { "+" };
+    let gates = task.labels.gates_run.iter().map(|gate| format!("{}{}", mark(gate), gate.as_str()));
     gates.collect::<Vec<_>>().join(" ")
 }
 

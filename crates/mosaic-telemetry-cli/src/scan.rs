@@ -86,7 +86,7 @@ pub(crate) fn selected<'a>(
     let harnesses: Vec<String> =
         selection.harness.iter().map(|it| it.replace('-', "_").to_lowercase()).collect();
     tasks.iter().map(AsRef::as_ref).filter(move |task: &&Task| {
-        let is_named = || harnesses.iter().any(|it| it == task.harness.as_str());
+        let is_named = || harnesses.iter().any(|it| it == task.labels.harness.as_str());
         (from..to).contains(&task.ended) && (harnesses.is_empty() || is_named())
     })
 }

@@ -17,6 +17,6 @@ mod turn;
 pub use self::{
     gates::{Gates, Status},
     harness::{Checkpoint, Environment, Found, HARNESSES, Harness},
-    task::{PriceOf, Task},
+    task::{Labels, PriceOf, Task},
     turn::{End, Notes, Request, Turn, Usage},
 };

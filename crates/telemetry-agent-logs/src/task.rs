@@ -1,6 +1,9 @@
 //! Completed tasks.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashSet},
+    sync::Arc,
+};
 
 use serde::{Deserialize, Serialize};
 use telemetry_model::{
@@ -15,53 +18,74 @@ use crate::{End, Notes, Status, Turn, Usage, hash::hash, language};
 pub struct Task {
     /// Identifies the task, also in copies of its log.
     pub id: Uuid,
-    /// The agent.
-    pub harness: Harness,
     /// Hash of the session.
     pub(crate) session: u64,
-    /// Name of the folder that the agent worked in, without its parents. Not part of the event.
-    pub project: Option<String>,
-    /// Size of the repository whose root this folder is, when the log was read: by the number of tracked files, `tiny`
-    /// below 100, `small` below 1,000, `medium` below 10,000, `large` below 100,000.
-    pub repo_size: Option<RepoSizeCategory>,
+    /// Properties that many tasks have in common, which share them.
+    pub labels: Arc<Labels>,
     /// Unix milliseconds of the prompt.
     pub started: i64,
     /// Unix milliseconds of the last record.
     pub ended: i64,
     /// Milliseconds from the prompt to the stop.
     pub duration_ms: u64,
-    /// The costliest model of the main loop; the one with the most tokens if one has no price.
-    pub model: String,
-    /// Vendor of the model; `unknown` if its name does not say.
-    pub provider: Provider,
     /// Tokens of all requests.
     pub usage: Usage,
     /// Number of requests.
     pub requests: u64,
     /// Cost in microdollars of the requests that have a price.
     pub cost_microdollars: u64,
-    /// Models without a price. If there are any, the cost of the task is unknown.
-    pub unpriced: BTreeSet<String>,
-    /// Quality gates that ran.
-    pub gates_run: Vec<QualityGate>,
-    /// Of those, the ones whose last run failed.
-    pub gates_failed: Vec<QualityGate>,
     /// Status of the gate that ran last.
     pub last_gate: Option<Status>,
     /// End of the turn.
     pub end: End,
-    /// Planning or code review, if the log says so.
-    pub task_type: TaskType,
     /// Retries of requests.
     pub retries: u64,
     /// Compactions of the context.
     pub compactions: u64,
     /// Share of the context window that the last request used; 0 if the log does not state the window.
     pub utilization: f64,
-    /// The language most edited.
-    pub language: Option<String>,
     /// Restrictions of the figures.
     pub notes: Notes,
+}
+
+/// Names and words of a task.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Labels {
+    /// The agent.
+    pub harness: Harness,
+    /// Name of the folder that the agent worked in, without its parents. Not part of the event.
+    pub project: Option<String>,
+    /// Size of the repository whose root this folder is, when the log was read: by the number of tracked files, `tiny`
+    /// below 100, `small` below 1,000, `medium` below 10,000, `large` below 100,000.
+    pub repo_size: Option<RepoSizeCategory>,
+    /// The costliest model of the main loop; the one with the most tokens if one has no price.
+    pub model: String,
+    /// Vendor of the model; `unknown` if its name does not say.
+    pub provider: Provider,
+    /// Models without a price. If there are any, the cost of the task is unknown.
+    pub unpriced: BTreeSet<String>,
+    /// Quality gates that ran.
+    pub gates_run: Vec<QualityGate>,
+    /// Of those, the ones whose last run failed.
+    pub gates_failed: Vec<QualityGate>,
+    /// Planning or code review, if the log says so.
+    pub task_type: TaskType,
+    /// The language most edited.
+    pub language: Option<String>,
+}
+
+/// Equal labels are in memory once: they are most of the memory of a task.
+#[derive(Debug, Default)]
+pub(crate) struct LabelPool(HashSet<Arc<Labels>>);
+
+impl LabelPool {
+    /// Replaces the labels of a task by equal ones.
+    pub(crate) fn share(&mut self, task: &mut Task) {
+        match self.0.get(&task.labels) {
+            Some(known) => task.labels = Arc::clone(known),
+            None => drop(self.0.insert(Arc::clone(&task.labels))),
+        }
+    }
 }
 
 /// Returns the cost of one request in microdollars, or `None` if the model has no price: its provider, its name, unix
@@ -102,30 +126,33 @@ impl Task {
             _ => 0.0,
         };
         let lasted = u64::try_from(turn.ended.saturating_sub(turn.started)).unwrap_or_default();
-        Self {
-            id: Self::id_of(&log.harness(), &turn.key),
+        let labels = Labels {
             harness: log.harness(),
-            session: hash(&turn.session),
             project: turn.project,
             repo_size: turn.repo_size,
-            started: turn.started,
-            ended: turn.ended,
-            duration_ms: turn.duration_ms.unwrap_or(lasted),
             provider: provider_of(&model, log),
             model,
-            usage,
-            requests: turn.requests.len() as u64,
-            cost_microdollars: cost,
             unpriced,
             gates_run: turn.gates.run(),
             gates_failed: turn.gates.failed(),
+            task_type: turn.task_type,
+            language: language::of(&turn.edits).map(Into::into),
+        };
+        Self {
+            id: Self::id_of(&labels.harness, &turn.key),
+            session: hash(&turn.session),
+            labels: labels.into(),
+            started: turn.started,
+            ended: turn.ended,
+            duration_ms: turn.duration_ms.unwrap_or(lasted),
+            usage,
+            requests: turn.requests.len() as u64,
+            cost_microdollars: cost,
             last_gate: turn.gates.last(),
             end: turn.end,
-            task_type: turn.task_type,
             retries: turn.retries,
             compactions: turn.compactions,
             utilization,
-            language: language::of(&turn.edits).map(Into::into),
             notes: turn.notes,
         }
     }
@@ -140,7 +167,10 @@ impl Task {
         self.usage += part.usage;
         self.requests += part.requests;
         self.cost_microdollars = self.cost_microdollars.saturating_add(part.cost_microdollars);
-        self.unpriced.extend(part.unpriced.iter().cloned());
+        if !part.labels.unpriced.is_subset(&self.labels.unpriced) {
+            let unpriced = &mut Arc::make_mut(&mut self.labels).unpriced;
+            unpriced.extend(part.labels.unpriced.iter().cloned());
+        }
         self.retries = self.retries.saturating_add(part.retries);
         self.compactions += part.compactions;
         self.notes.is_undercounted |= part.notes.is_undercounted;
@@ -150,7 +180,7 @@ impl Task {
     /// The cost in microdollars; `None` if a model has no price.
     #[must_use]
     pub fn cost(&self) -> Option<u64> {
-        self.unpriced.is_empty().then_some(self.cost_microdollars)
+        self.labels.unpriced.is_empty().then_some(self.cost_microdollars)
     }
 
     /// The outcome, as far as the log shows it; `None` without evidence: that an agent stopped does not mean that it
@@ -169,15 +199,16 @@ impl Task {
 
     /// The event that reports the task, with this outcome. Its id is the same each time.
     pub fn event(&self, instance_id: Uuid, outcome: Outcome) -> EventBuilder {
+        let labels = &self.labels;
         let tokens = Tokens {
             actual_in: self.usage.total_input(),
             actual_out: self.usage.total_output(),
             ..Tokens::default()
         };
         let quality = Quality {
-            passed: !self.gates_run.is_empty() && self.gates_failed.is_empty(),
-            gates_run: self.gates_run.clone(),
-            gates_failed: self.gates_failed.clone(),
+            passed: !labels.gates_run.is_empty() && labels.gates_failed.is_empty(),
+            gates_run: labels.gates_run.clone(),
+            gates_failed: labels.gates_failed.clone(),
         };
         let cost = Cost { actual: self.cost().unwrap_or_default(), ..Cost::default() };
         let context = telemetry_model::ContextWindow {
@@ -190,19 +221,19 @@ impl Task {
         EventBuilder::new(instance_id)
             .event_id(self.event_id(instance_id))
             .timestamp(at)
-            .task_type(self.task_type.clone())
+            .task_type(labels.task_type.clone())
             .complexity(Complexity::Medium)
-            .harness(self.harness.clone())
-            .provider(self.provider.clone())
-            .model(self.model.clone())
+            .harness(labels.harness.clone())
+            .provider(labels.provider.clone())
+            .model(labels.model.clone())
             .outcome(outcome)
             .duration_ms(self.duration_ms)
             .tokens(tokens)
             .cost(cost)
             .quality(quality)
             .context(context)
-            .language(self.language.clone())
-            .repo_size(self.repo_size.clone())
+            .language(labels.language.clone())
+            .repo_size(labels.repo_size.clone())
             .retry_count(self.retries)
     }
 

@@ -38,8 +38,9 @@ fn readers_find_the_repository_of_a_task() {
             threads: 1,
         };
         let tasks = scan(&options, &mut State::default()).tasks;
-        let sized =
-            tasks.iter().filter_map(|it| Some((it.harness.to_string(), it.repo_size.clone()?)));
+        let sized = tasks
+            .iter()
+            .filter_map(|it| Some((it.labels.harness.to_string(), it.labels.repo_size.clone()?)));
         sized.map(|(harness, size)| format!("{harness} {size}")).collect::<BTreeSet<_>>()
     };
     let expected = ["claude_code small", "codex small", "gemini_cli small", "opencode small"];

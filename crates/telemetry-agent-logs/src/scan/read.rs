@@ -15,10 +15,41 @@ use super::{
     files::Log,
     state::{self, Entry, State},
 };
-use crate::{Checkpoint, Found, Task, Turn, hash::hash, task::set_costs};
+use crate::{
+    Checkpoint, Found, Task, Turn,
+    hash::hash,
+    task::{LabelPool, set_costs},
+};
 
 /// The number of logs that are read before what was found in them is merged. Bounds the memory.
 const AT_ONCE: usize = 64;
+
+/// Facts of all turns.
+#[derive(Default)]
+struct Known {
+    ids: Ids,
+    labels: LabelPool,
+}
+
+/// Hashes of the ids of requests. A set that grows is in memory twice for a moment: these grow one by one.
+#[derive(Default)]
+struct Ids([HashSet<u64>; 32]);
+
+impl Ids {
+    /// False if it was known.
+    fn insert(&mut self, id: u64) -> bool {
+        self.set(id).insert(id)
+    }
+
+    fn remove(&mut self, id: u64) {
+        self.set(id).remove(&id);
+    }
+
+    fn set(&mut self, id: u64) -> &mut HashSet<u64> {
+        let count = self.0.len() as u64;
+        &mut self.0[(id % count) as usize]
+    }
+}
 
 type Reading = io::Result<(Found, Checkpoint)>;
 
@@ -31,16 +62,20 @@ pub(super) fn read(
     unreadable: &mut Vec<Unreadable>,
 ) -> u64 {
     let changed = changed(logs, state, unreadable);
+    if changed.is_empty() {
+        return 0;
+    }
     let known = state.logs.values().flat_map(|it| it.closed.iter().chain(&it.last));
     let known = known.flat_map(|it| &it.ids);
-    let mut ids: HashSet<u64> = known.copied().collect();
+    let mut all = Known::default();
+    known.for_each(|id| _ = all.ids.insert(*id));
     let mut bad_lines = 0;
     for some in changed.chunks(AT_ONCE) {
         for ((log, _), reading) in some.iter().zip(read_some(options, some)) {
             match reading {
                 Ok((found, checkpoint)) => {
                     bad_lines += found.bad_lines;
-                    add(log, found, checkpoint, state, &mut ids);
+                    add(log, found, checkpoint, state, &mut all);
                 }
                 Err(error) => {
                     // What was found in it before stays, also because copies of it do not have it.
@@ -115,14 +150,8 @@ fn read_some(options: &Options<'_>, logs: &[(&Log<'_>, Checkpoint)]) -> Vec<Read
     readings.into_iter().map(|(_, reading)| reading).collect()
 }
 
-/// Adds what was found in a log. `ids` are those of all other turns.
-fn add(
-    log: &Log<'_>,
-    found: Found,
-    checkpoint: Checkpoint,
-    state: &mut State,
-    ids: &mut HashSet<u64>,
-) {
+/// Adds what was found in a log. `all` has the ids of all other turns.
+fn add(log: &Log<'_>, found: Found, checkpoint: Checkpoint, state: &mut State, all: &mut Known) {
     let Some(known) = state.logs.get_mut(&log.key) else { return };
     let mut before = mem::take(&mut known.last);
     known.last_without_usage = 0;
@@ -137,9 +166,9 @@ fn add(
             (Task::id_of(&log.harness.harness(), &turn.key), hash(&turn.session), turn.started);
         if let Some(index) = before.iter().position(|it| it.identity() == id) {
             // Its requests count again.
-            before.swap_remove(index).ids.iter().for_each(|id| _ = ids.remove(id));
+            before.swap_remove(index).ids.iter().for_each(|id| all.ids.remove(*id));
         }
-        match entry(turn, log, ids, &mut known.has_copies) {
+        match entry(turn, log, all, &mut known.has_copies) {
             None if is_last => known.last_without_usage += 1,
             None => known.without_usage += 1,
             Some(entry) if is_last => known.last.push(entry),
@@ -147,25 +176,21 @@ fn add(
         }
     }
     known.closed.append(&mut before);
+    known.closed.shrink_to_fit();
     // If it cannot be read, the next scan reads all of it.
     known.tail = state::tail(&log.path, checkpoint.offset).unwrap_or_default();
     known.checkpoint = checkpoint;
 }
 
 /// `None` if another turn has all requests.
-fn entry(
-    mut turn: Turn,
-    log: &Log<'_>,
-    ids: &mut HashSet<u64>,
-    has_copies: &mut bool,
-) -> Option<Entry> {
+fn entry(mut turn: Turn, log: &Log<'_>, all: &mut Known, has_copies: &mut bool) -> Option<Entry> {
     let mut own = Vec::new();
     turn.requests.retain(|request| {
         if request.id.is_empty() {
             return true;
         }
         let id = hash(&request.id);
-        let is_new = ids.insert(id);
+        let is_new = all.ids.insert(id);
         if is_new {
             own.push(id);
         }
@@ -176,6 +201,7 @@ fn entry(
         return None;
     }
     let is_part = turn.is_part;
-    let task = Task::of(turn, log.harness).into();
-    Some(Entry { task, is_part, ids: own })
+    let mut task = Task::of(turn, log.harness);
+    all.labels.share(&mut task);
+    Some(Entry { task: task.into(), is_part, ids: own.into() })
 }

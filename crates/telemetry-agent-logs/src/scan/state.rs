@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fmt,
     fs::File,
     io::{self, Read, Seek, SeekFrom},
     mem,
@@ -9,7 +10,10 @@ use std::{
     sync::Arc,
 };
 
-use serde::{Deserialize, Serialize};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{MapAccess, Visitor},
+};
 
 use super::{
     SILENCE_MS,
@@ -17,13 +21,13 @@ use super::{
 };
 use telemetry_model::uuid::Uuid;
 
-use crate::{Checkpoint, Task, hash::hash};
+use crate::{Checkpoint, Task, hash::hash, task::LabelPool};
 
 /// The bytes at the start of a file that tell whether it has been rewritten.
 const HEAD_BYTES: u64 = 4_096;
 
 /// Changes with what readers find: the logs are then read again.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 /// State of a scan, with which the next one reads only what is new. It has no path and no text of a log, except for
 /// the names of projects, models and languages.
@@ -31,6 +35,7 @@ const VERSION: u32 = 2;
 pub struct State {
     version: u32,
     /// By the hash of the path.
+    #[serde(deserialize_with = "logs")]
     pub(super) logs: BTreeMap<u64, LogState>,
     /// Unix milliseconds at which the agent stopped, by the hash of the session.
     stopped: BTreeMap<u64, i64>,
@@ -64,7 +69,7 @@ pub(super) struct Entry {
     /// Work of a sub-agent or a compaction.
     pub(super) is_part: bool,
     /// Hashes of the ids of its requests.
-    pub(super) ids: Vec<u64>,
+    pub(super) ids: Box<[u64]>,
 }
 
 impl Entry {
@@ -154,6 +159,32 @@ pub(super) struct Start {
     pub(super) checkpoint: Checkpoint,
     /// The turns known of the log are forgotten.
     pub(super) is_rewritten: bool,
+}
+
+/// Reads logs one by one, with the labels of all tasks once in memory.
+fn logs<'de, D: Deserializer<'de>>(input: D) -> Result<BTreeMap<u64, LogState>, D::Error> {
+    struct Logs;
+
+    impl<'de> Visitor<'de> for Logs {
+        type Value = BTreeMap<u64, LogState>;
+
+        fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+            formatter.write_str("the logs")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+            let (mut logs, mut pool) = (BTreeMap::new(), LabelPool::default());
+            while let Some((key, mut log)) = map.next_entry::<u64, LogState>()? {
+                for entry in log.closed.iter_mut().chain(&mut log.last) {
+                    pool.share(Arc::make_mut(&mut entry.task));
+                }
+                logs.insert(key, log);
+            }
+            Ok(logs)
+        }
+    }
+
+    input.deserialize_map(Logs)
 }
 
 /// Checksum of the last bytes before an offset.

@@ -295,6 +295,22 @@ fn pipe_is_not_opened() {
 }
 
 #[test]
+fn equal_labels_are_in_memory_once() {
+    let home = Home::new();
+    home.write("a.log", "turn a 100 5\nturn b 200 6\n");
+    home.write("b.log", "turn c 300 7\n");
+    let mut state = State::default();
+    let first = home.scan(&mut state);
+    let json = serde_json::to_string(&state).unwrap();
+    let again = home.scan(&mut serde_json::from_str(&json).unwrap());
+    assert_eq!(again.tasks, first.tasks);
+    for scan in [first, again] {
+        let labels: Vec<_> = scan.tasks.iter().map(|it| Arc::as_ptr(&it.labels)).collect();
+        assert_eq!(labels, [labels[0]; 3]);
+    }
+}
+
+#[test]
 fn state_has_no_text_of_a_log() {
     let home = Home::new();
     home.write("a.log", "turn secret-key 100 5\n");

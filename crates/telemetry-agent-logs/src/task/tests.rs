@@ -40,13 +40,13 @@ fn model_is_the_costliest_of_the_main_loop_and_an_unknown_one_has_no_cost() {
         (&[("other", 0), ("cheap", 5)], "cheap", Some(5)),
     ] {
         let task = task(turn("a", 0, requests));
-        assert_eq!((task.model.as_str(), task.cost()), (model, cost), "{requests:?}");
+        assert_eq!((task.labels.model.as_str(), task.cost()), (model, cost), "{requests:?}");
     }
     let mut by_helper = turn("a", 0, &[("cheap", 1), ("dear", 9)]);
     by_helper.requests[1].is_main_loop = false;
-    assert_eq!(task(by_helper.clone()).model, "cheap");
+    assert_eq!(task(by_helper.clone()).labels.model, "cheap");
     by_helper.requests.remove(0);
-    assert_eq!(task(by_helper).model, "dear");
+    assert_eq!(task(by_helper).labels.model, "dear");
 }
 
 #[test]

@@ -45,7 +45,7 @@ fn home_folder_with_logs_of_all_harnesses_is_scanned() {
     assert_eq!((scan.bad_lines, scan.logs), (0, 19));
     let found = HARNESSES.iter().map(|harness| {
         let harness = harness.harness();
-        let tasks = scan.tasks.iter().filter(|task| task.harness == harness);
+        let tasks = scan.tasks.iter().filter(|task| task.labels.harness == harness);
         let usage = tasks.clone().fold(Usage::default(), |sum, task| sum + task.usage);
         (harness.to_string(), tasks.count(), usage.total_input(), usage.total_output())
     });
@@ -70,8 +70,11 @@ fn logs_of_windows_are_found_below_another_root() {
     assert!(home.scan_all(&mut State::default()).tasks.is_empty());
     home.environment.home = home.path(user);
     let scan = home.scan_all(&mut State::default());
-    let mut found: Vec<_> =
-        scan.tasks.iter().map(|it| (it.project.as_deref().unwrap(), it.usage.input)).collect();
+    let mut found: Vec<_> = scan
+        .tasks
+        .iter()
+        .map(|it| (it.labels.project.as_deref().unwrap(), it.usage.input))
+        .collect();
     found.sort_unstable();
     assert_eq!((found, scan.bad_lines), (vec![("demo", 7), ("shop", 5)], 0));
 }
