@@ -3,7 +3,10 @@
 #[cfg(feature = "page")]
 pub(crate) mod views;
 
-use std::collections::{HashSet, VecDeque};
+use std::{
+    collections::{HashSet, VecDeque},
+    sync::Arc,
+};
 
 use parking_lot::Mutex;
 use telemetry_model::{BatchReceipt, EventResult, PredictionQuery, TaskCompletionEvent};
@@ -27,7 +30,8 @@ pub(crate) type Parsed = Result<TaskCompletionEvent, telemetry_model::Validation
 /// Invariant: `accepted_ids` holds the ids of `events` and of `evicted_ids`, and no others.
 #[derive(Debug)]
 pub(crate) struct Store {
-    events: VecDeque<TaskCompletionEvent>,
+    /// Shared with the views, which read them without the lock.
+    events: VecDeque<Arc<TaskCompletionEvent>>,
     max_events: usize,
     accepted_ids: HashSet<Uuid>,
     evicted_ids: VecDeque<Uuid>,
@@ -64,7 +68,7 @@ impl Store {
 
     /// The events held, oldest first.
     pub(crate) fn events(&self) -> impl Iterator<Item = &TaskCompletionEvent> {
-        self.events.iter()
+        self.events.iter().map(|event| &**event)
     }
 
     /// True if an event with this id was accepted, as far as ids are remembered.
@@ -169,12 +173,12 @@ impl Store {
     pub(crate) fn newest(&self, count: u64) -> Vec<TaskCompletionEvent> {
         let held = self.events.len();
         let count = usize::try_from(count).unwrap_or(held);
-        self.events.iter().skip(held.saturating_sub(count)).cloned().collect()
+        self.events().skip(held.saturating_sub(count)).cloned().collect()
     }
 
     /// Holds an event; evicts the oldest event and the oldest id above the limits.
     fn hold(&mut self, event: TaskCompletionEvent) {
-        self.events.push_back(event);
+        self.events.push_back(Arc::new(event));
         if self.events.len() > self.max_events
             && let Some(oldest) = self.events.pop_front()
         {

@@ -1,8 +1,10 @@
 //! Summaries of the events in memory.
 
 use std::{
-    cell::OnceCell,
-    collections::{BTreeMap, HashMap, VecDeque},
+    cell::{OnceCell, RefCell},
+    collections::{BTreeMap, HashMap, HashSet, VecDeque},
+    rc::Rc,
+    sync::Arc,
 };
 
 use parking_lot::Mutex;
@@ -49,101 +51,77 @@ impl History {
 
 /// The views of a store in memory, for one page.
 ///
-/// All sums come from one pass over the events, under the lock and at the first use, so that they
-/// agree with each other.
+/// The lock is held while the events are collected, not while they are read. All sums of a filter come from one
+/// pass over the same events, so they agree with each other.
 pub(crate) struct MemoryViews<'s> {
     store: &'s Mutex<Store>,
-    cells: OnceCell<HashMap<Series, Hours>>,
-}
-
-/// Harness, model, provider, task type and complexity.
-type Series<T = String> = [T; 5];
-
-/// The events of a series, by hour.
-struct Hours {
-    /// From an event, because text would be taken for a spelling of a listed word.
-    query: PredictionQuery,
-    cells: BTreeMap<i64, Cell>,
-}
-
-/// The events of a series and an hour.
-#[derive(Debug, Default)]
-struct Cell {
-    sums: Sums,
-    gates: Vec<GateSums>,
+    events: OnceCell<Vec<(Arc<TaskCompletionEvent>, UnixMillis)>>,
+    summary: RefCell<Option<(Filter, Rc<FilteredSums>)>>,
 }
 
 impl<'s> MemoryViews<'s> {
     pub(crate) const fn new(store: &'s Mutex<Store>) -> Self {
-        Self { store, cells: OnceCell::new() }
+        Self { store, events: OnceCell::new(), summary: RefCell::new(None) }
     }
 
-    /// The series that match, each with its matching hours.
-    fn matching<'a>(
-        &'a self,
-        filter: &'a Filter,
-    ) -> impl Iterator<Item = (&'a Series, &'a PredictionQuery, impl Iterator<Item = (&'a i64, &'a Cell)>)>
-    {
-        let series = self.cells.get_or_init(|| cells(&self.store.lock().events));
-        let from = filter.from.unwrap_or(i64::MIN);
-        // An inverted range would panic.
-        let to = filter.to.unwrap_or(i64::MAX).max(from);
-        series
-            .iter()
-            .filter(|(series, _)| matches(filter, series.each_ref().map(|it| it.as_str())))
-            .map(move |(series, hours)| (series, &hours.query, hours.cells.range(from..to)))
+    /// The events held at the first use, with the times at which they were received, oldest first.
+    fn events(&self) -> &[(Arc<TaskCompletionEvent>, UnixMillis)] {
+        self.events.get_or_init(|| {
+            let store = self.store.lock();
+            let received = store.history.received.iter().copied();
+            store.events.iter().cloned().zip(received).collect()
+        })
+    }
+
+    fn summary(&self, filter: &Filter) -> Rc<FilteredSums> {
+        let mut summary = self.summary.borrow_mut();
+        match &*summary {
+            Some((known, sums)) if known == filter => Rc::clone(sums),
+            _ => {
+                let events = self.events().iter().map(|(event, _)| &**event);
+                let sums = Rc::new(FilteredSums::new(events, filter));
+                *summary = Some((filter.clone(), Rc::clone(&sums)));
+                sums
+            }
+        }
     }
 }
 
 impl Views for MemoryViews<'_> {
     fn sums(&self, filter: &Filter, by: Dimension) -> Result<Vec<(String, Sums)>, StorageError> {
-        let mut sums: HashMap<String, Sums> = HashMap::new();
-        for (series, _, hours) in self.matching(filter) {
-            for (hour, cell) in hours {
-                sums.entry(value(series, *hour, by)).or_default().add(&cell.sums);
+        let summary = self.summary(filter);
+        let of_hours = |hours: BTreeMap<i64, Sums>| {
+            hours.into_iter().map(|(hour, sums)| (hour.to_string(), sums)).collect()
+        };
+        Ok(match text_index(by) {
+            Some(index) => summary.dimensions[index].clone(),
+            None if by == Dimension::Hour => of_hours(summary.hours.clone()),
+            None => {
+                let mut days: BTreeMap<i64, Sums> = BTreeMap::new();
+                for (hour, sums) in &summary.hours {
+                    days.entry(hour.div_euclid(24)).or_default().add(sums);
+                }
+                of_hours(days)
             }
-        }
-        Ok(sums.into_iter().collect())
+        })
     }
 
     fn gates(&self, filter: &Filter) -> Result<Vec<GateSums>, StorageError> {
-        let mut gates = Vec::new();
-        for cell in self.matching(filter).flat_map(|(_, _, hours)| hours.map(|(_, cell)| cell)) {
-            for GateSums { gate, run, failed } in &cell.gates {
-                let sums = of_gate(&mut gates, gate);
-                sums.run += run;
-                sums.failed += failed;
-            }
-        }
-        Ok(gates)
+        Ok(self.summary(filter).gates.clone())
     }
 
     fn groups(&self, filter: &Filter, limit: u32) -> Result<Vec<Group>, StorageError> {
-        let mut groups: BTreeMap<&PredictionQuery, u64> = BTreeMap::new();
-        for (_, query, hours) in self.matching(filter) {
-            let tasks: u64 = hours.map(|(_, cell)| cell.sums.tasks).sum();
-            if tasks > 0 {
-                *groups.entry(query).or_default() += tasks;
-            }
-        }
-        let groups = groups.into_iter().map(|(query, tasks)| Group { query: query.clone(), tasks });
-        let mut groups: Vec<_> = groups.collect();
-        groups.sort_by_key(|group| std::cmp::Reverse(group.tasks));
-        groups.truncate(limit as usize);
-        Ok(groups)
+        Ok(self.summary(filter).groups.iter().take(limit as usize).cloned().collect())
     }
 
     fn latest(&self, filter: &Filter, limit: u32) -> Result<Vec<StoredEvent>, StorageError> {
-        let store = self.store.lock();
-        let is_match = |event: &TaskCompletionEvent| {
-            matches(filter, series(event))
-                && filter.from.is_none_or(|from| hour(event) >= from)
-                && filter.to.is_none_or(|to| hour(event) < to)
-        };
-        let events = store.events.iter().zip(&store.history.received).rev();
-        let events = events.filter(|(event, _)| is_match(event)).take(limit as usize);
-        Ok(events
-            .map(|(event, received)| StoredEvent { received: *received, event: event.clone() })
+        let matching = self.events().iter().rev().filter(|(event, _)| matches(filter, event));
+        Ok(matching
+            .take(limit as usize)
+            .map(|(event, received)| StoredEvent {
+                received: *received,
+                event: TaskCompletionEvent::clone(event),
+            })
             .collect())
     }
 
@@ -153,39 +131,77 @@ impl Views for MemoryViews<'_> {
     }
 
     fn values(&self, by: Dimension) -> Result<Vec<String>, StorageError> {
-        let mut values: Vec<_> = self.sums(&Filter::default(), by)?;
-        values.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
-        Ok(values.into_iter().map(|(value, _)| value).collect())
+        let values = text_index(by).map(|index| {
+            let values = self.events().iter().map(|(event, _)| texts(event)[index]);
+            let values: HashSet<&str> = values.collect();
+            let mut values: Vec<_> = values.into_iter().map(str::to_owned).collect();
+            values.sort_unstable();
+            values
+        });
+        Ok(values.unwrap_or_default())
     }
 }
 
-fn cells(events: &VecDeque<TaskCompletionEvent>) -> HashMap<Series, Hours> {
-    let mut all: HashMap<Series<&str>, Hours> = HashMap::new();
-    for event in events {
-        let hours = all.entry(series(event)).or_insert_with(|| Hours {
-            query: PredictionQuery::new(
+/// The sums of the events that match a filter.
+#[derive(Debug)]
+struct FilteredSums {
+    hours: BTreeMap<i64, Sums>,
+    /// In the order of [`texts`].
+    dimensions: [Vec<(String, Sums)>; 5],
+    gates: Vec<GateSums>,
+    /// Most tasks first.
+    groups: Vec<Group>,
+}
+
+impl FilteredSums {
+    fn new<'e>(events: impl Iterator<Item = &'e TaskCompletionEvent>, filter: &Filter) -> Self {
+        let mut hours: BTreeMap<i64, Sums> = BTreeMap::new();
+        let mut gates = Vec::new();
+        // There are far fewer combinations than events.
+        let mut series: HashMap<[&str; 5], (&TaskCompletionEvent, Sums)> = HashMap::new();
+        for event in events.filter(|event| matches(filter, event)) {
+            hours.entry(hour(event)).or_default().add_event(event);
+            let (_, sums) = series.entry(texts(event)).or_insert_with(|| (event, Sums::default()));
+            sums.add_event(event);
+            add_gates(&mut gates, event);
+        }
+        let mut dimensions: [HashMap<&str, Sums>; 5] = Default::default();
+        let mut groups: BTreeMap<PredictionQuery, u64> = BTreeMap::new();
+        for (texts, (event, sums)) in &series {
+            for (dimension, text) in dimensions.iter_mut().zip(texts) {
+                dimension.entry(text).or_default().add(sums);
+            }
+            // From the fields: text would be taken for a spelling of a listed word.
+            let query = PredictionQuery::new(
                 event.task_type.clone(),
                 event.model.clone(),
                 event.provider.clone(),
                 event.complexity.clone(),
-            ),
-            cells: BTreeMap::new(),
-        });
-        let cell = hours.cells.entry(hour(event)).or_default();
-        cell.sums.add_event(event);
-        for (gates, is_run) in
-            [(&event.quality_gates_run, true), (&event.quality_gates_failed, false)]
-        {
-            for (index, gate) in gates.iter().enumerate() {
-                if !gates[..index].contains(gate) {
-                    let sums = of_gate(&mut cell.gates, gate);
-                    sums.run += u64::from(is_run);
-                    sums.failed += u64::from(!is_run);
-                }
+            );
+            *groups.entry(query).or_default() += sums.tasks;
+        }
+        let groups = groups.into_iter().map(|(query, tasks)| Group { query, tasks });
+        let mut groups: Vec<_> = groups.collect();
+        groups.sort_by_key(|group| std::cmp::Reverse(group.tasks));
+        let owned = |sums: HashMap<&str, Sums>| {
+            sums.into_iter().map(|(text, sums)| (text.to_owned(), sums)).collect()
+        };
+        Self { hours, dimensions: dimensions.map(owned), gates, groups }
+    }
+}
+
+/// Counts each gate once, however often the event lists it.
+fn add_gates(gates: &mut Vec<GateSums>, event: &TaskCompletionEvent) {
+    for (listed, is_run) in [(&event.quality_gates_run, true), (&event.quality_gates_failed, false)]
+    {
+        for (index, gate) in listed.iter().enumerate() {
+            if !listed[..index].contains(gate) {
+                let sums = of_gate(gates, gate);
+                sums.run += u64::from(is_run);
+                sums.failed += u64::from(!is_run);
             }
         }
     }
-    all.into_iter().map(|(series, hours)| (series.map(str::to_owned), hours)).collect()
 }
 
 /// The sums of a gate, added if they are absent.
@@ -197,39 +213,38 @@ fn of_gate<'g>(gates: &'g mut Vec<GateSums>, gate: &QualityGate) -> &'g mut Gate
     &mut gates[index]
 }
 
-fn series(event: &TaskCompletionEvent) -> Series<&str> {
+/// Harness, and the dimensions of a group.
+fn texts(event: &TaskCompletionEvent) -> [&str; 5] {
     [
         event.harness.as_str(),
+        event.task_type.as_str(),
         &event.model,
         event.provider.as_str(),
-        event.task_type.as_str(),
         event.complexity.as_str(),
     ]
 }
 
-fn matches(filter: &Filter, series: Series<&str>) -> bool {
-    let Filter { harness, model, provider, task_type, complexity, from: _, to: _ } = filter;
-    let wanted = [harness, model, provider, task_type, complexity];
-    wanted
-        .into_iter()
-        .zip(series)
-        .all(|(wanted, value)| wanted.as_ref().is_none_or(|it| it == value))
+/// The index of a dimension in [`texts`].
+const fn text_index(by: Dimension) -> Option<usize> {
+    match by {
+        Dimension::Hour | Dimension::Day => None,
+        Dimension::Harness => Some(0),
+        Dimension::TaskType => Some(1),
+        Dimension::Model => Some(2),
+        Dimension::Provider => Some(3),
+        Dimension::Complexity => Some(4),
+    }
 }
 
-fn value(
-    [harness, model, provider, task_type, complexity]: &Series,
-    hour: i64,
-    by: Dimension,
-) -> String {
-    match by {
-        Dimension::Hour => hour.to_string(),
-        Dimension::Day => hour.div_euclid(24).to_string(),
-        Dimension::Harness => harness.clone(),
-        Dimension::Model => model.clone(),
-        Dimension::Provider => provider.clone(),
-        Dimension::TaskType => task_type.clone(),
-        Dimension::Complexity => complexity.clone(),
-    }
+fn matches(filter: &Filter, event: &TaskCompletionEvent) -> bool {
+    let Filter { harness, model, provider, task_type, complexity, from, to } = filter;
+    let wanted = [harness, task_type, model, provider, complexity];
+    let is_equal = |(wanted, text): (&Option<String>, &str)| {
+        wanted.as_ref().is_none_or(|wanted| wanted == text)
+    };
+    wanted.into_iter().zip(texts(event)).all(is_equal)
+        && from.is_none_or(|from| hour(event) >= from)
+        && to.is_none_or(|to| hour(event) < to)
 }
 
 #[cfg(test)]
