@@ -176,7 +176,7 @@ fn every_view_is_shown_in_light_and_dark() {
     let Some((collector, mut browser)) = start() else { return };
     let url = collector.url();
     let views: [(&str, &[&str]); 5] = [
-        ("empty", &["main"]),
+        ("empty", &["body > header", "main"]),
         ("overview", &["body > header", "#time"]),
         ("breakdown", &["#breakdown", "#estimates"]),
         ("predictions", &["#gates", "#predictions"]),
