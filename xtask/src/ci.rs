@@ -49,7 +49,10 @@ fn fmt() -> Result<(), String> {
 fn features() -> Result<(), String> {
     for (name, features) in [
         ("telemetry-agent-logs", &["opencode-db", "prices", "zstd"][..]),
-        ("telemetry-collector", &["cli,keys", "cli,sqlite", "cli,tls", "keys", "page", "sqlite", "tls"]),
+        (
+            "telemetry-collector",
+            &["cli,keys", "cli,sqlite", "cli,tls", "keys", "page", "sqlite", "tls"],
+        ),
         ("telemetry-transport", &["hyper", "ureq", "reqwest,reqwest012"][..]),
         ("mosaicstack-telemetry", &["backoff,layer,log", "hyper", "spool", "tokio", "ureq"]),
     ] {

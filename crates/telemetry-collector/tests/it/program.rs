@@ -96,6 +96,8 @@ fn each_request_is_printed_and_sigterm_prints_the_totals() {
     let mut program = Program::start(&["--instance-id", &INSTANCE.to_string()]);
     assert!(program.greeting.contains(&format!("SERVER_URL=http://{}\n", program.addr)));
     assert!(program.greeting.contains(&format!("INSTANCE_ID={INSTANCE}\n")));
+    let page = format!("A browser shows the events at http://{}/\n", program.addr);
+    assert_eq!(program.greeting.contains(&page), cfg!(feature = "page"));
 
     let mut client = Client::to(program.addr);
     let body = String::from_utf8(batch([event(1), event(1), event(2)])).unwrap();

@@ -240,8 +240,18 @@ fn greeting(collector: &Collector, args: &Args) -> String {
          export MOSAIC_TELEMETRY_SERVER_URL={client_url}\n  \
          export MOSAIC_TELEMETRY_API_KEY={key}\n  \
          export MOSAIC_TELEMETRY_INSTANCE_ID={id}\n\n\
-         {accepted}\n"
+         {accepted}\n{page}",
+        page = page(&client_url)
     )
+}
+
+/// The line about the page; empty without the feature.
+fn page(url: &str) -> String {
+    if cfg!(feature = "page") {
+        format!("A browser shows the events at {url}/\n")
+    } else {
+        String::new()
+    }
 }
 
 /// The URL for a client, as far as the program knows it.
