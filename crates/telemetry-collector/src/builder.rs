@@ -2,7 +2,7 @@
 
 #[cfg(any(feature = "sqlite", feature = "tls"))]
 use std::path::PathBuf;
-#[cfg(feature = "sqlite")]
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 use std::time::Duration;
 use std::{
     fmt, io,
@@ -30,10 +30,10 @@ use crate::{
     Certificate, FailedHandshake,
     tls::{CertificateFiles, Identity, Tls},
 };
-#[cfg(feature = "sqlite")]
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 use crate::{
     StorageError,
-    storage::{Database, Retention, sqlite::Sqlite, writer::Stored},
+    storage::{Location, Retention, writer::Stored},
 };
 
 /// The default of [`CollectorBuilder::max_events`].
@@ -53,9 +53,9 @@ pub struct CollectorBuilder {
     remembered_ids: Option<usize>,
     rules: Vec<FaultRule>,
     callbacks: Callbacks,
-    #[cfg(feature = "sqlite")]
-    store: Option<PathBuf>,
-    #[cfg(feature = "sqlite")]
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
+    store: Option<Location>,
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
     retention: Retention,
     #[cfg(feature = "keys")]
     pub(crate) network: Network,
@@ -73,9 +73,9 @@ impl CollectorBuilder {
             remembered_ids: None,
             rules: Vec::new(),
             callbacks: Callbacks::default(),
-            #[cfg(feature = "sqlite")]
+            #[cfg(any(feature = "postgres", feature = "sqlite"))]
             store: None,
-            #[cfg(feature = "sqlite")]
+            #[cfg(any(feature = "postgres", feature = "sqlite"))]
             retention: Retention::default(),
             #[cfg(feature = "keys")]
             network: Network::new(),
@@ -132,14 +132,29 @@ impl CollectorBuilder {
     /// that locks it (`-lock`).
     #[cfg(feature = "sqlite")]
     pub fn store(mut self, path: impl Into<PathBuf>) -> Self {
-        self.store = Some(path.into());
+        self.store = Some(Location::File(path.into()));
+        self
+    }
+
+    /// Stores events in a PostgreSQL database, such as `postgres://user@host/database`, in its schema
+    /// `telemetry_collector`, which is created if there is none. Otherwise it is as a store in a file.
+    ///
+    /// Several collectors can share a database: an event that two of them receive is stored once, and both
+    /// predict from the events of all. While the database cannot be reached, events are refused with a 503.
+    ///
+    /// With `sslmode=require` in the URL, connections are encrypted and the server's certificate is verified;
+    /// this needs the feature `tls`. Without a password in the URL, that of the environment variable
+    /// `PGPASSWORD` is used. No error or output contains it.
+    #[cfg(feature = "postgres")]
+    pub fn postgres(mut self, url: impl Into<String>) -> Self {
+        self.store = Some(Location::Url(url.into()));
         self
     }
 
     /// Removes events from the store when this time has passed since their receipt. By default they are kept.
     ///
     /// The id of a removed event is forgotten.
-    #[cfg(feature = "sqlite")]
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
     pub fn keep(mut self, age: Duration) -> Self {
         self.retention.keep = Some(age);
         self
@@ -149,7 +164,7 @@ impl CollectorBuilder {
     /// there is no limit.
     ///
     /// The id of a removed event is forgotten.
-    #[cfg(feature = "sqlite")]
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
     pub fn max_size(mut self, bytes: u64) -> Self {
         self.retention.max_size = Some(bytes.max(Retention::MIN_SIZE));
         self
@@ -157,7 +172,7 @@ impl CollectorBuilder {
 
     /// Calls back when the store cannot remove or merge events, and again when the reason changes. Runs on the
     /// thread that writes to the store. Events that cannot be stored are refused instead; see [`on_refusal`](Self::on_refusal).
-    #[cfg(feature = "sqlite")]
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
     pub fn on_storage_error(
         mut self,
         callback: impl Fn(&StorageError) + Send + Sync + 'static,
@@ -273,12 +288,12 @@ impl CollectorBuilder {
         let max_evicted_ids = self.remembered_ids.unwrap_or(self.max_events);
         let mut store = Store::new(self.max_events, max_evicted_ids);
         self.rules.into_iter().for_each(|rule| store.rules.add(rule));
-        #[cfg(feature = "sqlite")]
+        #[cfg(any(feature = "postgres", feature = "sqlite"))]
         let stored = match &self.store {
-            Some(path) => {
-                let database = Sqlite::open(path, self.retention).map_err(io::Error::other)?;
+            Some(location) => {
+                let database = location.open(self.retention).map_err(io::Error::other)?;
                 store.record_counts(database.counts());
-                Some(Stored::new(Arc::new(database)))
+                Some(Stored::new(database))
             }
             None => None,
         };
@@ -292,10 +307,10 @@ impl CollectorBuilder {
             store,
             #[cfg(feature = "tls")]
             tls,
-            #[cfg(feature = "sqlite")]
+            #[cfg(any(feature = "postgres", feature = "sqlite"))]
             stored,
         ));
-        #[cfg(feature = "sqlite")]
+        #[cfg(any(feature = "postgres", feature = "sqlite"))]
         if let Some(stored) = &shared.stored {
             stored.start(Arc::downgrade(&shared))?;
         }

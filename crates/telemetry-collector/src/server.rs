@@ -168,7 +168,7 @@ mod tests {
             Store::new(1, 1),
             #[cfg(feature = "tls")]
             None,
-            #[cfg(feature = "sqlite")]
+            #[cfg(any(feature = "postgres", feature = "sqlite"))]
             None,
         )
     }

@@ -1,29 +1,33 @@
 //! Storage of events, and the summaries that the page reads from it.
 
-#[cfg(feature = "sqlite")]
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod changes;
-#[cfg(feature = "sqlite")]
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod figures;
-#[cfg(feature = "sqlite")]
+#[cfg(feature = "postgres")]
+pub(crate) mod postgres;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod samples;
-#[cfg(feature = "sqlite")]
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod sql;
 #[cfg(feature = "sqlite")]
 pub(crate) mod sqlite;
-#[cfg(any(feature = "page", feature = "sqlite"))]
+#[cfg(all(test, any(feature = "postgres", feature = "sqlite")))]
+mod tests;
+#[cfg(any(feature = "page", feature = "postgres", feature = "sqlite"))]
 #[cfg_attr(not(feature = "page"), expect(dead_code, reason = "for the page"))]
 pub(crate) mod views;
-#[cfg(feature = "sqlite")]
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(crate) mod writer;
 
 use std::fmt;
-#[cfg(feature = "sqlite")]
-use std::time::Duration;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+use std::{sync::Arc, time::Duration};
 
 use telemetry_model::{PredictionQuery, TaskCompletionEvent};
 use uuid::Uuid;
 
-#[cfg(feature = "sqlite")]
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 use self::views::{Rejection, UnixMillis, Views};
 use crate::aggregate::Summary;
 
@@ -42,7 +46,7 @@ pub(crate) trait Storage: Send + Sync {
 }
 
 /// Stores events beyond the life of the process.
-#[cfg(feature = "sqlite")]
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(crate) trait Database: Storage + Views {
     /// Stores the new ones among the events and their effect on every summary, and the rejections: all or
     /// nothing, and durably. Returns for each event whether it was new.
@@ -57,24 +61,53 @@ pub(crate) trait Database: Storage + Views {
     /// keep. Returns true if there is more to do.
     fn maintain(&self, now: UnixMillis) -> Result<bool, StorageError>;
 
+    /// Merges summaries now, however few wait.
+    #[cfg(test)]
+    fn merge(&self);
+
     /// Leaves room for `more` pages, as a disk does that is almost full.
     #[cfg(test)]
-    fn limit_pages(&self, more: u64);
+    fn limit_pages(&self, more: u64) {
+        unreachable!("only a file has pages, {more}");
+    }
 
     /// The events stored now, and those that retention has removed since the start.
     fn counts(&self) -> StoredCounts;
 }
 
 /// See [`Database::counts`].
-#[cfg(feature = "sqlite")]
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct StoredCounts {
     pub(crate) held: u64,
     pub(crate) removed: u64,
 }
 
+/// The place of a store.
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+#[derive(Clone)]
+pub(crate) enum Location {
+    #[cfg(feature = "postgres")]
+    Url(String),
+    #[cfg(feature = "sqlite")]
+    File(std::path::PathBuf),
+}
+
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+impl Location {
+    /// Opens the store, or creates it.
+    pub(crate) fn open(&self, retention: Retention) -> Result<Arc<dyn Database>, StorageError> {
+        match self {
+            #[cfg(feature = "postgres")]
+            Self::Url(url) => Ok(Arc::new(postgres::Postgres::open(url, retention)?)),
+            #[cfg(feature = "sqlite")]
+            Self::File(path) => Ok(Arc::new(sqlite::Sqlite::open(path, retention)?)),
+        }
+    }
+}
+
 /// The events that a store keeps.
-#[cfg(feature = "sqlite")]
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Retention {
     /// From this time after their receipt on they are removed.
@@ -83,7 +116,7 @@ pub(crate) struct Retention {
     pub(crate) max_size: Option<u64>,
 }
 
-#[cfg(feature = "sqlite")]
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 impl Retention {
     /// The least value of `max_size`: 16 MiB.
     pub(crate) const MIN_SIZE: u64 = 16 * 1024 * 1024;

@@ -109,6 +109,18 @@ pub(crate) fn distribution_of<E: From<Damaged>>(
     Ok(ranked(tasks, |rank| ranks.binary_search(&rank).map_or(0, |index| found[index])))
 }
 
+/// The buckets that [`distribution_of`] reads.
+#[cfg(feature = "postgres")]
+pub(crate) fn buckets_of(tasks: u64, counts: &BTreeMap<u32, i64>) -> Result<Vec<u32>, Damaged> {
+    let mut buckets = Vec::new();
+    values_at(&ranks(tasks), counts, |bucket| {
+        buckets.push(bucket);
+        // Any values, as many as there are.
+        Ok::<_, Damaged>(vec![(0, counts[&bucket])])
+    })?;
+    Ok(buckets)
+}
+
 const MISSING: Damaged = Damaged("there are fewer values than tasks");
 
 /// Sorts values and adds up the counts of equal ones. Those that occur no more are left out.

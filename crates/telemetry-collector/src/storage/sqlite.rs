@@ -9,7 +9,7 @@ mod retention;
 mod samples;
 mod summary;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 mod views;
 
 use std::{
@@ -197,6 +197,14 @@ impl Database for Sqlite {
                 Err(self.failed(&error))
             }
         }
+    }
+
+    #[cfg(test)]
+    fn merge(&self) {
+        use super::samples::MAX_PENDING;
+
+        let pending = std::mem::replace(&mut self.writer.lock().pending, MAX_PENDING);
+        assert!(pending < MAX_PENDING && self.maintain(0).expect("there is room"));
     }
 
     #[cfg(test)]

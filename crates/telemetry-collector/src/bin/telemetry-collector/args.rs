@@ -2,9 +2,11 @@
 
 #[cfg(feature = "keys")]
 use std::num::NonZeroU32;
-#[cfg(any(feature = "keys", feature = "sqlite", feature = "tls"))]
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+use std::path::Path;
+#[cfg(any(feature = "keys", feature = "postgres", feature = "sqlite", feature = "tls"))]
 use std::path::PathBuf;
-#[cfg(feature = "sqlite")]
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 use std::time::Duration;
 use std::{
     ffi::OsString,
@@ -14,7 +16,7 @@ use std::{
 use clap::{CommandFactory, Parser, error::ErrorKind};
 use uuid::Uuid;
 
-#[cfg(feature = "sqlite")]
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 use crate::units;
 use crate::{
     fault_spec::{self, FaultSpec},
@@ -44,18 +46,18 @@ pub(crate) struct Args {
     #[arg(long, value_name = "UUID")]
     pub(crate) instance_id: Option<Uuid>,
 
-    /// Store events in this SQLite database, which may be new
-    #[cfg(feature = "sqlite")]
-    #[arg(long, value_name = "FILE")]
+    /// Store events in a SQLite file or at a postgres:// URL
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
+    #[arg(long, value_name = "STORE")]
     pub(crate) store: Option<PathBuf>,
 
     /// Remove events this long after their receipt, such as 90d
-    #[cfg(feature = "sqlite")]
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
     #[arg(long, value_name = "TIME", requires = "store", value_parser = units::duration)]
     pub(crate) keep: Option<Duration>,
 
     /// Remove the oldest events above this size, such as 2GB
-    #[cfg(feature = "sqlite")]
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
     #[arg(long, value_name = "SIZE", requires = "store", value_parser = units::size)]
     pub(crate) max_size: Option<u64>,
 
@@ -158,6 +160,8 @@ impl Args {
                 }
             }
         }
+        #[cfg(any(feature = "postgres", feature = "sqlite"))]
+        errors.extend(args.store.as_deref().and_then(unsupported));
         if errors.is_empty() {
             return Ok(args);
         }
@@ -204,8 +208,43 @@ impl Args {
     }
 }
 
-/// Replaces what may be an API key, so that a misspelt option does not print it to a log.
+/// The URL of a store that is no file.
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub(crate) fn database_url(store: &Path) -> Option<&str> {
+    let is_url =
+        |text: &&str| ["postgres://", "postgresql://"].iter().any(|it| text.starts_with(it));
+    store.to_str().filter(is_url)
+}
+
+/// The error for a kind of store that this program lacks.
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+fn unsupported(store: &Path) -> Option<String> {
+    let (kind, feature, is_supported) = match database_url(store) {
+        Some(_) => ("a URL", "postgres", cfg!(feature = "postgres")),
+        None => ("a file", "sqlite", cfg!(feature = "sqlite")),
+    };
+    let error =
+        || format!("--store: {kind} needs a program that is built with the feature `{feature}`");
+    (!is_supported).then(error)
+}
+
+/// Replaces what may be an API key or the password of a URL, so that a misspelt option does not print it to a log.
 pub(crate) fn redact(message: &str) -> String {
+    let mut redacted = String::new();
+    for line in message.split_inclusive('\n') {
+        match line.split_once("://") {
+            // To the end of the line: a password may contain anything.
+            Some((scheme, rest)) if rest.contains('@') || rest.contains("password") => {
+                redacted += &redact_keys(scheme);
+                redacted += "://<redacted>\n";
+            }
+            _ => redacted += &redact_keys(line),
+        }
+    }
+    redacted
+}
+
+fn redact_keys(message: &str) -> String {
     let mut redacted = String::new();
     for part in message.split_inclusive(|char: char| !char.is_ascii_hexdigit()) {
         let digits = part.trim_end_matches(|char: char| !char.is_ascii_hexdigit());
@@ -328,6 +367,35 @@ mod tests {
         ] {
             let error = parse(line).err().unwrap();
             assert!(!error.contains("cafe"), "{error}");
+        }
+    }
+
+    #[test]
+    fn passwords_of_urls_are_redacted_in_errors() {
+        for url in ["postgres://u:cafe @h/d", "x://u:'cafe@h", "postgres://h/d?password=cafe"] {
+            let option = format!("--stroe={url}");
+            for line in [&[url][..], &["--stroe", url], &[&option], &["--port", url]] {
+                let error = parse(line).err().unwrap();
+                assert!(error.contains("<redacted>") && !error.contains("cafe"), "{error}");
+            }
+        }
+    }
+
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
+    #[test]
+    fn store_without_its_feature_is_an_error() {
+        for (store, feature, is_supported) in [
+            ("a.db", "sqlite", cfg!(feature = "sqlite")),
+            ("postgres://u:cafe@h/d", "postgres", cfg!(feature = "postgres")),
+            ("postgresql://h/d", "postgres", cfg!(feature = "postgres")),
+        ] {
+            match parse(&["--store", store]) {
+                Ok(args) => assert!(is_supported && args.store == Some(store.into())),
+                Err(error) => {
+                    assert!(error.contains(&format!("the feature `{feature}`")), "{error}");
+                    assert!(!is_supported && !error.contains("cafe"), "{error}");
+                }
+            }
         }
     }
 

@@ -4,7 +4,7 @@ mod args;
 mod fault_spec;
 mod show;
 mod signals;
-#[cfg(feature = "sqlite")]
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod units;
 
 use std::{
@@ -68,7 +68,7 @@ fn serve(args: &Args) -> Result<(), String> {
     if let Some(id) = args.instance_id {
         builder = builder.instance_id(id);
     }
-    #[cfg(feature = "sqlite")]
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
     {
         builder = store(builder, args)
             .on_storage_error(|error| print_error(format!("error: maintenance: {error}")));
@@ -100,10 +100,14 @@ fn serve(args: &Args) -> Result<(), String> {
                 .map_err(|error| format!("failed to write --ca {file:?}: {error}"))?;
         }
         output.print(&greeting(&collector, args));
-        #[cfg(feature = "sqlite")]
-        if let Some(file) = &args.store {
+        #[cfg(any(feature = "postgres", feature = "sqlite"))]
+        if let Some(store) = &args.store {
             let held = collector.totals().held;
-            output.print(&format_args!("store: {}, {held} events", file.display()));
+            match args::database_url(store) {
+                // Without the URL, which may have a password.
+                Some(_) => output.print(&format_args!("store: PostgreSQL, {held} events")),
+                None => output.print(&format_args!("store: {}, {held} events", store.display())),
+            }
         }
         for (number, json) in (1..).zip(&args.fault_json) {
             output.print(&format_args!("fault {number}: {json}"));
@@ -138,9 +142,15 @@ fn start_recorder(args: &Args, output: Output) -> Result<Option<Collector>, Stri
 }
 
 /// Applies the options of the store.
-#[cfg(feature = "sqlite")]
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 fn store(mut builder: CollectorBuilder, args: &Args) -> CollectorBuilder {
-    if let Some(file) = &args.store {
+    // A kind of store that is not supported is an error of the command line.
+    #[cfg(feature = "postgres")]
+    if let Some(url) = args.store.as_deref().and_then(args::database_url) {
+        builder = builder.postgres(url);
+    }
+    #[cfg(feature = "sqlite")]
+    if let Some(file) = args.store.as_ref().filter(|it| args::database_url(it).is_none()) {
         builder = builder.store(file);
     }
     if let Some(time) = args.keep {

@@ -1,9 +1,8 @@
-//! A database beside memory, damaged files, full disks, and retention.
+//! Damaged files, full disks, and the size.
 
-mod equality;
 pub(super) mod full;
 mod opening;
-mod removal;
+mod size;
 
 use std::{
     env, fs,
@@ -13,16 +12,19 @@ use std::{
     sync::atomic::{AtomicU32, Ordering},
 };
 
-use telemetry_model::{EventBuilder, TaskCompletionEvent, time::OffsetDateTime};
-use uuid::Uuid;
+use rusqlite::Connection;
 
-use super::{super::Retention, Sqlite};
+use super::Sqlite;
+use crate::storage::{
+    Location, Retention,
+    tests::{Place, event, events},
+};
 
 /// A folder for one test, removed at its end.
-struct Folder(PathBuf);
+pub(in crate::storage) struct Folder(PathBuf);
 
 impl Folder {
-    fn new() -> Self {
+    pub(in crate::storage) fn new() -> Self {
         static LAST: AtomicU32 = AtomicU32::new(0);
         let number = LAST.fetch_add(1, Ordering::Relaxed);
         let path = env::temp_dir().join(format!("telemetry-collector-{}-{number}", process::id()));
@@ -57,13 +59,12 @@ impl Drop for Folder {
     }
 }
 
-fn event(id: u128) -> TaskCompletionEvent {
-    EventBuilder::new(Uuid::from_u128(9))
-        .event_id(Uuid::from_u128(id))
-        .timestamp(OffsetDateTime::UNIX_EPOCH)
-        .build()
-}
+impl Place for Folder {
+    fn location(&self) -> Location {
+        Location::File(self.file())
+    }
 
-fn events(ids: impl IntoIterator<Item = u128>) -> Vec<TaskCompletionEvent> {
-    ids.into_iter().map(event).collect()
+    fn execute(&self, sql: &str) {
+        Connection::open(self.file()).and_then(|it| it.execute_batch(sql)).expect("it is valid");
+    }
 }

@@ -4,21 +4,18 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use parking_lot::Mutex;
 use proptest::{collection::vec, option, prelude::*, sample::select};
-use rusqlite::Connection;
 use telemetry_model::{
     Cost, EventBuilder, Outcome, PredictionQuery, Quality, QualityGate, TaskCompletionEvent,
     Tokens, time::OffsetDateTime,
 };
 use uuid::Uuid;
 
-use super::{Folder, event};
+use super::{event, places};
 use crate::{
     storage::{
         Database, Storage,
-        samples::MAX_PENDING,
         views::{
-            Dimension, Filter, GateSums, Group, MAX_REJECTIONS, Rejection, StoredEvent, Sums,
-            Views, hour,
+            Dimension, Filter, GateSums, Group, MAX_REJECTIONS, Rejection, StoredEvent, Sums, hour,
         },
     },
     store::Store,
@@ -197,7 +194,7 @@ fn query_of(event: &TaskCompletionEvent) -> PredictionQuery {
 }
 
 /// Asks the database everything, and compares with memory and the reference.
-fn compare(database: &impl Database, memory: &Mutex<Store>, held: &[StoredEvent], filter: &Filter) {
+fn compare(database: &dyn Database, memory: &Mutex<Store>, held: &[StoredEvent], filter: &Filter) {
     let plain: Vec<_> = held.iter().map(|it| it.event.clone()).collect();
     assert_eq!(database.events().unwrap(), plain);
     assert_eq!(memory.events().unwrap(), plain);
@@ -252,73 +249,90 @@ proptest! {
         batches in vec((vec(random_event(), 0..12), any::<bool>(), any::<bool>()), 1..8),
         filter in filter(),
     ) {
-        let folder = Folder::new();
-        let mut database = folder.open();
-        let (memory, mut held) = (Mutex::new(Store::new(1_000, 0)), Vec::new());
-        for (received, (batch, is_merged, is_reopened)) in (1_000..).zip(batches) {
-            let expected: Vec<_> = batch
-                .iter()
-                .enumerate()
-                .map(|(index, event)| {
-                    let is_known = |it: &TaskCompletionEvent| it.event_id == event.event_id;
-                    !held.iter().any(|it: &StoredEvent| is_known(&it.event))
-                        && !batch[..index].iter().any(is_known)
-                })
-                .collect();
-            prop_assert_eq!(&database.insert(&batch, &[], received).unwrap(), &expected);
-            memory.lock().record_batch(batch.iter().cloned().map(Ok).collect(), &[]);
-            let new = batch.into_iter().zip(expected).filter(|(_, is_new)| *is_new);
-            held.extend(new.map(|(event, _)| StoredEvent { received, event }));
-            if is_merged {
-                // So that the next step merges, without as many events.
-                database.writer.lock().pending = MAX_PENDING;
-                prop_assert!(database.maintain(received).unwrap());
+        for place in places() {
+            let mut database = place.open();
+            let (memory, mut held) = (Mutex::new(Store::new(1_000, 0)), Vec::new());
+            for (received, (batch, is_merged, is_reopened)) in (1_000..).zip(batches.clone()) {
+                let expected: Vec<_> = batch
+                    .iter()
+                    .enumerate()
+                    .map(|(index, event)| {
+                        let is_known = |it: &TaskCompletionEvent| it.event_id == event.event_id;
+                        !held.iter().any(|it: &StoredEvent| is_known(&it.event))
+                            && !batch[..index].iter().any(is_known)
+                    })
+                    .collect();
+                prop_assert_eq!(&database.insert(&batch, &[], received).unwrap(), &expected);
+                memory.lock().record_batch(batch.iter().cloned().map(Ok).collect(), &[]);
+                let new = batch.into_iter().zip(expected).filter(|(_, is_new)| *is_new);
+                held.extend(new.map(|(event, _)| StoredEvent { received, event }));
+                if is_merged {
+                    database.merge();
+                }
+                if is_reopened {
+                    drop(database);
+                    database = place.open();
+                }
             }
-            if is_reopened {
-                drop(database);
-                database = folder.open();
-            }
+            compare(&*database, &memory, &held, &filter);
         }
-        compare(&database, &memory, &held, &filter);
     }
 }
 
 #[test]
 fn columns_of_a_later_version_are_kept_and_ignored() {
-    let folder = Folder::new();
-    folder.open().insert(&[event(1)], &[], 7).unwrap();
-    let connection = Connection::open(folder.file()).unwrap();
-    for table in ["events", "series", "hours", "pending", "samples", "rejections"] {
-        let sql = format!("ALTER TABLE {table} ADD COLUMN later TEXT DEFAULT 'kept'");
-        connection.execute_batch(&sql).unwrap();
+    for place in places() {
+        place.open().insert(&[event(1)], &[], 7).unwrap();
+        for table in ["events", "series", "hours", "pending", "samples", "rejections"] {
+            place.execute(&format!("ALTER TABLE {table} ADD COLUMN later TEXT DEFAULT 'kept'"));
+        }
+        let database = place.open();
+        database.insert(&[event(2)], &[], 8).unwrap();
+        assert_eq!(database.events().unwrap(), [event(1), event(2)]);
+        assert_eq!(database.summary(&query_of(&event(1))).unwrap().tasks, 2);
     }
-    drop(connection);
-    let database = folder.open();
-    database.insert(&[event(2)], &[], 8).unwrap();
-    assert_eq!(database.events().unwrap(), [event(1), event(2)]);
-    assert_eq!(database.summary(&query_of(&event(1))).unwrap().tasks, 2);
+}
+
+#[test]
+fn words_of_any_length_are_kept_apart() {
+    // Longer than an entry of an index, and different at the end.
+    let [one, other] = ["1", "2"].map(|end| {
+        let mut event = event(end.parse().unwrap());
+        event.model = "漢".repeat(20_000) + end;
+        event.quality_gates_run = vec![QualityGate::from(format!("{}{end}", event.model).as_str())];
+        event
+    });
+    for place in places() {
+        let database = place.open();
+        let batch = [one.clone(), other.clone(), one.clone()];
+        assert_eq!(database.insert(&batch, &[], 0).unwrap(), [true, true, false]);
+        assert_eq!(database.summary(&query_of(&one)).unwrap().tasks, 1);
+        assert_eq!(database.values(Dimension::Model).unwrap(), [&*one.model, &other.model]);
+        assert_eq!(database.gates(&Filter::default()).unwrap().len(), 2);
+    }
 }
 
 #[test]
 fn last_rejections_are_kept() {
-    let folder = Folder::new();
-    let database = folder.open();
-    let rejection = |number: usize| Rejection {
-        received: number as i64,
-        event_id: Some(Uuid::from_u128(number as u128)),
-        instance_id: number.is_multiple_of(2).then(Uuid::nil),
-        reason: format!("reason {number}"),
-    };
-    for first in [0, 10, 20] {
-        let some: Vec<_> = (first..first + 10).map(rejection).collect();
-        database.insert(&[], &some, 0).unwrap();
+    for place in places() {
+        let database = place.open();
+        let rejection = |number: usize| Rejection {
+            received: number as i64,
+            event_id: Some(Uuid::from_u128(number as u128)),
+            instance_id: number.is_multiple_of(2).then(Uuid::nil),
+            reason: format!("reason {number} \0 漢"),
+        };
+        for first in [0, 10, 20] {
+            let some: Vec<_> = (first..first + 10).map(rejection).collect();
+            database.insert(&[], &some, 0).unwrap();
+        }
+        let newest_first: Vec<_> = (0..30).rev().map(rejection).collect();
+        assert_eq!(database.rejections(u32::MAX).unwrap(), newest_first);
+        let many: Vec<_> = (0..MAX_REJECTIONS + 5).map(rejection).collect();
+        database.insert(&[], &many, 0).unwrap();
+        let kept = database.rejections(u32::MAX).unwrap();
+        assert_eq!((kept.len(), &kept[..2]), (MAX_REJECTIONS, &newest(&many)[..2]));
     }
-    let newest_first: Vec<_> = (0..30).rev().map(rejection).collect();
-    assert_eq!(database.rejections(u32::MAX).unwrap(), newest_first);
-    let many: Vec<_> = (0..MAX_REJECTIONS + 5).map(rejection).collect();
-    database.insert(&[], &many, 0).unwrap();
-    let kept = database.rejections(u32::MAX).unwrap();
-    assert_eq!((kept.len(), &kept[..2]), (MAX_REJECTIONS, &newest(&many)[..2]));
 }
 
 fn newest(rejections: &[Rejection]) -> Vec<Rejection> {
