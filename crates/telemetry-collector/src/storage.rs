@@ -12,7 +12,8 @@ mod samples;
 mod sql;
 #[cfg(feature = "sqlite")]
 pub(crate) mod sqlite;
-#[cfg(all(test, any(feature = "postgres", feature = "sqlite")))]
+#[cfg(test)]
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod tests;
 #[cfg(any(feature = "page", feature = "postgres", feature = "sqlite"))]
 #[cfg_attr(not(feature = "page"), expect(dead_code, reason = "for the page"))]

@@ -10,7 +10,8 @@ mod open;
 mod retention;
 mod samples;
 mod summary;
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 pub(super) mod tests;
 #[cfg(feature = "tls")]
 mod tls;
@@ -77,8 +78,14 @@ impl Postgres {
     pub(crate) fn open(url: &str, retention: Retention) -> Result<Self, StorageError> {
         let url: Url = url.parse().map_err(StorageError)?;
         let name = url.to_string();
-        let failed = |error: Error| StorageError(format!("store {name}: {error}"));
-        let connector = Connector::new(url).map_err(failed)?;
+        let connector = Connector::new(url);
+        let connector =
+            connector.map_err(|error| StorageError(format!("store {name}: {error}")))?;
+        Self::connect(connector, retention)
+    }
+
+    fn connect(connector: Connector, retention: Retention) -> Result<Self, StorageError> {
+        let failed = |error: Error| StorageError(format!("store {}: {error}", connector.url()));
         let mut connection = connector.connect().map_err(failed)?;
         let usage = retry(|| {
             open::migrate(&mut connection, &open::MIGRATIONS)?;

@@ -3,7 +3,7 @@
 use std::{
     env, fs,
     io::{BufRead, BufReader},
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{self, Child, Command, Stdio},
     sync::{
         OnceLock,
@@ -30,7 +30,8 @@ read -r _
 "#;
 
 pub(crate) struct Cluster {
-    folder: PathBuf,
+    /// It contains the socket.
+    pub(crate) folder: PathBuf,
     programs: PathBuf,
     last: AtomicU32,
     /// Its stdin is closed when this process ends, in whatever way.
@@ -43,7 +44,7 @@ pub(crate) fn cluster() -> Option<&'static Cluster> {
     let cluster = CLUSTER.get_or_init(|| {
         let programs = programs();
         if programs.is_none() {
-            println!("skipped: there is no PostgreSQL (`apt-get install postgresql`)");
+            eprintln!("skipped: there is no PostgreSQL (`apt-get install postgresql`)");
         }
         programs.map(Cluster::start)
     });
@@ -103,10 +104,5 @@ impl Cluster {
         let errors = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{sql}: {errors}");
         String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
-    }
-
-    /// The socket on which the server listens.
-    pub(crate) fn socket(&self) -> PathBuf {
-        Path::new(&self.folder).join(".s.PGSQL.5432")
     }
 }

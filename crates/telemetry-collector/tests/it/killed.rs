@@ -17,7 +17,7 @@ use telemetry_model::{PredictionQuery, TaskCompletionEvent};
 use crate::{
     client::{Client, EVENTS, batch, report},
     program::{Program, command},
-    store::{Folder, task},
+    store::{Place, task},
 };
 
 /// Events in a batch.
@@ -69,13 +69,17 @@ fn events_of(number: u64) -> impl Iterator<Item = TaskCompletionEvent> {
 
 #[test]
 fn acknowledged_events_survive_kills_and_batches_are_stored_whole() {
+    Place::all().iter().for_each(kill_again_and_again);
+}
+
+fn kill_again_and_again(place: &Place) {
     let is_long = env::var_os("TELEMETRY_LONG_TESTS").is_some();
     let (kills, seed) =
         if is_long { (400, u64::from(process::id()) << 20 | 1) } else { (12, 0x5eed) };
-    println!("seed: {seed:#x}");
-    let (folder, batches, mut random) = (Folder::new(), Batches::default(), Random(seed));
-    let file = folder.file();
-    let args = ["--store", file.to_str().expect("the path is text")];
+    eprintln!("seed: {seed:#x}");
+    let (batches, mut random) = (Batches::default(), Random(seed));
+    let option = place.option();
+    let args = ["--store", &option];
     for kill in 0..kills {
         if kill % 4 == 0 {
             // At any moment of its start; at first, while it creates the store.
@@ -110,19 +114,20 @@ fn acknowledged_events_survive_kills_and_batches_are_stored_whole() {
         });
         drop(program);
         if kill % 10 == 3 {
-            verify(&folder, &batches);
+            verify(place, &batches);
         }
     }
-    compare(&folder, verify(&folder, &batches));
+    compare(place, verify(place, &batches));
     let acknowledged = batches.acknowledged.into_inner().expect("no panic");
-    println!("{kills} kills, {} batches acknowledged", acknowledged.len());
+    eprintln!("{kills} kills, {} batches acknowledged", acknowledged.len());
     assert!(acknowledged.len() >= kills / 2);
 }
 
 /// Each acknowledged batch is stored whole, each other one whole or not at all. Returns the numbers of those
 /// that are stored.
-fn verify(folder: &Folder, batches: &Batches) -> Vec<u64> {
-    let stored = folder.start();
+fn verify(place: &Place, batches: &Batches) -> Vec<u64> {
+    place.settle();
+    let stored = place.start();
     let ids = crate::client::ids(&stored).into_iter().map(|it| it as u64);
     let found: BTreeSet<u64> = ids.collect();
     assert_eq!(found.len() as u64, stored.totals().held, "each once");
@@ -136,8 +141,8 @@ fn verify(folder: &Folder, batches: &Batches) -> Vec<u64> {
 }
 
 /// The predictions are those of memory.
-fn compare(folder: &Folder, numbers: Vec<u64>) {
-    let (stored, memory) = (folder.start(), Collector::builder().max_events(usize::MAX).start());
+fn compare(place: &Place, numbers: Vec<u64>) {
+    let (stored, memory) = (place.start(), Collector::builder().max_events(usize::MAX).start());
     let memory = memory.expect("loopback can be bound");
     for number in numbers {
         assert_eq!(report(&memory, events_of(number)).status, 200);

@@ -1,11 +1,13 @@
 //! The collector over real sockets.
 
 mod client;
+#[cfg(all(feature = "postgres", unix))]
+mod cluster;
 mod events;
 mod faults;
 #[cfg(feature = "keys")]
 mod keys;
-#[cfg(all(feature = "cli", feature = "sqlite", unix))]
+#[cfg(all(feature = "cli", any(feature = "postgres", feature = "sqlite"), unix))]
 mod killed;
 mod lifecycle;
 #[cfg(all(feature = "cli", feature = "keys", unix))]
@@ -17,7 +19,9 @@ mod predictions;
 mod program;
 mod requests;
 mod responses;
-#[cfg(feature = "sqlite")]
+#[cfg(all(feature = "postgres", unix))]
+mod shared_store;
+#[cfg(any(all(feature = "postgres", unix), feature = "sqlite"))]
 mod store;
 #[cfg(any(feature = "keys", feature = "tls"))]
 mod temporary;

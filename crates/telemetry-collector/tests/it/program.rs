@@ -217,6 +217,27 @@ fn store_is_named_at_the_start_and_kept_for_the_next_run() {
     assert!(error.starts_with("error: store ") && error.contains("is not a store"), "{error}");
 }
 
+#[cfg(feature = "postgres")]
+#[test]
+fn url_of_a_store_is_shown_without_its_password() {
+    // Nothing listens there.
+    let url = "postgres://user:secret@127.0.0.1:1/d?application_name=secret";
+    let error = errors(&["--port=0", "--store", url], 1);
+    assert!(error.starts_with("error: store postgres://user@127.0.0.1:1/d: "), "{error}");
+    assert!(error.contains("no connection") && !error.contains("secret"), "{error}");
+
+    let Some(cluster) = crate::cluster::cluster() else { return };
+    let url = cluster.url(&cluster.database()).replace('@', ":secret@");
+    for held in 0..2 {
+        let mut program = Program::start(&["--store", &url, "--keep", "90d", "--max-size", "1GB"]);
+        assert_eq!(program.line(), format!("store: PostgreSQL, {held} events"));
+        let response = Client::to(program.addr).request(EVENTS, &batch([event(held)]));
+        assert_eq!(response.status, 200);
+        let (status, rest) = program.end("-TERM");
+        assert!(status.success() && !rest.contains("secret"), "{rest}");
+    }
+}
+
 #[test]
 fn faults_are_injected_and_printed() {
     let faults = [

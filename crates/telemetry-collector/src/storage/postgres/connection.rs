@@ -19,15 +19,27 @@ use tokio_postgres::{Client, NoTls, Row, Socket, Statement, tls::MakeTlsConnect,
 
 use super::{error::Error, url::Url};
 
-/// The longest that a connection takes until it can be used.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Bounds of the time that callers wait.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Timeouts {
+    /// Until a connection can be used.
+    pub(super) connect: Duration,
+    /// Until a statement has its result, also if it waits for a lock.
+    pub(super) statement: Duration,
+    /// The time after a failed connection in which no other is tried, so that batches that wait are refused
+    /// together instead of one after the other.
+    pub(super) pause: Duration,
+}
 
-/// The longest that a statement takes, also if it waits for a lock.
-const STATEMENT_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// The time after a failed connection in which no other is tried, so that batches that wait are refused together
-/// instead of one after the other.
-const PAUSE: Duration = Duration::from_secs(1);
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(5),
+            statement: Duration::from_secs(10),
+            pause: Duration::from_secs(1),
+        }
+    }
+}
 
 /// The statements that a connection keeps prepared.
 const MAX_STATEMENTS: usize = 64;
@@ -48,6 +60,7 @@ pub(super) struct Connector {
     #[cfg(feature = "tls")]
     tls: Option<super::tls::Tls>,
     runtime: Runtime,
+    pub(super) timeouts: Timeouts,
     /// The last failure, and the end of the pause after it.
     failure: Mutex<Option<(Instant, String)>>,
 }
@@ -88,8 +101,15 @@ impl Connector {
             tls: url.requires_tls().then(super::tls::Tls::new).transpose()?,
             url,
             runtime: Runtime::start()?,
+            timeouts: Timeouts::default(),
             failure: Mutex::default(),
         })
+    }
+
+    /// Trusts these authorities instead of the system's.
+    #[cfg(all(test, feature = "tls"))]
+    pub(super) fn trust(&mut self, roots: rustls::RootCertStore) {
+        self.tls = Some(super::tls::Tls::with_roots(roots).expect("the provider has all versions"));
     }
 
     pub(super) const fn url(&self) -> &Url {
@@ -106,10 +126,17 @@ impl Connector {
             return Err(Error::Refused(message.clone()));
         }
         let client = self.client();
-        *failure = client.as_ref().err().map(|error| (Instant::now() + PAUSE, error.to_string()));
+        *failure = client
+            .as_ref()
+            .err()
+            .map(|error| (Instant::now() + self.timeouts.pause, error.to_string()));
         drop(failure);
-        let (handle, statements) = (self.runtime.handle.clone(), HashMap::new());
-        let mut connection = Connection { client: client?, handle, statements };
+        let mut connection = Connection {
+            client: client?,
+            handle: self.runtime.handle.clone(),
+            timeout: self.timeouts.statement,
+            statements: HashMap::new(),
+        };
         connection.batch(SETTINGS)?;
         Ok(connection)
     }
@@ -128,16 +155,16 @@ impl Connector {
         <T::TlsConnect as tokio_postgres::tls::TlsConnect<Socket>>::Future: Send,
     {
         let (sender, receiver) = mpsc::channel();
-        let config = self.url.config.clone();
+        let (config, limit) = (self.url.config.clone(), self.timeouts.connect);
         self.runtime.handle.spawn(async move {
-            let result = match timeout(CONNECT_TIMEOUT, config.connect(tls)).await {
+            let result = match timeout(limit, config.connect(tls)).await {
                 Ok(Ok((client, connection))) => {
                     // Its errors are those of the statements that wait.
                     tokio::spawn(async { drop(connection.await) });
                     Ok(client)
                 }
                 Ok(Err(error)) => Err(error.into()),
-                Err(_) => Err(Error::TimedOut(CONNECT_TIMEOUT)),
+                Err(_) => Err(Error::TimedOut(limit)),
             };
             // The receiver waits.
             let _ = sender.send(result);
@@ -151,6 +178,7 @@ impl Connector {
 pub(super) struct Connection {
     client: Client,
     handle: Handle,
+    pub(super) timeout: Duration,
     statements: HashMap<String, Statement>,
 }
 
@@ -163,7 +191,7 @@ impl Connection {
 
     /// Runs statements without values or results.
     pub(super) fn batch(&mut self, sql: &str) -> Result<(), Error> {
-        wait(&self.handle, self.client.batch_execute(sql))
+        wait(&self.handle, self.timeout, self.client.batch_execute(sql))
     }
 
     /// Runs `run` in a transaction. The caller drops the connection if that fails.
@@ -180,19 +208,19 @@ impl Connection {
 
     pub(super) fn query(&mut self, sql: &str, params: Params<'_>) -> Result<Vec<Row>, Error> {
         let statement = self.prepare(sql)?;
-        wait(&self.handle, self.client.query(&statement, params))
+        wait(&self.handle, self.timeout, self.client.query(&statement, params))
     }
 
     pub(super) fn execute(&mut self, sql: &str, params: Params<'_>) -> Result<u64, Error> {
         let statement = self.prepare(sql)?;
-        wait(&self.handle, self.client.execute(&statement, params))
+        wait(&self.handle, self.timeout, self.client.execute(&statement, params))
     }
 
     fn prepare(&mut self, sql: &str) -> Result<Statement, Error> {
         if let Some(statement) = self.statements.get(sql) {
             return Ok(statement.clone());
         }
-        let statement = wait(&self.handle, self.client.prepare(sql))?;
+        let statement = wait(&self.handle, self.timeout, self.client.prepare(sql))?;
         if self.statements.len() >= MAX_STATEMENTS {
             self.statements.clear();
         }
@@ -201,16 +229,17 @@ impl Connection {
     }
 }
 
-/// Blocks until a statement has its result, or for [`STATEMENT_TIMEOUT`].
+/// Blocks until a statement has its result, at most for `limit`.
 fn wait<T>(
     handle: &Handle,
+    limit: Duration,
     statement: impl Future<Output = Result<T, tokio_postgres::Error>>,
 ) -> Result<T, Error> {
     // For the timer.
     let _context = handle.enter();
-    match block_on(timeout(STATEMENT_TIMEOUT, statement)) {
+    match block_on(timeout(limit, statement)) {
         Ok(result) => Ok(result?),
-        Err(_) => Err(Error::TimedOut(STATEMENT_TIMEOUT)),
+        Err(_) => Err(Error::TimedOut(limit)),
     }
 }
 

@@ -2,7 +2,12 @@
 
 mod opening;
 mod outage;
+mod proxy;
 mod sharing;
+#[cfg(feature = "tls")]
+mod tls;
+
+use std::path::PathBuf;
 
 use super::Postgres;
 use crate::storage::{Location, Retention, tests::Place};
@@ -35,6 +40,10 @@ impl TestDatabase {
 
     fn open_with(&self, retention: Retention) -> Postgres {
         Postgres::open(&self.url(), retention).expect("the store can be opened")
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.cluster.folder.join(".s.PGSQL.5432")
     }
 
     fn query(&self, sql: &str) -> String {

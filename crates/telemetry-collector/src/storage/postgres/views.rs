@@ -8,20 +8,23 @@ use crate::storage::{
     StorageError,
     figures::{self, Figures},
     sql::{column, exact},
-    views::{Dimension, Filter, GateSums, Group, Rejection, StoredEvent, Sums, Views},
+    views::{
+        Dimension, Filter, GateSums, Group, MAX_REJECTIONS, Rejection, StoredEvent, Sums, Views,
+    },
 };
 
 impl Views for Postgres {
     fn sums(&self, filter: &Filter, by: Dimension) -> Result<Vec<(String, Sums)>, StorageError> {
-        let sums = figures::list(|name| format!("sum(hours.{name})::bigint"));
-        let (value, of_hours) = (bytes(by), Condition::new(filter, "hours.hour"));
+        let table = table(filter, matches!(by, Dimension::Hour | Dimension::Day));
+        let sums = figures::list(|name| format!("sum({table}.{name})::bigint"));
+        let (value, matching) = (bytes(by), Condition::new(filter, "hours.hour"));
         self.read(|connection| {
             let sql = format!(
-                "SELECT {value}, {sums} FROM hours JOIN series ON series.id = hours.series \
+                "SELECT {value}, {sums} FROM {table} JOIN series ON series.id = {table}.series \
                  WHERE {} GROUP BY 1",
-                of_hours.sql
+                matching.sql
             );
-            of_hours.query(connection, &sql, |row| Ok((text(row, 0)?, figures_of(row, 1)?.sums)))
+            matching.query(connection, &sql, |row| Ok((text(row, 0)?, figures_of(row, 1)?.sums)))
         })
     }
 
@@ -41,14 +44,16 @@ impl Views for Postgres {
     }
 
     fn groups(&self, filter: &Filter, limit: u32) -> Result<Vec<Group>, StorageError> {
-        let of_hours = Condition::new(filter, "hours.hour");
+        let table = table(filter, false);
+        let matching = Condition::new(filter, "hours.hour");
         self.read(|connection| {
             let sql = format!(
-                "SELECT task_type, model, provider, complexity, sum(hours.tasks)::bigint \
-                 FROM hours JOIN series ON series.id = hours.series WHERE {} GROUP BY 1, 2, 3, 4",
-                of_hours.sql
+                "SELECT task_type, model, provider, complexity, sum({table}.tasks)::bigint \
+                 FROM {table} JOIN series ON series.id = {table}.series \
+                 WHERE {} GROUP BY 1, 2, 3, 4",
+                matching.sql
             );
-            let mut groups = of_hours.query(connection, &sql, |row| {
+            let mut groups = matching.query(connection, &sql, |row| {
                 let query = PredictionQuery::new(
                     exact::<TaskType>(text(row, 0)?),
                     text(row, 1)?,
@@ -80,11 +85,13 @@ impl Views for Postgres {
     }
 
     fn rejections(&self, limit: u32) -> Result<Vec<Rejection>, StorageError> {
+        // Until the next one is stored, more are in the table if two collectors stored some at once.
+        let limit = i64::from(limit).min(MAX_REJECTIONS as i64);
         self.read(|connection| {
             let rows = connection.query(
                 "SELECT received, event_id, instance_id, reason FROM rejections \
                  ORDER BY seq DESC LIMIT $1",
-                &[&i64::from(limit)],
+                &[&limit],
             )?;
             let rejection = |row: &Row| {
                 Ok(Rejection {
@@ -110,6 +117,12 @@ impl Views for Postgres {
             Ok(values)
         })
     }
+}
+
+/// The table whose sums are added up: that with the sums over all hours, if they suffice.
+fn table(filter: &Filter, is_by_time: bool) -> &'static str {
+    let needs_hours = is_by_time || filter.from.is_some() || filter.to.is_some();
+    if needs_hours { "hours" } else { "totals" }
 }
 
 /// The value of a dimension as bytes.
