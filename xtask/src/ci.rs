@@ -51,7 +51,7 @@ fn features() -> Result<(), String> {
         ("telemetry-agent-logs", &["opencode-db", "prices", "zstd"][..]),
         (
             "telemetry-collector",
-            &["cli,keys", "cli,sqlite", "cli,tls", "keys", "page", "sqlite", "tls"],
+            &["cli,keys", "cli,postgres", "cli,sqlite", "keys", "page", "postgres,tls", "tls"],
         ),
         ("telemetry-transport", &["hyper", "ureq", "reqwest,reqwest012"][..]),
         ("mosaicstack-telemetry", &["backoff,layer,log", "hyper", "spool", "tokio", "ureq"]),

@@ -42,6 +42,12 @@ pub(crate) fn run(names: &[&str]) -> Result<(), String> {
     steps.step("collector", || {
         long("test --release -p telemetry-collector --features sqlite --test it killed::")
     });
+    // Prints that PostgreSQL is missing. Without `tls` as well, since that is another program.
+    steps.step("postgres", || {
+        let test = "test --release -p telemetry-collector --no-default-features --features";
+        long(&format!("{test} cli,postgres,tls -- --nocapture"))?;
+        long(&format!("{test} postgres --lib storage::"))
+    });
     // Prints which agents are missing.
     steps.step("harnesses", || {
         long("test -p mosaic-telemetry-cli --test cli -- harnesses:: --nocapture")

@@ -2,7 +2,7 @@
 
 #[cfg(any(feature = "sqlite", feature = "tls"))]
 use std::path::PathBuf;
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
+#[cfg(feature = "_database")]
 use std::time::Duration;
 use std::{
     fmt, io,
@@ -30,7 +30,7 @@ use crate::{
     Certificate, FailedHandshake,
     tls::{CertificateFiles, Identity, Tls},
 };
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
+#[cfg(feature = "_database")]
 use crate::{
     StorageError,
     storage::{Location, Retention, writer::Stored},
@@ -53,9 +53,9 @@ pub struct CollectorBuilder {
     remembered_ids: Option<usize>,
     rules: Vec<FaultRule>,
     callbacks: Callbacks,
-    #[cfg(any(feature = "postgres", feature = "sqlite"))]
+    #[cfg(feature = "_database")]
     store: Option<Location>,
-    #[cfg(any(feature = "postgres", feature = "sqlite"))]
+    #[cfg(feature = "_database")]
     retention: Retention,
     #[cfg(feature = "keys")]
     pub(crate) network: Network,
@@ -73,9 +73,9 @@ impl CollectorBuilder {
             remembered_ids: None,
             rules: Vec::new(),
             callbacks: Callbacks::default(),
-            #[cfg(any(feature = "postgres", feature = "sqlite"))]
+            #[cfg(feature = "_database")]
             store: None,
-            #[cfg(any(feature = "postgres", feature = "sqlite"))]
+            #[cfg(feature = "_database")]
             retention: Retention::default(),
             #[cfg(feature = "keys")]
             network: Network::new(),
@@ -154,17 +154,17 @@ impl CollectorBuilder {
     /// Removes events from the store when this time has passed since their receipt. By default they are kept.
     ///
     /// The id of a removed event is forgotten.
-    #[cfg(any(feature = "postgres", feature = "sqlite"))]
+    #[cfg(feature = "_database")]
     pub fn keep(mut self, age: Duration) -> Self {
         self.retention.keep = Some(age);
         self
     }
 
     /// Limits the bytes of the store and its log, at least 16 MiB; the oldest events are removed. By default
-    /// there is no limit.
+    /// there is no limit. In PostgreSQL, the bytes are those of the events and their indexes, as estimated.
     ///
     /// The id of a removed event is forgotten.
-    #[cfg(any(feature = "postgres", feature = "sqlite"))]
+    #[cfg(feature = "_database")]
     pub fn max_size(mut self, bytes: u64) -> Self {
         self.retention.max_size = Some(bytes.max(Retention::MIN_SIZE));
         self
@@ -172,7 +172,7 @@ impl CollectorBuilder {
 
     /// Calls back when the store cannot remove or merge events, and again when the reason changes. Runs on the
     /// thread that writes to the store. Events that cannot be stored are refused instead; see [`on_refusal`](Self::on_refusal).
-    #[cfg(any(feature = "postgres", feature = "sqlite"))]
+    #[cfg(feature = "_database")]
     pub fn on_storage_error(
         mut self,
         callback: impl Fn(&StorageError) + Send + Sync + 'static,
@@ -272,7 +272,7 @@ impl CollectorBuilder {
     /// ([`io::ErrorKind::InvalidData`]); the message then names the file, and no part of its content.
     ///
     /// With a store, also if another process has it open, if its folder does not exist, if it cannot be
-    /// written, is damaged, is of a newer version, or is something else than a store. The inner error is
+    /// written or reached, is damaged, is of a newer version, or is something else than a store. The inner error is
     /// then a `StorageError`.
     pub fn start(self) -> io::Result<Collector> {
         let access = self.access()?;
@@ -288,7 +288,7 @@ impl CollectorBuilder {
         let max_evicted_ids = self.remembered_ids.unwrap_or(self.max_events);
         let mut store = Store::new(self.max_events, max_evicted_ids);
         self.rules.into_iter().for_each(|rule| store.rules.add(rule));
-        #[cfg(any(feature = "postgres", feature = "sqlite"))]
+        #[cfg(feature = "_database")]
         let stored = match &self.store {
             Some(location) => {
                 let database = location.open(self.retention).map_err(io::Error::other)?;
@@ -307,10 +307,10 @@ impl CollectorBuilder {
             store,
             #[cfg(feature = "tls")]
             tls,
-            #[cfg(any(feature = "postgres", feature = "sqlite"))]
+            #[cfg(feature = "_database")]
             stored,
         ));
-        #[cfg(any(feature = "postgres", feature = "sqlite"))]
+        #[cfg(feature = "_database")]
         if let Some(stored) = &shared.stored {
             stored.start(Arc::downgrade(&shared))?;
         }

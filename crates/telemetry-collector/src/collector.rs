@@ -194,7 +194,7 @@ impl Collector {
         if thread::current().id() != self.thread {
             // Never a message: the result is the disconnection, or a time-out.
             let _ = self.ended.get_mut().recv_timeout(STOP_TIMEOUT);
-            #[cfg(any(feature = "postgres", feature = "sqlite"))]
+            #[cfg(feature = "_database")]
             if let Some(stored) = &self.shared.stored {
                 stored.stop();
             }

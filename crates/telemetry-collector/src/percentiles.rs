@@ -14,7 +14,7 @@ pub(crate) fn ranked(count: u64, value: impl Fn(u64) -> u64) -> TokenDistributio
 }
 
 /// The ranks whose values [`ranked`] needs, in ascending order.
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
+#[cfg(feature = "_database")]
 pub(crate) fn ranks(count: u64) -> Vec<u64> {
     let ranks = std::cell::RefCell::new(Vec::new());
     ranked(count, |rank| {

@@ -20,7 +20,7 @@ use crate::{
     storage::StorageError,
     store::{Parsed, Store},
 };
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
+#[cfg(feature = "_database")]
 use crate::{storage::views::Rejection, store::CheckedBatch};
 
 /// The path that accepts events.
@@ -163,7 +163,7 @@ async fn record(
     instances: &[Uuid],
 ) -> Result<(BatchReport, Vec<TaskCompletionEvent>), StorageError> {
     let is_shown = shared.callbacks.event.is_some();
-    #[cfg(any(feature = "postgres", feature = "sqlite"))]
+    #[cfg(feature = "_database")]
     if let Some(stored) = &shared.stored {
         let CheckedBatch { events, results } = CheckedBatch::new(batch, instances);
         let rejections = Rejection::of(&results);

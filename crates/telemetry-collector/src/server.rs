@@ -168,7 +168,7 @@ mod tests {
             Store::new(1, 1),
             #[cfg(feature = "tls")]
             None,
-            #[cfg(any(feature = "postgres", feature = "sqlite"))]
+            #[cfg(feature = "_database")]
             None,
         )
     }

@@ -2,7 +2,7 @@
 
 #[cfg(feature = "keys")]
 use std::sync::Arc;
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
+#[cfg(feature = "_database")]
 use std::sync::Weak;
 use std::{
     io,
@@ -21,7 +21,7 @@ use tokio::time::timeout;
 use crate::limits::ConnectionLimits;
 #[cfg(feature = "page")]
 use crate::storage::views::Views;
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
+#[cfg(feature = "_database")]
 use crate::storage::{
     StoredCounts,
     writer::{Stored, WriterEvents},
@@ -48,7 +48,7 @@ pub(crate) struct Callbacks {
     pub(crate) refusal: Callback<Refusal>,
     pub(crate) request: Callback<RecordedRequest>,
     pub(crate) fault: Callback<InjectedFault>,
-    #[cfg(any(feature = "postgres", feature = "sqlite"))]
+    #[cfg(feature = "_database")]
     pub(crate) storage_error: Callback<StorageError>,
     #[cfg(feature = "tls")]
     pub(crate) failed_handshake: Callback<FailedHandshake>,
@@ -67,7 +67,7 @@ pub(crate) struct Shared {
     #[cfg(feature = "tls")]
     pub(crate) tls: Option<Tls>,
     /// The database that holds the events instead of `store`.
-    #[cfg(any(feature = "postgres", feature = "sqlite"))]
+    #[cfg(feature = "_database")]
     pub(crate) stored: Option<Stored>,
     /// Announces changes to the pages that are open.
     #[cfg(feature = "page")]
@@ -83,7 +83,7 @@ impl Shared {
         callbacks: Callbacks,
         store: Store,
         #[cfg(feature = "tls")] tls: Option<Tls>,
-        #[cfg(any(feature = "postgres", feature = "sqlite"))] stored: Option<Stored>,
+        #[cfg(feature = "_database")] stored: Option<Stored>,
     ) -> Self {
         Self {
             #[cfg(feature = "keys")]
@@ -92,7 +92,7 @@ impl Shared {
             callbacks,
             #[cfg(feature = "tls")]
             tls,
-            #[cfg(any(feature = "postgres", feature = "sqlite"))]
+            #[cfg(feature = "_database")]
             stored,
             #[cfg(feature = "page")]
             live: Live::new(unix_millis()),
@@ -185,7 +185,7 @@ impl Shared {
 
     /// The events: in memory, or in a database, which blocks.
     pub(crate) fn storage(&self) -> &dyn Storage {
-        #[cfg(any(feature = "postgres", feature = "sqlite"))]
+        #[cfg(feature = "_database")]
         if let Some(stored) = &self.stored {
             return &*stored.database;
         }
@@ -194,9 +194,9 @@ impl Shared {
 
     /// True if the events are in a database.
     pub(crate) const fn has_database(&self) -> bool {
-        #[cfg(any(feature = "postgres", feature = "sqlite"))]
+        #[cfg(feature = "_database")]
         return self.stored.is_some();
-        #[cfg(not(any(feature = "postgres", feature = "sqlite")))]
+        #[cfg(not(feature = "_database"))]
         false
     }
 
@@ -262,7 +262,7 @@ impl Shared {
     }
 }
 
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
+#[cfg(feature = "_database")]
 impl WriterEvents for Weak<Shared> {
     fn counted(&self, counts: StoredCounts) {
         if let Some(shared) = self.upgrade() {

@@ -1,34 +1,34 @@
 //! Storage of events, and the summaries that the page reads from it.
 
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
+#[cfg(feature = "_database")]
 mod changes;
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
+#[cfg(feature = "_database")]
 mod figures;
 #[cfg(feature = "postgres")]
 pub(crate) mod postgres;
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
+#[cfg(feature = "_database")]
 mod samples;
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
+#[cfg(feature = "_database")]
 mod sql;
 #[cfg(feature = "sqlite")]
 pub(crate) mod sqlite;
 #[cfg(test)]
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
+#[cfg(feature = "_database")]
 mod tests;
-#[cfg(any(feature = "page", feature = "postgres", feature = "sqlite"))]
+#[cfg(any(feature = "page", feature = "_database"))]
 #[cfg_attr(not(feature = "page"), expect(dead_code, reason = "for the page"))]
 pub(crate) mod views;
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
+#[cfg(feature = "_database")]
 pub(crate) mod writer;
 
 use std::fmt;
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
+#[cfg(feature = "_database")]
 use std::{sync::Arc, time::Duration};
 
 use telemetry_model::{PredictionQuery, TaskCompletionEvent};
 use uuid::Uuid;
 
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
+#[cfg(feature = "_database")]
 use self::views::{Rejection, UnixMillis, Views};
 use crate::aggregate::Summary;
 
@@ -47,7 +47,7 @@ pub(crate) trait Storage: Send + Sync {
 }
 
 /// Stores events beyond the life of the process.
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
+#[cfg(feature = "_database")]
 pub(crate) trait Database: Storage + Views {
     /// Stores the new ones among the events and their effect on every summary, and the rejections: all or
     /// nothing, and durably. Returns for each event whether it was new.
@@ -77,7 +77,7 @@ pub(crate) trait Database: Storage + Views {
 }
 
 /// See [`Database::counts`].
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
+#[cfg(feature = "_database")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct StoredCounts {
     pub(crate) held: u64,
@@ -85,7 +85,7 @@ pub(crate) struct StoredCounts {
 }
 
 /// The place of a store.
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
+#[cfg(feature = "_database")]
 #[derive(Clone)]
 pub(crate) enum Location {
     #[cfg(feature = "postgres")]
@@ -94,7 +94,7 @@ pub(crate) enum Location {
     File(std::path::PathBuf),
 }
 
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
+#[cfg(feature = "_database")]
 impl Location {
     /// Opens the store, or creates it.
     pub(crate) fn open(&self, retention: Retention) -> Result<Arc<dyn Database>, StorageError> {
@@ -108,7 +108,7 @@ impl Location {
 }
 
 /// The events that a store keeps.
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
+#[cfg(feature = "_database")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Retention {
     /// From this time after their receipt on they are removed.
@@ -117,7 +117,7 @@ pub(crate) struct Retention {
     pub(crate) max_size: Option<u64>,
 }
 
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
+#[cfg(feature = "_database")]
 impl Retention {
     /// The least value of `max_size`: 16 MiB.
     pub(crate) const MIN_SIZE: u64 = 16 * 1024 * 1024;

@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use telemetry_model::{BatchReceipt, EventResult, PredictionQuery, TaskCompletionEvent};
 use uuid::Uuid;
 
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
+#[cfg(feature = "_database")]
 use crate::storage::StoredCounts;
 use crate::{
     BatchReport, RecordedRequest, ResponseTemplate, Totals,
@@ -131,7 +131,7 @@ impl Store {
     }
 
     /// Counts a batch that a database has stored.
-    #[cfg(any(feature = "postgres", feature = "sqlite"))]
+    #[cfg(feature = "_database")]
     pub(crate) fn record_stored(
         &mut self,
         results: Vec<EventResult>,
@@ -142,7 +142,7 @@ impl Store {
     }
 
     /// Takes over the number of events that a database holds.
-    #[cfg(any(feature = "postgres", feature = "sqlite"))]
+    #[cfg(feature = "_database")]
     pub(crate) const fn record_counts(&mut self, counts: StoredCounts) {
         self.totals.held = counts.held;
         self.totals.evicted = counts.removed;

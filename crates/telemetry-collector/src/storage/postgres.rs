@@ -86,13 +86,14 @@ impl Postgres {
 
     fn connect(connector: Connector, retention: Retention) -> Result<Self, StorageError> {
         let failed = |error: Error| StorageError(format!("store {}: {error}", connector.url()));
-        let mut connection = connector.connect().map_err(failed)?;
-        let usage = retry(|| {
+        let opened = retry(|| {
+            let mut connection = connector.connect()?;
             open::migrate(&mut connection, &open::MIGRATIONS)?;
             connection.batch(open::SEARCH_PATH)?;
-            Usage::read(&mut connection)
+            let usage = Usage::read(&mut connection)?;
+            Ok((connection, usage))
         });
-        let usage = usage.map_err(failed)?;
+        let (connection, usage) = opened.map_err(failed)?;
         Ok(Self {
             connector,
             held: AtomicU64::new(usage.held()),
@@ -128,7 +129,7 @@ impl Postgres {
         Ok(connection)
     }
 
-    /// Runs `read` in a snapshot on a connection of its own, of which there are [`MAX_READERS`].
+    /// Runs `read` in a snapshot on one of at most [`MAX_READERS`] connections; waits for one if all are in use.
     fn read<T>(
         &self,
         read: impl FnOnce(&mut Connection) -> Result<T, Error>,

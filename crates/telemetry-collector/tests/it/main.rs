@@ -7,7 +7,7 @@ mod events;
 mod faults;
 #[cfg(feature = "keys")]
 mod keys;
-#[cfg(all(feature = "cli", any(feature = "postgres", feature = "sqlite"), unix))]
+#[cfg(all(feature = "cli", feature = "_database", unix))]
 mod killed;
 mod lifecycle;
 #[cfg(all(feature = "cli", feature = "keys", unix))]

@@ -2,11 +2,11 @@
 
 #[cfg(feature = "keys")]
 use std::num::NonZeroU32;
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
+#[cfg(feature = "_database")]
 use std::path::Path;
-#[cfg(any(feature = "keys", feature = "postgres", feature = "sqlite", feature = "tls"))]
+#[cfg(any(feature = "keys", feature = "_database", feature = "tls"))]
 use std::path::PathBuf;
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
+#[cfg(feature = "_database")]
 use std::time::Duration;
 use std::{
     ffi::OsString,
@@ -16,7 +16,7 @@ use std::{
 use clap::{CommandFactory, Parser, error::ErrorKind};
 use uuid::Uuid;
 
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
+#[cfg(feature = "_database")]
 use crate::units;
 use crate::{
     fault_spec::{self, FaultSpec},
@@ -47,17 +47,17 @@ pub(crate) struct Args {
     pub(crate) instance_id: Option<Uuid>,
 
     /// Store events in a SQLite file or at a postgres:// URL
-    #[cfg(any(feature = "postgres", feature = "sqlite"))]
+    #[cfg(feature = "_database")]
     #[arg(long, value_name = "STORE")]
     pub(crate) store: Option<PathBuf>,
 
     /// Remove events this long after their receipt, such as 90d
-    #[cfg(any(feature = "postgres", feature = "sqlite"))]
+    #[cfg(feature = "_database")]
     #[arg(long, value_name = "TIME", requires = "store", value_parser = units::duration)]
     pub(crate) keep: Option<Duration>,
 
     /// Remove the oldest events above this size, such as 2GB
-    #[cfg(any(feature = "postgres", feature = "sqlite"))]
+    #[cfg(feature = "_database")]
     #[arg(long, value_name = "SIZE", requires = "store", value_parser = units::size)]
     pub(crate) max_size: Option<u64>,
 
@@ -160,7 +160,7 @@ impl Args {
                 }
             }
         }
-        #[cfg(any(feature = "postgres", feature = "sqlite"))]
+        #[cfg(feature = "_database")]
         errors.extend(args.store.as_deref().and_then(unsupported));
         if errors.is_empty() {
             return Ok(args);
@@ -209,7 +209,7 @@ impl Args {
 }
 
 /// The URL of a store that is no file.
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
+#[cfg(feature = "_database")]
 pub(crate) fn database_url(store: &Path) -> Option<&str> {
     let is_url =
         |text: &&str| ["postgres://", "postgresql://"].iter().any(|it| text.starts_with(it));
@@ -217,7 +217,7 @@ pub(crate) fn database_url(store: &Path) -> Option<&str> {
 }
 
 /// The error for a kind of store that this program lacks.
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
+#[cfg(feature = "_database")]
 fn unsupported(store: &Path) -> Option<String> {
     let (kind, feature, is_supported) = match database_url(store) {
         Some(_) => ("a URL", "postgres", cfg!(feature = "postgres")),
@@ -381,7 +381,7 @@ mod tests {
         }
     }
 
-    #[cfg(any(feature = "postgres", feature = "sqlite"))]
+    #[cfg(feature = "_database")]
     #[test]
     fn store_without_its_feature_is_an_error() {
         for (store, feature, is_supported) in [

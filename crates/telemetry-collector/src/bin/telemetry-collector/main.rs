@@ -4,7 +4,7 @@ mod args;
 mod fault_spec;
 mod show;
 mod signals;
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
+#[cfg(feature = "_database")]
 mod units;
 
 use std::{
@@ -68,7 +68,7 @@ fn serve(args: &Args) -> Result<(), String> {
     if let Some(id) = args.instance_id {
         builder = builder.instance_id(id);
     }
-    #[cfg(any(feature = "postgres", feature = "sqlite"))]
+    #[cfg(feature = "_database")]
     {
         builder = store(builder, args)
             .on_storage_error(|error| print_error(format!("error: maintenance: {error}")));
@@ -100,7 +100,7 @@ fn serve(args: &Args) -> Result<(), String> {
                 .map_err(|error| format!("failed to write --ca {file:?}: {error}"))?;
         }
         output.print(&greeting(&collector, args));
-        #[cfg(any(feature = "postgres", feature = "sqlite"))]
+        #[cfg(feature = "_database")]
         if let Some(store) = &args.store {
             let held = collector.totals().held;
             match args::database_url(store) {
@@ -142,7 +142,7 @@ fn start_recorder(args: &Args, output: Output) -> Result<Option<Collector>, Stri
 }
 
 /// Applies the options of the store.
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
+#[cfg(feature = "_database")]
 fn store(mut builder: CollectorBuilder, args: &Args) -> CollectorBuilder {
     // A kind of store that is not supported is an error of the command line.
     #[cfg(feature = "postgres")]

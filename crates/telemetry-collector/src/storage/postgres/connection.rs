@@ -44,8 +44,8 @@ impl Default for Timeouts {
 /// The statements that a connection keeps prepared.
 const MAX_STATEMENTS: usize = 64;
 
-/// The settings of each connection. The server ends what nobody waits for, and forgets a collector that has gone
-/// in the middle of a transaction. A commit is durable, unless the administrator wants even more.
+/// The settings of each connection. The server ends statements that are no longer waited for, and transactions
+/// whose collector has gone. A commit is durable, unless the administrator wants even more.
 const SETTINGS: &str = "\
     SET statement_timeout = 10000; \
     SET idle_in_transaction_session_timeout = 20000; \

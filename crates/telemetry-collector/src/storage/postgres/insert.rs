@@ -268,7 +268,7 @@ pub(super) fn remove_empty_series(connection: &mut Connection, ids: &[i64]) -> R
     let sql = "SELECT id FROM series WHERE id = ANY($1) FOR UPDATE SKIP LOCKED";
     let locked = connection.query(sql, &[&ids])?;
     let locked: Vec<i64> = locked.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
-    // A statement of its own, which sees what was committed before the locks.
+    // A separate statement, which sees the commits before the locks.
     let sql = "DELETE FROM series WHERE id = ANY($1) \
                AND NOT EXISTS (SELECT FROM totals WHERE totals.series = series.id)";
     connection.execute(sql, &[&locked])?;

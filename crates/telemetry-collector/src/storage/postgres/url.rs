@@ -71,7 +71,7 @@ impl FromStr for Url {
             config.application_name("telemetry-collector");
         }
         if config.get_ssl_mode() == SslMode::Prefer {
-            // The default. Encryption that anybody on the way can turn off protects nothing.
+            // The default. Encryption that an attacker on the way can turn off protects nothing.
             config.ssl_mode(SslMode::Disable);
         }
         Ok(Self { config, name })

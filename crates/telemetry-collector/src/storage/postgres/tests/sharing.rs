@@ -121,6 +121,31 @@ fn collectors_that_remove_and_insert_at_once_leave_exact_sums() {
 }
 
 #[test]
+fn transaction_that_conflicts_is_tried_again_on_another_connection() {
+    let Some(database) = TestDatabase::new() else { return };
+    let (store, other) = (database.open(), database.open());
+    store.insert(&[event(1)], &[], 0).unwrap();
+    // So that a row that another transaction has changed is an error.
+    let setting = "SET default_transaction_isolation = 'repeatable read'";
+    store.writer.lock().connection.as_mut().unwrap().batch(setting).unwrap();
+    let mut other = other.writer.lock();
+    let other = other.connection.as_mut().unwrap();
+    other.batch("BEGIN; UPDATE totals SET bytes = bytes").unwrap();
+    thread::scope(|scope| {
+        let inserted = scope.spawn(|| store.insert(&[event(2)], &[], 0));
+        let waiting = "SELECT count(*) FROM pg_stat_activity \
+                       WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        while database.query(waiting) == "0" {}
+        other.batch("COMMIT").unwrap();
+        assert_eq!(inserted.join().unwrap().unwrap(), [true]);
+    });
+    let mut writer = store.writer.lock();
+    let rows =
+        writer.connection.as_mut().unwrap().query("SHOW transaction_isolation", &[]).unwrap();
+    assert_eq!(rows[0].get::<_, &str>(0), "read committed", "another connection");
+}
+
+#[test]
 fn oldest_events_are_removed_above_the_size() {
     let Some(database) = TestDatabase::new() else { return };
     let max_size = Some(Retention::MIN_SIZE);

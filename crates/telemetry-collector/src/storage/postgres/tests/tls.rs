@@ -13,8 +13,13 @@ use super::{Postgres, TestDatabase};
 use crate::{
     Certificate,
     storage::{Database, Retention, postgres::connection::Connector, tests::event},
-    tls::Tls,
+    tls::{Identity, Tls},
 };
+
+/// The certificate of the authority.
+fn ca_der(tls: &Tls) -> Vec<u8> {
+    tls.ca.as_ref().map(|ca| ca.der.clone()).unwrap_or_default()
+}
 
 /// Serves connections until the process ends. Returns the port, and the certificate of the authority.
 fn serve(certificate: Certificate, socket: PathBuf) -> (u16, Vec<u8>) {
@@ -22,10 +27,10 @@ fn serve(certificate: Certificate, socket: PathBuf) -> (u16, Vec<u8>) {
     thread::spawn(move || -> io::Result<()> {
         let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(task::LocalSet::new().run_until(async move {
-            let tls = Rc::new(Tls::new(certificate)?);
+            let tls = Rc::new(Tls::new(Identity::Generated(certificate))?);
             let listener = TcpListener::bind("127.0.0.1:0").await?;
             let port = listener.local_addr()?.port();
-            started.send((port, tls.ca_der.clone())).map_err(io::Error::other)?;
+            started.send((port, ca_der(&tls))).map_err(io::Error::other)?;
             loop {
                 let (client, _) = listener.accept().await?;
                 task::spawn_local(decrypt(client, Rc::clone(&tls), socket.clone()));
@@ -65,7 +70,7 @@ fn connections_are_encrypted_if_the_url_asks_for_it_and_the_certificate_is_verif
             let mut connector =
                 Connector::new(format!("{url}?sslmode=require").parse().unwrap()).unwrap();
             let mut roots = RootCertStore::empty();
-            let other = Tls::new(Certificate::Valid).unwrap().ca_der;
+            let other = ca_der(&Tls::new(Identity::Generated(Certificate::Valid)).unwrap());
             roots.add(if is_trusted { authority.clone() } else { other }.into()).unwrap();
             connector.trust(roots);
             connector
