@@ -166,7 +166,7 @@ async fn record(
     #[cfg(feature = "_database")]
     if let Some(stored) = &shared.stored {
         let CheckedBatch { events, results } = CheckedBatch::new(batch, instances);
-        let rejections = Rejection::of(&results);
+        let rejections = Rejection::of(&results, 0).collect();
         let (mut events, are_new) = stored.insert(events, rejections).await?;
         let counts = stored.database.counts();
         let accepted = are_new.iter().filter(|is_new| **is_new).count() as u64;

@@ -248,7 +248,6 @@ fn rejection(it: &Rejection) -> Markup {
             th scope="row" { time datetime=(units::rfc3339(at)) { (units::date_time(at)) } }
             td.id {
                 @if let Some(id) = it.event_id { (id) } @else { span.none { "no event_id" } }
-                @if let Some(id) = it.instance_id { br; "of " (id) }
             }
             td.reason { (it.reason) }
         }

@@ -309,12 +309,11 @@ fn rejections(rejections: Vec<Rejection>) -> Table {
         vec![
             Value::Text(units::rfc3339(units::at_millis(it.received))),
             id(it.event_id),
-            id(it.instance_id),
             Value::Text(it.reason),
         ]
     };
     Table {
-        columns: vec!["received", "event_id", "instance_id", "reason"],
+        columns: vec!["received", "event_id", "reason"],
         rows: rejections.into_iter().map(row).collect(),
     }
 }

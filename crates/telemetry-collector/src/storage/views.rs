@@ -1,7 +1,7 @@
 //! Summaries of the stored events, as the page reads them.
 
 use super::StorageError;
-use telemetry_model::{Outcome, PredictionQuery, QualityGate, TaskCompletionEvent};
+use telemetry_model::{EventResult, Outcome, PredictionQuery, QualityGate, TaskCompletionEvent};
 use uuid::Uuid;
 
 /// Milliseconds since the Unix epoch.
@@ -100,9 +100,20 @@ pub(crate) struct StoredEvent {
 pub(crate) struct Rejection {
     pub(crate) received: UnixMillis,
     pub(crate) event_id: Option<Uuid>,
-    pub(crate) instance_id: Option<Uuid>,
     /// At most [`MAX_REASON_CHARS`].
     pub(crate) reason: String,
+}
+
+impl Rejection {
+    /// The rejections among the results of a batch.
+    pub(crate) fn of(results: &[EventResult], received: UnixMillis) -> impl Iterator<Item = Self> {
+        let rejected = results.iter().filter(|result| result.is_rejected());
+        rejected.map(move |result| Self {
+            received,
+            event_id: result.event_id,
+            reason: result.error.iter().flat_map(|it| it.chars()).take(MAX_REASON_CHARS).collect(),
+        })
+    }
 }
 
 /// Reads summaries. Blocking; called on threads that serve no connection.

@@ -8,12 +8,12 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use telemetry_model::{EventResult, TaskCompletionEvent};
+use telemetry_model::TaskCompletionEvent;
 use tokio::sync::oneshot;
 
 use super::{
     Database, StorageError, StoredCounts,
-    views::{MAX_REASON_CHARS, Rejection, UnixMillis},
+    views::{Rejection, UnixMillis},
 };
 
 /// The events from which on no more batches join a group.
@@ -158,20 +158,6 @@ fn store(database: &dyn Database, jobs: Vec<Job>) {
                 let _ = done.send(Err(error.clone()));
             }
         }
-    }
-}
-
-impl Rejection {
-    /// The rejections among the results of a batch, to be received when they are stored.
-    pub(crate) fn of(results: &[EventResult]) -> Vec<Self> {
-        let rejected = results.iter().filter(|result| result.is_rejected());
-        let rejection = |result: &EventResult| Self {
-            received: 0,
-            event_id: result.event_id,
-            instance_id: None,
-            reason: result.error.iter().flat_map(|it| it.chars()).take(MAX_REASON_CHARS).collect(),
-        };
-        rejected.map(rejection).collect()
     }
 }
 

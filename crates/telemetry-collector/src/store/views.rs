@@ -15,8 +15,8 @@ use crate::{
     BatchReport,
     storage::StorageError,
     storage::views::{
-        Dimension, Filter, GateSums, Group, MAX_REASON_CHARS, MAX_REJECTIONS, Rejection,
-        StoredEvent, Sums, UnixMillis, Views, hour,
+        Dimension, Filter, GateSums, Group, MAX_REJECTIONS, Rejection, StoredEvent, Sums,
+        UnixMillis, Views, hour,
     },
 };
 
@@ -36,15 +36,7 @@ impl History {
         let accepted = usize::try_from(report.accepted).unwrap_or(usize::MAX);
         self.received.extend(std::iter::repeat_n(received, accepted));
         self.received.drain(..self.received.len().saturating_sub(held));
-        for result in report.receipt.results.iter().filter(|result| result.is_rejected()) {
-            let reason = result.error.as_deref().unwrap_or_default();
-            self.rejections.push_back(Rejection {
-                received,
-                event_id: result.event_id,
-                instance_id: None,
-                reason: reason.chars().take(MAX_REASON_CHARS).collect(),
-            });
-        }
+        self.rejections.extend(Rejection::of(&report.receipt.results, received));
         self.rejections.drain(..self.rejections.len().saturating_sub(MAX_REJECTIONS));
     }
 }
@@ -255,6 +247,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
+    use crate::storage::views::MAX_REASON_CHARS;
 
     /// An event of the model `model` in the hour `hour`.
     fn event(model: &str, hour: i64) -> EventBuilder {

@@ -286,14 +286,12 @@ pub(super) fn insert_rejections(
     let rejections = &rejections[rejections.len().saturating_sub(MAX_REJECTIONS)..];
     let received: Vec<i64> = rejections.iter().map(|it| it.received).collect();
     let event_ids: Vec<Option<Uuid>> = rejections.iter().map(|it| it.event_id).collect();
-    let instance_ids: Vec<Option<Uuid>> = rejections.iter().map(|it| it.instance_id).collect();
     let reasons: Vec<&[u8]> = rejections.iter().map(|it| it.reason.as_bytes()).collect();
-    let params: Params<'_> = &[&received, &event_ids, &instance_ids, &reasons];
+    let params: Params<'_> = &[&received, &event_ids, &reasons];
     connection.execute(
-        "INSERT INTO rejections (received, event_id, instance_id, reason) \
-         SELECT received, event_id, instance_id, reason \
-         FROM unnest($1::bigint[], $2::uuid[], $3::uuid[], $4::bytea[]) WITH ORDINALITY \
-         AS given (received, event_id, instance_id, reason, n) ORDER BY n",
+        "INSERT INTO rejections (received, event_id, reason) SELECT received, event_id, reason \
+         FROM unnest($1::bigint[], $2::uuid[], $3::bytea[]) WITH ORDINALITY \
+         AS given (received, event_id, reason, n) ORDER BY n",
         params,
     )?;
     let kept = MAX_REJECTIONS as i64;

@@ -89,16 +89,14 @@ impl Views for Postgres {
         let limit = i64::from(limit).min(MAX_REJECTIONS as i64);
         self.read(|connection| {
             let rows = connection.query(
-                "SELECT received, event_id, instance_id, reason FROM rejections \
-                 ORDER BY seq DESC LIMIT $1",
+                "SELECT received, event_id, reason FROM rejections ORDER BY seq DESC LIMIT $1",
                 &[&limit],
             )?;
             let rejection = |row: &Row| {
                 Ok(Rejection {
                     received: row.try_get(0)?,
                     event_id: row.try_get(1)?,
-                    instance_id: row.try_get(2)?,
-                    reason: text(row, 3)?,
+                    reason: text(row, 2)?,
                 })
             };
             rows.iter().map(rejection).collect()

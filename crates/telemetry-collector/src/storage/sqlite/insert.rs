@@ -2,9 +2,7 @@
 
 use std::collections::HashMap;
 
-use rusqlite::{
-    Connection, OptionalExtension, Transaction, params, params_from_iter, types::Value,
-};
+use rusqlite::{Connection, OptionalExtension, Transaction, params, params_from_iter};
 use telemetry_model::TaskCompletionEvent;
 
 use super::Error;
@@ -166,13 +164,11 @@ pub(super) fn insert_rejections(
         return Ok(());
     }
     let mut insert = transaction.prepare_cached(
-        "INSERT INTO rejections (received, event_id, instance_id, reason) VALUES (?1, ?2, ?3, ?4)",
+        "INSERT INTO rejections (received, event_id, reason) VALUES (?1, ?2, ?3)",
     )?;
     let skipped = rejections.len().saturating_sub(MAX_REJECTIONS);
-    for Rejection { received, event_id, instance_id, reason } in &rejections[skipped..] {
-        let [event_id, instance_id] = [event_id, instance_id]
-            .map(|id| id.map_or(Value::Null, |id| Value::Blob(id.as_bytes().to_vec())));
-        insert.execute(params![received, event_id, instance_id, reason])?;
+    for Rejection { received, event_id, reason } in &rejections[skipped..] {
+        insert.execute(params![received, event_id.map(|id| id.into_bytes()), reason])?;
     }
     transaction.execute(
         "DELETE FROM rejections WHERE seq <= (SELECT max(seq) FROM rejections) - ?1",

@@ -94,20 +94,13 @@ impl Views for Sqlite {
     fn rejections(&self, limit: u32) -> Result<Vec<Rejection>, StorageError> {
         self.read(|connection| {
             let mut statement = connection.prepare_cached(
-                "SELECT received, event_id, instance_id, reason FROM rejections \
-                 ORDER BY seq DESC LIMIT ?1",
+                "SELECT received, event_id, reason FROM rejections ORDER BY seq DESC LIMIT ?1",
             )?;
             let rows = statement.query_map([limit], |row| {
-                let id = |column| {
-                    Ok::<_, rusqlite::Error>(
-                        row.get::<_, Option<[u8; 16]>>(column)?.map(Uuid::from_bytes),
-                    )
-                };
                 Ok(Rejection {
                     received: row.get(0)?,
-                    event_id: id(1)?,
-                    instance_id: id(2)?,
-                    reason: row.get(3)?,
+                    event_id: row.get::<_, Option<[u8; 16]>>(1)?.map(Uuid::from_bytes),
+                    reason: row.get(2)?,
                 })
             })?;
             Ok(rows.collect::<rusqlite::Result<_>>()?)

@@ -319,7 +319,6 @@ fn last_rejections_are_kept() {
         let rejection = |number: usize| Rejection {
             received: number as i64,
             event_id: Some(Uuid::from_u128(number as u128)),
-            instance_id: number.is_multiple_of(2).then(Uuid::nil),
             reason: format!("reason {number} \0 漢"),
         };
         for first in [0, 10, 20] {

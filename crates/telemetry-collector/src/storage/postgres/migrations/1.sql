@@ -145,6 +145,5 @@ CREATE TABLE rejections (
     seq bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     received bigint NOT NULL,
     event_id uuid,
-    instance_id uuid,
     reason bytea NOT NULL
 );

@@ -44,12 +44,7 @@ fn events_sent_to_two_collectors_at_once_are_stored_and_summed_up_once() {
                     if thread % 2 == 1 {
                         batch.reverse();
                     }
-                    let rejection = Rejection {
-                        received: 0,
-                        event_id: None,
-                        instance_id: None,
-                        reason: "odd".into(),
-                    };
+                    let rejection = Rejection { received: 0, event_id: None, reason: "odd".into() };
                     let store = &stores[thread % 2];
                     let are_new = store.insert(&batch, &vec![rejection; 40], 0).unwrap();
                     for (event, is_new) in batch.iter().zip(are_new) {

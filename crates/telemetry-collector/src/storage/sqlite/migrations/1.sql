@@ -129,6 +129,5 @@ CREATE TABLE rejections (
     seq INTEGER PRIMARY KEY,
     received INTEGER NOT NULL,
     event_id BLOB,
-    instance_id BLOB,
     reason TEXT NOT NULL
 ) STRICT;
