@@ -67,7 +67,7 @@ pub(crate) trait Database: Storage + Views {
     fn merge(&self);
 
     /// Leaves room for `more` pages, as a disk does that is almost full.
-    #[cfg(test)]
+    #[cfg(all(test, feature = "sqlite"))]
     fn limit_pages(&self, more: u64) {
         unreachable!("only a file has pages, {more}");
     }

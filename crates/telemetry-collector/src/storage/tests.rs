@@ -28,12 +28,13 @@ pub(super) trait Place {
 
 /// A new place of each kind that this machine has.
 fn places() -> Vec<Box<dyn Place>> {
-    let mut places: Vec<Box<dyn Place>> = Vec::new();
-    #[cfg(feature = "sqlite")]
-    places.push(Box::new(super::sqlite::tests::Folder::new()));
-    #[cfg(all(feature = "postgres", unix))]
-    places.extend(super::postgres::tests::TestDatabase::new().map(|it| Box::new(it) as _));
-    places
+    let places = [
+        #[cfg(feature = "sqlite")]
+        Some(Box::new(super::sqlite::tests::Folder::new()) as Box<dyn Place>),
+        #[cfg(all(feature = "postgres", unix))]
+        super::postgres::tests::TestDatabase::new().map(|it| Box::new(it) as Box<dyn Place>),
+    ];
+    places.into_iter().flatten().collect()
 }
 
 pub(super) fn event(id: u128) -> TaskCompletionEvent {

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::json;
 use telemetry_collector::{
-    Collector, CollectorBuilder, EVENTS_PATH, FaultRule, ResponseTemplate, StorageError, Totals,
+    Collector, CollectorBuilder, EVENTS_PATH, FaultRule, ResponseTemplate, Totals,
 };
 use telemetry_model::{
     Complexity, EventBuilder, PredictionQuery, Provider, TaskCompletionEvent, TaskType, Tokens,
@@ -55,15 +55,17 @@ impl Drop for Folder {
 impl Place {
     /// A new store of each kind that this machine has.
     pub(crate) fn all() -> Vec<Self> {
-        let mut places = Vec::new();
-        #[cfg(feature = "sqlite")]
-        places.push(Self::File(Folder::new()));
-        #[cfg(all(feature = "postgres", unix))]
-        places.extend(cluster().map(|cluster| Self::Database(cluster, cluster.database())));
-        places
+        let places = [
+            #[cfg(feature = "sqlite")]
+            Some(Self::File(Folder::new())),
+            #[cfg(all(feature = "postgres", unix))]
+            cluster().map(|cluster| Self::Database(cluster, cluster.database())),
+        ];
+        places.into_iter().flatten().collect()
     }
 
     /// The option of the program.
+    #[cfg(feature = "cli")]
     pub(crate) fn option(&self) -> String {
         match self {
             #[cfg(feature = "sqlite")]
@@ -88,6 +90,7 @@ impl Place {
 
     /// Waits until a collector that was killed has no effect any more: a server may be carrying out its last
     /// statement.
+    #[cfg(feature = "cli")]
     pub(crate) fn settle(&self) {
         match self {
             #[cfg(feature = "sqlite")]
@@ -295,7 +298,8 @@ fn store_that_cannot_be_opened_is_an_error_of_the_start() {
     let place = Place::File(Folder::new());
     let collector = place.start();
     let error = place.builder().start().unwrap_err();
-    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<StorageError>());
+    let inner =
+        error.get_ref().and_then(|inner| inner.downcast_ref::<telemetry_collector::StorageError>());
     assert!(inner.is_some_and(|it| it.to_string().contains("another process has it open")));
     drop(collector);
     assert_eq!(place.start().totals().held, 0);

@@ -13,7 +13,7 @@ use crate::storage::{Retention, samples::MAX_PENDING, views::UnixMillis};
 pub(super) const STEP: i64 = 1_000;
 
 /// The bytes of an event in tables and indexes, besides its JSON, as measured with a million events.
-pub(super) const EVENT_BYTES: u64 = 300;
+pub(super) const EVENT_BYTES: u64 = 250;
 
 /// The milliseconds after which the numbers of other collectors are read again.
 const REFRESH: UnixMillis = 5_000;
