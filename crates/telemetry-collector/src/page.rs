@@ -53,7 +53,7 @@ pub(crate) fn is_for(head: &Parts) -> bool {
     }
 }
 
-/// What a path stands for.
+/// The resource of a path.
 enum Target<'p> {
     Document,
     Live,
@@ -98,7 +98,7 @@ fn check<'h>(shared: &Shared, head: &'h Parts) -> Result<Target<'h>, ApiResponse
         return Err(ApiResponse::error(StatusCode::METHOD_NOT_ALLOWED, error)
             .with_header(header::ALLOW, HeaderValue::from_static("GET")));
     }
-    // Another site could otherwise read the page, under a name of its own that resolves to 127.0.0.1.
+    // Another site could otherwise read the page, under one of its names that resolves to 127.0.0.1.
     if !shared.trusts_any_host() && !is_loopback(&head.headers) {
         let error = "expected 127.0.0.1, localhost or [::1] in the header `host`: the page is shown under the names \
                      of this machine only";

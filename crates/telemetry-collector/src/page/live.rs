@@ -16,7 +16,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-/// The most pages that are told about changes at once.
+/// The most pages that receive changes at once.
 pub(super) const MAX_LISTENERS: usize = 32;
 
 /// The shortest time between two messages to a page.

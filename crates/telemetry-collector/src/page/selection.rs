@@ -10,7 +10,7 @@ use crate::storage::views::Filter;
 pub(super) const PARAMETERS: [&str; 7] =
     ["harness", "model", "provider", "task_type", "complexity", "from", "to"];
 
-/// A filter, and the URLs of the filters beside it.
+/// A filter, and the URLs of filters that differ from it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Selection {
     pub(super) filter: Filter,

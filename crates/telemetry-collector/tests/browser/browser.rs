@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 /// The time after which a test has failed.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Chromium with a profile of its own, and its driver. Both end when it is dropped.
+/// Chromium with a new profile, and its driver. Both end when it is dropped.
 pub(crate) struct Browser {
     driver: Child,
     port: u16,
