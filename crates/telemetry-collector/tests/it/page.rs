@@ -338,3 +338,35 @@ fn faults_apply_to_the_page_whose_requests_are_counted_but_not_logged() {
     Client::new(&collector).request("GET /", b"");
     assert_eq!(collector.requests().len(), 1, "this one is for the health");
 }
+
+#[cfg(feature = "_database")]
+#[test]
+fn page_of_a_store_is_that_of_memory_also_after_a_restart() {
+    let tasks: Vec<_> = (0..300).map(|id| task(id, ["a", "b", HOSTILE][id as usize % 3])).collect();
+    for place in crate::store::Place::all() {
+        let (memory, stored) = (Collector::start().unwrap(), place.start());
+        for collector in [&memory, &stored] {
+            for tasks in tasks.chunks(100) {
+                report(collector, tasks.iter().cloned());
+            }
+            Client::new(collector).request(EVENTS, br#"{"events":[{}]}"#);
+        }
+        let before = version(&stored);
+        drop(stored);
+        let stored = place.start();
+        assert_ne!(version(&stored), before);
+        for table in TABLES {
+            for query in ["", "?model=a", "?to=1999-01-01"] {
+                let rows = |collector| {
+                    let path = format!("/page/{table}.json{query}");
+                    let mut rows = get(collector, &path).json()["rows"].as_array().unwrap().clone();
+                    // The time of the test.
+                    rows.iter_mut().for_each(|row| row["received"] = serde_json::Value::Null);
+                    rows
+                };
+                assert_eq!(rows(&stored), rows(&memory), "{table}{query}");
+            }
+        }
+        assert!(text(&get(&stored, "/")).contains("&lt;script&gt;"));
+    }
+}
