@@ -34,6 +34,30 @@ fn post(collector: &Collector, key: &NewKey, id: u128) -> u16 {
     Client::new(collector).request_with(EVENTS, &headers, &batch([event(id)])).status
 }
 
+#[cfg(feature = "page")]
+#[test]
+fn page_is_shown_under_any_name_to_those_who_have_a_key() {
+    let key = new_key("one");
+    let (_file, collector) = start(key.entry());
+    let mut client = Client::new(&collector);
+    for path in ["/", "/page/models.csv", "/page/live"] {
+        let mut get = |headers: &[(&str, &str)]| {
+            let page = [("accept", "text/html"), ("host", "telemetry.example")];
+            client.request_with(&format!("GET {path}"), &[&page[..], headers].concat(), b"")
+        };
+        let absent = get(&[]);
+        let challenge = absent.header("www-authenticate");
+        assert_eq!(absent.status, 401, "{path}");
+        assert_eq!(challenge, Some("Basic realm=\"telemetry-collector\""), "{path}");
+        let unknown = format!("Bearer {}", new_key("two").key());
+        assert_eq!(get(&[("authorization", &unknown)]).status, 401, "{path}");
+        if path != "/page/live" {
+            let known = format!("Bearer {}", key.key());
+            assert_eq!(get(&[("authorization", &known)]).status, 200, "{path}");
+        }
+    }
+}
+
 #[test]
 fn key_reports_events_of_its_instances_and_others_are_refused() {
     let [one, expired, unknown] = ["one", "expired", "unknown"].map(new_key);
