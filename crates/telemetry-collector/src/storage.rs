@@ -16,7 +16,7 @@ pub(crate) mod sqlite;
 #[cfg(feature = "_database")]
 mod tests;
 #[cfg(any(feature = "page", feature = "_database"))]
-#[cfg_attr(not(feature = "page"), expect(dead_code, reason = "for the page"))]
+#[cfg_attr(not(any(feature = "page", test)), expect(dead_code, reason = "for the page"))]
 pub(crate) mod views;
 #[cfg(feature = "_database")]
 pub(crate) mod writer;
