@@ -19,7 +19,7 @@ pub(super) enum Mode {
     Hang,
     /// Connections are closed.
     Refuse,
-    /// A commit is forwarded; its connection is closed instead of the answer.
+    /// The connection of a commit is closed, and the commit forwarded.
     LoseCommit,
 }
 
@@ -75,13 +75,13 @@ impl Proxy {
         let closed = copy(&client);
         thread::spawn(move || {
             proxy.forward(from, |bytes, mode| {
-                let sent = to.write_all(bytes).is_ok();
                 let is_lost =
                     mode == Mode::LoseCommit && bytes.windows(6).any(|it| it == b"COMMIT");
                 if is_lost {
+                    // Before the server can answer.
                     let _ = closed.shutdown(Shutdown::Both);
                 }
-                sent && !is_lost
+                to.write_all(bytes).is_ok() && !is_lost
             });
         });
         let (proxy, mut to) = (self.clone(), client);
