@@ -7,7 +7,7 @@ use super::{Postgres, connection::Connection, error::Error, event};
 use crate::storage::{
     StorageError,
     figures::{self, Figures},
-    sql::{column, exact},
+    sql::{column, exact, needs_hours, words},
     views::{
         Dimension, Filter, GateSums, Group, MAX_REJECTIONS, Rejection, StoredEvent, Sums, Views,
     },
@@ -119,8 +119,7 @@ impl Views for Postgres {
 
 /// The table whose sums are added up: that with the sums over all hours, if they suffice.
 fn table(filter: &Filter, is_by_time: bool) -> &'static str {
-    let needs_hours = is_by_time || filter.from.is_some() || filter.to.is_some();
-    if needs_hours { "hours" } else { "totals" }
+    if needs_hours(filter, is_by_time) { "hours" } else { "totals" }
 }
 
 /// The value of a dimension as bytes.
@@ -155,20 +154,12 @@ struct Condition {
 impl Condition {
     /// `hour` is the column of the hour.
     fn new(filter: &Filter, hour: &str) -> Self {
-        let Filter { harness, model, provider, task_type, complexity, from, to } = filter;
         let mut condition = Self { sql: "true".into(), values: Vec::new() };
-        let texts = [
-            ("harness =", harness),
-            ("model =", model),
-            ("provider =", provider),
-            ("task_type =", task_type),
-            ("complexity =", complexity),
-        ];
-        for (start, text) in texts {
-            condition.and(start, text.as_ref().map(|text| text.clone().into_bytes()));
+        for (start, word) in words(filter) {
+            condition.and(start, word.map(|word| word.as_bytes().to_vec()));
         }
-        condition.and(&format!("{hour} >="), *from);
-        condition.and(&format!("{hour} <"), *to);
+        condition.and(&format!("{hour} >="), filter.from);
+        condition.and(&format!("{hour} <"), filter.to);
         condition
     }
 

@@ -8,14 +8,14 @@ use super::{Error, Sqlite, event};
 use crate::storage::{
     StorageError,
     figures::{self, Figures},
-    sql::{column, exact},
+    sql::{column, exact, needs_hours, words},
     views::{Dimension, Filter, GateSums, Group, Rejection, StoredEvent, Sums, Views},
 };
 
 impl Views for Sqlite {
     fn sums(&self, filter: &Filter, by: Dimension) -> Result<Vec<(String, Sums)>, StorageError> {
-        let of_time = matches!(by, Dimension::Hour | Dimension::Day);
-        let (table, source) = source(filter, of_time);
+        let is_by_time = matches!(by, Dimension::Hour | Dimension::Day);
+        let (table, source) = source(filter, is_by_time);
         let sums = figures::list(|name| format!("sum({table}.{name})"));
         let (column, matching) = (column(by), Condition::new(filter, "hours.hour"));
         self.read(|connection| {
@@ -125,8 +125,8 @@ impl Views for Sqlite {
 }
 
 /// The table whose sums are added up, and what to select from: the sums over all hours, if they suffice.
-fn source(filter: &Filter, of_time: bool) -> (&'static str, &'static str) {
-    if of_time || filter.from.is_some() || filter.to.is_some() {
+fn source(filter: &Filter, is_by_time: bool) -> (&'static str, &'static str) {
+    if needs_hours(filter, is_by_time) {
         ("hours", "hours JOIN series ON series.id = series")
     } else {
         ("series", "series")
@@ -142,20 +142,12 @@ struct Condition {
 impl Condition {
     /// `hour` is the column of the hour.
     fn new(filter: &Filter, hour: &str) -> Self {
-        let Filter { harness, model, provider, task_type, complexity, from, to } = filter;
         let mut condition = Self { sql: "true".into(), values: Vec::new() };
-        let texts = [
-            ("harness =", harness),
-            ("model =", model),
-            ("provider =", provider),
-            ("task_type =", task_type),
-            ("complexity =", complexity),
-        ];
-        for (start, text) in texts {
-            condition.and(start, text.clone());
+        for (start, word) in words(filter) {
+            condition.and(start, word.map(str::to_owned));
         }
-        condition.and(&format!("{hour} >="), *from);
-        condition.and(&format!("{hour} <"), *to);
+        condition.and(&format!("{hour} >="), filter.from);
+        condition.and(&format!("{hour} <"), filter.to);
         condition
     }
 
