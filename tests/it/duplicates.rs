@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use mosaicstack_telemetry::{RetryPolicy, Stats, TelemetryConfig};
+use mosaicstack_telemetry::{RetryPolicy, Stats, TelemetryConfig, bytes::Bytes};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use telemetry_collector::{Collector, FaultRule, Position, ResponseTemplate};
@@ -33,7 +33,7 @@ type Attempts = Arc<Mutex<HashMap<Uuid, Vec<(String, Outcome)>>>>;
 
 /// An attempt in flight; ambiguous if the client drops it.
 struct Attempt {
-    body: Vec<u8>,
+    body: Bytes,
     outcome: Outcome,
     attempts: Attempts,
 }

@@ -186,7 +186,7 @@ impl Simulation {
 
     fn record(&mut self, request: Request) {
         let timeout = Timeout::of(&request);
-        let body = request.into_body();
+        let body = Vec::from(request.into_body());
         let ids = events(&body).iter().map(|event| event.event_id).collect();
         self.sent.push(Sent { at: self.now, ids, timeout, body });
     }

@@ -71,7 +71,7 @@ impl Transport for JsonLines {
         }
         let timeout = Timeout::of(&request);
         // Only the body: the headers contain the API key.
-        let mut text = request.into_body();
+        let mut text = Vec::from(request.into_body());
         text.push(b'\n');
         let (written, result) = mpsc::channel();
         // `network`: transient. The events stay queued and the client retries.

@@ -82,7 +82,7 @@ impl EventBuffer {
         }
         // Relaxed: a hint, which a later event sees as well.
         if self.lacks_worker.load(Ordering::Relaxed) {
-            (self.wake)();
+            self.wake_submitter();
         }
         drop(evicted);
     }
@@ -99,7 +99,7 @@ impl EventBuffer {
     fn wake_for_eviction(&self) {
         let is_known = &self.in_eviction_burst;
         if !is_known.load(Ordering::Relaxed) && !is_known.swap(true, Ordering::AcqRel) {
-            (self.wake)();
+            self.wake_submitter();
         }
     }
 
@@ -123,6 +123,15 @@ impl EventBuffer {
             return; // The writer of the spool wakes the submitter.
         }
         self.rearm();
+    }
+
+    /// Wakes the submitter, through the writer of the spool if there is one.
+    fn wake_submitter(&self) {
+        #[cfg(feature = "spool")]
+        if let Some(backlog) = &self.backlog {
+            backlog.set_news();
+        }
+        (self.wake)();
     }
 
     fn rearm(&self) {
@@ -294,7 +303,7 @@ impl EventBuffer {
     pub(crate) fn transport_panicked(&self) -> TransportError {
         self.count_panic();
         // The worker reports it; a request for predictions does not wake it otherwise.
-        (self.wake)();
+        self.wake_submitter();
         TransportError::network("the transport panicked")
     }
 }

@@ -48,6 +48,7 @@ pub use telemetry_model::{
     PredictionData, PredictionQuery, PredictionResponse, Price, Provider, Quality, QualityGate,
     RepoSizeCategory, TaskCompletionEvent, TaskType, Tokens, Usage, model_vendor,
 };
+pub use telemetry_transport::bytes;
 pub use {http, uuid};
 
 #[cfg(feature = "layer")]

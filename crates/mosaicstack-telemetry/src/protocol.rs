@@ -5,19 +5,18 @@
 //! guide does not mention. `response.rs` has those about the bodies of answers. `docs/protocol.md` lists them.
 
 mod answers;
-
 #[cfg(feature = "spool")]
-use std::ops::Range;
-use std::{
-    mem,
-    time::{Duration, SystemTime},
-};
+mod json;
+
+use std::time::{Duration, SystemTime};
 
 use http::{HeaderValue, Method, Uri, header};
 use telemetry_model::{PredictionQuery, PredictionRequest, TaskCompletionEvent};
-use telemetry_transport::{Idempotent, Request, Response, Timeout, TransportError};
+use telemetry_transport::{Idempotent, Request, Response, Timeout, TransportError, bytes::Bytes};
 
 pub(crate) use self::answers::predictions;
+#[cfg(feature = "spool")]
+pub(crate) use self::json::Json;
 use crate::{config::Server, error::PredictionError, response, retry};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -94,113 +93,21 @@ const fn is_transient_error(error: &TransportError) -> bool {
     matches!(error, TransportError::Timeout | TransportError::Network(_))
 }
 
-/// A body that submits events. The same events give the same bytes.
-pub(crate) struct Body {
-    bytes: Vec<u8>,
-    is_empty: bool,
-}
+const BODY_START: &[u8] = b"{\"events\":[";
+const BODY_END: &[u8] = b"]}";
 
-impl Body {
-    pub(crate) fn with_capacity(events: usize) -> Self {
-        let mut bytes = Vec::with_capacity(EVENT_BYTES * events);
-        bytes.extend_from_slice(b"{\"events\":[");
-        Self { bytes, is_empty: true }
-    }
-
-    pub(crate) fn of(events: &[Box<TaskCompletionEvent>]) -> Vec<u8> {
-        let mut body = Self::with_capacity(events.len());
-        for event in events {
-            body.separate();
-            event.write_json(&mut body.bytes);
+/// The body of a request that submits events. The same events give the same bytes.
+pub(crate) fn body(events: &[Box<TaskCompletionEvent>]) -> Bytes {
+    let mut bytes = Vec::with_capacity(EVENT_BYTES * events.len());
+    bytes.extend_from_slice(BODY_START);
+    for (at, event) in events.iter().enumerate() {
+        if at > 0 {
+            bytes.push(b',');
         }
-        body.finish()
+        event.write_json(&mut bytes);
     }
-
-    /// Adds the JSON of events, separated by commas; at least one.
-    #[cfg(feature = "spool")]
-    pub(crate) fn push(&mut self, json: &[u8]) {
-        self.separate();
-        self.bytes.extend_from_slice(json);
-    }
-
-    fn separate(&mut self) {
-        if !mem::take(&mut self.is_empty) {
-            self.bytes.push(b',');
-        }
-    }
-
-    pub(crate) fn finish(mut self) -> Vec<u8> {
-        self.bytes.extend_from_slice(b"]}");
-        self.bytes
-    }
-}
-
-/// Events as JSON, separated by commas.
-#[cfg(feature = "spool")]
-#[derive(Debug, Default)]
-pub(crate) struct Json {
-    bytes: Vec<u8>,
-    /// The end of each event.
-    ends: Vec<usize>,
-}
-
-#[cfg(feature = "spool")]
-impl Json {
-    pub(crate) fn of(events: &[Box<TaskCompletionEvent>]) -> Self {
-        Self::default().with(events)
-    }
-
-    /// Removes all events, and keeps memory for as many of a usual size.
-    pub(crate) fn cleared(mut self) -> Self {
-        let usual = EVENT_BYTES * self.ends.len();
-        self.bytes.clear();
-        self.bytes.shrink_to(usual);
-        self.ends.clear();
-        self
-    }
-
-    pub(crate) fn with(mut self, events: &[Box<TaskCompletionEvent>]) -> Self {
-        self.bytes.reserve(EVENT_BYTES * events.len());
-        for event in events {
-            self.separate();
-            event.write_json(&mut self.bytes);
-            self.ends.push(self.bytes.len());
-        }
-        self
-    }
-
-    pub(crate) fn push(&mut self, json: &[u8]) {
-        self.separate();
-        self.bytes.extend_from_slice(json);
-        self.ends.push(self.bytes.len());
-    }
-
-    fn separate(&mut self) {
-        if !self.ends.is_empty() {
-            self.bytes.push(b',');
-        }
-    }
-
-    pub(crate) const fn len(&self) -> usize {
-        self.ends.len()
-    }
-
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &[u8]> {
-        (0..self.len()).map(|at| self.get(at))
-    }
-
-    /// One event; empty behind the last one.
-    pub(crate) fn get(&self, at: usize) -> &[u8] {
-        self.range(at..at + 1)
-    }
-
-    /// Consecutive events; empty if they are not all there.
-    pub(crate) fn range(&self, at: Range<usize>) -> &[u8] {
-        let end_of = |last: usize| self.ends.get(last).copied();
-        let start = at.start.checked_sub(1).and_then(end_of).map_or(0, |end| end + 1);
-        let end = at.end.checked_sub(1).and_then(end_of).unwrap_or_default();
-        self.bytes.get(start..end).unwrap_or_default()
-    }
+    bytes.extend_from_slice(BODY_END);
+    bytes.into()
 }
 
 /// Creates requests for one server.
@@ -220,8 +127,8 @@ impl Protocol {
         }
     }
 
-    /// Creates a request with a [`Body`] of events.
-    pub(crate) fn report(&self, body: Vec<u8>, timeout: Duration) -> Request {
+    /// Creates a request with a [`body`] of events.
+    pub(crate) fn report(&self, body: Bytes, timeout: Duration) -> Request {
         let mut request = post(self.events.clone(), body, timeout);
         request.headers_mut().insert(header::AUTHORIZATION, self.authorization.clone());
         request
@@ -230,8 +137,9 @@ impl Protocol {
     /// Creates a request for predictions. The endpoint is public, so the API key is not sent.
     pub(crate) fn predict(&self, queries: &[PredictionQuery], timeout: Duration) -> Request {
         // Infallible: queries consist of text, and the writer is memory.
-        let body = serde_json::to_vec(&PredictionRequest::new(queries.to_vec()));
-        let mut request = post(self.predictions.clone(), body.unwrap_or_default(), timeout);
+        let body =
+            serde_json::to_vec(&PredictionRequest::new(queries.to_vec())).unwrap_or_default();
+        let mut request = post(self.predictions.clone(), body.into(), timeout);
         request.extensions_mut().insert(Idempotent);
         request
     }
@@ -241,7 +149,7 @@ impl Protocol {
     }
 }
 
-fn post(uri: Uri, body: Vec<u8>, timeout: Duration) -> Request {
+fn post(uri: Uri, body: Bytes, timeout: Duration) -> Request {
     let mut request = Request::new(body);
     *request.method_mut() = Method::POST;
     *request.uri_mut() = uri;
@@ -274,7 +182,7 @@ mod tests {
     #[test]
     fn report_contains_all_events_and_the_api_key() {
         let events = [1, 2].map(|id| Box::new(EventBuilder::new(Uuid::from_u128(id)).build()));
-        let request = protocol().report(Body::of(&events), SECOND);
+        let request = protocol().report(body(&events), SECOND);
         assert_eq!(request.method(), Method::POST);
         assert_eq!(request.uri(), "https://example.com/base/v1/events/batch");
         assert_eq!(Timeout::of(&request), SECOND);
@@ -289,7 +197,7 @@ mod tests {
         assert!(request.headers()["authorization"].is_sensitive());
         assert!(!format!("{request:?}").contains("aaaa"));
         let [first, second] = events.map(|event| serde_json::to_string(&event).unwrap());
-        let body = String::from_utf8(request.into_body()).unwrap();
+        let body = request.into_body();
         assert_eq!(body, format!("{{\"events\":[{first},{second}]}}"));
         assert!(body.len() < 2 * EVENT_BYTES);
     }
@@ -306,7 +214,7 @@ mod tests {
         assert!(!request.headers().contains_key("authorization"));
         assert!(request.extensions().get::<Idempotent>().is_some());
         assert_eq!(
-            String::from_utf8(request.into_body()).unwrap(),
+            request.into_body(),
             "{\"queries\":[{\"task_type\":\"testing\",\"model\":\"claude-haiku-4-5-20251001\",\
              \"provider\":\"anthropic\",\"complexity\":\"low\"}]}"
         );

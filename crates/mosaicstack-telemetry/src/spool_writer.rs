@@ -118,11 +118,18 @@ impl SpoolWriter {
                 Ok(Some(wake_at)) => wake_at.saturating_duration_since(clock::now()),
                 Ok(None) => break,
                 Err(_) => {
-                    self.buffer.count_panic();
+                    self.count_panic();
                     PAUSE_AFTER_PANIC
                 }
             };
             thread::park_timeout(wait);
+        }
+    }
+
+    fn count_panic(&self) {
+        self.buffer.count_panic();
+        if let Some(backlog) = self.buffer.backlog() {
+            backlog.set_news();
         }
     }
 
@@ -149,8 +156,9 @@ impl SpoolWriter {
             return None;
         }
         let recover_at = if is_closed { None } else { self.recover(&buffer, backlog, now, unix) };
-        // Also if nothing has moved: `track` reports evictions and a missing thread through this writer.
-        (self.wake_submitter)();
+        if backlog.take_news() {
+            (self.wake_submitter)();
+        }
         if is_burst {
             return Some(clock::after(now, BURST));
         }

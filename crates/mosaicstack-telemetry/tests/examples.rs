@@ -267,7 +267,7 @@ fn custom_transport_writes_batches_that_the_server_accepts() {
 
     let collector = Collector::start().unwrap();
     for line in text.strip_prefix(torn).unwrap().trim_start().lines() {
-        let mut request = Request::new(line.into());
+        let mut request = Request::new(line.to_owned().into());
         *request.method_mut() = "POST".parse().unwrap();
         *request.uri_mut() = format!("{}/v1/events/batch", collector.url()).parse().unwrap();
         assert_eq!(UreqTransport::new().send(request).unwrap().status(), 200);

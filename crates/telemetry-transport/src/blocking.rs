@@ -15,7 +15,7 @@ use crate::{Request, Response, TransportError};
 /// }
 ///
 /// let transport: &dyn Transport = &through_a_gateway;
-/// let response = transport.send(http::Request::post("https://example.com/").body(vec![])?)?;
+/// let response = transport.send(http::Request::post("https://example.com/").body("".into())?)?;
 /// assert_eq!(response.status(), 202);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```

@@ -28,6 +28,7 @@ mod ureq;
 mod tests;
 
 pub use blocking::Transport;
+pub use bytes;
 pub use error::TransportError;
 pub use http;
 pub use nonblocking::{AsyncTransport, ResponseFuture};

@@ -4,8 +4,10 @@
 use std::io;
 use std::{net::IpAddr, time::Duration};
 
-/// A request with its whole body. The extensions may contain a [`Timeout`].
-pub type Request = http::Request<Vec<u8>>;
+use bytes::Bytes;
+
+/// A request with its whole body. The extensions may contain a [`Timeout`]. A clone shares the body.
+pub type Request = http::Request<Bytes>;
 
 /// A response with its body, at most the first [`MAX_RESPONSE_BYTES`] of it, and less than the server
 /// declared if the connection broke or the timeout passed meanwhile.

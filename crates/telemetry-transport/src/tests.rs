@@ -103,7 +103,7 @@ fn post(url: &str) -> Request {
 fn post_within(timeout: Duration, url: &str) -> Request {
     let mut request = http::Request::post(url)
         .header("authorization", "Bearer key")
-        .body(b"{\"events\":[]}".to_vec())
+        .body("{\"events\":[]}".into())
         .unwrap();
     request.extensions_mut().insert(Timeout(timeout));
     request

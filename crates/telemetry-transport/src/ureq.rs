@@ -136,8 +136,9 @@ fn now() -> Instant {
 
 fn exchange(agent: &Agent, request: Request) -> Result<Response, ureq::Error> {
     let timeout = Some(Timeout::of(&request).min(MAX_TIMEOUT));
+    let (head, body) = request.into_parts();
     let request = agent
-        .configure_request(request)
+        .configure_request(http::Request::from_parts(head, &*body))
         .timeout_connect(timeout)
         .timeout_send_request(timeout)
         .timeout_send_body(timeout)

@@ -104,7 +104,7 @@ impl Sdk {
             delivery,
             Ok(Response::default()),
         );
-        Ok((time.as_nanos() as f64 / batch.len() as f64, request.into_body()))
+        Ok((time.as_nanos() as f64 / batch.len() as f64, request.into_body().into()))
     }
 }
 

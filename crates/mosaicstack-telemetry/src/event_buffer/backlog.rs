@@ -11,10 +11,11 @@ use std::{
 
 use telemetry_queue::{Batch, EvictingQueue};
 use telemetry_spool::{Error, Spool};
+use telemetry_transport::bytes::Bytes;
 
 use super::Event;
 use crate::{
-    protocol::{Body, Json},
+    protocol::Json,
     stats::Counter,
     sync::{AtomicBool, AtomicU64, Mutex, Ordering},
 };
@@ -34,6 +35,8 @@ pub(crate) struct Backlog {
     is_awaited: AtomicBool,
     /// The writer waits for room.
     is_writer_waiting: AtomicBool,
+    /// There is news for the submitter, which the writer is to wake.
+    has_news: AtomicBool,
     /// The submitter has ended.
     pub(super) is_abandoned: AtomicBool,
     /// For its counters; not set until it could be opened.
@@ -87,6 +90,7 @@ impl Backlog {
             unstored: Counter::default(),
             is_awaited: AtomicBool::new(false),
             is_writer_waiting: AtomicBool::new(false),
+            has_news: AtomicBool::new(false),
             is_abandoned: AtomicBool::new(false),
             spool: OnceLock::new(),
             not_events: Counter::default(),
@@ -99,10 +103,21 @@ impl Backlog {
         let _ = self.spool.set(spool);
     }
 
+    /// Makes the writer wake the submitter at the end of its step.
+    pub(crate) fn set_news(&self) {
+        self.has_news.store(true, Ordering::Release);
+    }
+
+    /// True if there is news since the last call.
+    pub(crate) fn take_news(&self) -> bool {
+        self.has_news.swap(false, Ordering::AcqRel)
+    }
+
     /// Records that the spool could not be used; only the first time since it worked.
     pub(crate) fn spool_failed(&self, error: &Error) {
         if !self.is_failing.swap(true, Ordering::AcqRel) {
             *self.failure.lock() = Some(error.to_string());
+            self.set_news();
         }
     }
 
@@ -163,6 +178,7 @@ impl Backlog {
         let len = json.len() as u64;
         self.ledger.lock().runs.push_back(Run { len, origin, json, json_from: 0 });
         self.announced.fetch_add(len, Ordering::AcqRel);
+        self.set_news();
     }
 
     pub(super) fn push(&self, events: Vec<Event>) {
@@ -178,16 +194,14 @@ impl Backlog {
         let before = ledger.stored_to.max(ledger.first);
         ledger.stored_to = ledger.stored_to.max(end);
         self.stored.add(usize::try_from(end.saturating_sub(before)).unwrap_or(usize::MAX));
+        drop(ledger);
+        self.set_news();
     }
 
     /// The body of a request with these events, from the one of this number on.
-    pub(super) fn body(&self, first: u64, len: usize) -> Vec<u8> {
-        let mut body = Body::with_capacity(len);
+    pub(super) fn body(&self, first: u64, len: usize) -> Bytes {
         let parts = self.ledger.lock().parts(first, len);
-        for (json, elements) in parts {
-            body.push(json.range(elements));
-        }
-        body.finish()
+        Json::body(&parts)
     }
 
     /// True if a batch is full, or if events that were read from the spool are the oldest ones or wait until the
@@ -200,6 +214,9 @@ impl Backlog {
     /// Records whether events that were read from the spool wait until the others are sent.
     pub(crate) fn set_awaited(&self, are_awaited: bool) {
         self.is_awaited.store(are_awaited, Ordering::Release);
+        if are_awaited {
+            self.set_news();
+        }
     }
 
     fn is_recovered_first(&self) -> bool {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use telemetry_queue::Batch;
 use telemetry_spool::Spool;
+use telemetry_transport::bytes::Bytes;
 
 use super::{Event, EventBuffer, backlog::Backlog};
 use crate::{config::TelemetryConfig, protocol::Json, stats::Stats, sync::Ordering};
@@ -77,6 +78,9 @@ impl EventBuffer {
                 None => return,
             }
         }
+        if let Some(backlog) = &self.backlog {
+            backlog.set_news();
+        }
         let (first, len) = (batch.first(), batch.len());
         self.counters.stored.add(len);
         let mut targets = self.flush_targets.lock();
@@ -94,7 +98,7 @@ impl EventBuffer {
     }
 
     /// The body of a request with these events, which were encoded when they were passed on.
-    pub(crate) fn encoded(&self, first: u64, len: usize) -> Option<Vec<u8>> {
+    pub(crate) fn encoded(&self, first: u64, len: usize) -> Option<Bytes> {
         self.backlog.as_ref().map(|backlog| backlog.body(first, len))
     }
 
@@ -135,7 +139,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::protocol::Body;
+    use crate::protocol::body;
 
     fn buffer(capacity: usize) -> (EventBuffer, Arc<AtomicU32>) {
         let config = TelemetryConfig::builder()
@@ -214,9 +218,8 @@ mod tests {
         let batch = buffer.take_batch(2).unwrap();
         buffer.commit(batch, 2, (&buffer.counters.rejected, 0));
         for (first, end) in [(2, 3), (2, 4), (3, 4), (2, 6), (3, 5), (4, 6), (5, 6)] {
-            let body = buffer.encoded(first, (end - first) as usize).unwrap();
-            let expected = Body::of(&events[first as usize..end as usize]);
-            assert_eq!(body, expected, "{first} {end}");
+            let encoded = buffer.encoded(first, (end - first) as usize).unwrap();
+            assert_eq!(encoded, body(&events[first as usize..end as usize]), "{first} {end}");
         }
     }
 }

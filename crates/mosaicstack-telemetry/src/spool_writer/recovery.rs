@@ -117,6 +117,8 @@ impl Recovery {
             }
             self.next_at = Some(clock::after(now, INTERVAL));
             let has_events = self.read(spool, backlog, unix);
+            // Records may be damaged or too old.
+            backlog.set_news();
             let had_failed = mem::replace(&mut self.has_failed, has_events.is_err());
             match has_events {
                 Ok(true) => self.next_at = None,

@@ -2,6 +2,7 @@
 
 mod failures;
 mod recovered;
+mod wakes;
 
 use std::{
     fs,
@@ -64,6 +65,8 @@ struct Program {
     submitter: Submitter,
     handle: TelemetryHandle,
     writer: SpoolWriter,
+    /// How often the writer has woken the submitter.
+    wakes: Arc<AtomicU32>,
     now: Instant,
     /// Status of all answers.
     status: u16,
@@ -76,9 +79,14 @@ impl Program {
         let config = config.interval_jitter(false).build().expect("a valid configuration");
         let now = clock::now();
         let start = Start { now, seed: 7 };
+        let wakes = Arc::<AtomicU32>::default();
+        let counter = Arc::clone(&wakes);
+        let wake = move || {
+            counter.fetch_add(1, Ordering::Relaxed);
+        };
         let (submitter, handle, writer) =
-            Submitter::with_spool(&config, start, || {}).expect("it has a spool");
-        Self { submitter, handle, writer, now, status: 200, requests: Vec::new() }
+            Submitter::with_spool(&config, start, wake).expect("it has a spool");
+        Self { submitter, handle, writer, wakes, now, status: 200, requests: Vec::new() }
     }
 
     fn track(&self, count: usize) -> Vec<Uuid> {
@@ -224,7 +232,7 @@ fn events_are_sent_with_the_bytes_that_are_in_the_file() {
         drain.read(9).unwrap()
     };
     let json: Vec<_> = drained.iter().map(|it| str::from_utf8(it).unwrap()).collect();
-    let body = String::from_utf8(request.into_body()).unwrap();
+    let body = String::from_utf8(request.into_body().into()).unwrap();
     assert_eq!(body, format!("{{\"events\":[{}]}}", json.join(",")));
     assert!(ids.iter().all(|id| body.contains(&id.to_string())));
 }

@@ -4,12 +4,13 @@ use std::{collections::HashMap, fmt, sync::Arc};
 
 use telemetry_model::{BatchReceipt, EventResult, TaskCompletionEvent};
 use telemetry_queue::Batch;
+use telemetry_transport::bytes::Bytes;
 use uuid::Uuid;
 
 use super::bisection::Bisection;
 use crate::{
     event_buffer::{Event, EventBuffer},
-    protocol::Body,
+    protocol,
     stats::{Counter, Counters},
 };
 
@@ -62,12 +63,12 @@ impl Delivery {
     }
 
     /// The body of the request.
-    pub(super) fn body(&self) -> Vec<u8> {
+    pub(super) fn body(&self) -> Bytes {
         #[cfg(feature = "spool")]
         if let Some(body) = self.buffer.encoded(self.position(), self.len()) {
             return body;
         }
-        Body::of(self.batch())
+        protocol::body(self.batch())
     }
 
     /// True if older events stay in the queue.

@@ -37,8 +37,8 @@ struct State {
     #[cfg(feature = "spool")]
     has_writer: bool,
     wakers: WakerSet,
-    /// The lowest target of the flushes that wait.
-    lowest_target: Option<u64>,
+    /// The lowest target and the earliest deadline of the flushes that wait.
+    first_flush: Option<(u64, Instant)>,
 }
 
 /// A flush that a caller waits for.
@@ -121,7 +121,8 @@ impl Signal {
         if state.ended || given_up || now >= deadline {
             return Wait::Ready(false);
         }
-        state.lowest_target = Some(state.lowest_target.map_or(target, |it| it.min(target)));
+        let (lowest, earliest) = state.first_flush.unwrap_or((target, deadline));
+        state.first_flush = Some((lowest.min(target), earliest.min(deadline)));
         register(state, key, cx);
         Wait::Until(deadline)
     }
@@ -161,7 +162,8 @@ impl Signal {
         self.state.lock().shutdown_by
     }
 
-    /// For the worker: true if it may sleep, false if there are requests.
+    /// For the worker: true if it may sleep, false if there are requests. Wakes the callers only when one of them has
+    /// nothing to wait for until its deadline.
     pub(crate) fn try_sleep(&self, until: Instant) -> bool {
         let wakers = {
             let mut state = self.state.lock();
@@ -169,6 +171,9 @@ impl Signal {
                 return false;
             }
             state.sleeping_until = Some(until);
+            if state.first_flush.is_none_or(|(_, deadline)| until < deadline) {
+                return true;
+            }
             state.take_wakers()
         };
         wake_all(wakers);
@@ -182,7 +187,7 @@ impl Signal {
             // `acknowledged` is read under the lock. Before it, a caller could look, find too few,
             // and register after this call has found no waker.
             let mut state = self.state.lock();
-            if state.lowest_target.is_none_or(|target| acknowledged() < target) {
+            if state.first_flush.is_none_or(|(target, _)| acknowledged() < target) {
                 return;
             }
             state.take_wakers()
@@ -223,7 +228,7 @@ fn register(mut state: MutexGuard<'_, State>, key: &mut WakerKey, cx: &Context<'
 
 impl State {
     fn take_wakers(&mut self) -> Vec<Waker> {
-        self.lowest_target = None;
+        self.first_flush = None;
         self.wakers.take()
     }
 }
@@ -231,5 +236,51 @@ impl State {
 impl fmt::Debug for Signal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Signal").field("state", &self.state).finish_non_exhaustive()
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::{
+        sync::atomic::{AtomicU32, Ordering},
+        task::Wake,
+        time::Duration,
+    };
+
+    use super::*;
+    use crate::clock;
+
+    #[derive(Default)]
+    struct Woken(AtomicU32);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn flush_is_woken_when_the_worker_sleeps_until_its_deadline() {
+        let (now, second) = (clock::now(), Duration::from_secs(1));
+        let deadline = now + 2 * second;
+        for (sleep, is_woken) in [(second, false), (2 * second, true), (3 * second, true)] {
+            let signal = Signal::new(Process::current(), || {});
+            let number = signal.request_flush();
+            let poll = |deadline, key: &mut _| {
+                let woken = Arc::<Woken>::default();
+                let waker = Waker::from(Arc::clone(&woken));
+                let request = FlushRequest { number, target: 1, deadline };
+                let poll = signal.poll_flush(now, &Context::from_waker(&waker), key, request, || 0);
+                (poll, woken)
+            };
+            let mut keys = [None, None];
+            let (_, woken) = poll(deadline, &mut keys[0]);
+            poll(deadline + 2 * second, &mut keys[1]);
+            assert!(!signal.try_sleep(now + sleep), "the worker has not seen the request");
+            assert!(signal.take_requests().flush && signal.try_sleep(now + sleep));
+            assert_eq!(woken.0.load(Ordering::Relaxed), u32::from(is_woken), "{sleep:?}");
+            let (poll, _) = poll(deadline, &mut keys[0]);
+            assert_eq!(matches!(poll, Wait::Ready(false)), is_woken, "{sleep:?}");
+        }
     }
 }

@@ -55,7 +55,7 @@ impl Service {
             match word.as_str() {
                 "-d" => {
                     *request.method_mut() = "POST".parse().expect("a method");
-                    *request.body_mut() = words.next().expect("a body").clone().into_bytes();
+                    *request.body_mut() = words.next().expect("a body").clone().into();
                 }
                 "-H" => {
                     let header = words.next().expect("a header");

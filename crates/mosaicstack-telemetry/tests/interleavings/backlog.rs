@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     event_buffer::EventBuffer,
-    protocol::{Body, Json},
+    protocol::{Json, body},
 };
 
 fn buffer() -> (Arc<EventBuffer>, Arc<Token>) {
@@ -25,8 +25,8 @@ fn pass_on(buffer: &EventBuffer) -> bool {
 fn deliver(buffer: &EventBuffer, max: usize) -> usize {
     let Some(batch) = buffer.take_batch(max) else { return 0 };
     let count = batch.len();
-    let body = buffer.encoded(buffer.acknowledged(), count).unwrap();
-    assert_eq!(body, Body::of(&batch));
+    let encoded = buffer.encoded(buffer.acknowledged(), count).unwrap();
+    assert_eq!(encoded, body(&batch));
     buffer.commit(batch, count, (&buffer.counters.rejected, 0));
     count
 }

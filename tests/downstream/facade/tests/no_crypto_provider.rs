@@ -3,6 +3,7 @@
 use std::io;
 
 use mosaicstack_telemetry::{
+    bytes::Bytes,
     http,
     transport::{
         AsyncTransport, HyperTransport, Request, Response, Transport, TransportError, UreqTransport,
@@ -13,7 +14,7 @@ use tokio::runtime::Builder;
 
 fn send(url: &str) -> [Result<Response, TransportError>; 2] {
     let request = || -> Request {
-        http::Request::get(format!("{url}/health")).body(Vec::new()).expect("a valid request")
+        http::Request::get(format!("{url}/health")).body(Bytes::new()).expect("a valid request")
     };
     let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
     [

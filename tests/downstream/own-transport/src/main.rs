@@ -22,7 +22,7 @@ impl Transport for Spool {
         if request.uri().path() != "/v1/events/batch" {
             return Err(TransportError::other("this transport sends events only"));
         }
-        let mut line = request.into_body();
+        let mut line = Vec::from(request.into_body());
         line.push(b'\n');
         // The client retries network errors, so events survive a full disk.
         (&self.0).write_all(&line).map_err(TransportError::network)?;
