@@ -4,8 +4,9 @@ use std::{cmp::Reverse, collections::BTreeSet, io::ErrorKind};
 
 use crate::{Error, format::Origin, name::Entry, segment::Segment, shared::Shared};
 
-/// The part of a bound that is written, on average, between two checks of it.
-const PART: u64 = 16;
+/// The part of a bound that is written, on average, between two checks of it. A check takes milliseconds, so that one
+/// process in a hundred must not have one; a smaller part would be a looser bound.
+const PART: u64 = 8;
 
 /// The most passes over the files. Each but the first follows one in which files have gone, perhaps by another process.
 const MAX_PASSES: usize = 8;

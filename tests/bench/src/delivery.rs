@@ -30,7 +30,7 @@ const EVENTS: usize = 100_000;
 /// The default capacity of the SDK's queue, the smallest of them; sentry takes 30 envelopes of 100.
 const CHUNK: usize = 1_000;
 
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 11;
 
 /// The longest time for events to arrive after the last flush.
 const SETTLING: Duration = Duration::from_secs(2);

@@ -25,11 +25,15 @@ use crate::{
 
 const ROUNDS: usize = 5;
 
-/// The processes of each contender in a round that run alone.
-const PROCESSES: usize = 400;
+/// The parts of a round, in each of which all contenders run: one that ran for seconds would have the noise of those.
+const PARTS: usize = 20;
 
-/// The processes of each contender in a round that run with others. More, since their times depend on the scheduler.
-const PROCESSES_AT_ONCE: usize = 1_600;
+/// The processes of each contender in a part of a round that run alone.
+const PROCESSES: usize = 20;
+
+/// The processes of each contender in a part of a round that run with others. More, since their times depend on the
+/// scheduler.
+const PROCESSES_AT_ONCE: usize = 160;
 
 /// The processes that run at the same time in the second case.
 const AT_ONCE: usize = 8;
@@ -134,13 +138,23 @@ fn hooks(
     figures: &mut Figures,
 ) -> Result<()> {
     for round in 0..ROUNDS {
-        let mut values = Vec::new();
-        for (name, program) in order(HOOKS.len(), round).map(|index| HOOKS[index]) {
+        let mut folders = Vec::new();
+        for (name, program) in HOOKS {
             let folder = folder.part(&format!("{case}, {program}"), round)?;
             if name != HELLO {
                 fill(&folder, program, waiting)?;
             }
-            let mut times = run(program, &folder, at_once)?;
+            folders.push(folder);
+        }
+        let mut all_times = HOOKS.map(|_| Vec::new());
+        for part in 0..PARTS {
+            for index in order(HOOKS.len(), round + part) {
+                let times = run(HOOKS[index].1, &folders[index], at_once)?;
+                all_times[index].extend(times);
+            }
+        }
+        let mut values = Vec::new();
+        for ((name, _), mut times) in HOOKS.into_iter().zip(all_times) {
             times.sort_unstable();
             let at = |part: usize| {
                 let time = times.get(times.len() * part / 100).copied().unwrap_or_default();

@@ -12,7 +12,7 @@ use std::{
 
 use telemetry_spool::{Error, Spool, SpoolOptions};
 
-use crate::{NOW, TemporaryFolder, files, open, recover};
+use crate::{NOW, TemporaryFolder, files, open, open_with, recover};
 
 fn set_mode(path: &Path, mode: u32) {
     fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
@@ -131,7 +131,7 @@ fn link_in_place_of_the_folder_is_refused() {
 #[test]
 fn other_things_in_the_folder_neither_block_nor_stop_the_spool() {
     let root = TemporaryFolder::alone();
-    let spool = open(&root);
+    let spool = open_with(&root, SpoolOptions { max_bytes: 2_000_000, ..SpoolOptions::default() });
     let outside = root.join("outside");
     fs::write(&outside, "not a segment").unwrap();
     let name = |n: u64| spool.path().join(format!("{}-{n:016x}.seg", NOW - 1));
@@ -154,7 +154,7 @@ fn other_things_in_the_folder_neither_block_nor_stop_the_spool() {
     fs::write(name(9), "").unwrap();
     File::create(name(10)).unwrap().set_len(10 << 30).unwrap();
 
-    // A check of the bounds looks at each file.
+    // At this length, a check of the bounds looks at each file.
     spool.put(&[b'x'; 300_000], NOW).unwrap();
     let usage = spool.usage().unwrap();
     assert_eq!(usage.records + spool.stats().expired, 1);
