@@ -65,7 +65,7 @@ struct Program {
     submitter: Submitter,
     handle: TelemetryHandle,
     writer: SpoolWriter,
-    /// How often the writer has woken the submitter.
+    /// Number of times that the writer has woken the submitter.
     wakes: Arc<AtomicU32>,
     now: Instant,
     /// Status of all answers.

@@ -3,7 +3,7 @@
 use super::*;
 
 impl Program {
-    /// How often a step of the writer wakes the submitter, after that time.
+    /// Waits, and returns how many times a step of the writer wakes the submitter.
     fn wakes_of_step(&mut self, wait: Duration) -> u32 {
         self.now += wait;
         let before = self.wakes.load(Ordering::Relaxed);
