@@ -117,8 +117,8 @@ impl Backlog {
     pub(crate) fn spool_failed(&self, error: &Error) {
         if !self.is_failing.swap(true, Ordering::AcqRel) {
             *self.failure.lock() = Some(error.to_string());
-            self.set_news();
         }
+        self.set_news();
     }
 
     pub(crate) fn spool_works(&self) {
@@ -261,6 +261,7 @@ impl Backlog {
         ledger.returned_from.get_or_insert_with(|| batch.first());
         ledger.remove(count as u64);
         drop(ledger);
+        self.set_news();
         drop(batch.commit());
         self.unstored.add(count);
         count

@@ -65,6 +65,9 @@ impl EventBuffer {
     /// Leaves tracked events to the spool: the first ones, `stored` of them, which are in it. The others stay in the
     /// queue.
     pub(crate) fn leave_to_spool(&self, mut batch: Batch<Event>, stored: usize) {
+        if let Some(backlog) = &self.backlog {
+            backlog.set_news();
+        }
         let end = batch.first() + stored as u64;
         loop {
             // Lower at each turn: events can be evicted while they are back in the queue.
@@ -77,9 +80,6 @@ impl EventBuffer {
                 Some(next) => batch = next,
                 None => return,
             }
-        }
-        if let Some(backlog) = &self.backlog {
-            backlog.set_news();
         }
         let (first, len) = (batch.first(), batch.len());
         self.counters.stored.add(len);
@@ -220,6 +220,9 @@ mod tests {
         for (first, end) in [(2, 3), (2, 4), (3, 4), (2, 6), (3, 5), (4, 6), (5, 6)] {
             let encoded = buffer.encoded(first, (end - first) as usize).unwrap();
             assert_eq!(encoded, body(&events[first as usize..end as usize]), "{first} {end}");
+            let is_whole_batch = (first, end) == (4, 6);
+            let again = buffer.encoded(first, (end - first) as usize).unwrap();
+            assert_eq!(again.as_ptr() == encoded.as_ptr(), is_whole_batch, "{first} {end}");
         }
     }
 }

@@ -39,6 +39,7 @@ impl Json {
         self
     }
 
+    /// Adds events, at least one.
     pub(crate) fn with(mut self, events: &[Box<TaskCompletionEvent>]) -> Self {
         self.body.reserve(EVENT_BYTES * events.len());
         self.ends.reserve(events.len());

@@ -83,6 +83,10 @@ impl Recovery {
         if let Some(drain) = &mut self.drain {
             // If it fails, they are delivered again.
             let _ = drain.acknowledge(done.iter().sum());
+            if !done.is_empty() {
+                // Damaged records behind them were counted.
+                backlog.set_news();
+            }
         }
         if are_returned {
             self.end();
@@ -110,7 +114,8 @@ impl Recovery {
             let is_due = self.next_at.is_none_or(|at| now >= at)
                 || (overflow.is_some() && buffer.is_empty());
             if !is_due || buffer.counters.health() != Health::Good {
-                return Ok(self.next_at);
+                let next_at = self.next_at.filter(|at| *at > now);
+                return Ok(next_at.or_else(|| Some(clock::after(now, INTERVAL))));
             }
             if buffer.is_empty() {
                 *overflow = None;

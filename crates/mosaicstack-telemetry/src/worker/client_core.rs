@@ -203,12 +203,12 @@ impl Drop for Shutdown {
 
 #[cfg(all(test, not(loom)))]
 mod tests {
-    use std::task::Waker;
+    use std::{sync::atomic::Ordering, task::Waker};
 
     use telemetry_transport::{Response, http};
 
     use super::*;
-    use crate::{TelemetryConfigBuilder, submitter::Action};
+    use crate::{TelemetryConfigBuilder, submitter::Action, worker::signal::tests::Woken};
 
     fn config() -> TelemetryConfigBuilder {
         TelemetryConfig::builder()
@@ -282,6 +282,24 @@ mod tests {
         assert!(matches!(shutdown.poll(at(21), &cx), Wait::Ready(())));
     }
 
+    #[test]
+    fn flush_of_a_dry_run_ends_before_the_worker_sleeps() {
+        let second = Duration::from_secs(1);
+        let config = config().dry_run(true).submit_interval(second).build().unwrap();
+        let (core, driver) = ClientCore::new(&config, clock::now, || {});
+        let (mut driver, now) = (driver.unwrap(), clock::now());
+        core.handle.track(core.handle.event().build());
+        let mut flush = core.flush(now, 60 * second).unwrap().unwrap();
+        let woken = Arc::<Woken>::default();
+        let waker = Waker::from(Arc::clone(&woken));
+        let cx = Context::from_waker(&waker);
+        assert!(matches!(flush.poll(now, &cx), Wait::Until(_)));
+        let Action::Wait(until) = driver.next(now) else { panic!("nothing is sent") };
+        assert!(driver.try_sleep(until));
+        assert_eq!(woken.0.load(Ordering::Relaxed), 1);
+        assert!(matches!(flush.poll(now, &cx), Wait::Ready(Ok(()))));
+    }
+
     #[cfg(feature = "spool")]
     #[test]
     fn calls_keep_their_deadlines_while_the_disk_hangs() {
@@ -303,7 +321,7 @@ mod tests {
         let mut flush = core.flush(now, second).unwrap().unwrap();
         for now in [now, now + second / 2] {
             let Action::Wait(until) = driver.next(now) else { panic!("nothing can be sent") };
-            assert!(until > now && until < later && driver.signal.try_sleep(until));
+            assert!(until > now && until < later && driver.try_sleep(until));
             assert!(matches!(flush.poll(now, &cx), Wait::Until(at) if at == later));
         }
         let Wait::Ready(result) = flush.poll(later, &cx) else { panic!("the time is over") };

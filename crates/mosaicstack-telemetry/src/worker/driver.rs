@@ -58,6 +58,12 @@ impl Driver {
         Action::Wait(clock::after(now, PAUSE_AFTER_PANIC))
     }
 
+    /// True if the worker may sleep, false if there are requests of callers.
+    pub(crate) fn try_sleep(&self, until: Instant) -> bool {
+        // Events may also be done with without a request, as in a dry run.
+        self.signal.try_sleep(until, || self.buffer.tracked_acknowledged())
+    }
+
     /// Handles the result of a request.
     pub(crate) fn complete(
         &mut self,

@@ -163,15 +163,16 @@ impl Signal {
     }
 
     /// For the worker: true if it may sleep, false if there are requests. Wakes the callers only when one of them has
-    /// nothing to wait for until its deadline.
-    pub(crate) fn try_sleep(&self, until: Instant) -> bool {
+    /// reached its target, or has nothing to wait for until its deadline. Calls `acknowledged` under the lock.
+    pub(crate) fn try_sleep(&self, until: Instant, acknowledged: impl Fn() -> u64) -> bool {
         let wakers = {
             let mut state = self.state.lock();
             if state.flushes_requested > state.flushes_seen || state.shutdown_by.is_some() {
                 return false;
             }
             state.sleeping_until = Some(until);
-            if state.first_flush.is_none_or(|(_, deadline)| until < deadline) {
+            let is_over = |(target, deadline)| until >= deadline || acknowledged() >= target;
+            if !state.first_flush.is_some_and(is_over) {
                 return true;
             }
             state.take_wakers()
@@ -240,7 +241,7 @@ impl fmt::Debug for Signal {
 }
 
 #[cfg(all(test, not(loom)))]
-mod tests {
+pub(super) mod tests {
     use std::{
         sync::atomic::{AtomicU32, Ordering},
         task::Wake,
@@ -250,8 +251,9 @@ mod tests {
     use super::*;
     use crate::clock;
 
+    /// Counts the calls of a waker.
     #[derive(Default)]
-    struct Woken(AtomicU32);
+    pub(in crate::worker) struct Woken(pub(in crate::worker) AtomicU32);
 
     impl Wake for Woken {
         fn wake(self: Arc<Self>) {
@@ -260,27 +262,31 @@ mod tests {
     }
 
     #[test]
-    fn flush_is_woken_when_the_worker_sleeps_until_its_deadline() {
+    fn flush_is_woken_when_the_worker_sleeps_if_it_is_over() {
         let (now, second) = (clock::now(), Duration::from_secs(1));
         let deadline = now + 2 * second;
-        for (sleep, is_woken) in [(second, false), (2 * second, true), (3 * second, true)] {
+        for (sleep, acknowledged, is_woken) in
+            [(second, 0, false), (second, 1, true), (2 * second, 0, true), (3 * second, 0, true)]
+        {
             let signal = Signal::new(Process::current(), || {});
             let number = signal.request_flush();
             let poll = |deadline, key: &mut _| {
                 let woken = Arc::<Woken>::default();
                 let waker = Waker::from(Arc::clone(&woken));
-                let request = FlushRequest { number, target: 1, deadline };
-                let poll = signal.poll_flush(now, &Context::from_waker(&waker), key, request, || 0);
-                (poll, woken)
+                let (cx, request) =
+                    (Context::from_waker(&waker), FlushRequest { number, target: 1, deadline });
+                (signal.poll_flush(now, &cx, key, request, || 0), woken)
             };
             let mut keys = [None, None];
             let (_, woken) = poll(deadline, &mut keys[0]);
             poll(deadline + 2 * second, &mut keys[1]);
-            assert!(!signal.try_sleep(now + sleep), "the worker has not seen the request");
-            assert!(signal.take_requests().flush && signal.try_sleep(now + sleep));
-            assert_eq!(woken.0.load(Ordering::Relaxed), u32::from(is_woken), "{sleep:?}");
+            let try_sleep = || signal.try_sleep(now + sleep, || acknowledged);
+            assert!(!try_sleep(), "the worker has not seen the request");
+            assert!(signal.take_requests().flush && try_sleep());
+            let times = woken.0.load(Ordering::Relaxed);
+            assert_eq!(times, u32::from(is_woken), "{sleep:?} {acknowledged}");
             let (poll, _) = poll(deadline, &mut keys[0]);
-            assert_eq!(matches!(poll, Wait::Ready(false)), is_woken, "{sleep:?}");
+            assert_eq!(matches!(poll, Wait::Ready(false)), sleep > second, "{sleep:?}");
         }
     }
 }

@@ -64,7 +64,7 @@ impl Worker {
                     self.driver.complete(clock::tokio_now(), delivery, result);
                 }
                 Action::Wait(until) => {
-                    if !self.driver.signal.try_sleep(until) {
+                    if !self.driver.try_sleep(until) {
                         continue;
                     }
                     if until <= clock::tokio_now() {

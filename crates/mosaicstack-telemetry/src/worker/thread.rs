@@ -150,7 +150,7 @@ fn run(mut driver: Driver, transport: &dyn Transport) {
                 driver.complete(clock::now(), delivery, result);
             }
             Action::Wait(until) => {
-                if driver.signal.try_sleep(until) {
+                if driver.try_sleep(until) {
                     // A request made since then has left a token: parking returns at once.
                     thread::park_timeout(until.saturating_duration_since(clock::now()));
                 }

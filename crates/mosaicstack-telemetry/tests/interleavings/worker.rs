@@ -85,7 +85,7 @@ fn flush_does_not_wait_for_the_attempt_after_its_own() {
                             }
                             driver.complete(clock::now(), delivery, Ok(Response::default()));
                         }
-                        Action::Wait(until) if driver.signal.try_sleep(until) => token.take(),
+                        Action::Wait(until) if driver.try_sleep(until) => token.take(),
                         Action::Wait(_) => {}
                         Action::Done => break,
                     }

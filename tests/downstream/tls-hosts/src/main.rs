@@ -86,7 +86,7 @@ fn runtime() -> std::io::Result<Runtime> {
 fn run(host: &str, address: &str) -> Outcome {
     let roots = fs::read(env::var_os(ROOTS).map(PathBuf::from).ok_or("no root certificates")?)?;
     let request = || -> Result<Request, http::Error> {
-        http::Request::post(format!("https://{address}/v1/events/batch")).body(b"{}".to_vec())
+        http::Request::post(format!("https://{address}/v1/events/batch")).body("{}".into())
     };
     let response = UreqTransport::new().with_root_certificates(&roots)?.send(request()?)?;
     assert!(response.status().is_success());

@@ -43,6 +43,18 @@ fn submitter_is_woken_for_events_and_for_what_it_reports() {
     assert_eq!(program.wakes_of_step(Duration::ZERO), 1, "no thread");
     buffer.backlog().unwrap().spool_failed(&Error::Full);
     assert_eq!(program.wakes_of_step(Duration::ZERO), 1, "a failure");
+    drop(program);
+
+    let folder = Folder::new();
+    let mut killed = Program::start(folder.config());
+    killed.track(2);
+    killed.write();
+    killed.kill();
+    let mut program = Program::start(folder.config());
+    assert_eq!(program.wakes_of_step(Duration::ZERO), 1, "events of another process");
+    program.status = 401;
+    program.send();
+    assert_eq!(program.wakes_of_step(Duration::ZERO), 1, "they are left to the spool");
 }
 
 #[test]
@@ -59,4 +71,33 @@ fn submitter_is_woken_after_a_panic_of_its_driver() {
     writer.count_panic();
     writer.step(start.now, clock::wall());
     assert_eq!((calls.load(Ordering::Relaxed), handle.stats().panics), (2, 1));
+}
+
+#[test]
+fn writer_sleeps_while_nothing_can_be_done() {
+    let run = |case: &str, config: TelemetryConfigBuilder, status: u16| {
+        let mut program = Program::start(config.max_queue_size(20));
+        program.status = status;
+        let end = program.now + Duration::from_secs(600);
+        let mut steps = 0;
+        program.track(9);
+        while program.now < end {
+            program.now = program.writer.step(program.now, clock::wall()).unwrap().max(program.now);
+            program.send();
+            if steps == 5 {
+                // More than there is room for.
+                program.track(30);
+            }
+            steps += 1;
+            // It looks for files each 30 s, and tries a folder again after 5 s.
+            assert!(steps < 300, "{case}, {status}: {:?} left", end - program.now);
+        }
+    };
+    for status in [200, 503, 401] {
+        let folder = Folder::new();
+        run("a folder", folder.config(), status);
+        let file = folder.0.join("file");
+        fs::write(&file, "").unwrap();
+        run("no folder", folder.config().spool(Settings::in_dir(&file)), status);
+    }
 }
