@@ -84,9 +84,9 @@ fn features() -> Result<(), String> {
     let hack = "cargo-hack --version 0.6.46 --locked --debug --root target/tools";
     exec(cargo(format!("install --quiet {hack}")))?;
     for crates in [
-        // No code depends on two of a group.
+        // No code depends on two of a group. `_database` is enabled by those of the databases.
         "--workspace --exclude mosaicstack-telemetry --group-features prices,schemars \
-         --group-features native-roots,reqwest,reqwest012 --exclude-features default",
+         --group-features native-roots,reqwest,reqwest012 --exclude-features default,_database",
         // Those of reqwest only re-export a transport.
         "-p mosaicstack-telemetry --group-features backoff,layer,log,native-roots,prices \
          --exclude-features default,reqwest,reqwest012",
