@@ -127,11 +127,16 @@ impl EventBuffer {
 
     /// Wakes the submitter, through the writer of the spool if there is one.
     fn wake_submitter(&self) {
+        self.set_news();
+        (self.wake)();
+    }
+
+    /// Makes the writer of the spool, if there is one, wake the submitter after its step.
+    fn set_news(&self) {
         #[cfg(feature = "spool")]
         if let Some(backlog) = &self.backlog {
             backlog.set_news();
         }
-        (self.wake)();
     }
 
     fn rearm(&self) {
@@ -297,6 +302,7 @@ impl EventBuffer {
 
     pub(crate) fn count_panic(&self) {
         self.counters.panics.add(1);
+        self.set_news();
     }
 
     /// Counts a panic of the transport and returns the error of the failed attempt.

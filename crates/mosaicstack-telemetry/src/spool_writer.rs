@@ -118,18 +118,11 @@ impl SpoolWriter {
                 Ok(Some(wake_at)) => wake_at.saturating_duration_since(clock::now()),
                 Ok(None) => break,
                 Err(_) => {
-                    self.count_panic();
+                    self.buffer.count_panic();
                     PAUSE_AFTER_PANIC
                 }
             };
             thread::park_timeout(wait);
-        }
-    }
-
-    fn count_panic(&self) {
-        self.buffer.count_panic();
-        if let Some(backlog) = self.buffer.backlog() {
-            backlog.set_news();
         }
     }
 

@@ -65,9 +65,7 @@ impl EventBuffer {
     /// Leaves tracked events to the spool: the first ones, `stored` of them, which are in it. The others stay in the
     /// queue.
     pub(crate) fn leave_to_spool(&self, mut batch: Batch<Event>, stored: usize) {
-        if let Some(backlog) = &self.backlog {
-            backlog.set_news();
-        }
+        self.set_news();
         let end = batch.first() + stored as u64;
         loop {
             // Lower at each turn: events can be evicted while they are back in the queue.

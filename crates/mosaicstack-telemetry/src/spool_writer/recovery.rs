@@ -114,6 +114,7 @@ impl Recovery {
             let is_due = self.next_at.is_none_or(|at| now >= at)
                 || (overflow.is_some() && buffer.is_empty());
             if !is_due || buffer.counters.health() != Health::Good {
+                // A look that is due waits for the next delivery, which wakes the writer, or for the interval.
                 let next_at = self.next_at.filter(|at| *at > now);
                 return Ok(next_at.or_else(|| Some(clock::after(now, INTERVAL))));
             }

@@ -47,6 +47,15 @@ impl Folder {
         destination.open().expect("a folder")
     }
 
+    /// Events that a killed process leaves in a file.
+    fn leave(&self, count: usize) -> Vec<Uuid> {
+        let mut killed = Program::start(self.config());
+        let ids = killed.track(count);
+        killed.write();
+        killed.kill();
+        ids
+    }
+
     /// The number of records and files.
     fn usage(&self) -> (u64, u64) {
         let usage = self.spool().usage().expect("a folder");
@@ -216,10 +225,7 @@ fn events_that_are_delivered_at_once_are_in_no_file() {
 #[test]
 fn events_are_sent_with_the_bytes_that_are_in_the_file() {
     let folder = Folder::new();
-    let mut killed = Program::start(folder.config());
-    let ids = killed.track(3);
-    killed.write();
-    killed.kill();
+    let ids = folder.leave(3);
     let mut next = Program::start(folder.config());
     next.write();
     let Action::Send(request, delivery) = next.submitter.poll(next.now) else {
@@ -309,10 +315,7 @@ fn observed(config: TelemetryConfigBuilder) -> (Program, Sums) {
 #[test]
 fn each_counter_has_its_notifications() {
     let folder = Folder::new();
-    let mut killed = Program::start(folder.config());
-    killed.track(3);
-    killed.write();
-    killed.kill();
+    folder.leave(3);
     folder.spool().put(b"no event", 1_800_000_000_000).unwrap();
 
     let (mut program, sums) = observed(folder.config().max_queue_size(10));

@@ -25,10 +25,7 @@ fn events_of_a_killed_process_are_delivered_by_the_next_one() {
 #[test]
 fn recovered_events_do_not_delay_a_stop() {
     let folder = Folder::new();
-    let mut killed = Program::start(folder.config());
-    killed.track(30);
-    killed.write();
-    killed.kill();
+    folder.leave(30);
 
     let mut next = Program::start(folder.config());
     next.write();
@@ -45,10 +42,7 @@ fn recovered_events_do_not_delay_a_stop() {
 #[test]
 fn recovered_events_are_left_to_others_if_the_configuration_is_refused() {
     let folder = Folder::new();
-    let mut killed = Program::start(folder.config());
-    killed.track(3);
-    killed.write();
-    killed.kill();
+    folder.leave(3);
 
     let mut refused = Program::start(folder.config());
     refused.status = 401;
@@ -65,10 +59,7 @@ fn recovered_events_are_left_to_others_if_the_configuration_is_refused() {
 #[test]
 fn recovered_events_are_read_by_one_process_at_a_time() {
     let folder = Folder::new();
-    let mut killed = Program::start(folder.config());
-    killed.track(150);
-    killed.write();
-    killed.kill();
+    folder.leave(150);
 
     let mut programs = [1, 2].map(|_| Program::start(folder.config()));
     for _ in 0..5 {
@@ -143,10 +134,7 @@ fn put_events_are_delivered_by_flush() {
 #[test]
 fn lock_of_the_drain_is_free_as_soon_as_the_configuration_is_refused() {
     let folder = Folder::new();
-    let mut killed = Program::start(folder.config());
-    killed.track(150);
-    killed.write();
-    killed.kill();
+    folder.leave(150);
 
     let mut revoked = Program::start(folder.config());
     revoked.write();

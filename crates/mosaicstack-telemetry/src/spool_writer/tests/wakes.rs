@@ -46,10 +46,7 @@ fn submitter_is_woken_for_events_and_for_what_it_reports() {
     drop(program);
 
     let folder = Folder::new();
-    let mut killed = Program::start(folder.config());
-    killed.track(2);
-    killed.write();
-    killed.kill();
+    folder.leave(2);
     let mut program = Program::start(folder.config());
     assert_eq!(program.wakes_of_step(Duration::ZERO), 1, "events of another process");
     program.status = 401;
@@ -68,7 +65,7 @@ fn submitter_is_woken_after_a_panic_of_its_driver() {
     let (_submitter, handle, mut writer) =
         Submitter::with_spool(&config, start, wake).expect("it has a spool");
     assert!(panics::catch(|| writer.step(start.now, clock::wall())).is_err());
-    writer.count_panic();
+    writer.buffer.count_panic();
     writer.step(start.now, clock::wall());
     assert_eq!((calls.load(Ordering::Relaxed), handle.stats().panics), (2, 1));
 }
